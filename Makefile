@@ -1,0 +1,43 @@
+# Everything runs in .venv, which the first target makes from uv.lock. No root, no service, nothing outside this folder.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check format lock clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reaper needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv sync --quiet --frozen --inexact
+	@touch $@
+
+demo: $(READY) ## Stop 500 sessions of a local stand-in API that fails now and then
+	@$(BIN)/reaper demo
+
+run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a configuration)
+	@$(BIN)/reaper run
+
+test: $(READY) ## Run every test
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## Format, lint, types and import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit/test_imports.py
+
+format: $(READY) ## Rewrite the code in the house style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(READY) ## Resolve the dependencies anew
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
+
+clean: ## Remove what make made
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist

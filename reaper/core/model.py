@@ -1,0 +1,260 @@
+"""The values that flow through the reaper. Instants are Unix seconds (UTC), durations float seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+"""An opaque name of one hosted session, checked once where it comes in (`reaper.intake.lines`)."""
+
+HISTORY = 20
+"""How many sends of an item are kept for `show`."""
+
+
+class Outcome(StrEnum):
+    """How a round ended. Exactly one per round."""
+
+    STOPPED = "stopped"
+    ALREADY_GONE = "already_gone"
+    FORBIDDEN = "forbidden"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    PROTECTED = "protected"
+    CANCELLED = "cancelled"
+
+
+DEAD = frozenset({Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.EXHAUSTED})
+"""Outcomes that are kept until someone retries or purges them."""
+
+PROVEN = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE})
+"""Outcomes that need a recorded send whose answer says so."""
+
+
+class State(StrEnum):
+    """Where an item is. Ready and delayed together are *waiting*."""
+
+    READY = "ready"
+    DELAYED = "delayed"
+    IN_FLIGHT = "in_flight"
+    SETTLED = "settled"
+
+
+class PauseReason(StrEnum):
+    """Why no DELETE is sent. Several can hold at once."""
+
+    OPERATOR = "operator"
+    CREDENTIALS = "credentials"
+    WRONG_TARGET = "wrong_target"
+    API_DOWN = "api_down"
+    THROTTLED = "throttled"
+    FORBIDDEN_STORM = "forbidden_storm"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stated reason to send nothing. `until` is set only where the end is known beforehand."""
+
+    reason: PauseReason
+    since: float
+    detail: str
+    until: float | None = None
+
+
+# --- what the API edge hands back ---------------------------------------------------------------------------------
+
+
+class Fault(StrEnum):
+    """How a send failed without an answer."""
+
+    NO_TOKEN = "no_token"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    RESOURCES = "resources"
+    """This process could not open a socket (no file descriptor, no port, no memory)."""
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    MALFORMED = "malformed"
+    """Bytes came back that are not HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An HTTP answer, whole as far as it is looked at. `body` is at most the bound of the call."""
+
+    status: int
+    body: bytes
+    duration_s: float
+    retry_after: str | None = None
+    date: str | None = None
+    request_id: str | None = None
+    token_generation: int = 0
+    """Which token the request bore: the generation counts its changes in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer. `written` tells whether a byte of the request may have reached the server."""
+
+    fault: Fault
+    written: bool
+    error: str
+    duration_s: float
+
+
+Reply = Answered | Failed
+
+
+# --- what the queue keeps -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One DELETE, as recorded: `status` or `error`, never both."""
+
+    at: float
+    duration_s: float
+    status: int | None = None
+    error: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A time-limited right to one session ID.
+
+    `attempts` are the charged sends of this round before this one; `sends` all sends of this round, this one
+    included; `unanswered` those before this one that have no recorded answer (their process died).
+    """
+
+    session_id: SessionId
+    receipt: str
+    round: int
+    attempts: int
+    sends: int
+    unanswered: int
+    ambiguous: bool
+    """An earlier attempt of this round ended in a timeout or a reset: it may have stopped the session."""
+    others_final: bool
+    """Since this ID's previous send another ID got a final answer."""
+    source: str
+    expires_at: float
+
+
+# --- what is decided about a lease --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """End the round with its one outcome."""
+
+    outcome: Outcome
+    detail: str | None = None
+    charged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Back to the queue, one attempt charged. `ambiguous`: the send may have worked."""
+
+    after_s: float
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Back to the queue, nothing charged."""
+
+    after_s: float
+    ambiguous: bool = False
+
+
+Decision = Settle | Retry | Release
+
+
+# --- what the queue tells -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One session ID's row, for `show`, `outcomes` and `dead list`; in flight, `due_at` is its lease's end."""
+
+    session_id: SessionId
+    state: State
+    outcome: Outcome | None
+    source: str
+    added_at: float
+    due_at: float
+    round: int
+    attempts: int
+    sends: int
+    """All sends of this round; more than `history` holds when older ones were dropped or never got an answer."""
+    unanswered: int
+    history: tuple[Send, ...]
+    status: int | None = None
+    detail: str | None = None
+    settled_at: float | None = None
+    by: str | None = None
+    """Who cancelled, retried or re-opened it, when a person did."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The whole queue in numbers. `settled` counts rounds since the ledger began, pruned ones included."""
+
+    ready: int
+    delayed: int
+    in_flight: int
+    accepted: int
+    settled: dict[Outcome, int]
+    dead: int
+    """Dead letters kept now."""
+    duplicate: int
+    invalid: int
+    oldest_due_s: float
+    """How long the oldest ready ID has been due; 0 when none is."""
+
+    @property
+    def imbalance(self) -> int:
+        """Rounds accepted and not accounted for; 0 when the books balance."""
+        return self.accepted - sum(self.settled.values()) - self.ready - self.delayed - self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One equation of the accounting: two figures that were counted independently."""
+
+    name: str
+    left: int
+    right: int
+
+    @property
+    def balanced(self) -> bool:
+        return self.left == self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What `audit` found; `stats` and `lines` come from one consistent view of the ledger."""
+
+    stats: Stats
+    lines: tuple[AuditLine, ...]
+
+    @property
+    def balanced(self) -> bool:
+        return all(line.balanced for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Reaper:
+    """What one working process last told about itself."""
+
+    owner: str
+    pid: int
+    started_at: float
+    told_at: float
+    limit: int
+    pauses: tuple[Pause, ...] = field(default=())

@@ -1,0 +1,232 @@
+"""The queue's protocol and its promises. Every back-end passes `tests/contract`, which holds each of them.
+
+1. *Durable.* What `add` or `apply` returned for survives the death of the process and of the machine.
+2. *One place.* A session ID has at most one row; adding it again changes nothing unless `again` re-opens it.
+3. *One holder.* A claimed ID is claimable by nobody else until its lease is over: by `apply`, by expiry, or at once
+   when the process that held it ran on this machine and is gone.
+4. *Fenced.* `apply` with a receipt that is no longer the row's changes nothing and answers False. Only the receipt
+   counts: an apply that comes late, but before anyone else claimed the ID, is good.
+5. *One outcome.* A round's outcome is written once, with the lease's end and the counters, in one atomic step.
+6. *Counted at claim.* `sends` grows durably before the DELETE is sent; a claim handed back unsent is taken back.
+7. *Never early.* Nothing is claimed before its due time.
+8. *Fair.* While first sends and retries are both ready, every fourth claim is a retry; within each, oldest due first.
+9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
+10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
+
+Instants are Unix seconds by the engine's clock. All methods raise `QueueError` when the engine cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from reaper.core.model import (
+    Audit,
+    Decision,
+    Item,
+    Lease,
+    Outcome,
+    Pause,
+    Reaper,
+    Send,
+    SessionId,
+    Stats,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An ID to be added; `due_at` None means now (by the engine's clock)."""
+
+    session_id: SessionId
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidLine:
+    """A line that was not accepted: where it stands (1-based) and why, with its first bytes made printable."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a followed file has been taken in. `offset` is the byte after the last whole line taken."""
+
+    path: str
+    device: int
+    inode: int
+    prefix_bytes: int
+    prefix_hash: str
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one read of one source brought; it is taken in whole or not at all, its position with it."""
+
+    source: str
+    items: Sequence[NewItem] = ()
+    invalid: Sequence[InvalidLine] = ()
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a batch. `duplicates` names at most the first 100 of them."""
+
+    accepted: int
+    duplicate: int
+    invalid: int
+    duplicates: tuple[SessionId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetView:
+    """How the run's set stands: what is open, by state, and the outcomes of what is settled.
+
+    `delayed` are IDs never sent in this round and not due yet; `retrying` those sent before and due later.
+    """
+
+    ready: int
+    delayed: int
+    retrying: int
+    in_flight: int
+    settled: dict[Outcome, int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> int:
+        return self.ready + self.delayed + self.retrying + self.in_flight
+
+
+class CancelResult(StrEnum):
+    """What `cancel` did: done at once, noted on an ID in flight (it applies unless the answer is final), or not."""
+
+    DONE = "done"
+    REQUESTED = "requested"
+    SETTLED = "settled"
+    UNKNOWN = "unknown"
+
+
+class PostponeResult(StrEnum):
+    """What `postpone` did: done, or why not."""
+
+    DONE = "done"
+    IN_FLIGHT = "in_flight"
+    SETTLED = "settled"
+    UNKNOWN = "unknown"
+
+
+class RunSet(Protocol):
+    """The IDs that one `once` is responsible for. It belongs to one open queue and goes with it."""
+
+    async def include_due(self, limit: int | None = None) -> int:
+        """Take in what is open and due (in flight included) until the set has `limit` IDs; return its size."""
+
+    async def view(self) -> SetView:
+        """Count the set by state and outcome."""
+
+    async def next_at(self) -> float | None:
+        """Return when the next open ID of the set can be claimed, *delayed* ones aside; None when there is none.
+
+        An ID in flight counts with its lease's end.
+        """
+
+
+class Queue(Protocol):
+    """One queue and its ledger, opened by this process."""
+
+    @property
+    def owner(self) -> str:
+        """This process's random name in leases."""
+
+    # intake
+    async def add(
+        self,
+        batch: Batch,
+        *,
+        again: bool = False,
+        by: str | None = None,
+        default_after_s: float = 0.0,
+        into: RunSet | None = None,
+    ) -> Added:
+        """Take in a batch. `again` re-opens settled IDs as a new round. `into` takes the batch's IDs, known or new.
+
+        `default_after_s` is the time to live of items without a due time.
+        """
+
+    async def positions(self) -> list[Position]:
+        """Return the positions of the files that were followed."""
+
+    # work
+    def new_set(self) -> RunSet:
+        """Return an empty run set."""
+
+    async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+        """Claim up to `most` ready IDs (of the set, if given), each under a lease of `lease_s`."""
+
+    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
+        """Carry out a decision and end the lease. `send` None means that nothing was sent: the claim is taken back.
+
+        Returns False when the receipt is stale (promise 4). An ID whose cancellation was requested meanwhile ends
+        `cancelled` unless the decision settles it with an answer's outcome.
+        """
+
+    async def next_at(self) -> float | None:
+        """Return when the next open ID can be claimed (in the past when one is ready), None when all is settled."""
+
+    async def tend(self, keep_settled_s: float) -> int:
+        """Free the leases of dead processes, settle what they left cancelled, prune a portion of old settled rows.
+
+        Dead letters are never pruned. Returns how many leases were freed. Cheap when there is nothing to do.
+        """
+
+    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
+        """Record how this process stands, for `status` in another one."""
+
+    async def reapers(self) -> list[Reaper]:
+        """Return what the living working processes told last."""
+
+    # operators
+    async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
+        """Set a waiting ID's due time to `after_s` from now."""
+
+    async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
+        """Take an open ID out."""
+
+    async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
+        """Start a new round, due now, for those of the IDs that are dead; return how many."""
+
+    async def purge(self, session_ids: Sequence[SessionId]) -> int:
+        """Drop the rows of those of the IDs that are dead; their counts stay. Returns how many."""
+
+    async def pause(self, pause: Pause | None) -> None:
+        """Set or (None) lift the operator's pause of the whole queue."""
+
+    async def paused(self) -> Pause | None:
+        """Return the operator's pause, unless it is over."""
+
+    # reading
+    async def show(self, session_id: SessionId) -> Item | None:
+        """Return one ID's row."""
+
+    def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
+        """Yield settled rows, oldest settled first, a page in memory at a time."""
+
+    async def stats(self) -> Stats:
+        """Return the whole queue in numbers."""
+
+    async def audit(self) -> Audit:
+        """Verify the accounting."""
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy of the ledger to a new private file."""
+
+    async def close(self) -> None:
+        """Hand back nothing, lose nothing: end this process's use of the queue."""
