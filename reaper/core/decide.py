@@ -1,0 +1,92 @@
+"""What becomes of an ID after an answer. Pure: jitter is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
+from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Settle
+
+UNANSWERED_MOST = 25
+"""Sends without a recorded answer after which an ID is not tried again: it may be what crashes the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`retry.*`: most charged attempts per round; backoff base and cap in seconds."""
+
+    max_attempts: int
+    base_s: float
+    cap_s: float
+
+    def backoff_s(self, earlier: int, jitter: float) -> float:
+        """Return an exponential delay with full jitter after `earlier` sends; `jitter` is uniform in [0, 1)."""
+        return jitter * min(self.cap_s, self.base_s * 2.0 ** min(earlier, 60))
+
+
+def give_up(lease: Lease) -> Settle | None:
+    """Return how a lease ends before anything is sent, when its sends keep vanishing; else None."""
+    if lease.unanswered < UNANSWERED_MOST:
+        return None
+    return Settle(Outcome.EXHAUSTED, f"{lease.unanswered} sends with no recorded answer")
+
+
+def decide(
+    verdict: Verdict,
+    lease: Lease,
+    policy: RetryPolicy,
+    *,
+    jitter: float,
+    others_final: bool,
+    outage: bool = False,
+) -> Decision:
+    """Return what the queue does with the lease.
+
+    `others_final`: since this ID's previous send another ID got a final answer, so a fault is this ID's own.
+    `outage`: the send was a trial while the API counts as down; its failure is the API's.
+    """
+    match verdict:
+        case Final(outcome=outcome, detail=detail):
+            if outcome is Outcome.ALREADY_GONE and lease.ambiguous:
+                detail = "after_ambiguous"
+            return Settle(outcome, detail)
+        case Unauthorized() | Foreign():
+            if others_final:
+                return _charge(lease, policy, jitter, _words(verdict))
+            return Release(policy.backoff_s(lease.sends - 1, jitter))
+        case Throttled() | Unsent():
+            return Release(policy.backoff_s(lease.attempts, jitter))
+        case ServerFault(after_s=after_s):
+            if outage:
+                return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
+            return _charge(lease, policy, jitter, _words(verdict), least_s=after_s)
+        case Broken():
+            if outage:
+                return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
+            return _charge(lease, policy, jitter, _words(verdict), ambiguous=True)
+        case _ as never:
+            assert_never(never)
+
+
+def _charge(
+    lease: Lease, policy: RetryPolicy, jitter: float, last: str, *, least_s: float = 0.0, ambiguous: bool = False
+) -> Decision:
+    attempts = lease.attempts + 1
+    if attempts >= policy.max_attempts:
+        return Settle(Outcome.EXHAUSTED, f"{attempts} attempts, the last: {last}")
+    return Retry(max(least_s, policy.backoff_s(lease.attempts, jitter)), ambiguous=ambiguous)
+
+
+def _words(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
+    match verdict:
+        case Unauthorized():
+            return "401"
+        case Foreign(status=status):
+            return f"{status}, not the API's own answer"
+        case ServerFault(status=status):
+            return str(status)
+        case Broken(fault=fault):
+            return fault.value
+        case _ as never:
+            assert_never(never)
