@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
@@ -54,6 +55,7 @@ class ServerFault:
 
     status: int
     after_s: float = 0.0
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def classify(reply: Reply) -> Verdict:
     if status == 204:
         return Final(Outcome.STOPPED)
     if 500 <= status < 600 or status in (408, 425):
-        return ServerFault(status, after_s=(retry_after_s(reply) or 0.0) if status == 503 else 0.0)
+        after_s = (retry_after_s(reply) or 0.0) if status == 503 else 0.0
+        return ServerFault(status, after_s, own=status < 500 and _is_own_error(reply.body))
     if status == 401:
         return Unauthorized(reply.token_generation, own=_is_own_error(reply.body))
     if status == 429:
@@ -99,9 +102,25 @@ def classify(reply: Reply) -> Verdict:
     return Final(Outcome.REJECTED, printable(reply.body))
 
 
+def is_own(verdict: Verdict) -> bool:
+    """Return whether the API itself spoke, whatever it said."""
+    match verdict:
+        case Final():
+            return True
+        case Unauthorized(own=own) | Throttled(own=own) | ServerFault(own=own):
+            return own
+        case _:
+            return False
+
+
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The identity read was answered by the API: 200 with a `sessions` array."""
+    """The identity read was answered by the API: 200 with a `sessions` array.
+
+    `generation` is the token's it was asked with; None means the current one.
+    """
+
+    generation: int | None = None
 
 
 ReadVerdict = Proven | Unauthorized | Throttled | Foreign | ServerFault | Broken | Unsent
@@ -112,7 +131,7 @@ def classify_read(reply: Reply) -> ReadVerdict:
     if isinstance(reply, Answered) and reply.status == 200:
         value = _json(reply.body)
         if isinstance(value, dict) and isinstance(value.get("sessions"), list):
-            return Proven()
+            return Proven(reply.token_generation)
         return Foreign(reply.status)
     verdict = classify(reply)
     if isinstance(verdict, Final):
@@ -128,13 +147,18 @@ def retry_after_s(reply: Answered) -> float | None:
     """
     value = (reply.retry_after or "").strip()
     if value.isascii() and value.isdigit():
-        # A value of many digits is cut before it is turned into a number.
-        return min(float(value[:9]) if len(value) <= 9 else RETRY_AFTER_MOST_S, RETRY_AFTER_MOST_S)
+        return min(float(value), RETRY_AFTER_MOST_S)  # any number of digits: float goes to infinity, int would refuse
     try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(reply.date or "")
+        wait = _http_date(value) - _http_date(reply.date or "")
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait.total_seconds(), 0.0), RETRY_AFTER_MOST_S)
+
+
+def _http_date(text: str) -> datetime:
+    """Parse any of the three forms of an HTTP-date (RFC 9110, 5.6.7); the one that names no zone is UTC as well."""
+    at = parsedate_to_datetime(text)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def printable(body: bytes) -> str | None:

@@ -52,7 +52,8 @@ def decide(
                 detail = "after_ambiguous"
             return Settle(outcome, detail)
         case Unauthorized() | Foreign():
-            if others_final:
+            unsent = isinstance(verdict, Unauthorized) and verdict.generation is None
+            if others_final and not unsent:
                 return _charge(lease, policy, jitter, _words(verdict))
             return Release(policy.backoff_s(lease.sends - 1, jitter))
         case Throttled() | Unsent():

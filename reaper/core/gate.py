@@ -25,6 +25,7 @@ from reaper.core.classify import (
     Unauthorized,
     Unsent,
     Verdict,
+    is_own,
 )
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
 from reaper.core.rate import Rate
@@ -135,8 +136,7 @@ class Gate:
 
     def pauses(self, now: float) -> tuple[Pause, ...]:
         """Return the pauses that hold, in this clock's time."""
-        present = tuple(p for p in (self._operator, self._throttled(now)) if p)
-        return present + tuple(held.pause for held in self._held.values())
+        return (*filter(None, (self._operator, self._throttled(now))), *(held.pause for held in self._held.values()))
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -154,22 +154,22 @@ class Gate:
     def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, jitter: float) -> None:
         """Take in the answer to a send that `start` counted; `jitter` is uniform in [0, 1)."""
         self.in_flight -= 1
+        if is_own(verdict):
+            self._foreign.clear()
         match verdict:
             case Final(outcome=outcome):
                 self.finals += 1
                 self._failures, self._recovering = 0, False
                 self._silent_s = THROTTLE_LEAST_S
-                self._foreign.clear()
                 self._storm = self._storm + 1 if outcome is Outcome.FORBIDDEN else 0
                 self._answered_otherwise(None if outcome is not Outcome.FORBIDDEN else PauseReason.FORBIDDEN_STORM)
                 if self._storm >= STORM:
                     self._hold(now, PauseReason.FORBIDDEN_STORM, f"{STORM} answers of 403 in a row")
-            case Unauthorized(generation=generation, own=own):
-                if generation is not None and generation != self.generation:
+            case Unauthorized(generation=generation):
+                if generation not in (None, self.generation):
                     return  # late, from before a rotation: it says nothing of the current token
-                if own:
-                    self._foreign.clear()
-                self._answered_otherwise(PauseReason.CREDENTIALS)
+                if generation is not None:
+                    self._answered_otherwise(PauseReason.CREDENTIALS)
                 self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict))
             case Foreign(status=status):
                 if len(self._foreign) < FOREIGN_IDS:
@@ -177,9 +177,7 @@ class Gate:
                 self._answered_otherwise(PauseReason.WRONG_TARGET)
                 if len(self._foreign) >= FOREIGN_IDS:
                     self._hold(now, PauseReason.WRONG_TARGET, f"answers that are not the API's, the last a {status}")
-            case Throttled(after_s=after_s, own=own):
-                if own:
-                    self._foreign.clear()
+            case Throttled(after_s=after_s):
                 self._answered_otherwise(None)
                 self._throttle_for(now, after_s, jitter)
             case ServerFault(status=status):
@@ -192,12 +190,13 @@ class Gate:
 
     def observe_read(self, now: float, verdict: ReadVerdict, *, jitter: float) -> None:
         """Take in the answer to a read."""
+        if isinstance(verdict, Proven | Unauthorized) and verdict.generation not in (None, self.generation):
+            return  # asked before a rotation, which made the next read due at once
         match verdict:
             case Proven():
                 self._prove(now)
-            case Unauthorized(generation=generation):
-                if generation is None or generation == self.generation:
-                    self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict), closed=True)
+            case Unauthorized():
+                self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict), closed=True)
             case Throttled(after_s=after_s):
                 self._throttle_for(now, after_s, jitter)
             case Foreign(status=status):
@@ -209,7 +208,8 @@ class Gate:
                 self._hold(now, PauseReason.API_DOWN, _NO_ANSWER.format(fault.value), closed=True)
             case _ as never:
                 assert_never(never)
-        self._read_at = now + (READ_MOST_S if self._closed(PauseReason.CREDENTIALS) else self._read_gap_s)
+        refused = self._held.get(PauseReason.CREDENTIALS)
+        self._read_at = now + (READ_MOST_S if refused and refused.trial_at is None else self._read_gap_s)
         self._read_gap_s = min(READ_MOST_S, self._read_gap_s * 2)
 
     def target_changed(self, now: float, generation: int) -> None:
@@ -228,9 +228,11 @@ class Gate:
         self._operator = pause
 
     def retune(self, bound: int, rate: Rate, *, verify: bool) -> None:
-        """Take over new settings; what was learned stays."""
+        """Take over new settings; what was learned stays. Without reads, what waits for one goes by trial."""
         self.bound, self.rate, self.verify = bound, rate, verify
-        self._proven = self._proven or not verify
+        if not verify:
+            self._proven = True
+            self._to_trial(float("-inf"))
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -244,10 +246,6 @@ class Gate:
             self._read_at = now + (READ_MOST_S if reason is PauseReason.CREDENTIALS else READ_FIRST_S)
         pause = held.pause if held else Pause(reason, now, detail)
         self._held[reason] = _Held(pause, None if self.verify else now + TRIAL_FIRST_S)
-
-    def _closed(self, reason: PauseReason) -> bool:
-        held = self._held.get(reason)
-        return held is not None and held.trial_at is None
 
     def _answered_otherwise(self, same: PauseReason | None) -> None:
         """End the trials that this answer, of the kind `same`, shows to be over."""

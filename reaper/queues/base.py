@@ -129,6 +129,9 @@ class RunSet(Protocol):
     async def include_due(self, limit: int | None = None) -> int:
         """Take in what is open and due (in flight included) until the set has `limit` IDs; return its size."""
 
+    def ids(self) -> AsyncIterator[SessionId]:
+        """Yield the IDs of the set, in the order they were taken in, a page in memory at a time."""
+
     async def view(self) -> SetView:
         """Count the set by state and outcome."""
 

@@ -1,0 +1,26 @@
+"""Entry point of the command. What probes and scripts ask for often is answered before anything heavy is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line (None: the process's own) and return its exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] in (["--version"], ["-V"]):
+        from reaper import __version__
+
+        sys.stdout.write(f"reaper {__version__}\n")
+        return 0
+    if words[:1] == ["health"]:
+        from reaper.cli import health
+
+        return health.main(words[1:])
+    from reaper.cli.main import dispatch
+
+    return dispatch(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The composition root: settings become objects here, and only here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from reaper.api.client import Client, Target
+from reaper.api.credentials import Credentials
+from reaper.core.decide import RetryPolicy
+from reaper.core.gate import Gate
+from reaper.core.model import Pause
+from reaper.core.rate import Rate
+from reaper.errors import ConfigError, ReaperError
+from reaper.queues.base import Queue, RunSet
+from reaper.settings import Settings, token_source
+from reaper.telemetry.journal import LogJournal, Meter
+from reaper.telemetry.logs import get
+from reaper.worker import IdleWait, Rules, Worker
+
+
+@dataclass(slots=True)
+class Edge:
+    """The API's side of the house, before any worker: what `check` needs too."""
+
+    client: Client
+    credentials: Credentials
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """Return the token's keeper. Raises ConfigError when no token is configured at all."""
+    source = token_source(settings, os.environ)
+    return Credentials(source.file, source.value.get_secret_value() if source.value else None)
+
+
+@asynccontextmanager
+async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
+    """Open the API edge; its connections are closed at the end."""
+    if settings.api.http == "2":
+        raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
+    target = Target(
+        base_url=settings.api.base_url,
+        timeout_s=settings.api.timeout_s,
+        connect_timeout_s=settings.api.connect_timeout_s,
+        ca_file=str(settings.api.ca_file) if settings.api.ca_file else None,
+        proxy=settings.api.proxy,
+    )
+    client = Client(target, credentials)
+    try:
+        yield Edge(client, credentials)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await client.aclose()
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the worker's rules."""
+    return Rules(
+        lease_s=settings.queue.lease_s,
+        retry=RetryPolicy(settings.retry.max_attempts, settings.retry.base_s, settings.retry.cap_s),
+        keep_settled_s=settings.queue.keep_settled_s,
+        drain_timeout_s=settings.worker.drain_timeout_s,
+    )
+
+
+def new_worker(
+    settings: Settings,
+    queue: Queue,
+    edge: Edge,
+    *,
+    idle: IdleWait,
+    enough: Callable[[Sequence[Pause]], bool] = lambda pauses: False,
+    within: RunSet | None = None,
+    meter: Meter | None = None,
+) -> Worker:
+    """Return a worker over an open queue and edge."""
+    gate = Gate(
+        settings.worker.concurrency,
+        rate=Rate(settings.worker.rate_per_s),
+        verify=settings.api.verify,
+        generation=edge.credentials.generation,
+    )
+    return Worker(
+        queue=queue,
+        api=edge.client,
+        gate=gate,
+        token=edge.credentials,
+        rules=rules_of(settings),
+        journal=LogJournal(get(), meter),
+        idle=idle,
+        enough=enough,
+        within=within,
+    )
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what a task group failed with: the first of our own errors, else the first of any."""
+    leaves: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((leaf for leaf in leaves if isinstance(leaf, ReaperError)), leaves[0])

@@ -1,0 +1,116 @@
+"""`reaper check`: configuration, token, address, queue and clock, one line each. Sends no DELETE."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from reaper.cli.common import emit_json, loaded, open_reading, run_async
+from reaper.core.classify import (
+    Broken,
+    Foreign,
+    Proven,
+    ReadVerdict,
+    ServerFault,
+    Throttled,
+    Unauthorized,
+    Unsent,
+    classify_read,
+)
+from reaper.core.model import Answered, Failed, Reply
+from reaper.errors import Exit, ReaperError
+from reaper.settings_load import Loaded
+
+SKEW_S = 30.0
+"""A clock this far from the server's is worth a word: due times are read on this machine's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answer: what was looked at, whether it is well, and the fact or the remedy."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(verb="check")
+
+
+def run(args: argparse.Namespace) -> int:
+    return run_async(_check, args, loaded(args))
+
+
+async def _check(args: argparse.Namespace, settings: Loaded) -> int:
+    where = settings.config_path or "no file; defaults and environment"
+    lines = [Line("configuration", True, str(where))]
+    lines += await _api_lines(settings)
+    try:
+        async with open_reading(settings) as queue:
+            stats = await queue.stats()
+        lines.append(Line("queue", stats.imbalance == 0, f"{stats.ready + stats.delayed} waiting, {stats.dead} dead"))
+    except ReaperError as error:
+        lines.append(Line("queue", False, str(error)))
+    if args.json:
+        emit_json({"ok": all(line.ok for line in lines), "lines": [_as_json(line) for line in lines]})
+    else:
+        for line in lines:
+            sys.stdout.write(f"{'ok  ' if line.ok else 'FAIL'}  {line.subject:<14} {line.text}\n")
+    return Exit.OK if all(line.ok for line in lines) else Exit.INTERNAL
+
+
+def _as_json(line: Line) -> dict[str, object]:
+    return {"subject": line.subject, "ok": line.ok, "text": line.text}
+
+
+async def _api_lines(settings: Loaded) -> list[Line]:
+    from reaper.app import credentials_of, open_edge
+
+    try:
+        credentials = credentials_of(settings.settings)
+        async with open_edge(settings.settings, credentials) as edge:
+            reply = await edge.client.list_sessions()
+    except ReaperError as error:
+        return [Line("token", False, str(error))]
+    url = settings.settings.api.base_url
+    match classify_read(reply):
+        case Proven():
+            lines = [Line("token", True, "accepted"), Line("api", True, f"{url} answers with a list of sessions")]
+        case Unauthorized(generation=None):
+            lack = credentials.current.lack or "there is none"
+            return [Line("token", False, f"{lack}; write one there, it is read again when it changes")]
+        case Unauthorized():
+            return [Line("token", False, f"{url} refused it (401): it is wrong, revoked or expired; put a new one")]
+        case verdict:
+            return [Line("api", False, _words(url, verdict, reply))]
+    return [*lines, *_clock_lines(reply)]
+
+
+def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
+    match verdict:
+        case Foreign(status=status):
+            return f"{url}/api/sessions answered {status}, not a list of sessions: is api.base_url right?"
+        case ServerFault(status=status):
+            return f"{url} answered {status}: the API is down or overloaded; nothing is lost, try again later"
+        case Throttled():
+            return f"{url} answered 429: too many requests just now; try again later"
+        case Broken() | Unsent():
+            return f"{url}: {reply.error if isinstance(reply, Failed) else 'no answer'}"
+        case Proven() | Unauthorized():
+            return "ok"
+
+
+def _clock_lines(reply: Reply) -> list[Line]:
+    if not isinstance(reply, Answered) or reply.date is None:
+        return []
+    try:
+        skew_s = time.time() - parsedate_to_datetime(reply.date).timestamp()
+    except (ValueError, TypeError):
+        return []
+    if abs(skew_s) <= SKEW_S:
+        return [Line("clock", True, "agrees with the server's")]
+    return [Line("clock", False, f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set it")]

@@ -1,0 +1,181 @@
+"""What the verbs share: settings, the open queue, and how things are printed."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+
+from reaper.core.model import Item, Outcome, SessionId, State
+from reaper.errors import UsageError
+from reaper.intake.lines import check_id, parse_duration
+from reaper.queues.base import Queue
+from reaper.queues.open import open_queue
+from reaper.settings_load import Loaded, load
+from reaper.telemetry import logs
+
+OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
+
+
+# --- settings and queue -------------------------------------------------------------------------------------------
+
+
+def loaded(args: argparse.Namespace) -> Loaded:
+    """Return the effective settings; print their warnings and set up logging. Raises ConfigError."""
+    result = load(args.config, args.flags)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    token = result.settings.api.token
+    logs.configure(result.settings.telemetry, secrets=lambda: (token.get_secret_value(),) if token else ())
+    return result
+
+
+@asynccontextmanager
+async def open_reading(settings: Loaded) -> AsyncIterator[Queue]:
+    """Open the queue to read only; never creates a ledger. Raises QueueError that says where it looked."""
+    async with _opened(settings, create=False, read_only=True, worker=False) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def open_writing(settings: Loaded, worker: bool = False, create: bool = True) -> AsyncIterator[Queue]:
+    """Open the queue to write; tells of a ledger that was created. `worker`: this process will claim."""
+    async with _opened(settings, create=create, read_only=False, worker=worker) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def _opened(settings: Loaded, *, create: bool, read_only: bool, worker: bool) -> AsyncIterator[Queue]:
+    opened = await open_queue(settings.settings.queue.url, create=create, read_only=read_only, worker=worker)
+    if opened.created_path is not None:
+        say(f"created the ledger {opened.created_path}")
+    try:
+        yield opened.queue
+    finally:
+        with anyio.CancelScope(shield=True):
+            await opened.queue.close()
+
+
+def run_async(run: Callable[..., Awaitable[int]], *args: object) -> int:
+    """Run an async command to its exit code."""
+    return anyio.run(run, *args)
+
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+
+def duration(text: str) -> float:
+    """Read `30m`, `1h30m` or plain seconds, for argparse."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def session_ids(words: Iterable[str]) -> list[SessionId]:
+    """Return the IDs named on a command line, each once, in order. Raises UsageError for the first malformed one."""
+    ids: dict[SessionId, None] = {}
+    for word in words:
+        try:
+            ids[check_id(word)] = None
+        except ValueError as error:
+            raise UsageError(f"{shown(word)}: {error}") from error
+    return list(ids)
+
+
+def who() -> str:
+    """Return the name under which an operator's act is recorded."""
+    behind = os.environ.get("SUDO_USER")
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = f"uid {os.getuid()}"
+    return f"{behind} as {name}" if behind and behind != name else name
+
+
+# --- printing -----------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Tell the operator something beside the data, on stderr."""
+    sys.stderr.write(f"reaper: {logs.redacted(text)}\n")
+    sys.stderr.flush()
+
+
+def emit(text: str) -> None:
+    """Write one line of data to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def emit_json(data: object) -> None:
+    """Write one JSON line of data to stdout."""
+    emit(json.dumps(data, ensure_ascii=False))
+
+
+def shown(text: str) -> str:
+    """Return a text from outside fit for a terminal: printable, at most 80 characters."""
+    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return clean if len(clean) <= 80 else f"{clean[:79]}…"
+
+
+def span(seconds: float) -> str:
+    """Return a duration for people, its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
+    left = max(0, round(seconds))
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    for index, (name, size) in enumerate(units):
+        if left >= size:
+            count, rest = divmod(left, size)
+            text = f"{count} {name}"
+            if index + 1 < len(units) and rest >= units[index + 1][1]:
+                smaller, size = units[index + 1]
+                text += f" {rest // size} {smaller}"
+            return text
+    return "0 s"
+
+
+def instant(at: float) -> str:
+    """Return an instant as RFC 3339 in UTC, to the millisecond, as JSON has it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock_time(at: float) -> str:
+    """Return an instant for people: UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def standing(item: Item, now: float | None = None) -> str:
+    """Return where an item stands, in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
+    now = time.time() if now is None else now
+    match item.state:
+        case State.IN_FLIGHT:
+            return "in flight"
+        case State.SETTLED:
+            word = OUTCOME_WORDS[item.outcome] if item.outcome else "settled"
+            return f"{word}, {span(now - item.settled_at)} ago" if item.settled_at else word
+        case State.READY | State.DELAYED if item.due_at > now:
+            return f"waiting, due in {span(item.due_at - now)}"
+        case State.READY | State.DELAYED:
+            return "waiting, due now"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows in aligned columns, numbers to the right, without trailing blanks or newline."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(head, *cells, strict=True)]
+    right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(head), *cells]
+    ]
+    return "\n".join(lines)

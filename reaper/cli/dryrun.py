@@ -1,0 +1,71 @@
+"""`reaper once --dry-run`: what would be sent; opens the ledger read-only, writes and sends nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from reaper.cli.common import emit, emit_json, open_reading, say
+from reaper.core.model import SessionId
+from reaper.errors import Exit
+from reaper.intake.files import open_inputs
+from reaper.intake.reader import Reader
+from reaper.queues.base import NewItem, Queue
+from reaper.settings_load import Loaded
+from reaper.settings_values import sqlite_path
+from reaper.telemetry import logs
+
+
+async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool) -> int:
+    """Print the IDs that a run would send now; exit 3 when lines are invalid, like the run itself."""
+    send: dict[SessionId, None] = {}
+    seen: set[SessionId] = set()
+    duplicate = delayed = invalid = 0
+    async with _ledger(settings) as queue:
+        with open_inputs(files) as inputs:
+            for one in inputs:
+                reader = Reader(one.fd, one.source)
+                while (parsed := await reader.next()) is not None:
+                    invalid += len(parsed.invalid)
+                    for line in parsed.invalid:
+                        logs.line_invalid(one.source, line)
+                    for item in parsed.items:
+                        if item.session_id in seen or (queue and await queue.show(item.session_id)):
+                            duplicate += 1
+                        elif _later(item):
+                            delayed += 1
+                        else:
+                            send[item.session_id] = None
+                        seen.add(item.session_id)
+        if queue is not None:
+            due = queue.new_set()
+            await due.include_due(limit)
+            async for session_id in due.ids():
+                send[session_id] = None
+    ids = list(send)[:limit]
+    if as_json:
+        counts = {"would_send": len(ids), "duplicate": duplicate, "delayed": delayed, "invalid": invalid}
+        emit_json({**counts, "session_ids": ids})
+    else:
+        for session_id in ids:
+            emit(session_id)
+        sys.stdout.flush()
+        say(f"dry run: {len(ids)} would be stopped, {delayed} are due later; {duplicate} duplicate, {invalid} invalid")
+    return Exit.DEAD if invalid else Exit.OK
+
+
+@asynccontextmanager
+async def _ledger(settings: Loaded) -> AsyncIterator[Queue | None]:
+    """Open the ledger to read; None where there is none yet, which for a first dry run is no fault."""
+    url = settings.settings.queue.url
+    if url.startswith("sqlite:") and not sqlite_path(url).exists():
+        yield None
+        return
+    async with open_reading(settings) as queue:
+        yield queue
+
+
+def _later(item: NewItem) -> bool:
+    return item.due_at is not None and item.due_at > time.time()

@@ -1,0 +1,250 @@
+"""The command line: which verb, its options, and how what went wrong is told.
+
+A verb's module is imported when the verb was chosen and not before, so `reaper --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reaper import __version__
+from reaper.errors import Exit, ReaperError
+
+SECRET_VARIABLES = ("ARCHAL_TOKEN", "REAPER_API__TOKEN")
+"""Masked in whatever is told of an error before the settings were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One command: where it lives, what it does, and whether it takes the options of the verbs that work."""
+
+    module: str
+    help: str
+    works: bool = True
+
+
+GROUPS: dict[str, dict[str, Verb]] = {
+    "stop sessions": {
+        "run": Verb("run", "the daemon: take in, stop, until told to end"),
+        "once": Verb("once", "take in files or stdin, stop them, print a summary, exit"),
+        "add": Verb("add", "queue session IDs, now or for later"),
+    },
+    "see": {
+        "status": Verb("reading", "the whole queue and every pause"),
+        "show": Verb("reading", "one session ID and all that happened to it"),
+        "outcomes": Verb("reading", "one line for each settled ID"),
+        "audit": Verb("reading", "verify that every accepted ID is accounted for"),
+        "check": Verb("check", "configuration, token, API, queue, clock: ok or what to do"),
+        "health": Verb("health", "is the daemon alive? for probes", works=False),
+    },
+    "intervene": {
+        "postpone": Verb("operators", "set when a waiting ID is due"),
+        "cancel": Verb("operators", "take IDs out of the queue"),
+        "dead": Verb("dead", "list, retry or purge the IDs that could not be stopped"),
+        "pause": Verb("operators", "stop sending, for the whole queue"),
+        "resume": Verb("operators", "end the operator's pause"),
+    },
+    "set up and rehearse": {
+        "config": Verb("config", "effective settings and where each comes from"),
+        "queue": Verb("queue", "prepare a queue, back up the ledger"),
+        "sandbox": Verb("sandbox", "a local stand-in for the API", works=False),
+        "demo": Verb("demo", "sandbox, backlog and a run over it; needs no account", works=False),
+    },
+}
+VERBS: dict[str, Verb] = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+
+EXIT_CODES = """\
+exit codes (the first that applies):
+  1   internal error, or audit or check found a fault
+  2   usage
+  78  configuration
+  77  credentials refused
+  69  queue or API unavailable, or not the API
+  4   a guard held the sweep
+  3   finished; some sessions dead, or some input invalid or refused
+  75  work left, safe to run again
+  0   done
+"""
+
+
+class LazyParser(argparse.ArgumentParser):
+    """A verb's parser; `fill` adds its arguments when it is about to parse, once."""
+
+    fill: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse has it
+        if self.fill is not None:
+            fill, self.fill = self.fill, None
+            fill(self)
+        return super().parse_known_args(args, namespace)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; verbs fill in their own part later."""
+    width = max(map(len, VERBS))
+    lines = ["Stops expired and orphaned hosted sessions, and accounts for every one of them.", ""]
+    for title, verbs in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:<{width}}  {verb.help}" for name, verb in verbs.items()), ""]
+    root = LazyParser(
+        prog="reaper",
+        usage="reaper [options] COMMAND …",
+        description="\n".join(lines).rstrip(),
+        epilog=f"reaper COMMAND --help tells more.\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    root.add_argument("-V", "--version", action="version", version=f"reaper {__version__}")
+    add_options(root, works=True)
+    commands = root.add_subparsers(dest="verb", metavar="COMMAND", required=True, help=argparse.SUPPRESS)
+    for name, verb in VERBS.items():
+        parser = commands.add_parser(name, description=f"{verb.help[0].upper()}{verb.help[1:]}.", allow_abbrev=False)
+        parser.fill = _filler(name)
+    return root
+
+
+def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
+    def fill(parser: argparse.ArgumentParser) -> None:
+        add_options(parser, works=VERBS[name].works)
+        _entry(name)[0](parser)
+
+    return fill
+
+
+def _entry(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
+    """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `FAMILY`."""
+    module = importlib.import_module(f"reaper.cli.{VERBS[name].module}")
+    if hasattr(module, "FAMILY"):
+        configure, run = module.FAMILY[name]
+        return configure, run
+    return module.configure, module.run
+
+
+def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
+    """Add the options that mean the same everywhere; `works`: also those that override a setting.
+
+    They have no default of their own, so the same option is understood before and after a verb's name.
+    """
+    absent = argparse.SUPPRESS
+    every = parser.add_argument_group("common options")
+    every.add_argument("--config", metavar="FILE", default=absent, help="settings file (TOML)")
+    every.add_argument("--json", action="store_true", default=absent, help="print JSON")
+    loud = every.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_true", default=absent, help="log debug, show tracebacks")
+    loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
+    if works:
+        over = parser.add_argument_group("settings")
+        over.add_argument(
+            "--concurrency", dest="set:worker.concurrency", type=int, metavar="N", default=absent, help="most in flight"
+        )
+        over.add_argument(
+            "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
+        )
+        over.add_argument("--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address")
+        over.add_argument(
+            "--token-file", dest="set:api.token_file", metavar="FILE", default=absent, help="file that holds the token"
+        )
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Parse a command line; `flags` of the result maps dotted keys to what was given. Exits as argparse does."""
+    given = vars(build_parser().parse_args(words))
+    flags = {name.removeprefix("set:"): value for name, value in given.items() if name.startswith("set:")}
+    common: dict[str, object] = {"config": None, "json": False, "verbose": False, "quiet": False}
+    args = argparse.Namespace(**(common | {name: value for name, value in given.items() if name[:4] != "set:"}))
+    if args.verbose or args.quiet:
+        flags["telemetry.log_level"] = "debug" if args.verbose else "warning"
+    args.flags = flags
+    return args
+
+
+def dispatch(words: list[str]) -> int:
+    """Run one command line and return its exit code; no exception leaves."""
+    _open_standard_streams()
+    verbose = bool({"-v", "--verbose"} & set(words))
+    try:
+        code = _run(words)
+    except BaseException as error:  # noqa: BLE001  # the top of the process
+        code = _told(_innermost(error), verbose)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    except OSError as error:
+        _drop_stdout()
+        code = _say(f"the output cannot be written: {error.strerror}", Exit.INTERNAL)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        args = parse(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else Exit.USAGE
+    return int(_entry(args.verb)[1](args))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    if isinstance(error, BaseExceptionGroup):
+        from reaper.app import first_error
+
+        return first_error(error)
+    return error
+
+
+def _told(error: BaseException, verbose: bool) -> int:
+    """Tell the operator what ended the command; return the exit code."""
+    match error:
+        case ReaperError():
+            return _say(str(error), error.exit_code)
+        case BrokenPipeError():
+            # Whoever read the output has seen enough.
+            _drop_stdout()
+            return Exit.OK
+        case KeyboardInterrupt():
+            return 130
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else Exit.INTERNAL
+    if verbose:
+        sys.stderr.write(_masked("".join(traceback.format_exception(error))))
+    hint = "" if verbose else " (-v shows where)"
+    return _say(f"internal error: {type(error).__name__}: {error}{hint}", Exit.INTERNAL)
+
+
+def _say(sentence: str, code: int) -> int:
+    try:
+        sys.stderr.write(f"reaper: {_masked(sentence)}\n")
+    except OSError:
+        pass
+    return code
+
+
+def _masked(text: str) -> str:
+    logs = sys.modules.get("reaper.telemetry.logs")
+    if logs is not None:
+        text = logs.redacted(text)
+    for name in SECRET_VARIABLES:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "********")
+    return text
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's last flush at exit go nowhere instead of failing."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _open_standard_streams() -> None:
+    """Fill closed standard descriptors: else the next file opened, the ledger, would get the number of stdout."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

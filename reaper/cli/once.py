@@ -1,0 +1,124 @@
+"""`reaper once`: take in files or stdin, stop the set, print a summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+
+from reaper.api.credentials import Credentials
+from reaper.app import credentials_of, first_error, new_worker, open_edge
+from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
+from reaper.core.model import Outcome
+from reaper.intake.files import open_inputs, take_in_file
+from reaper.intake.report import NOTHING, add_up
+from reaper.oneshot import Once, Summary, Waits
+from reaper.queues.base import Added, InvalidLine
+from reaper.settings_load import Loaded
+from reaper.telemetry import logs
+
+WAIT_S = 60.0
+"""How far ahead a retry may be due for `once` to wait for it, unless told otherwise (SPEC 3)."""
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on is expected")
+    return int(text)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="files of session IDs; - is standard input")
+    parser.add_argument(
+        "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
+    )
+    parser.add_argument(
+        "--wait", type=duration, default=WAIT_S, metavar="TIME", help="leave a retry that is due later than this (60s)"
+    )
+    parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="leave every retry not due now")
+    parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
+    parser.add_argument("--dry-run", action="store_true", help="send and write nothing; print what would be sent")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = loaded(args)
+    if args.dry_run:
+        from reaper.cli.dryrun import dry_run
+
+        return run_async(dry_run, settings, args.files, args.limit, args.json)
+    return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files)
+
+
+async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str]) -> int:
+    """Take in the files, stop the set, print the summary; return the exit code."""
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    async with AsyncExitStack() as opened:
+        inputs = opened.enter_context(open_inputs(files))
+        queue = await opened.enter_async_context(open_writing(settings, worker=True))
+        edge = await opened.enter_async_context(open_edge(settings.settings, credentials))
+        members = queue.new_set()
+        limit = getattr(args, "limit", None)
+        added = NOTHING
+        for one in inputs:
+            more = await take_in_file(
+                queue, one, into=None if limit else members, on_batch=partial(_tell_invalid, one.source)
+            )
+            added = add_up(added, more)
+        await members.include_due(limit)
+        api, worker_settings = settings.settings.api, settings.settings.worker
+        once = Once(
+            members,
+            Waits(
+                retry_s=getattr(args, "wait", WAIT_S),
+                credentials_s=api.credentials_wait_s,
+                unavailable_s=api.unavailable_wait_s,
+                budget_s=getattr(args, "budget_s", None),
+                drain_s=worker_settings.drain_timeout_s,
+            ),
+        )
+        worker = new_worker(settings.settings, queue, edge, idle=once.idle, enough=once.enough, within=members)
+        try:
+            summary = await once.run(worker, added)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from group
+    if args.json:
+        emit_json(summary.as_json())
+    else:
+        print_summary(summary)
+    return summary.exit
+
+
+def _tell_invalid(source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+    for line in lines:
+        logs.line_invalid(source, line)
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the human summary to stdout, and why work was left to stderr."""
+    settled = summary.view.settled
+    words = {
+        Outcome.STOPPED: "stopped",
+        Outcome.ALREADY_GONE: "already gone",
+        Outcome.FORBIDDEN: "forbidden",
+        Outcome.REJECTED: "rejected",
+        Outcome.EXHAUSTED: "exhausted",
+        Outcome.PROTECTED: "protected",
+        Outcome.CANCELLED: "cancelled",
+    }
+    rows = [(words[outcome], settled.get(outcome, 0)) for outcome in Outcome if settled.get(outcome, 0)]
+    rows += [("still waiting", summary.view.open - summary.view.delayed), ("delayed", summary.view.delayed)]
+    total = sum(settled.values()) + summary.view.open
+    added = summary.added
+    sys.stdout.write(
+        f"{total} sessions in {summary.duration_s:.1f} s with {summary.sends} sends"
+        f"  ({added.accepted} accepted, {added.duplicate} duplicate, {added.invalid} invalid)\n"
+    )
+    for word, count in rows:
+        if count:
+            sys.stdout.write(f"  {word:<14}{count:>9}\n")
+    if summary.why:
+        say(f"left early: {summary.why}; all that was not stopped stays queued, run again")
+    if any(settled.get(o, 0) for o in (Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.EXHAUSTED)):
+        say("some sessions could not be stopped; see: reaper dead list")

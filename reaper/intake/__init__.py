@@ -1,0 +1,1 @@
+"""Where session IDs come from: files, stdin, a spool directory; each ends in `queue.add`."""

@@ -1,0 +1,130 @@
+"""A spool directory, maildir style: producers write `tmp/x` and rename it to `new/x`; what is there is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from pathlib import Path
+
+from anyio import to_thread
+
+from reaper.errors import ConfigError, UsageError
+from reaper.intake.reader import Reader
+from reaper.intake.report import NOTHING, Report, add_up
+from reaper.queues.base import Added, Batch, Queue
+
+ROOMS = ("tmp", "new", "done", "bad")
+
+
+class Spool:
+    """Takes in each file of `new/`, then moves it to `done/`; what can't be read goes to `bad/`.
+
+    A crash between the commit and the move makes the file be read again, and the queue knows the duplicates.
+    """
+
+    def __init__(self, queue: Queue, directory: str | Path, default_after_s: float = 0.0) -> None:
+        self.name = str(directory)
+        self._directory = Path(directory)
+        self._queue = queue
+        self._default_after_s = default_after_s
+
+    def prepare(self) -> None:
+        """Make the directories that are missing, private to this user. Raises ConfigError when one can't be used."""
+        for directory in (self._directory, *(self._directory / room for room in ROOMS)):
+            try:
+                directory.mkdir(mode=0o700, parents=directory == self._directory, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"intake.spool_dir: {directory} cannot be made: {error.strerror}") from error
+            if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+                raise ConfigError(f"intake.spool_dir: this user may not read and write {directory}")
+
+    async def poll(self, report: Report) -> Added | None:
+        """Take in what is in `new/`, in the order of names; None when nothing is.
+
+        Raises OSError when the spool itself can't be used, QueueError as the queue does; a file that was not wholly
+        taken in then stays in `new/`.
+        """
+        total: Added | None = None
+        for name in await to_thread.run_sync(self._names):
+            path = self._directory / "new" / name
+            try:
+                fd = await to_thread.run_sync(_open, path)
+            except UsageError as unfit:
+                await self._set_aside(path, str(unfit), report)
+                continue
+            if fd is None:
+                continue
+            try:
+                added = await self._take_in(fd, str(path), report)
+            except UsageError as unfit:
+                await self._set_aside(path, str(unfit), report)
+                continue
+            finally:
+                os.close(fd)
+            await to_thread.run_sync(self._move, path, "done")
+            total = add_up(total or NOTHING, added)
+        return total
+
+    def prune(self, older_than_s: float) -> int:
+        """Delete what was moved to `done/` longer ago than this; return how many files. Blocks."""
+        before = time.time() - older_than_s
+        pruned = 0
+        with os.scandir(self._directory / "done") as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                # A rename sets the change time: that is when the file was done with.
+                if stat.S_ISREG(status.st_mode) and status.st_ctime < before:
+                    os.unlink(entry.path)
+                    pruned += 1
+        return pruned
+
+    async def _take_in(self, fd: int, source: str, report: Report) -> Added:
+        reader, total = Reader(fd, source), NOTHING
+        try:
+            while (parsed := await reader.next()) is not None:
+                batch = Batch(source, parsed.items, parsed.invalid)
+                total = add_up(total, await self._queue.add(batch, default_after_s=self._default_after_s))
+                if parsed.invalid:
+                    report.invalid(source, parsed.invalid)
+        finally:
+            if total != NOTHING:
+                report.imported("spool", source, total)
+        return total
+
+    async def _set_aside(self, path: Path, reason: str, report: Report) -> None:
+        kept = await to_thread.run_sync(self._move, path, "bad")
+        report.noted(self.name, f"{reason}; it was moved to {kept}")
+
+    def _names(self) -> list[str]:
+        return sorted(name for name in os.listdir(self._directory / "new") if not name.startswith("."))
+
+    def _move(self, path: Path, room: str) -> Path:
+        """Rename into `room`, under a name that is free there; return the new path."""
+        target = self._directory / room / path.name
+        suffix = 0
+        # Only this process moves files there, so nobody takes the name in between.
+        while os.path.lexists(target):
+            suffix += 1
+            target = self._directory / room / f"{path.name}.{suffix}"
+        os.rename(path, target)
+        return target
+
+
+def _open(path: Path) -> int | None:
+    """Open a file of `new/`; None when it is gone. Raises UsageError when it never can be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(f"{path} is a symbolic link") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UsageError(f"{path} is not a regular file")
+    return fd

@@ -1,0 +1,204 @@
+"""The arithmetic that every back-end shares: whose turn it is, what an apply makes of a row, what the audit compares.
+
+Pure: no clock, no store. A back-end keeps the counters named here, each written where its event happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
+
+from reaper.core.model import DEAD, AuditLine, Decision, Outcome, Release, Retry, Send, Settle
+
+ACCEPTED = "accepted"
+DUPLICATE = "duplicate"
+INVALID = "invalid"
+FINALS = "finals"
+"""Rounds settled by an answer of the API; a claim notes it, so that the next one sees whether others got theirs."""
+ANSWERED_STOPPED = "answered.stopped"
+ANSWERED_GONE = "answered.gone"
+
+BY_ANSWER = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE, Outcome.FORBIDDEN, Outcome.REJECTED})
+"""Outcomes that the API itself has given."""
+
+RETRY_EVERY = 4
+"""Promise 8: every fourth claim is a retry while both kinds are ready."""
+
+T = TypeVar("T")
+
+
+def settled(outcome: Outcome) -> str:
+    """Name the counter of rounds that ended so, since the ledger began."""
+    return f"settled.{outcome.value}"
+
+
+def pruned(outcome: Outcome) -> str:
+    """Name the counter of settled rows that were dropped, by age or by `dead purge`."""
+    return f"pruned.{outcome.value}"
+
+
+def reopened(outcome: Outcome) -> str:
+    """Name the counter of settled rows that became a new round."""
+    return f"reopened.{outcome.value}"
+
+
+COUNTERS = (
+    ACCEPTED,
+    DUPLICATE,
+    INVALID,
+    FINALS,
+    ANSWERED_STOPPED,
+    ANSWERED_GONE,
+    *(name(outcome) for name in (settled, pruned, reopened) for outcome in Outcome),
+)
+
+
+def take_turns(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) -> list[T]:
+    """Return up to `most` of both, each in its own order; `turn` counts the claims before (promise 8)."""
+    taken: list[T] = []
+    first, retry = next(firsts, None), next(retries, None)
+    while len(taken) < most:
+        retry_is_next = (turn + len(taken)) % RETRY_EVERY == RETRY_EVERY - 1
+        if retry is not None and (first is None or retry_is_next):
+            taken.append(retry)
+            retry = next(retries, None)
+        elif first is not None:
+            taken.append(first)
+            first = next(firsts, None)
+        else:
+            break
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an apply has to know of a claimed row. `finals_before` is what `finals_seen` was before this claim."""
+
+    attempts: int
+    sends: int
+    recorded: int
+    ambiguous: bool
+    finals_seen: int
+    finals_before: int
+    due_at: float
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The row after its lease: `outcome` None is open again, due at `due_at`. `counts` grow by one each."""
+
+    attempts: int
+    sends: int
+    recorded: int
+    ambiguous: bool
+    finals_seen: int
+    due_at: float
+    outcome: Outcome | None
+    status: int | None
+    detail: str | None
+    counts: tuple[str, ...]
+
+
+def end_lease(held: Held, decision: Decision, send: Send | None, now: float) -> Ended:
+    """Return what a decision makes of a claimed row; a claim without a send is taken back, as if never made.
+
+    Handed back unsent and at once, an ID keeps its due time, and so its place in the line.
+    """
+    sent = send is not None
+    attempts, ambiguous, due_at = held.attempts, held.ambiguous, held.due_at
+    outcome: Outcome | None = None
+    detail: str | None = None
+    match decision:
+        case Settle():
+            outcome, detail = decision.outcome, decision.detail
+            attempts += sent and decision.charged
+        case Retry() | Release():
+            attempts += sent and isinstance(decision, Retry)
+            ambiguous = ambiguous or (sent and decision.ambiguous)
+            if sent or decision.after_s > 0:
+                due_at = now + max(0.0, decision.after_s)
+        case _ as never:
+            assert_never(never)
+    if held.cancel_requested and outcome not in BY_ANSWER:
+        outcome, detail = Outcome.CANCELLED, None
+    return Ended(
+        attempts=attempts,
+        sends=held.sends if sent else held.sends - 1,
+        recorded=held.recorded + sent,
+        ambiguous=ambiguous,
+        finals_seen=held.finals_seen if sent else held.finals_before,
+        due_at=due_at,
+        outcome=outcome,
+        status=send.status if send is not None and outcome is not None else None,
+        detail=detail,
+        counts=() if outcome is None else _counts(outcome, send),
+    )
+
+
+def _counts(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
+    """The answer is counted from the send, the outcome from the decision: the audit compares the two."""
+    if outcome not in BY_ANSWER:
+        return (settled(outcome),)
+    status = send.status if send is not None else None
+    if status is not None and 200 <= status < 300:
+        return (settled(outcome), FINALS, ANSWERED_STOPPED)
+    if status in (404, 410):
+        return (settled(outcome), FINALS, ANSWERED_GONE)
+    return (settled(outcome), FINALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a back-end found in one consistent view: its counters, and what counting the rows gives.
+
+    `unproven` are rows stopped or already gone without the recorded send that says so; `contradictory` those whose
+    own fields don't fit together.
+    """
+
+    counters: Mapping[str, int]
+    kept: Mapping[Outcome, int]
+    waiting: int
+    in_flight: int
+    accepted_by_source: int
+    duplicate_by_source: int
+    invalid_by_source: int
+    unproven: int
+    contradictory: int
+
+
+def equations(figures: Figures) -> tuple[AuditLine, ...]:
+    """Return the equations of the accounting; each side was counted by other means than the other."""
+
+    def count(name: str) -> int:
+        return figures.counters.get(name, 0)
+
+    ended = sum(count(settled(outcome)) for outcome in Outcome)
+    lines = [
+        AuditLine(
+            "accepted = settled + waiting + in flight", count(ACCEPTED), ended + figures.waiting + figures.in_flight
+        ),
+        AuditLine("accepted = accepted by source", count(ACCEPTED), figures.accepted_by_source),
+        AuditLine("duplicate = duplicate by source", count(DUPLICATE), figures.duplicate_by_source),
+        AuditLine("invalid = invalid by source", count(INVALID), figures.invalid_by_source),
+    ]
+    for outcome in Outcome:
+        rows = figures.kept.get(outcome, 0) + count(pruned(outcome)) + count(reopened(outcome))
+        lines.append(AuditLine(f"{outcome.value} = rows kept + pruned + re-opened", count(settled(outcome)), rows))
+    by_answer = sum(count(settled(outcome)) for outcome in BY_ANSWER)
+    lines += [
+        AuditLine("stopped = answers 2xx recorded", count(settled(Outcome.STOPPED)), count(ANSWERED_STOPPED)),
+        AuditLine(
+            "already_gone = answers 404, 410 recorded", count(settled(Outcome.ALREADY_GONE)), count(ANSWERED_GONE)
+        ),
+        AuditLine("settled by an answer = final answers", by_answer, count(FINALS)),
+        AuditLine("rows stopped or gone without the send that says so = 0", figures.unproven, 0),
+        AuditLine("rows that contradict themselves = 0", figures.contradictory, 0),
+    ]
+    return tuple(lines)
+
+
+def dead_kept(counters: Mapping[str, int]) -> int:
+    """Return how many dead letters are kept now, by the counters."""
+    return sum(counters.get(settled(o), 0) - counters.get(pruned(o), 0) - counters.get(reopened(o), 0) for o in DEAD)

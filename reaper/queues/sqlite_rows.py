@@ -1,0 +1,135 @@
+"""Rows and values: how an item is written down, read back, shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from reaper.core.model import DEAD, HISTORY, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State
+from reaper.queues.base import Position
+from reaper.queues.sqlite_schema import AT, IS_DEAD
+
+PAGE = 500
+"""Rows of `outcomes` in memory at a time."""
+
+_ITEM = f"""
+SELECT session_id, outcome, source.name, added_at, {AT}, round, attempts, sends, recorded, history, status, detail,
+       settled_at, by, reason, lease_until, item.id
+FROM item JOIN source ON source.id = source_id
+"""
+
+
+def with_send(history: str, send: Send) -> str:
+    """Return the recorded sends with one more; the oldest goes when there are too many."""
+    columns = ("at", "duration_s", "status", "error", "request_id")
+    fields = {name: value for name in columns if (value := getattr(send, name)) is not None}
+    if history == "[]":
+        return json.dumps([fields])
+    return json.dumps([*json.loads(history), fields][-HISTORY:])
+
+
+def show(connection: sqlite3.Connection, session_id: SessionId, now: float) -> Item | None:
+    """Return one row."""
+    row = connection.execute(f"{_ITEM} WHERE session_id = ?", (session_id,)).fetchone()
+    return None if row is None else _item(row, now)
+
+
+def settled_page(
+    connection: sqlite3.Connection, after: tuple[float, int], only: frozenset[Outcome], now: float
+) -> list[tuple[tuple[float, int], Item]]:
+    """Return a page of settled rows past `after` = (settled_at, id), each with its own such place."""
+    rows: list[Any] = []
+    for dead, chosen in ((True, only & DEAD), (False, only - DEAD)):
+        if chosen:
+            marks = ", ".join("?" * len(chosen))
+            rows += connection.execute(
+                f"{_ITEM} WHERE outcome IS NOT NULL AND {IS_DEAD} = ? AND (settled_at, item.id) > (?, ?)"
+                f" AND outcome IN ({marks}) ORDER BY settled_at, item.id LIMIT {PAGE}",
+                (dead, *after, *chosen),
+            )
+    places = sorted(((row[12], row[16]), row) for row in rows)[:PAGE]
+    return [(place, _item(row, now)) for place, row in places]
+
+
+def positions(connection: sqlite3.Connection) -> list[Position]:
+    """Return the positions of all followed files."""
+    columns = 'path, device, inode, prefix_bytes, prefix_hash, "offset", line'
+    return [Position(*row) for row in connection.execute(f"SELECT {columns} FROM position ORDER BY path")]
+
+
+def reapers(connection: sqlite3.Connection) -> list[Reaper]:
+    """Return what the working processes told, the dead included."""
+    columns = 'owner, pid, started_at, told_at, "limit", pauses'
+    rows = connection.execute(f"SELECT {columns} FROM owner WHERE told_at IS NOT NULL ORDER BY started_at, owner")
+    return [
+        Reaper(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in json.loads(pauses)))
+        for owner, pid, started_at, told_at, limit, pauses in rows
+    ]
+
+
+def _pause(fields: dict[str, Any]) -> Pause:
+    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
+
+
+def _item(row: Any, now: float) -> Item:
+    (session_id, outcome, source, added_at, at, round_, attempts, sends, recorded, history) = row[:10]
+    (status, detail, settled_at, by, reason, lease_until) = row[10:16]
+    if outcome is not None:
+        state = State.SETTLED
+    elif at <= now:
+        state = State.READY
+    else:
+        state = State.DELAYED if lease_until is None else State.IN_FLIGHT
+    return Item(
+        session_id=SessionId(session_id),
+        state=state,
+        outcome=None if outcome is None else Outcome(outcome),
+        source=source,
+        added_at=added_at,
+        due_at=at,
+        round=round_,
+        attempts=attempts,
+        sends=sends,
+        unanswered=sends - recorded - (state is State.IN_FLIGHT),
+        history=tuple(Send(**fields) for fields in json.loads(history)),
+        status=status,
+        detail=detail,
+        settled_at=settled_at,
+        by=by,
+        reason=reason,
+    )
+
+
+def tell(
+    connection: sqlite3.Connection, owner: str, started_at: float, now: float, limit: int, pauses: Iterable[Pause]
+) -> None:
+    """Record how a working process stands."""
+    connection.execute(
+        'INSERT OR REPLACE INTO owner (owner, pid, started_at, told_at, "limit", pauses) VALUES (?, ?, ?, ?, ?, ?)',
+        (owner, os.getpid(), started_at, now, limit, json.dumps([asdict(pause) for pause in pauses])),
+    )
+
+
+def leave(connection: sqlite3.Connection, owner: str) -> None:
+    """Forget what a process told."""
+    connection.execute("DELETE FROM owner WHERE owner = ?", (owner,))
+
+
+def set_pause(connection: sqlite3.Connection, pause: Pause | None) -> None:
+    """Write down the operator's pause, or that there is none."""
+    if pause is None:
+        connection.execute("DELETE FROM setting WHERE name = 'pause'")
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO setting (name, value) VALUES ('pause', ?)", (json.dumps(asdict(pause)),)
+        )
+
+
+def paused(connection: sqlite3.Connection) -> Pause | None:
+    """Return the operator's pause, even if its time is over."""
+    row = connection.execute("SELECT value FROM setting WHERE name = 'pause'").fetchone()
+    return None if row is None else _pause(json.loads(row[0]))

@@ -1,0 +1,22 @@
+"""A local stand-in for the API, for the demo, tests and rehearsals. Nothing else of the package imports it."""
+
+from reaper.sandbox.faults import Behaviour, Mode
+from reaper.sandbox.latency import Latency
+from reaper.sandbox.record import Counters, Delete
+from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
+from reaper.sandbox.sessions import Session, generate
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+
+__all__ = [
+    "DEFAULT_TOKEN",
+    "Behaviour",
+    "Counters",
+    "Delete",
+    "Latency",
+    "Mode",
+    "RunningSandbox",
+    "Sandbox",
+    "Session",
+    "generate",
+    "running_sandbox",
+]

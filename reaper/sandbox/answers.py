@@ -1,0 +1,58 @@
+"""What the stand-in says: answers as values, and their bytes on the wire."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, without the headers that differ from request to request."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def envelope(status: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """The API's own error answer."""
+    word = reason(status).lower().replace(" ", "_")
+    return as_json({"error": word, "code": word.upper(), "message": message}, status=status, headers=headers)
+
+
+def as_json(value: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return Answer(status, json.dumps(value, separators=(",", ":")).encode(), headers=headers)
+
+
+def page(status: int, text: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """An HTML answer, as a proxy or a static host gives it."""
+    html = f"<!doctype html><html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>\n"
+    return Answer(status, html.encode(), "text/html; charset=utf-8", headers)
+
+
+def reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def encode(answer: Answer, *, date: str, request_id: str, close: bool = False) -> bytes:
+    """Return the answer's bytes. 204 and 304 go without a body and without a length (RFC 9110, 8.6)."""
+    lines = [
+        f"HTTP/1.1 {answer.status} {reason(answer.status)}",
+        f"date: {date}",
+        f"x-request-id: {request_id}",
+    ]
+    lines.extend(f"{name}: {value}" for name, value in answer.headers)
+    if close:
+        lines.append("connection: close")
+    if answer.status in (204, 304):
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    if answer.body:
+        lines.append(f"content-type: {answer.content_type}")
+    lines.append(f"content-length: {len(answer.body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body

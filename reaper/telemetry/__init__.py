@@ -1,0 +1,1 @@
+"""What the reaper tells about itself: log events, metrics, the health server."""

@@ -1,0 +1,27 @@
+"""The names of log events: stable, past tense; facts are fields. Operators build alerts on them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REAPER_READY: Final = "reaper.ready"
+REAPER_DRAINING: Final = "reaper.draining"
+REAPER_EXITED: Final = "reaper.exited"
+LISTENER_FAILED: Final = "listener.failed"
+
+INTAKE_IMPORTED: Final = "intake.imported"
+INTAKE_LINE_INVALID: Final = "intake.line_invalid"
+INTAKE_NOTED: Final = "intake.noted"
+INTAKE_FAILED: Final = "intake.failed"
+INTAKE_RECOVERED: Final = "intake.recovered"
+
+SESSION_SETTLED: Final = "session.settled"
+SESSION_RETRY_SCHEDULED: Final = "session.retry_scheduled"
+SESSION_LEASE_LOST: Final = "session.lease_lost"
+SESSION_GHOST: Final = "session.ghost"
+
+API_PAUSED: Final = "api.paused"
+API_RESUMED: Final = "api.resumed"
+
+QUEUE_UNAVAILABLE: Final = "queue.unavailable"
+QUEUE_RECOVERED: Final = "queue.recovered"

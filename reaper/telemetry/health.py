@@ -1,0 +1,91 @@
+"""What the health listener's pages say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import anyio
+
+from reaper.core.model import Pause, PauseReason, Stats
+from reaper.errors import QueueError
+from reaper.telemetry.listener import Handler, Page, as_json, text
+from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
+
+STALLED_S = 30.0
+"""The claim loop turns at least every second; this much longer means that it hangs."""
+NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
+
+
+class Working(Protocol):
+    """What the pages ask of the worker."""
+
+    moved_at: float
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def limit(self) -> int: ...
+
+    def pauses(self) -> Sequence[Pause]: ...
+
+
+class Counted(Protocol):
+    """What the pages ask of the queue."""
+
+    async def stats(self) -> Stats: ...
+
+
+def status_json(stats: Stats, pauses: Sequence[Pause], limit: int) -> dict[str, object]:
+    """Return the shape of `status --json` (SPEC 3)."""
+    return {
+        "ready": stats.ready,
+        "delayed": stats.delayed,
+        "in_flight": stats.in_flight,
+        "dead": stats.dead,
+        "settled": {outcome.value: count for outcome, count in stats.settled.items()},
+        "oldest_due_s": round(stats.oldest_due_s, 3),
+        "pauses": [{"reason": p.reason.value, "since": p.since, "detail": p.detail} for p in pauses],
+        "limit": limit,
+        "imbalance": stats.imbalance,
+    }
+
+
+def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str, Handler]:
+    """Return the pages by path."""
+
+    async def livez() -> Page:
+        still_s = anyio.current_time() - worker.moved_at
+        if still_s > STALLED_S and not worker.draining:
+            return text(503, f"the claim loop has not turned for {still_s:.0f} s")
+        return text(200, "ok")
+
+    async def readyz() -> Page:
+        if worker.draining:
+            return text(503, "draining")
+        for pause in worker.pauses():
+            if pause.reason in NOT_READY:
+                return text(503, f"paused ({pause.reason.value}): {pause.detail}")
+        return await _with_stats(lambda _: text(200, "ok"))
+
+    async def render() -> Page:
+        def page(stats: Stats) -> Page:
+            metrics.state(stats, in_flight=worker.in_flight, limit=worker.limit, pauses=list(worker.pauses()))
+            return Page(200, CONTENT_TYPE, metrics.render())
+
+        return await _with_stats(page)
+
+    async def status() -> Page:
+        return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.limit)))
+
+    async def _with_stats(page: Callable[[Stats], Page]) -> Page:
+        try:
+            return page(await queue.stats())
+        except QueueError as error:
+            return text(503, str(error))
+
+    return {"/livez": livez, "/readyz": readyz, "/metrics": render, "/status": status}

@@ -1,0 +1,108 @@
+"""Turns what the worker and the intake did into log events and metrics (SPEC 6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, Settle
+from reaper.queues.base import Added, InvalidLine
+from reaper.telemetry import events
+
+
+class Meter(Protocol):
+    """Counts for `/metrics`; `once` has none."""
+
+    def sent(self, send: Send) -> None: ...
+
+    def settled(self, outcome: Outcome, at: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogJournal:
+    """The journal of a working process."""
+
+    log: FilteringBoundLogger
+    meter: Meter | None = None
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
+        if self.meter is not None:
+            self.meter.settled(settle.outcome, time.time())
+            if send is not None:
+                self.meter.sent(send)
+        self.log.info(
+            events.SESSION_SETTLED,
+            session_id=lease.session_id,
+            outcome=settle.outcome.value,
+            status=send.status if send else None,
+            attempts=lease.attempts + (1 if send and settle.charged else 0),
+            duration_s=round(send.duration_s, 4) if send else None,
+            source=lease.source,
+            **({"detail": settle.detail} if settle.detail else {}),
+        )
+
+    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+        if send is None:
+            return
+        if self.meter is not None:
+            self.meter.sent(send)
+        self.log.info(
+            events.SESSION_RETRY_SCHEDULED,
+            session_id=lease.session_id,
+            status=send.status,
+            error=send.error,
+            charged=isinstance(decision, Retry),
+            after_s=round(decision.after_s, 3),
+        )
+
+    def lease_lost(self, lease: Lease) -> None:
+        self.log.warning(events.SESSION_LEASE_LOST, session_id=lease.session_id, sends=lease.sends)
+
+    def paused(self, pause: Pause) -> None:
+        self.log.warning(events.API_PAUSED, reason=pause.reason.value, detail=pause.detail)
+
+    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
+        if last:
+            self.log.info(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
+
+
+class Lines(Protocol):
+    """Counts lines for `/metrics`."""
+
+    def taken_in(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What the intake tells, as log events; `added` is called when there is something new to claim."""
+
+    log: FilteringBoundLogger
+    meter: Lines
+    kind: str
+    """`file` or `spool`: the label of the metric, which names no path."""
+    added: Callable[[], None]
+
+    def imported(self, source: str, added: Added) -> None:
+        counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
+        self.meter.taken_in(self.kind, **counts)
+        self.log.info(events.INTAKE_IMPORTED, source=source, **counts)
+        self.added()
+
+    def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
+        for line in lines:
+            self.log.warning(
+                events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text
+            )
+
+    def noted(self, source: str, note: str) -> None:
+        self.log.info(events.INTAKE_NOTED, source=source, note=note)
+
+    def failed(self, source: str, error: str) -> None:
+        self.log.error(events.INTAKE_FAILED, source=source, error=error)
+
+    def recovered(self, source: str) -> None:
+        self.log.info(events.INTAKE_RECOVERED, source=source)

@@ -1,0 +1,183 @@
+"""Logging: one event a line on stderr, a console's on a terminal, JSON otherwise, with every secret masked.
+
+Events of our own go through structlog alone; what libraries log through the standard library joins at WARNING. Masking
+comes last before the line is rendered, when exceptions are text already, so a value cannot slip past it; it looks
+into nested values and at the escaped forms of a secret too. No traceback shows local variables.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from reaper.telemetry import events
+
+MASK = "********"
+FOREIGN_LEVEL = logging.WARNING
+_HANDLER = "reaper"
+_FIRST = ("timestamp", "level", "event")
+_secrets: Callable[[], tuple[str, ...]] = tuple
+
+
+class LogSettings(Protocol):
+    """The part of `telemetry.*` that matters here: format `auto`, `console` or `json`, and the lowest level."""
+
+    @property
+    def log_format(self) -> str: ...
+
+    @property
+    def log_level(self) -> str: ...
+
+
+class InvalidLine(Protocol):
+    """A line of input that was not accepted (`reaper.queues.base.InvalidLine`)."""
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def get() -> FilteringBoundLogger:
+    """Return the logger; it follows the last `configure`, also when it was got before."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def line_invalid(source: str, line: InvalidLine) -> None:
+    """Log a line of input that was not accepted."""
+    get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
+
+
+def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: Callable[[], tuple[str, ...]]) -> None:
+    """Send all logs to `stream` (None: stderr) from now on; may be called again.
+
+    `secrets` is asked for each line, because tokens rotate.
+    """
+    global _secrets
+    _secrets = secrets
+    stream = stream or sys.stderr
+    console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        # Without locals: they would show tokens, and bodies of answers.
+        structlog.processors.format_exc_info,
+        _Masker(secrets),
+    ]
+    render: Processor = structlog.processors.JSONRenderer()
+    if console:
+        colors = stream.isatty() and not os.environ.get("NO_COLOR")
+        render = structlog.dev.ConsoleRenderer(
+            colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    sink = _Sink(stream)
+    structlog.configure(
+        processors=[*common, render],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=lambda *_: sink,
+        cache_logger_on_first_use=False,
+    )
+    _bridge(common, render, stream)
+
+
+def redacted(text: str) -> str:
+    """Return the text with all secrets that the last `configure` told of replaced."""
+    return masked(text, _secrets())
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the text with every secret, as it is or escaped, replaced."""
+    for form in _forms(secrets):
+        text = text.replace(form, MASK)
+    return text
+
+
+@lru_cache(maxsize=8)
+def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ways the secrets may be written, longest first so that none leaves a part of another behind."""
+    forms: set[str] = set()
+    for secret in filter(None, secrets):
+        forms |= {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret)}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Masker:
+    """A structlog processor: masks secrets in names and values, and puts time, level and event first."""
+
+    secrets: Callable[[], tuple[str, ...]]
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        secrets = self.secrets()
+        clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in event.items()}
+        return {key: clean.pop(key) for key in _FIRST if key in clean} | clean
+
+
+def _clean(value: object, secrets: tuple[str, ...]) -> object:
+    """Return a value that renders without secrets; what is no plain data becomes its masked repr."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return masked(value, secrets)
+        case Mapping():
+            return {masked(str(key), secrets): _clean(item, secrets) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(item, secrets) for item in value]
+        case _:
+            return masked(repr(value), secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """Where rendered lines go. A reader of stderr that went away must not stop the reaper: such lines are dropped."""
+
+    stream: TextIO
+
+    def msg(self, line: str) -> None:
+        try:
+            self.stream.write(line + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _bridge(common: list[Processor], render: Processor, stream: TextIO) -> None:
+    """Let what other libraries log come out in the same form."""
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if handler.name == _HANDLER]:
+        root.removeHandler(old)
+    handler = logging.StreamHandler(stream)
+    handler.name = _HANDLER
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *common,
+                render,
+            ],
+        )
+    )
+    root.addHandler(handler)
+    root.setLevel(FOREIGN_LEVEL)
+    # A record that cannot be formatted would otherwise be printed with its arguments, past the masking.
+    logging.raiseExceptions = False

@@ -1,0 +1,112 @@
+"""Every metric of the daemon (SPEC 6). No label carries a session ID; all label sets exist from the start, at 0."""
+
+from __future__ import annotations
+
+import platform
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from reaper import __version__
+from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+STATUSES = ("2xx", "3xx", "401", "403", "404", "429", "4xx", "502", "5xx", "none")
+SOURCES = ("file", "spool", "stdin", "argument")
+_OPEN = (State.READY, State.DELAYED, State.IN_FLIGHT)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._settled = Counter(
+            "reaper_sessions_settled", "Rounds ended by this process.", ["outcome"], registry=self.registry
+        )
+        self._sends = Counter(
+            "reaper_sends",
+            "DELETEs by the status of their answer; none: no answer.",
+            ["status"],
+            registry=self.registry,
+        )
+        self._duration = Histogram(
+            "reaper_send_duration_seconds", "From send to answer.", buckets=BUCKETS_S, registry=self.registry
+        )
+        self._queue = Gauge("reaper_queue_sessions", "Open session IDs.", ["state"], registry=self.registry)
+        self._dead = Gauge("reaper_dead_sessions", "Dead letters kept.", registry=self.registry)
+        self._oldest = Gauge(
+            "reaper_oldest_due_seconds", "How long the oldest ready ID has been due.", registry=self.registry
+        )
+        self._in_flight = Gauge("reaper_in_flight", "DELETEs under way in this process.", registry=self.registry)
+        self._limit = Gauge("reaper_concurrency_limit", "Most DELETEs in flight admitted now.", registry=self.registry)
+        self._paused = Gauge("reaper_paused", "1 while the pause holds.", ["reason"], registry=self.registry)
+        self._imbalance = Gauge(
+            "reaper_ledger_imbalance", "Rounds accepted and not accounted for.", registry=self.registry
+        )
+        self._lines = Counter("reaper_intake_lines", "Lines taken in.", ["source", "result"], registry=self.registry)
+        self._success = Gauge(
+            "reaper_last_success_timestamp_seconds",
+            "When a session was last found stopped or gone; the start of the process before that.",
+            registry=self.registry,
+        )
+        build = Gauge("reaper_build_info", "Always 1.", ["version", "python"], registry=self.registry)
+        build.labels(__version__, platform.python_version()).set(1)
+        for outcome in Outcome:
+            self._settled.labels(outcome.value)
+        for status in STATUSES:
+            self._sends.labels(status)
+        for state in _OPEN:
+            self._queue.labels(state.value)
+        for reason in PauseReason:
+            self._paused.labels(reason.value)
+        for source in SOURCES:
+            for result in ("accepted", "duplicate", "invalid"):
+                self._lines.labels(source, result)
+        self._success.set(time.time())
+
+    def sent(self, send: Send) -> None:
+        """Count one send whose end is known."""
+        self._sends.labels(status_class(send.status)).inc()
+        self._duration.observe(send.duration_s)
+
+    def settled(self, outcome: Outcome, at: float) -> None:
+        """Count one round's end."""
+        self._settled.labels(outcome.value).inc()
+        if outcome in (Outcome.STOPPED, Outcome.ALREADY_GONE):
+            self._success.set(at)
+
+    def taken_in(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None:
+        """Count lines of one kind of source."""
+        self._lines.labels(source, "accepted").inc(accepted)
+        self._lines.labels(source, "duplicate").inc(duplicate)
+        self._lines.labels(source, "invalid").inc(invalid)
+
+    def state(self, stats: Stats, *, in_flight: int, limit: int, pauses: list[Pause]) -> None:
+        """Set the gauges."""
+        self._queue.labels(State.READY.value).set(stats.ready)
+        self._queue.labels(State.DELAYED.value).set(stats.delayed)
+        self._queue.labels(State.IN_FLIGHT.value).set(stats.in_flight)
+        self._dead.set(stats.dead)
+        self._oldest.set(stats.oldest_due_s)
+        self._imbalance.set(stats.imbalance)
+        self._in_flight.set(in_flight)
+        self._limit.set(limit)
+        held = {pause.reason for pause in pauses}
+        for reason in PauseReason:
+            self._paused.labels(reason.value).set(reason in held)
+
+    def render(self) -> bytes:
+        """Return the text exposition."""
+        return generate_latest(self.registry)
+
+
+def status_class(status: int | None) -> str:
+    """Return the label of a status: the ones that mean something of their own, else its class."""
+    if status is None:
+        return "none"
+    return str(status) if str(status) in STATUSES else f"{status // 100}xx"

@@ -1,0 +1,321 @@
+"""The worker: claim, stop, classify, settle; as many at once as the gate admits.
+
+One task claims for all (what is claimed together commits together), a slot per send carries a lease to its end. The
+bound is the gate's: a slot asks it once more right before the send, so a pause that begins while leases are being
+claimed stops them too. What was claimed and not sent is handed back uncounted.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from reaper.core.classify import classify, classify_read
+from reaper.core.decide import RetryPolicy, decide, give_up
+from reaper.core.gate import Gate
+from reaper.core.model import (
+    Answered,
+    Decision,
+    Failed,
+    Lease,
+    Pause,
+    PauseReason,
+    Release,
+    Reply,
+    Retry,
+    Send,
+    SessionId,
+    Settle,
+)
+from reaper.errors import QueueError
+from reaper.queues.base import Queue, RunSet
+
+SETTLE_TIMEOUT_S = 15.0
+"""How long a shielded apply may take; longer than the queue's own wait for a lock."""
+BUSY_REST_S = 0.1
+"""How long the claim loop rests at most while sends are under way: their ends wake it."""
+TICK_S = 0.5
+TEND_S = 2.0
+TELL_S = 5.0
+
+
+class Api(Protocol):
+    """What the worker asks of the API. Neither call raises for what a network can do."""
+
+    async def stop(self, session_id: SessionId) -> Reply: ...
+
+    async def list_sessions(self) -> Reply: ...
+
+
+class TokenWatch(Protocol):
+    """Tells of changes of the token."""
+
+    def refresh(self) -> bool:
+        """Return whether the token is another one since the last call."""
+
+    @property
+    def generation(self) -> int: ...
+
+
+class Journal(Protocol):
+    """Where the worker says what happened; the words are in `reaper.telemetry.events`."""
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...
+
+    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
+
+    def lease_lost(self, lease: Lease) -> None: ...
+
+    def paused(self, pause: Pause) -> None: ...
+
+    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`lease_s` of each claim, the retry policy, how long settled rows are kept, the drain's limit (seconds)."""
+
+    lease_s: float
+    retry: RetryPolicy
+    keep_settled_s: float
+    drain_timeout_s: float
+
+
+IdleWait = Callable[[bool], Awaitable[float | None]]
+"""Asked when nothing can be claimed, with whether a pause holds: seconds until it is worth asking again; None ends."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One run of the worker. `idle` decides when it ends by itself; `within` bounds what it claims."""
+
+    queue: Queue
+    api: Api
+    gate: Gate
+    token: TokenWatch
+    rules: Rules
+    journal: Journal
+    idle: IdleWait
+    within: RunSet | None = None
+    enough: Callable[[Sequence[Pause]], bool] = lambda pauses: False
+    """Asked every tick with the pauses that hold; True drains."""
+    clock: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+    sends: int = 0
+    """DELETEs sent so far."""
+    moved_at: float = 0.0
+    """When the claim loop last turned, on the event loop's clock: what liveness looks at."""
+    _busy: int = 0
+    _slots: int = 0
+    _unstarted: int = 0
+    _draining: bool = False
+    _wake: anyio.Event = field(default_factory=anyio.Event)
+    _hands: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _told: dict[PauseReason, Pause] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Work until `idle` ends it or `drain` is called; then every lease is settled or handed back."""
+        async with anyio.create_task_group() as around:
+            around.start_soon(self._watch)
+            around.start_soon(self._read)
+            with self._hands:
+                await self._work()
+            self._report_pauses()
+            around.cancel_scope.cancel()
+
+    def drain(self) -> None:
+        """Claim nothing more; finish what is in flight within `rules.drain_timeout_s`, hand back the rest."""
+        if not self._draining:
+            self._draining = True
+            self._hands.deadline = anyio.current_time() + self.rules.drain_timeout_s
+            self.wake()
+
+    def leave(self) -> None:
+        """Hand back everything now."""
+        self._draining = True
+        self._hands.cancel()
+
+    def wake(self) -> None:
+        """Look again at once: something was added, or a slot is free."""
+        self._wake.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    @property
+    def in_flight(self) -> int:
+        return self.gate.in_flight
+
+    @property
+    def limit(self) -> int:
+        return self.gate.limit
+
+    async def _work(self) -> None:
+        send, receive = anyio.create_memory_object_stream[tuple[Lease, int]](math.inf)
+        try:
+            async with anyio.create_task_group() as slots, send:
+                while not self._draining:
+                    self._wake = anyio.Event()
+                    self.moved_at = anyio.current_time()
+                    admission = self.gate.admit(self.moved_at)
+                    most = min(admission.most - self._unstarted, self.gate.limit - self._busy)
+                    leases = await self._claim(most) if most > 0 else []
+                    for lease in leases:
+                        self._busy += 1
+                        self._unstarted += 1
+                        send.send_nowait((lease, self.gate.finals))
+                        if self._slots < self._busy:
+                            self._slots += 1
+                            slots.start_soon(self._slot, receive.clone())
+                    if len(leases) == most > 0:
+                        continue
+                    wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
+                    if wait_s is None:
+                        break
+                    if admission.until is not None:
+                        wait_s = min(wait_s, admission.until - anyio.current_time())
+                    await self._rest(wait_s)
+        finally:
+            await self._hand_back(receive)
+
+    async def _claim(self, most: int) -> list[Lease]:
+        """Claim in a way that no cancellation can lose what was claimed."""
+        with anyio.CancelScope(shield=True):
+            leases = await self.queue.claim(most, lease_s=self.rules.lease_s, within=self.within)
+        return leases  # noqa: RET504  # the scope could swallow; mypy wants the return outside
+
+    async def _hand_back(self, leases: MemoryObjectReceiveStream[tuple[Lease, int]]) -> None:
+        """Release what was claimed and reached no slot."""
+        with leases, suppress(anyio.WouldBlock, anyio.EndOfStream, QueueError):
+            while True:
+                lease, _ = leases.receive_nowait()
+                await self._apply(lease, Release(0.0), None)
+
+    async def _rest(self, wait_s: float) -> None:
+        with anyio.move_on_after(max(wait_s, 0.001)):
+            await self._wake.wait()
+
+    async def _slot(self, leases: MemoryObjectReceiveStream[tuple[Lease, int]]) -> None:
+        with leases:
+            async for lease, finals in leases:
+                await self._handle(lease, finals)
+
+    async def _handle(self, lease: Lease, finals: int) -> None:
+        self._unstarted -= 1
+        now = anyio.current_time()
+        if ending := give_up(lease):
+            return await self._apply(lease, ending, None)
+        if self._draining or not self.gate.start(now):
+            return await self._apply(lease, Release(0.0), None)
+        outage = self.gate.outage
+        at = self.clock()
+        self.sends += 1
+        try:
+            reply = await self.api.stop(lease.session_id)
+        except anyio.get_cancelled_exc_class():
+            self.gate.in_flight -= 1
+            send = Send(at, anyio.current_time() - now, error="given up: the reaper was told to leave")
+            await self._apply(lease, Release(0.0, ambiguous=True), send)
+            raise
+        verdict = classify(reply)
+        self.gate.observe(anyio.current_time(), lease.session_id, verdict, jitter=self.jitter())
+        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > finals)
+        decision = decide(
+            verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
+        )
+        return await self._apply(lease, decision, _record(reply, at))
+
+    async def _apply(self, lease: Lease, decision: Decision, send: Send | None) -> None:
+        # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
+        self._busy -= 1
+        self.wake()
+        try:
+            with anyio.fail_after(SETTLE_TIMEOUT_S, shield=True):
+                held = await self.queue.apply(lease, decision, send)
+        except TimeoutError as error:
+            raise QueueError(f"the queue did not take an outcome within {SETTLE_TIMEOUT_S:g} s") from error
+        if not held:
+            self.journal.lease_lost(lease)
+        elif isinstance(decision, Settle):
+            self.journal.settled(lease, decision, send)
+        else:
+            self.journal.returned(lease, decision, send)
+
+    async def _read(self) -> None:
+        """Make the reads that the gate asks for."""
+        while True:
+            due = self.gate.read_due()
+            now = anyio.current_time()
+            if due is None or due > now or self._draining:
+                await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
+                continue
+            verdict = classify_read(await self.api.list_sessions())
+            self.gate.observe_read(anyio.current_time(), verdict, jitter=self.jitter())
+            self.wake()
+
+    async def _watch(self) -> None:
+        """Keep an eye on the token, the operator's switch and the pauses; tend the queue."""
+        tend_at = tell_at = -math.inf
+        limit = 0
+        while True:
+            now = anyio.current_time()
+            if self.token.refresh():
+                self.gate.target_changed(now, self.token.generation)
+            self.gate.set_operator(await self.queue.paused())
+            changed = self._report_pauses() or limit != self.gate.limit
+            limit = self.gate.limit
+            if now >= tend_at:
+                if await self.queue.tend(self.rules.keep_settled_s):
+                    self.wake()
+                tend_at = now + TEND_S
+            if changed or now >= tell_at:
+                await self.queue.tell(limit, self.pauses())
+                tell_at = now + TELL_S
+            if not self._draining and self.enough(self.pauses()):
+                self.drain()
+            await anyio.sleep(TICK_S)
+
+    def pauses(self) -> list[Pause]:
+        """Return the pauses that hold, in wall-clock time."""
+        shift = self.clock() - anyio.current_time()
+        return [
+            pause
+            if pause.reason is PauseReason.OPERATOR
+            else Pause(
+                pause.reason,
+                pause.since + shift,
+                pause.detail,
+                None if pause.until is None else pause.until + shift,
+            )
+            for pause in self.gate.pauses(anyio.current_time())
+        ]
+
+    def _report_pauses(self) -> bool:
+        """Say each beginning and end of a pause once; return whether there was one."""
+        held = {pause.reason: pause for pause in self.pauses()}
+        if held.keys() == self._told.keys():
+            return False
+        for reason in held.keys() - self._told.keys():
+            self.journal.paused(held[reason])
+        for reason in self._told.keys() - held.keys():
+            self.journal.resumed(reason, self.clock() - self._told[reason].since, last=not held)
+        self._told = held
+        self.wake()
+        return True
+
+
+def _record(reply: Reply, at: float) -> Send:
+    match reply:
+        case Answered(status=status, duration_s=duration_s, request_id=request_id):
+            return Send(at, duration_s, status=status, request_id=request_id)
+        case Failed(fault=fault, error=error, duration_s=duration_s):
+            return Send(at, duration_s, error=f"{fault.value}: {error}")

@@ -1,0 +1,164 @@
+"""What the contract suite needs of a back-end: processes on one store, a clock, and the death of one of them.
+
+A new back-end is one more harness here and no new test.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from reaper.core.model import Lease, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.queues.base import Batch, NewItem, Queue
+from reaper.queues.memory import MemoryQueue
+from reaper.queues.memory_store import Store
+from reaper.queues.sqlite import SqliteQueue, open_ledger
+
+START = 1_000_000.0
+LEASE_S = 60.0
+
+
+class Clock:
+    """A clock that stands still unless it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Harness(Protocol):
+    """One store; `cannot` names what its engine can't promise."""
+
+    cannot: frozenset[str]
+
+    async def open(self) -> Queue:
+        """Open the store as one more process."""
+
+    async def die(self, queue: Queue) -> None:
+        """Let the process that opened `queue` die: no goodbye, nothing handed back."""
+
+    async def close(self) -> None:
+        """Close whatever is open."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for all processes."""
+
+    def now(self) -> float:
+        """Tell the time."""
+
+
+class MemoryHarness:
+    cannot = frozenset({"backup"})
+
+    def __init__(self) -> None:
+        self._store = Store()
+        self._clock = Clock()
+
+    async def open(self) -> Queue:
+        return MemoryQueue(self._store, self._clock)
+
+    async def die(self, queue: Queue) -> None:
+        self._store.bury(queue.owner)
+
+    async def close(self) -> None:
+        pass
+
+    def advance(self, seconds: float) -> None:
+        self._clock.now += seconds
+
+    def now(self) -> float:
+        return self._clock.now
+
+
+class SqliteHarness:
+    cannot: frozenset[str] = frozenset()
+
+    def __init__(self, directory: Path) -> None:
+        self._path = str(directory / "state" / "ledger.db")
+        self._clock = Clock()
+        self._opened: list[SqliteQueue] = []
+
+    async def open(self) -> Queue:
+        queue, _ = await open_ledger(self._path, create=True, read_only=False, worker=True, clock=self._clock)
+        self._opened.append(queue)
+        return queue
+
+    async def die(self, queue: Queue) -> None:
+        assert isinstance(queue, SqliteQueue)
+        await abandon(queue)
+
+    async def close(self) -> None:
+        for queue in self._opened:
+            await queue.close()
+
+    def advance(self, seconds: float) -> None:
+        self._clock.now += seconds
+
+    def now(self) -> float:
+        return self._clock.now
+
+
+async def abandon(queue: SqliteQueue) -> None:
+    """Do what the kernel does at the death of a process: drop its locks, leave its files and rows."""
+    locks = queue._locks
+    for fd in (locks._own, locks._checkpoint):
+        if fd is not None:
+            os.close(fd)
+    locks._own = locks._checkpoint = None
+    queue._told = False
+    await queue.close()
+
+
+# --- words for the tests --------------------------------------------------------------------------------------------
+
+NO_CONTENT = 204
+GONE = 404
+STOPPED = Settle(Outcome.STOPPED)
+NOW = Release(0.0)
+
+
+def ids(*names: str) -> Batch:
+    """Make a batch of IDs that are due now."""
+    return Batch("test", [NewItem(SessionId(name)) for name in names])
+
+
+def due(**at: float) -> Batch:
+    """Make a batch of IDs with their due times."""
+    return Batch("test", [NewItem(SessionId(name), due_at) for name, due_at in at.items()])
+
+
+def sent(status: int | None = NO_CONTENT, error: str | None = None) -> Send:
+    """Make the record of a send."""
+    return Send(at=START, duration_s=0.25, status=status, error=error)
+
+
+def names(leases: list[Lease]) -> list[str]:
+    """Name the leases' IDs."""
+    return [lease.session_id for lease in leases]
+
+
+async def claim_one(queue: Queue) -> Lease:
+    """Claim exactly one ID."""
+    (lease,) = await queue.claim(1, lease_s=LEASE_S)
+    return lease
+
+
+async def stop_one(queue: Queue) -> None:
+    """Claim one ID and settle it as stopped."""
+    assert await queue.apply(await claim_one(queue), STOPPED, sent())
+
+
+async def fail_one(queue: Queue, after_s: float = 0.0) -> Lease:
+    """Claim one ID and let its send fail, charged."""
+    lease = await claim_one(queue)
+    assert await queue.apply(lease, Retry(after_s), sent(502))
+    return lease
+
+
+async def end_one(queue: Queue, outcome: Outcome, status: int | None = None) -> None:
+    """Claim one ID and settle it, by a send with `status` if given."""
+    send = None if status is None else sent(status)
+    assert await queue.apply(await claim_one(queue), Settle(outcome), send)

@@ -1,0 +1,118 @@
+"""Promises 1 and 2: what was added is there, once."""
+
+from dataclasses import replace
+
+import pytest
+
+from reaper.core.model import Outcome, SessionId, State
+from reaper.queues.base import Batch, InvalidLine, Position, Queue
+from tests.contract.harness import Harness, claim_one, due, end_one, fail_one, ids, names, stop_one
+
+pytestmark = pytest.mark.anyio
+
+A, B = SessionId("a"), SessionId("b")
+
+
+async def test_added_ids_can_be_claimed_in_the_order_they_came(queue: Queue) -> None:
+    added = await queue.add(ids("c", "a", "b"))
+    assert (added.accepted, added.duplicate, added.invalid) == (3, 0, 0)
+    assert names(await queue.claim(5, lease_s=60)) == ["c", "a", "b"]
+
+
+async def test_what_was_added_survives_its_process(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a", "b"))
+    await stop_one(queue)
+    await harness.die(queue)
+    reopened = await harness.open()
+    item = await reopened.show(A)
+    assert item is not None
+    assert item.outcome is Outcome.STOPPED
+    assert names(await reopened.claim(5, lease_s=60)) == ["b"]
+
+
+async def test_an_id_is_accepted_once_whatever_its_state(queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await stop_one(queue)
+    await claim_one(queue)
+    added = await queue.add(ids("a", "b", "c", "d"))
+    assert (added.accepted, added.duplicate) == (1, 3)
+    assert added.duplicates == ("a", "b", "c")
+
+
+async def test_a_repetition_within_a_batch_is_a_duplicate(queue: Queue) -> None:
+    added = await queue.add(ids("a", "b", "a"))
+    assert (added.accepted, added.duplicate, added.duplicates) == (2, 1, ("a",))
+
+
+async def test_at_most_100_duplicates_are_named(queue: Queue) -> None:
+    many = [f"s{number}" for number in range(150)]
+    await queue.add(ids(*many))
+    added = await queue.add(ids(*many))
+    assert added.duplicate == 150
+    assert list(added.duplicates) == many[:100]
+
+
+async def test_a_duplicate_changes_nothing(harness: Harness, queue: Queue) -> None:
+    await queue.add(due(a=harness.now() + 50))
+    before = await queue.show(A)
+    await queue.add(Batch("elsewhere", due(a=harness.now()).items))
+    assert await queue.show(A) == before
+
+
+async def test_again_starts_a_new_round_of_a_settled_id(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    await fail_one(queue)
+    await end_one(queue, Outcome.FORBIDDEN, 403)
+    added = await queue.add(due(a=harness.now() + 5), again=True, by="ops")
+    assert (added.accepted, added.duplicate) == (1, 0)
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.state, item.round, item.outcome, item.by) == (State.DELAYED, 2, None, "ops")
+    assert (item.attempts, item.sends, item.history, item.status, item.settled_at) == (0, 0, (), None, None)
+    harness.advance(5)
+    lease = await claim_one(queue)
+    assert (lease.round, lease.attempts, lease.sends, lease.unanswered) == (2, 0, 1, 0)
+    assert (await queue.audit()).balanced
+
+
+async def test_again_leaves_an_open_id_alone(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    added = await queue.add(ids("a", "b"), again=True, by="ops")
+    assert (added.accepted, added.duplicate, added.duplicates) == (1, 1, ("a",))
+
+
+async def test_again_in_a_batch_with_a_repetition_opens_one_round(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    await stop_one(queue)
+    added = await queue.add(ids("a", "a"), again=True)
+    assert (added.accepted, added.duplicate, added.duplicates) == (1, 1, ("a",))
+    assert (await queue.audit()).balanced
+
+
+async def test_the_default_delay_is_for_ids_without_a_time(harness: Harness, queue: Queue) -> None:
+    batch = Batch("test", [*ids("a").items, *due(b=harness.now()).items])
+    await queue.add(batch, default_after_s=30)
+    assert names(await queue.claim(5, lease_s=600)) == ["b"]
+    harness.advance(30)
+    assert names(await queue.claim(5, lease_s=600)) == ["a"]
+
+
+async def test_invalid_lines_and_duplicates_are_counted_beside(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    lines = [InvalidLine(3, "not an ID", "?"), InvalidLine(9, "too long", "x")]
+    added = await queue.add(replace(ids("a"), source="file", invalid=lines))
+    assert (added.accepted, added.duplicate, added.invalid) == (0, 1, 2)
+    stats = await queue.stats()
+    assert (stats.accepted, stats.duplicate, stats.invalid) == (1, 1, 2)
+    assert (await queue.audit()).balanced
+
+
+async def test_a_position_comes_with_its_batch_and_replaces_the_last(harness: Harness, queue: Queue) -> None:
+    first = Position("/in/x", 7, 11, 64, "aa", 100, 4)
+    await queue.add(replace(ids("a"), position=first))
+    await queue.add(replace(ids("b"), position=replace(first, offset=200, line=8)))
+    await queue.add(Batch("y", position=replace(first, path="/in/y")))
+    assert await (await harness.open()).positions() == [
+        replace(first, offset=200, line=8),
+        replace(first, path="/in/y"),
+    ]

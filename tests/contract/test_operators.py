@@ -1,0 +1,172 @@
+"""What operators do: cancel, postpone, re-open, purge, pause."""
+
+import pytest
+
+from reaper.core.model import Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle, State
+from reaper.queues.base import CancelResult, PostponeResult, Queue
+from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, due, end_one, ids, names, sent, stop_one
+
+pytestmark = pytest.mark.anyio
+
+A, B = SessionId("a"), SessionId("b")
+
+
+async def test_cancelling_a_waiting_id_settles_it(harness: Harness, queue: Queue) -> None:
+    await queue.add(due(a=harness.now() + 60))
+    assert await queue.cancel(A, reason="kept for a demo", by="ops") is CancelResult.DONE
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason, item.settled_at) == (
+        Outcome.CANCELLED,
+        "ops",
+        "kept for a demo",
+        harness.now(),
+    )
+    assert await queue.cancel(A, reason="twice", by="ops") is CancelResult.SETTLED
+    assert await queue.cancel(B, reason="who", by="ops") is CancelResult.UNKNOWN
+    assert (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize(
+    ("decision", "send"),
+    [
+        (Retry(0.0), sent(502)),
+        (Release(5.0), sent(429)),
+        (Release(0.0), None),
+        (Settle(Outcome.EXHAUSTED), sent(502)),
+        (Settle(Outcome.PROTECTED), None),
+    ],
+)
+async def test_cancelled_in_flight_an_id_ends_so_unless_the_answer_is_final(
+    queue: Queue, other: Queue, decision: Retry | Release | Settle, send: Send | None
+) -> None:
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    assert await other.cancel(A, reason="stop that", by="ops") is CancelResult.REQUESTED
+    assert await queue.apply(lease, decision, send)
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason) == (Outcome.CANCELLED, "ops", "stop that")
+    assert item.sends == (0 if send is None else 1)
+    assert (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(Outcome.STOPPED, 204), (Outcome.REJECTED, 400)])
+async def test_a_final_answer_wins_over_a_cancellation(queue: Queue, outcome: Outcome, status: int) -> None:
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    await queue.cancel(A, reason="too late", by="ops")
+    await queue.apply(lease, Settle(outcome), sent(status))
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason) == (outcome, None, None)
+    assert (await queue.audit()).balanced
+
+
+async def test_a_cancelled_id_is_never_claimed_again_when_its_lease_runs_out(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a", "b"))
+    lease = await claim_one(queue)
+    await queue.cancel(A, reason="no more", by="ops")
+    harness.advance(LEASE_S)
+    assert names(await queue.claim(5, lease_s=LEASE_S)) == ["b"]
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.reason) == (Outcome.CANCELLED, "no more")
+    assert not await queue.apply(lease, STOPPED, sent())
+    assert (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize("dies", [True, False])
+async def test_tending_settles_the_cancelled_whose_lease_is_over(
+    harness: Harness, queue: Queue, other: Queue, dies: bool
+) -> None:
+    await queue.add(ids("a"))
+    await claim_one(other)
+    await queue.cancel(A, reason="no more", by="ops")
+    if dies:
+        await harness.die(other)
+    else:
+        harness.advance(LEASE_S)
+    assert await queue.tend(1e9) == (1 if dies else 0)
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.by) == (Outcome.CANCELLED, "ops")
+    assert (await queue.audit()).balanced
+
+
+async def test_a_new_round_knows_no_old_cancellation(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    await queue.cancel(A, reason="no more", by="ops")
+    await queue.apply(lease, Settle(Outcome.FORBIDDEN), sent(403))
+    assert await queue.reopen([A], reason="rights fixed", by="ops") == 1
+    await queue.apply(await claim_one(queue), Retry(0.0), sent(502))
+    assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
+
+
+async def test_postponing_moves_a_waiting_id(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    assert await queue.postpone(A, 30) is PostponeResult.DONE
+    assert await queue.claim(1, lease_s=LEASE_S) == []
+    assert await queue.next_at() == harness.now() + 30
+    assert await queue.postpone(A, 0) is PostponeResult.DONE
+    lease = await claim_one(queue)
+    assert await queue.postpone(A, 30) is PostponeResult.IN_FLIGHT
+    await queue.apply(lease, STOPPED, sent())
+    assert await queue.postpone(A, 30) is PostponeResult.SETTLED
+    assert await queue.postpone(B, 30) is PostponeResult.UNKNOWN
+
+
+async def test_postponing_after_a_lease_ran_out_ends_it(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    harness.advance(LEASE_S)
+    assert await queue.postpone(A, 30) is PostponeResult.DONE
+    assert not await queue.apply(lease, STOPPED, sent())
+    assert await queue.claim(1, lease_s=LEASE_S) == []
+
+
+async def test_reopening_is_for_the_dead(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await end_one(queue, Outcome.EXHAUSTED, 502)
+    await stop_one(queue)
+    harness.advance(3)
+    asked = [A, B, SessionId("c"), SessionId("nobody"), A]
+    assert await queue.reopen(asked, reason="API repaired", by="ops") == 1
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.state, item.round, item.due_at, item.sends) == (State.READY, 2, harness.now(), 0)
+    assert (item.by, item.reason) == ("ops", "API repaired")
+    stats = await queue.stats()
+    assert (stats.accepted, stats.dead, stats.settled[Outcome.EXHAUSTED]) == (4, 0, 1)
+    assert (await queue.audit()).balanced
+
+
+async def test_purging_is_for_the_dead_and_keeps_their_counts(queue: Queue) -> None:
+    await queue.add(ids("a", "b"))
+    await end_one(queue, Outcome.REJECTED, 400)
+    await stop_one(queue)
+    assert await queue.purge([A, B, A]) == 1
+    assert await queue.show(A) is None
+    assert await queue.show(B) is not None
+    stats = await queue.stats()
+    assert (stats.accepted, stats.dead, stats.settled[Outcome.REJECTED]) == (2, 0, 1)
+    assert (await queue.audit()).balanced
+    assert (await queue.add(ids("a"))).accepted == 1
+
+
+async def test_the_operators_pause_outlives_its_process_and_ends_by_itself(
+    harness: Harness, queue: Queue, other: Queue
+) -> None:
+    assert await queue.paused() is None
+    pause = Pause(PauseReason.OPERATOR, harness.now(), "maintenance", until=harness.now() + 60)
+    await other.pause(pause)
+    await other.close()
+    assert await queue.paused() == pause
+    harness.advance(60)
+    assert await queue.paused() is None
+    forever = Pause(PauseReason.OPERATOR, harness.now(), "until further notice")
+    await queue.pause(forever)
+    assert await queue.paused() == forever
+    await queue.pause(None)
+    assert await queue.paused() is None

@@ -1,0 +1,118 @@
+"""Promise 5 and what is recorded: decisions, sends, outcomes."""
+
+import pytest
+
+from reaper.core.model import HISTORY, Outcome, Release, Retry, Send, SessionId, Settle, State
+from reaper.queues.base import Queue
+from tests.contract.harness import GONE, LEASE_S, Harness, claim_one, end_one, fail_one, ids, sent, stop_one
+
+pytestmark = pytest.mark.anyio
+
+A = SessionId("a")
+
+
+async def test_a_round_has_one_outcome_with_all_that_belongs_to_it(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    harness.advance(2)
+    send = Send(harness.now() - 1, 0.5, status=404, request_id="req-7")
+    assert await queue.apply(lease, Settle(Outcome.ALREADY_GONE, "after_ambiguous"), send)
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.state, item.outcome, item.status) == (State.SETTLED, Outcome.ALREADY_GONE, 404)
+    assert (item.detail, item.settled_at) == ("after_ambiguous", harness.now())
+    assert (item.attempts, item.sends, item.unanswered, item.history) == (1, 1, 0, (send,))
+    assert not await queue.apply(lease, Settle(Outcome.STOPPED), sent())
+    stats = await queue.stats()
+    assert (stats.settled[Outcome.ALREADY_GONE], stats.settled[Outcome.STOPPED], stats.in_flight) == (1, 0, 0)
+    assert (await queue.audit()).balanced
+
+
+async def test_a_retry_is_charged_and_a_release_is_not(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    await queue.apply(await claim_one(queue), Retry(0.0), sent(502))
+    await queue.apply(await claim_one(queue), Release(0.0), sent(429))
+    lease = await claim_one(queue)
+    assert (lease.attempts, lease.sends, lease.unanswered) == (1, 3, 0)
+    await queue.apply(lease, Settle(Outcome.EXHAUSTED, charged=False), sent(401))
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.attempts, item.sends) == (1, 3)
+
+
+async def test_ambiguous_once_is_ambiguous_for_the_round(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    await queue.apply(await claim_one(queue), Release(0.0, ambiguous=True), sent(None, "timeout"))
+    lease = await claim_one(queue)
+    assert lease.ambiguous
+    await queue.apply(lease, Retry(0.0), sent(502))
+    lease = await claim_one(queue)
+    assert lease.ambiguous
+    await queue.apply(lease, Settle(Outcome.ALREADY_GONE), sent(GONE))
+    await queue.add(ids("a"), again=True)
+    assert not (await claim_one(queue)).ambiguous
+
+
+async def test_the_last_20_sends_are_kept_and_all_are_counted(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    sends = [Send(float(number), 0.125, error="reset") for number in range(HISTORY + 3)]
+    for send in sends:
+        await queue.apply(await claim_one(queue), Retry(0.0), send)
+    item = await queue.show(A)
+    assert item is not None
+    assert item.history == tuple(sends[3:])
+    assert (item.sends, item.attempts, item.unanswered) == (HISTORY + 3, HISTORY + 3, 0)
+
+
+async def test_an_unknown_id_shows_nothing(queue: Queue) -> None:
+    assert await queue.show(A) is None
+
+
+async def test_states_follow_the_clock(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    seen = []
+    for seconds in (0.0, LEASE_S):
+        harness.advance(seconds)
+        item = await queue.show(A)
+        assert item is not None
+        seen.append(item.state)
+        await fail_one(queue, after_s=LEASE_S)
+        item = await queue.show(A)
+        assert item is not None
+        seen.append(item.state)
+    assert seen == [State.READY, State.DELAYED, State.READY, State.DELAYED]
+
+
+async def test_outcomes_come_oldest_settled_first(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c", "d"))
+    start = harness.now()
+    for outcome, status in (
+        (Outcome.FORBIDDEN, 403),
+        (Outcome.STOPPED, 204),
+        (Outcome.EXHAUSTED, 502),
+        (Outcome.ALREADY_GONE, 410),
+    ):
+        await end_one(queue, outcome, status)
+        harness.advance(1)
+    assert [i.session_id async for i in queue.outcomes()] == ["a", "b", "c", "d"]
+    assert [i.session_id async for i in queue.outcomes(since=start + 2)] == ["c", "d"]
+    only = frozenset({Outcome.FORBIDDEN, Outcome.ALREADY_GONE})
+    assert [i.session_id async for i in queue.outcomes(only=only)] == ["a", "d"]
+    assert [i.session_id async for i in queue.outcomes(since=start + 1, only=only)] == ["d"]
+    assert [i async for i in queue.outcomes(only=frozenset())] == []
+
+
+async def test_outcomes_of_one_instant_are_all_told_over_several_pages(queue: Queue) -> None:
+    every = [f"s{number:04}" for number in range(1_203)]
+    await queue.add(ids(*every))
+    for number, lease in enumerate(await queue.claim(2_000, lease_s=LEASE_S)):
+        dead = number % 3 == 0
+        await queue.apply(lease, Settle(Outcome.FORBIDDEN if dead else Outcome.STOPPED), sent(403 if dead else 204))
+    assert [item.session_id async for item in queue.outcomes()] == every
+
+
+async def test_open_ids_have_no_outcome_to_tell(queue: Queue) -> None:
+    await queue.add(ids("a", "b"))
+    await stop_one(queue)
+    await fail_one(queue)
+    assert [item.session_id async for item in queue.outcomes()] == ["a"]

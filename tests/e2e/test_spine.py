@@ -1,0 +1,281 @@
+"""The promise, end to end: every ID of a file is stopped or accounted for, whatever the API and the operator do."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from reaper.sandbox.faults import Mode
+from reaper.sandbox.sessions import Session, generate
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import TOKEN, Command, kill, write_ids
+
+
+def sessions(n: int, seed: int = 0) -> list[Session]:
+    return list(generate(n, seed))
+
+
+def ids_of(some: list[Session]) -> list[str]:
+    return [session.session_id for session in some]
+
+
+def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
+    """Point the command at the stand-in; `worker__concurrency=8` sets REAPER_WORKER__CONCURRENCY."""
+    command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_WORKER__ADAPTIVE": "false"}
+    command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def until(holds: object, timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    assert callable(holds)
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+def deletes(sandbox: RunningSandbox) -> int:
+    return sandbox.do(lambda s: s.counters.deletes)
+
+
+@pytest.mark.slow
+def test_mixed_backlog(command: Command, tmp_path: Path) -> None:
+    """5,000 IDs, every kind of answer: the outcomes, the sends and the bound are what the table says."""
+    random.seed(7)
+    some = sessions(5000, seed=3)
+    kinds: dict[str, tuple[list[str], str, range]] = {
+        # kind: the script, the outcome, the sends allowed
+        "ok": ([], "stopped", range(1, 2)),
+        "gone": (["404", "forever"], "already_gone", range(1, 2)),
+        "403": (["403", "forever"], "forbidden", range(1, 2)),
+        "400": (["400", "forever"], "rejected", range(1, 2)),
+        "502 once": (["502"], "stopped", range(2, 3)),
+        "502 thrice": (["502", "502", "502"], "stopped", range(4, 5)),
+        "502 for ever": (["502", "forever"], "exhausted", range(5, 6)),
+        "429": (["429:1"], "stopped", range(2, 3)),
+        "reset": (["reset"], "stopped", range(2, 3)),
+        "lost": (["lost"], "already_gone", range(2, 3)),
+        "hang": (["hang"], "stopped", range(2, 3)),
+    }
+    rare = [kind for kind, n in {"429": 4, "hang": 6, "502 for ever": 20}.items() for _ in range(n)]
+    common = [kind for kind in kinds if kind not in rare and kind != "ok"]
+    lot = rare + [kind for kind in common for _ in range(100)]
+    lot += ["ok"] * (5000 - len(lot))
+    random.shuffle(lot)
+    kind_of = dict(zip(ids_of(some), lot, strict=True))
+    with running_sandbox(some, latency="5-20ms") as sandbox:
+        for one, kind in kind_of.items():
+            if kinds[kind][0]:
+                sandbox.do(lambda s, one=one, kind=kind: s.script(one, *kinds[kind][0]))
+        aim(command, sandbox, worker__concurrency=64, retry__max_attempts=5, retry__base_s=0.1, api__timeout_s=3)
+        path = write_ids(tmp_path / "ids.txt", ids_of(some))
+        summary = command.json("once", str(path), code=3, timeout_s=110)
+        sends, peak = sandbox.do(lambda s: (dict(s.sends), s.counters.peak_in_flight))
+    outcomes = command.outcomes()
+    wrong = {one: (kind, outcomes.get(one)) for one, kind in kind_of.items() if outcomes.get(one) != kinds[kind][1]}
+    assert not wrong
+    odd = {one: (kind, sends[one]) for one, kind in kind_of.items() if sends[one] not in kinds[kind][2]}
+    assert not odd
+    assert peak == 64
+    expected = Counter(kinds[kind][1] for kind in lot)
+    assert {name: summary[name] for name in expected} == dict(expected)
+    assert (summary["accepted"], summary["waiting"], summary["sends"]) == (5000, 0, sum(sends.values()))
+    command.audit()
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(command: Command, tmp_path: Path) -> None:
+    """kill -9 at random moments: each ID reached the server, has one outcome, and little is sent twice."""
+    kills, concurrency = 20, 16
+    chance = random.Random(11)
+    some = sessions(3000, seed=5)
+    path = write_ids(tmp_path / "ids.txt", ids_of(some))
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    log = tmp_path / "deletes.jsonl"
+    with running_sandbox(some, latency="10-40ms", fail="502:0.05,reset:0.01,lost:0.01", log_path=log) as sandbox:
+        aim(command, sandbox, worker__concurrency=concurrency, retry__base_s=0.1, api__timeout_s=5)
+        for _ in range(kills):
+            process = command.start("once", str(path))
+            time.sleep(chance.uniform(0.3, 1.6))
+            kill(process)
+        begun = time.monotonic()
+        summary = command.json("once", str(path), timeout_s=110)
+        assert time.monotonic() - begun < 60, "a restart waited for a lease of the dead"
+        seen = sandbox.do(lambda s: list(s.deletes))
+    outcomes = command.outcomes()
+    assert set(outcomes) == set(ids_of(some))
+    assert set(outcomes.values()) <= {"stopped", "already_gone"}
+    final: Counter[str] = Counter()
+    repeated = 0
+    for delete in seen:
+        repeated += final[delete.session_id] > 0
+        final[delete.session_id] += delete.status in (204, 404)
+    assert set(final) == set(ids_of(some))
+    assert repeated <= kills * concurrency
+    assert summary["waiting"] == 0
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    command.audit()
+
+
+def test_sigterm_under_load(command: Command, tmp_path: Path) -> None:
+    """The first signal lets what is in flight end; the next run sends nothing twice."""
+    some = sessions(400)
+    path = write_ids(tmp_path / "ids.txt", ids_of(some))
+    with running_sandbox(some, latency="300ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=32)
+        process = command.start("once", str(path))
+        until(lambda: deletes(sandbox) > 60)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 75, out + err
+        assert time.monotonic() - begun < 5
+        cut = sandbox.do(lambda s: [d for d in s.deletes if not d.delivered])
+        assert cut == []
+        command.json("once", str(path))
+        assert set(sandbox.do(lambda s: s.sends).values()) == {1}
+    command.audit()
+
+
+def test_token_rotated_while_running(command: Command, tmp_path: Path) -> None:
+    """Revoked mid-run and rotated later: few 401s, nothing charged, all stopped."""
+    some = sessions(600)
+    token_file = tmp_path / "token"
+    token_file.write_text(TOKEN + "\n")
+    with running_sandbox(some, latency="50ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=16, api__token_file=token_file)
+        process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
+        until(lambda: deletes(sandbox) > 100)
+        sandbox.do(lambda s: setattr(s, "token", "another"))
+        time.sleep(5)
+        token_file.write_text("another\n")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+        assert sandbox.do(lambda s: s.counters.unauthorized) <= 16 + 2
+        assert sandbox.do(lambda s: s.sessions.active) == []
+    # An ID refused once with 401 and stopped by the second send was charged one attempt, not two.
+    rows = command.json("outcomes")
+    assert {row["attempts"] for row in rows} == {1}
+    command.audit()
+
+
+def test_token_never_rotated(command: Command, tmp_path: Path) -> None:
+    some = sessions(50)
+    with running_sandbox(some, token="another") as sandbox:
+        aim(command, sandbox, api__credentials_wait_s=1)
+        summary = command.json("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))), code=77)
+        assert (summary["waiting"], summary["sends"]) == (50, 0)
+        assert deletes(sandbox) == 0
+    command.audit()
+
+
+FOREIGN = [Mode.HTML_404, Mode.HTML_405, Mode.JSON_404, Mode.HTML_200, Mode.REDIRECT]
+
+
+@pytest.mark.parametrize("mode", FOREIGN)
+def test_not_the_api(command: Command, tmp_path: Path, mode: Mode) -> None:
+    """What answers is not the API: no DELETE leaves, nothing is recorded."""
+    some = sessions(20)
+    with running_sandbox(some) as sandbox:
+        sandbox.do(lambda s: s.set_mode(mode))
+        aim(command, sandbox, api__unavailable_wait_s=1)
+        summary = command.json("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))), code=69)
+        assert (summary["waiting"], summary["sends"], deletes(sandbox)) == (20, 0, 0)
+        assert sandbox.do(lambda s: s.counters.others) == 0, "a redirect was followed"
+
+
+@pytest.mark.parametrize("mode", FOREIGN)
+def test_foreign_answers_mid_run(command: Command, tmp_path: Path, mode: Mode) -> None:
+    """They appear while it works: five IDs' worth and what was in flight, then single tries; nothing turns green."""
+    some = sessions(400)
+    with running_sandbox(some, latency="100ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=8, api__unavailable_wait_s=4)
+        process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
+        until(lambda: deletes(sandbox) > 50)
+        sandbox.do(lambda s: s.set_mode(mode, deletes_only=True))
+        process.communicate(timeout=60)
+        assert process.returncode == 69
+        seen = sandbox.do(lambda s: list(s.deletes))
+    foreign = [delete for delete in seen if delete.fault == mode.value]
+    assert 5 <= len(foreign) <= 5 + 8 + 4
+    good = {delete.session_id for delete in seen if delete.status == 204}
+    assert set(command.outcomes()) == good
+    command.audit()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backlog", [2000, 3])
+def test_outage(command: Command, tmp_path: Path, backlog: int) -> None:
+    """An outage costs at most five sends and what was in flight; afterwards work is back soon."""
+    some = sessions(backlog)
+    with running_sandbox(some, latency="20ms") as sandbox:
+        if backlog == 3:
+            sandbox.do(lambda s: s.set_mode(Mode.OUTAGE, deletes_only=True))
+        aim(command, sandbox, worker__concurrency=16, api__unavailable_wait_s=90)
+        process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
+        until(lambda: deletes(sandbox) > (200 if backlog > 200 else 0))
+        sandbox.do(lambda s: s.set_mode(Mode.OUTAGE))
+        begun = deletes(sandbox)
+        time.sleep(30)
+        assert deletes(sandbox) - begun <= 5 + 16
+        sandbox.do(lambda s: s.set_mode(Mode.OK))
+        ended = deletes(sandbox)
+        until(lambda: deletes(sandbox) > ended, timeout_s=10)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert set(command.outcomes().values()) <= {"stopped", "already_gone"}
+    command.audit()
+
+
+def test_one_that_fails_for_ever(command: Command, tmp_path: Path) -> None:
+    some = sessions(500)
+    bad = some[17].session_id
+    with running_sandbox(some) as sandbox:
+        sandbox.do(lambda s: s.script(bad, "502", "forever"))
+        aim(command, sandbox, retry__base_s=0.05, retry__max_attempts=6)
+        command.json("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))), code=3)
+        assert sandbox.do(lambda s: s.sends[bad]) == 6
+    outcomes = command.outcomes()
+    assert outcomes.pop(bad) == "exhausted"
+    assert set(outcomes.values()) == {"stopped"}
+
+
+def test_only_such_that_fail_are_left_to_the_next_run(command: Command, tmp_path: Path) -> None:
+    some = sessions(3)
+    with running_sandbox(some) as sandbox:
+        for session in some:
+            sandbox.do(lambda s, one=session.session_id: s.script(one, "502", "forever"))
+        aim(command, sandbox, retry__base_s=30)
+        summary = command.json("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))), "--no-wait", code=75)
+        assert summary["waiting"] == 3
+
+
+def test_the_token_is_nowhere(command: Command, tmp_path: Path) -> None:
+    """Not in output at debug level, the ledger, the process title, or any error."""
+    secret = "archal_ws_s3cr3t-VALUE"
+    some = sessions(40)
+    command.env["ARCHAL_TOKEN"] = secret
+    heard: list[str] = []
+    with running_sandbox(some, token=secret, latency="50ms", fail="502:0.2,reset:0.1,garbage:0.1") as sandbox:
+        aim(command, sandbox, retry__base_s=0.05, worker__concurrency=4)
+        path = write_ids(tmp_path / "ids.txt", ids_of(some))
+        process = command.start("once", "-v", str(path))
+        until(lambda: deletes(sandbox) > 0)
+        heard.append(Path(f"/proc/{process.pid}/cmdline").read_text())
+        heard += process.communicate(timeout=60)
+        for verb in (["config", "show"], ["config", "show", "--json"], ["check"], ["status"], ["outcomes"]):
+            done = command.run(*verb)
+            heard += [done.stdout, done.stderr]
+    command.env["REAPER_API__BASE_URL"] = f"http://{secret}@example.com"
+    for verb in (["check"], ["once", "missing"], ["config", "show"]):
+        done = command.run(*verb)
+        heard += [done.stdout, done.stderr]
+    files = [file for file in (tmp_path / "state").rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if secret.encode() in file.read_bytes()]
+    assert not [text for text in heard if secret in text]

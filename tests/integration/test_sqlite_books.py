@@ -1,0 +1,105 @@
+"""The ledger under the magnifying glass: no count can be altered unnoticed, no hot question reads the whole table."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from reaper.core.model import Outcome
+from reaper.queues.sqlite import SqliteQueue, open_ledger
+from reaper.queues.sqlite_schema import IS_DEAD
+from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
+from tests.contract.harness import ids, stop_one
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+async def open_for_work(path: Path) -> SqliteQueue:
+    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
+    return queue
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        CLAIMABLE,
+        CLAIMABLE_OF_LARGE_SET,
+        "SELECT id FROM item INDEXED BY item_settled WHERE outcome IS NOT NULL AND "
+        f"{IS_DEAD} = 0 AND settled_at < :now ORDER BY settled_at LIMIT 1000",
+        "SELECT id FROM item WHERE outcome IS NOT NULL AND "
+        f"{IS_DEAD} = 1 AND (settled_at, id) > (:now, 5) ORDER BY settled_at, id LIMIT 500",
+        "SELECT id FROM item WHERE session_id = :now AND receipt = :retry",
+        "SELECT DISTINCT owner FROM item INDEXED BY item_leased WHERE receipt IS NOT NULL",
+    ],
+)
+async def test_no_question_of_the_hot_path_reads_or_sorts_the_whole_table(path: Path, query: str) -> None:
+    queue = await open_for_work(path)
+    plan = await queue._thread.read(lambda c: explain(c, query))
+    assert "USING" in plan
+    assert "TEMP B-TREE" not in plan
+    assert not [line for line in plan.splitlines() if line.startswith("SCAN item") and "INDEX" not in line]
+    await queue.close()
+
+
+async def test_a_small_set_is_searched_by_its_own_rows(path: Path) -> None:
+    queue = await open_for_work(path)
+    plan = await queue._thread.read(lambda c: explain(c, CLAIMABLE_OF_SMALL_SET))
+    assert plan.splitlines()[0].startswith("SEARCH temp.member USING PRIMARY KEY")
+    assert "SEARCH item USING INTEGER PRIMARY KEY" in plan
+    await queue.close()
+
+
+def explain(connection: sqlite3.Connection, query: str) -> str:
+    values = {"now": 1.0, "retry": 0, "set_id": 1}
+    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values))
+
+
+TAMPERINGS = [
+    *(f"UPDATE source SET {column} = {column} + 1" for column in ("accepted", "duplicate", "invalid")),
+    "DELETE FROM item WHERE outcome = 'stopped'",
+    "DELETE FROM item WHERE outcome IS NULL",
+    "UPDATE item SET outcome = 'rejected' WHERE outcome = 'stopped'",
+    "UPDATE item SET outcome = NULL, settled_at = NULL WHERE outcome = 'stopped'",
+    "UPDATE item SET outcome = 'protected', settled_at = 1 WHERE outcome IS NULL",
+    "UPDATE item SET recorded = recorded + 1",
+    "UPDATE item SET attempts = attempts + 1 WHERE outcome = 'stopped'",
+    "UPDATE item SET sends = sends - 1 WHERE outcome = 'stopped'",
+    "UPDATE item SET status = 502 WHERE outcome = 'stopped'",
+    "UPDATE item SET status = NULL WHERE outcome = 'stopped'",
+    "UPDATE item SET history = '[]' WHERE outcome = 'stopped'",
+    "UPDATE item SET history = '{' WHERE outcome = 'stopped'",
+    "UPDATE item SET history = replace(history, '204', '502') WHERE outcome = 'stopped'",
+    "UPDATE item SET receipt = 'x' WHERE outcome IS NULL",
+]
+
+
+async def test_every_count_altered_by_hand_is_noticed(path: Path) -> None:
+    queue = await open_for_work(path)
+    await queue.add(ids("a", "b"))
+    await stop_one(queue)
+    counters = await queue._thread.read(lambda c: [row[0] for row in c.execute("SELECT name FROM counter")])
+    assert len(counters) == 6 + 3 * len(Outcome)
+    changes = [
+        *TAMPERINGS,
+        *(f"UPDATE counter SET value = value + 1 WHERE name = '{name}'" for name in counters),
+        *(f"UPDATE counter SET value = value - 1 WHERE name = '{name}'" for name in counters),
+        "DELETE FROM counter WHERE name = 'settled.stopped'",
+    ]
+    for change in changes:
+        with sqlite3.connect(path, isolation_level=None) as hand:
+            saved = list(hand.iterdump())
+            assert hand.execute(change).rowcount > 0, change
+            assert not (await queue.audit()).balanced, change
+            for table in ("counter", "item", "source"):
+                hand.execute(f"DELETE FROM {table}")
+            for line in saved:
+                if line.startswith(('INSERT INTO "counter"', 'INSERT INTO "item"', 'INSERT INTO "source"')):
+                    hand.execute(line)
+        hand.close()
+        assert (await queue.audit()).balanced, f"put back after: {change}"
+    await queue.close()

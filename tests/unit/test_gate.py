@@ -1,0 +1,242 @@
+"""The gate: identity first, the breaker, the operator's switch, bound, rate and new settings."""
+
+import pytest
+
+from reaper.core.classify import (
+    Broken,
+    Foreign,
+    Proven,
+    ReadVerdict,
+    ServerFault,
+    Throttled,
+    Unauthorized,
+    Unsent,
+    Verdict,
+)
+from reaper.core.gate import Admission, Gate
+from reaper.core.model import Fault, PauseReason
+from reaper.core.rate import Rate
+from tests.unit.gate_kit import (
+    DOWN,
+    FORBIDDEN,
+    OPERATOR,
+    REFUSED,
+    STOPPED,
+    SWITCH,
+    THROTTLED,
+    WRONG,
+    answer_late,
+    break_down,
+    held,
+    proven,
+    send,
+)
+
+
+def test_nothing_starts_before_the_read_succeeds() -> None:
+    gate = Gate(32)
+    assert gate.admit(0.0) == Admission(0, "identity", None)
+    assert not gate.start(0.0)
+    assert (gate.in_flight, gate.proven) == (0, False)
+    due = gate.read_due()
+    assert due is not None
+    assert due <= 0.0
+    gate.observe_read(0.0, Proven(0), jitter=0.0)
+    assert gate.admit(0.0) == Admission(32)
+    assert (gate.proven, gate.read_due(), gate.pauses(0.0)) == (True, None, ())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "gaps", "after"),
+    [
+        (ServerFault(502), DOWN, [1, 2, 4, 5, 5], 4),
+        (Broken(Fault.TIMEOUT), DOWN, [1, 2, 4, 5, 5], 4),
+        (Unsent(Fault.DNS), DOWN, [1, 2, 4, 5, 5], 4),
+        (Foreign(404), WRONG, [1, 2, 4, 5, 5], 1),
+        (Unauthorized(0), REFUSED, [5, 5, 5], 1),
+        (Unauthorized(None), REFUSED, [5, 5, 5], 1),
+    ],
+)
+def test_a_failed_identity_read_pauses_and_is_repeated(
+    verdict: ReadVerdict, reason: PauseReason, gaps: list[int], after: int
+) -> None:
+    gate, now = Gate(32), 0.0
+    for gap_s in gaps:
+        gate.observe_read(now, verdict, jitter=0.0)
+        assert gate.read_due() == now + gap_s
+        assert held(gate, now) == {reason}
+        assert gate.admit(now) == Admission(0, reason, None)
+        now += gap_s
+    gate.observe_read(now, Proven(), jitter=0.0)
+    assert gate.admit(now) == Admission(after)
+
+
+def test_a_throttled_read_waits_for_the_throttle() -> None:
+    gate = Gate(32)
+    gate.observe_read(0.0, Throttled(30.0), jitter=0.0)
+    assert gate.admit(0.0) == Admission(0, THROTTLED, 30.0)
+    assert gate.read_due() == 30.0
+    assert gate.admit(30.0) == Admission(0, "identity", None)
+    gate.observe_read(30.0, Proven(), jitter=0.0)
+    assert gate.admit(30.0) == Admission(32)
+
+
+def test_a_change_of_target_asks_at_once_and_stops_all_starts() -> None:
+    gate = proven()
+    assert gate.start(1.0)
+    gate.target_changed(100.0, 1)
+    assert gate.read_due() == 100.0
+    assert gate.admit(100.0) == Admission(0, "identity", None)
+    gate.observe_read(100.5, Proven(1), jitter=0.0)
+    assert gate.admit(100.5) == Admission(31)
+
+
+@pytest.mark.parametrize("late", [Proven(0), Unauthorized(0)])
+def test_a_read_asked_before_a_rotation_says_nothing_of_the_new_token(late: ReadVerdict) -> None:
+    gate = proven()
+    gate.target_changed(100.0, 1)
+    gate.observe_read(100.2, late, jitter=0.0)
+    assert (gate.proven, gate.read_due(), gate.pauses(100.2)) == (False, 100.0, ())
+
+
+@pytest.mark.parametrize("verdict", [ServerFault(503), ServerFault(408), Broken(Fault.RESET), Unsent(Fault.CONNECT)])
+def test_five_failures_with_no_final_answer_between_open_the_breaker(verdict: Verdict) -> None:
+    gate = proven()
+    for _ in range(4):
+        send(gate, 0.0, verdict)
+    send(gate, 0.0, FORBIDDEN)
+    for _ in range(4):
+        send(gate, 7.0, verdict)
+    send(gate, 7.0, Foreign(302))
+    assert gate.pauses(7.0) == ()
+    send(gate, 7.0, verdict)
+    assert held(gate, 7.0) == {DOWN}
+    assert gate.admit(7.0) == Admission(0, DOWN, None)
+    assert not gate.start(7.0)
+    assert gate.read_due() == 8.0
+
+
+@pytest.mark.parametrize(("bound", "eighth"), [(64, 8), (32, 4), (9, 1), (1, 1)])
+def test_after_an_outage_an_eighth_is_admitted_until_the_first_final_answer(bound: int, eighth: int) -> None:
+    gate = proven(bound)
+    break_down(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    assert gate.pauses(1.0) == ()
+    assert (gate.limit, gate.admit(1.0)) == (eighth, Admission(eighth))
+    for _ in range(eighth):
+        assert gate.start(1.0)
+    assert gate.admit(1.0) == Admission(0, "in_flight", None)
+    answer_late(gate, 2.0, *[FORBIDDEN] * eighth)
+    assert (gate.limit, gate.admit(2.0)) == (bound, Admission(bound))
+
+
+def test_while_recovering_only_twenty_more_failures_ask_again() -> None:
+    gate = proven()
+    break_down(gate)
+    for cycle in (1.0, 100.0):
+        gate.observe_read(cycle, Proven(), jitter=0.0)
+        for _ in range(19):
+            send(gate, cycle, ServerFault(502))
+        assert (gate.pauses(cycle), gate.limit) == ((), 4)
+        send(gate, cycle, ServerFault(502))
+        assert held(gate, cycle) == {DOWN}
+        assert gate.read_due() == cycle + 1.0
+
+
+def test_after_recovery_the_breaker_is_back_at_five() -> None:
+    gate = proven()
+    break_down(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    send(gate, 1.0, STOPPED)
+    break_down(gate)
+    assert held(gate, 1.0) == {DOWN}
+
+
+def test_late_answers_do_not_end_an_outage_before_the_read_does() -> None:
+    gate = proven()
+    for _ in range(8):
+        assert gate.start(0.0)
+    answer_late(gate, 0.5, *[ServerFault(502)] * 6, STOPPED, FORBIDDEN)
+    assert gate.admit(0.5) == Admission(0, DOWN, None)
+    assert gate.read_due() == 1.5
+
+
+def test_the_operators_switch_stops_starts_and_nothing_else() -> None:
+    gate = proven()
+    assert gate.start(0.0)
+    gate.set_operator(SWITCH)
+    assert gate.admit(0.0) == Admission(0, OPERATOR, None)
+    assert not gate.start(0.0)
+    answer_late(gate, 1.0, Unauthorized(0))
+    assert held(gate, 1.0) == {OPERATOR, REFUSED}
+    gate.observe_read(6.0, Proven(), jitter=0.0)
+    assert gate.admit(6.0) == Admission(0, OPERATOR, None)
+    gate.set_operator(None)
+    assert gate.admit(6.0) == Admission(1)
+
+
+def test_the_bound_counts_what_is_in_flight() -> None:
+    gate = proven(2)
+    assert [gate.start(0.0) for _ in range(3)] == [True, True, False]
+    assert gate.admit(0.0) == Admission(0, "in_flight", None)
+    answer_late(gate, 0.0, STOPPED)
+    assert (gate.in_flight, gate.finals, gate.admit(0.0)) == (1, 1, Admission(1))
+
+
+def test_the_rate_spaces_starts_evenly_and_catches_up_little() -> None:
+    gate = proven(1000, rate=Rate(10.0))
+    assert gate.admit(0.0) == Admission(1)
+    assert gate.start(0.0)
+    until = gate.admit(0.0).until
+    assert gate.admit(0.0) == Admission(0, "rate", until)
+    assert until == pytest.approx(0.08)
+    starts, now = 0, 1.0
+    while now < 11.0:
+        starts += gate.start(now)
+        now += 0.003
+    assert 100 <= starts <= 103
+
+
+def test_a_fast_rate_lets_a_late_caller_catch_up_by_two_hundredths_of_a_second() -> None:
+    rate = Rate(1000.0)
+    assert rate.allowed(50.0) == 21
+    for _ in range(rate.allowed(50.0)):
+        rate.take(50.0)
+    assert rate.allowed(50.0) == 0
+    assert rate.next_at(50.0) == pytest.approx(50.001)
+    assert rate.next_at(60.0) == 60.0
+
+
+def test_new_settings_keep_what_was_learned() -> None:
+    gate = proven()
+    for _ in range(5):
+        assert gate.start(0.0)
+    gate.retune(4, Rate(0.0), verify=True)
+    assert gate.admit(0.0) == Admission(0, "in_flight", None)
+    answer_late(gate, 0.0, STOPPED, Unauthorized(0))
+    gate.retune(64, Rate(1.0), verify=True)
+    assert gate.admit(0.0) == Admission(0, REFUSED, None)
+    assert gate.read_due() == 5.0
+
+
+def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
+    gate = Gate(32)
+    gate.observe_read(0.0, Foreign(403), jitter=0.0)
+    assert gate.admit(0.5) == Admission(0, WRONG, None)
+    gate.retune(32, Rate(0.0), verify=False)
+    assert (gate.proven, gate.read_due(), gate.admit(0.5)) == (True, None, Admission(1))
+    send(gate, 0.5, STOPPED)
+    assert gate.admit(0.5) == Admission(32)
+
+
+def test_details_name_what_was_seen() -> None:
+    gate = proven()
+    for _ in range(12):
+        assert gate.start(0.0)
+    answer_late(gate, 0.0, *[Foreign(302)] * 5, *[Broken(Fault.TIMEOUT)] * 5, Unauthorized(0), Throttled(9.0))
+    assert {pause.reason: pause.detail for pause in gate.pauses(0.0)} == {
+        WRONG: "answers that are not the API's, the last a 302",
+        DOWN: "5 failures in a row, the last: no answer (timeout)",
+        REFUSED: "the API refused the token (401)",
+        THROTTLED: "the API answered 429: nothing is sent to it for 9 s",
+    }

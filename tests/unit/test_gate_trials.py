@@ -1,0 +1,250 @@
+"""Credentials, wrong target, the storm of 403s: how each starts, what is tried while it holds, every way out."""
+
+import pytest
+
+from reaper.core.classify import (
+    Broken,
+    Final,
+    Foreign,
+    Proven,
+    ServerFault,
+    Throttled,
+    Unauthorized,
+    Verdict,
+)
+from reaper.core.gate import Admission, Gate
+from reaper.core.model import Fault, Outcome, PauseReason, SessionId
+from tests.unit.gate_kit import (
+    DOWN,
+    FORBIDDEN,
+    ID,
+    REFUSED,
+    STOPPED,
+    STORMY,
+    WRONG,
+    Raise,
+    answer_late,
+    break_down,
+    held,
+    lose_the_target,
+    proven,
+    refuse,
+    send,
+    storm,
+)
+
+# reason, what raises it, the first read after it, an answer of the same kind, two of another
+TRIALS = [
+    pytest.param(REFUSED, refuse, 5.0, Unauthorized(0), (STOPPED, ServerFault(502)), id="credentials"),
+    pytest.param(WRONG, lose_the_target, 1.0, Foreign(302), (STOPPED, FORBIDDEN), id="wrong_target"),
+    pytest.param(STORMY, storm, 1.0, FORBIDDEN, (STOPPED, ServerFault(500)), id="forbidden_storm"),
+]
+
+
+@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), TRIALS)
+def test_a_suspicion_holds_until_the_read_then_tries_one_at_a_time(
+    reason: PauseReason, begin: Raise, read_s: float, same: Verdict, others: tuple[Verdict, ...]
+) -> None:
+    for other in others:
+        gate = proven()
+        begin(gate)
+        assert held(gate, 0.0) == {reason}
+        assert gate.admit(0.0) == Admission(0, reason, None)
+        assert gate.read_due() == read_s
+        now = read_s
+        gate.observe_read(now, Proven(), jitter=0.0)
+        for gap_s in (1, 2, 4, 8, 16, 32, 60, 60):
+            assert gate.admit(now) == Admission(1)
+            assert gate.start(now)
+            assert gate.admit(now) == Admission(0, reason, now + gap_s)
+            assert gate.admit(now + gap_s) == Admission(0, "in_flight", None)
+            gate.observe(now, ID, same, jitter=0.0)
+            assert gate.admit(now + gap_s - 0.001) == Admission(0, reason, now + gap_s)
+            assert (held(gate, now), gate.read_due()) == ({reason}, None)
+            now += gap_s
+        send(gate, now, Broken(Fault.TIMEOUT))
+        assert held(gate, now) == {reason}
+        send(gate, now + 60, other)
+        assert gate.pauses(now + 60) == ()
+        assert gate.admit(now + 60) == Admission(32)
+        if reason is not REFUSED:
+            send(gate, now + 60, same)
+            assert gate.pauses(now + 60) == (), "the count begins anew"
+
+
+@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), TRIALS)
+def test_an_open_trial_waits_for_all_that_is_in_flight(
+    reason: PauseReason, begin: Raise, read_s: float, same: Verdict, others: tuple[Verdict, ...]
+) -> None:
+    gate = proven()
+    assert gate.start(0.0)
+    begin(gate)
+    gate.observe_read(read_s, Proven(), jitter=0.0)
+    assert gate.admit(read_s) == Admission(0, "in_flight", None)
+    answer_late(gate, read_s, same)
+    assert gate.admit(read_s) == Admission(1)
+
+
+@pytest.mark.parametrize(
+    "verdict", [STOPPED, Unauthorized(0, own=True), Throttled(1.0, own=True), ServerFault(408, own=True)]
+)
+def test_an_own_answer_between_clears_the_suspicion_of_a_wrong_target(verdict: Verdict) -> None:
+    gate = proven()
+    for _ in range(6):
+        assert gate.start(0.0)
+    answer_late(gate, 0.0, *[Foreign(404)] * 4, verdict)
+    gate.observe(0.0, SessionId("late-9"), Foreign(404), jitter=0.0)
+    assert WRONG not in held(gate, 0.0)
+
+
+@pytest.mark.parametrize("verdict", [Unauthorized(0), Throttled(1.0), ServerFault(502), Broken(Fault.RESET)])
+def test_what_is_not_the_apis_own_leaves_that_suspicion(verdict: Verdict) -> None:
+    gate = proven()
+    for _ in range(6):
+        assert gate.start(0.0)
+    answer_late(gate, 0.0, *[Foreign(404)] * 4, verdict)
+    gate.observe(0.0, SessionId("late-9"), Foreign(404), jitter=0.0)
+    assert WRONG in held(gate, 0.0)
+
+
+def test_one_id_alone_never_makes_a_wrong_target() -> None:
+    gate = proven()
+    for _ in range(50):
+        send(gate, 0.0, Foreign(404))
+    for number in range(3):
+        send(gate, 0.0, Foreign(404), f"ses-{number + 2}")
+    assert gate.pauses(0.0) == ()
+    send(gate, 0.0, Foreign(302), "ses-9")
+    assert held(gate, 0.0) == {WRONG}
+
+
+def test_nineteen_403s_or_another_final_answer_between_are_no_storm() -> None:
+    gate = proven()
+    for last in (STOPPED, Final(Outcome.ALREADY_GONE), Final(Outcome.REJECTED)):
+        for _ in range(19):
+            send(gate, 0.0, FORBIDDEN)
+        send(gate, 0.0, ServerFault(502))
+        assert gate.pauses(0.0) == ()
+        send(gate, 0.0, last)
+    storm(gate)
+    assert held(gate, 0.0) == {STORMY}
+
+
+def test_a_late_401_from_before_a_rotation_does_not_count() -> None:
+    gate = proven()
+    assert gate.start(0.0)
+    assert gate.start(0.0)
+    gate.target_changed(1.0, 1)
+    gate.observe_read(1.0, Proven(1), jitter=0.0)
+    answer_late(gate, 1.5, Unauthorized(0))
+    assert (gate.pauses(1.5), gate.in_flight, gate.admit(1.5)) == ((), 1, Admission(31))
+    answer_late(gate, 1.6, Unauthorized(1))
+    assert held(gate, 1.6) == {REFUSED}
+
+
+def test_a_late_401_ends_no_trial_either() -> None:
+    gate = proven(generation=1)
+    assert gate.start(0.0)
+    lose_the_target(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    answer_late(gate, 1.0, Unauthorized(0))
+    assert held(gate, 1.0) == {WRONG}
+
+
+def test_a_missing_token_pauses_but_is_no_answer_that_ends_another_trial() -> None:
+    gate = proven()
+    lose_the_target(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    send(gate, 1.0, Unauthorized(None))
+    assert held(gate, 1.0) == {WRONG, REFUSED}
+    assert next(p.detail for p in gate.pauses(1.0) if p.reason is REFUSED) == "there is no token to send"
+
+
+def test_a_new_token_is_read_with_at_once_and_tried_with_at_once() -> None:
+    gate = proven()
+    refuse(gate)
+    gate.observe_read(5.0, Unauthorized(0), jitter=0.0)
+    assert gate.read_due() == 10.0
+    gate.target_changed(6.0, 1)
+    assert gate.read_due() == 6.0
+    gate.observe_read(6.0, Proven(1), jitter=0.0)
+    send(gate, 6.0, STOPPED)
+    assert gate.admit(6.0) == Admission(32)
+
+
+def test_a_new_token_ends_the_long_gaps_of_a_trial() -> None:
+    gate = proven()
+    refuse(gate)
+    gate.observe_read(5.0, Proven(), jitter=0.0)
+    for now in (5.0, 6.0, 8.0, 12.0):
+        send(gate, now, Unauthorized(0))
+    assert gate.admit(13.0) == Admission(0, REFUSED, 20.0)
+    gate.target_changed(13.0, 1)
+    assert gate.admit(13.0) == Admission(0, REFUSED, None)
+    gate.observe_read(13.0, Proven(1), jitter=0.0)
+    assert gate.admit(13.0) == Admission(1)
+
+
+def test_a_read_that_fails_closes_a_trial_again_and_keeps_since() -> None:
+    gate = proven()
+    lose_the_target(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    gate.target_changed(2.0, 1)
+    gate.observe_read(2.0, Foreign(403), jitter=0.0)
+    assert gate.admit(2.0) == Admission(0, WRONG, None)
+    assert gate.read_due() == 3.0
+    assert [pause.since for pause in gate.pauses(2.0)] == [0.0]
+    gate.observe_read(3.0, Proven(1), jitter=0.0)
+    assert gate.admit(3.0) == Admission(1)
+
+
+def test_two_suspicions_leave_by_the_same_read_and_one_kind_of_answer_ends_one() -> None:
+    gate = proven()
+    for _ in range(6):
+        assert gate.start(0.0)
+    answer_late(gate, 0.0, Unauthorized(0), *[Foreign(302)] * 5)
+    assert held(gate, 0.0) == {REFUSED, WRONG}
+    assert gate.read_due() == 5.0
+    gate.observe_read(5.0, Proven(), jitter=0.0)
+    send(gate, 5.0, Foreign(302))
+    assert held(gate, 5.0) == {WRONG}
+    assert gate.admit(5.5) == Admission(0, WRONG, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "begin", "same", "other"),
+    [
+        (REFUSED, refuse, Unauthorized(0), STOPPED),
+        (WRONG, lose_the_target, Foreign(404), STOPPED),
+        (STORMY, storm, FORBIDDEN, STOPPED),
+        (DOWN, break_down, ServerFault(502), Foreign(302)),
+        (DOWN, break_down, Broken(Fault.TIMEOUT), STOPPED),
+    ],
+)
+def test_without_reads_every_pause_goes_by_trial(
+    reason: PauseReason, begin: Raise, same: Verdict, other: Verdict
+) -> None:
+    gate = Gate(32, verify=False)
+    assert gate.admit(0.0) == Admission(32)
+    begin(gate)
+    assert gate.admit(0.0) == Admission(0, reason, 1.0)
+    assert gate.read_due() is None
+    assert gate.outage is (reason is DOWN)
+    now = 1.0
+    for gap_s in (1, 2, 4, 8, 16, 32, 60, 60):
+        send(gate, now, same)
+        assert gate.admit(now) == Admission(0, reason, now + gap_s)
+        now += gap_s
+    send(gate, now, other)
+    assert (gate.pauses(now), gate.outage, gate.admit(now)) == ((), False, Admission(32))
+
+
+def test_without_reads_a_new_token_is_tried_at_once() -> None:
+    gate = Gate(32, verify=False)
+    refuse(gate)
+    for now in (1.0, 2.0, 4.0):
+        send(gate, now, Unauthorized(0))
+    gate.target_changed(5.0, 1)
+    assert (gate.read_due(), gate.admit(5.0)) == (None, Admission(1))
+    send(gate, 5.0, Unauthorized(1))
+    assert gate.admit(5.0) == Admission(0, REFUSED, 6.0)

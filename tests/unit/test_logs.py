@@ -1,0 +1,120 @@
+"""Logs: the token is in no line, whatever it was put into; foreign records come out in the same form."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from reaper.telemetry import logs
+
+TOKEN = 'archal_ws_s3cr"et/é\\x'
+
+
+@dataclass
+class Holder:
+    inner: str
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    level, raising = root.level, logging.raiseExceptions
+    yield
+    structlog.reset_defaults()
+    root.setLevel(level)
+    logging.raiseExceptions = raising
+    for handler in [handler for handler in root.handlers if handler.name == "reaper"]:
+        root.removeHandler(handler)
+
+
+def configured(log_format: str = "json", level: str = "info", secrets: tuple[str, ...] = (TOKEN,)) -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure(SimpleNamespace(log_format=log_format, log_level=level), stream, secrets=lambda: secrets)
+    return stream
+
+
+def fail(*, token: str) -> None:
+    raise ValueError(f"bad header {token!r}") from OSError(f"inner {token}")
+
+
+def clean(text: str) -> bool:
+    return not any(part in text for part in (TOKEN, "s3cr", "archal_ws"))
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_token_is_masked_wherever_it_stands(log_format: str) -> None:
+    stream = configured(log_format)
+    log = logs.get()
+    log.info(f"event with {TOKEN}")
+    log.info("field", value=f"Bearer {TOKEN}")
+    log.info("nested", value={"headers": [("authorization", TOKEN)], TOKEN: {TOKEN}})
+    log.info("object", value=Holder(TOKEN), raw=TOKEN.encode("latin-1").decode("latin-1"))
+    log.info("url", value="https://h/?token=archal_ws_s3cr%22et%2F%C3%A9%5Cx")
+    try:
+        fail(token=TOKEN)
+    except ValueError:
+        log.error("failed", exc_info=True)
+        logging.getLogger("some.library").exception("while sending %s", TOKEN)
+    text = stream.getvalue()
+    assert clean(text)
+    assert text.count(logs.MASK) >= 9
+    assert "ValueError" in text
+    assert "OSError" in text
+
+
+def test_json_lines_are_whole_and_begin_with_time_level_event() -> None:
+    stream = configured()
+    logs.get().warning("api.paused", reason="throttled", count=3, none=None)
+    logging.getLogger("some.library").warning("slow %s", "disk")
+    logging.getLogger("some.library").info("not told")
+    own, foreign = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert list(own)[:3] == ["timestamp", "level", "event"]
+    assert (own["level"], own["event"], own["count"], own["none"]) == ("warning", "api.paused", 3, None)
+    assert own["timestamp"].endswith("Z")
+    assert (foreign["event"], foreign["level"], foreign["logger"]) == ("slow disk", "warning", "some.library")
+
+
+def test_a_rotated_token_is_masked_and_a_short_one_does_not_break_the_json() -> None:
+    seen = ["1"]
+    stream = io.StringIO()
+    logs.configure(SimpleNamespace(log_format="json", log_level="info"), stream, secrets=lambda: tuple(seen))
+    logs.get().info("a1", n=11)
+    seen.append("second-token")
+    logs.get().info("b", value="second-token")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first["event"] == f"a{logs.MASK}"
+    assert second["value"] == logs.MASK
+
+
+def test_the_level_follows_a_new_configuration_in_loggers_got_before() -> None:
+    configured(level="info")
+    log = logs.get()
+    stream = configured(level="debug")
+    log.debug("seen")
+    assert "seen" in stream.getvalue()
+
+
+@dataclass
+class ClosedPipe:
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return False
+
+
+def test_a_reader_that_left_does_not_stop_the_reaper() -> None:
+    logs.configure(SimpleNamespace(log_format="auto", log_level="info"), ClosedPipe(), secrets=tuple)  # type: ignore[arg-type]
+    logs.get().info("nobody reads this")
+    logging.getLogger("x").error("nor this")

@@ -1,0 +1,38 @@
+"""`queue.url`: what it may say, and what is said when it may not."""
+
+import pytest
+
+from reaper.errors import ConfigError
+from reaper.queues.open import ledger_path
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///var/lib/reaper/ledger.db", "/var/lib/reaper/ledger.db"),
+        ("sqlite:////var/lib/reaper/ledger.db", "/var/lib/reaper/ledger.db"),
+        ("sqlite:///srv/my%20queue.db", "/srv/my queue.db"),
+    ],
+)
+def test_a_ledger_is_named_by_its_path(url: str, path: str) -> None:
+    assert ledger_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://u:hunter2@db/reaper", "has no postgresql back-end"),
+        ("redis://:hunter2@cache", "has no redis back-end"),
+        ("mysql://u:hunter2@db", "the scheme is not known"),
+        ("/var/lib/ledger.db", "must be a URL"),
+        ("sqlite://ledger.db", "absolute path alone"),
+        ("sqlite:///dir/", "absolute path alone"),
+        ("sqlite:///a.db?mode=hunter2", "absolute path alone"),
+        ("sqlite://[hunter2/a.db", "cannot be read"),
+        ("hunter2:x", "the scheme is not known"),
+    ],
+)
+def test_another_url_is_refused_without_repeating_it(url: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        ledger_path(url)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,131 @@
+"""What is said of the settings: the example file, the table of the docs, the schema, `config show`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reaper.cli import config
+from reaper.settings import Settings
+from reaper.settings_doc import example_toml, json_schema, knobs, sections, toml_value, with_table
+from reaper.settings_load import load
+
+ROOT = Path(__file__).parents[2]
+REGENERATE = "run `python -m reaper.settings_doc` and commit what it writes"
+
+
+def shown(capsys: pytest.CaptureFixture[str], what: str, *, as_json: bool = False) -> tuple[str, str]:
+    flags: dict[str, object] = {"worker.concurrency": 3}
+    assert config.run(argparse.Namespace(what=what, config=None, json=as_json, flags=flags)) == 0
+    out, err = capsys.readouterr()
+    return out, err
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("reaper.settings_quick.DEFAULT_CONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("REAPER_API__TOKEN", "hidden")
+    monkeypatch.setenv("REAPER_API__TOKEN_FILE", "/run/token")
+    monkeypatch.setenv("REAPER_API__PROXY", "http://u:hidden@proxy:3128")
+    monkeypatch.setenv("REAPER_QUEUE__URL", "postgresql://u:hidden@h/db")
+    monkeypatch.setenv("REAPER_PROTECT__GLOBS", "a*,b")
+
+
+def test_the_committed_files_are_what_the_settings_say() -> None:
+    assert (ROOT / "config/reaper.toml").read_text(encoding="utf-8") == example_toml(), REGENERATE
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert page == with_table(page), REGENERATE
+
+
+def test_the_example_uncommented_is_exactly_the_defaults(tmp_path: Path) -> None:
+    text = re.sub(r"^#(?=[a-z])", "", example_toml(), flags=re.MULTILINE)
+    tree = tomllib.loads(text)
+    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(knobs())
+    path = tmp_path / "reaper.toml"
+    path.write_text(text)
+    environ = {"HOME": "/home/me"}
+    result = load(path, {}, environ)
+    assert result.settings == Settings.model_validate(
+        {"queue": {"url": "sqlite:///home/me/.local/state/reaper/reaper.db"}}
+    )
+    assert result.warnings == ()
+
+
+def test_the_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "reaper.toml"
+    path.write_text(example_toml())
+    assert set(load(path, {}, {"HOME": "/h"}).origins.values()) == {"default", "default, in the home directory"}
+
+
+def test_every_knob_is_explained() -> None:
+    for knob in knobs().values():
+        assert knob.description.endswith("."), knob.key
+        assert "|" not in knob.description, knob.key
+    assert all(model.__doc__ and model.__doc__.count("\n") == 0 for model in sections().values())
+
+
+def test_the_schema_has_every_knob_and_no_noise() -> None:
+    schema: dict[str, Any] = json_schema()
+    keys = {f"{section}.{name}" for section, table in schema["properties"].items() for name in table["properties"]}
+    assert keys == set(knobs())
+    text = json.dumps(schema)
+    assert not re.search(r'"\$ref"|"\$defs"|"anyOf"|null|Settings"|_consistent', text)
+    for section in schema["properties"].values():
+        assert section["additionalProperties"] is False
+        for name, knob in section["properties"].items():
+            assert {"type", "default", "description"} <= knob.keys(), name
+    concurrency = schema["properties"]["worker"]["properties"]["concurrency"]
+    assert (concurrency["minimum"], concurrency["maximum"], concurrency["default"]) == (1, 1000, 32)
+
+
+@pytest.mark.parametrize("value", ["", 'a "b" \\ \n\x7f ü', "/p", True, 3, 0.25, 2592000.0, ("a", "b"), ()])
+def test_values_survive_toml(value: object) -> None:
+    read = tomllib.loads(f"x = {toml_value(value)}")["x"]
+    assert read == (list(value) if isinstance(value, tuple) else value)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_show_prints_the_file_in_effect_with_origins_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = shown(capsys, "show")
+    assert "hidden" not in out + err
+    tree = tomllib.loads(out)
+    assert (tree["api"]["token"], tree["api"]["token_file"]) == ("********", "/run/token")
+    assert tree["api"]["proxy"] == "http://********@proxy:3128"
+    assert tree["queue"]["url"] == "postgresql://********@h/db"
+    assert tree["protect"]["globs"] == ["a*", "b"]
+    assert re.search(r"^concurrency = 3 +# flag --concurrency$", out, re.MULTILINE)
+    assert re.search(r'^token = "\*{8}" +# environment REAPER_API__TOKEN$', out, re.MULTILINE)
+    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(knobs())
+    for table in out.split("\n\n"):
+        assert len({line.rindex(" # ") for line in table.splitlines()[1:]}) == 1, "aligned"
+    assert err == "reaper: warning: api.token is set and not used: api.token_file wins\n"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = shown(capsys, "show", as_json=True)
+    assert "hidden" not in out
+    tree = json.loads(out)
+    assert tree["worker"]["concurrency"] == {"value": 3, "origin": "flag --concurrency"}
+    assert tree["api"]["token"] == {"value": "********", "origin": "environment REAPER_API__TOKEN"}
+    assert tree["api"]["token_file"]["value"] == "/run/token"
+    assert tree["intake"]["spool_dir"] == {"value": None, "origin": "default"}
+
+
+def test_schema_reads_no_settings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REAPER_NONSENSE", "1")
+    out, _ = shown(capsys, "schema")
+    assert json.loads(out) == json_schema()
+
+
+def test_the_defaults_are_valid_by_their_own_rules() -> None:
+    defaults: dict[str, dict[str, object]] = {section: {} for section in sections()}
+    for knob in knobs().values():
+        defaults[knob.section][knob.name] = knob.default if knob.default is not None else ""
+    assert Settings.model_validate(defaults) == Settings()

@@ -1,0 +1,311 @@
+"""The worker in virtual time, over the in-memory queue and an API that is a function."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import anyio
+import pytest
+
+from reaper.core.decide import RetryPolicy
+from reaper.core.gate import Gate
+from reaper.core.model import (
+    Answered,
+    Failed,
+    Fault,
+    Lease,
+    Outcome,
+    Pause,
+    PauseReason,
+    Release,
+    Reply,
+    Retry,
+    Send,
+    SessionId,
+    Settle,
+)
+from reaper.errors import Exit
+from reaper.oneshot import Once, Summary, Waits
+from reaper.queues.base import Added, Batch, NewItem
+from reaper.queues.memory import MemoryQueue
+from reaper.worker import Rules, Worker
+
+pytestmark = pytest.mark.anyio
+
+LIST = Answered(200, b'{"sessions":[]}', 0.0)
+STOPPED = Answered(204, b"", 0.0)
+GONE = Answered(404, b'{"error":"gone"}', 0.0)
+BAD = Answered(502, b"", 0.0)
+RESET = Failed(Fault.RESET, True, "reset", 0.0)
+
+Answer = Callable[[SessionId, int], Awaitable[Reply]]
+
+
+@dataclass(slots=True)
+class FakeToken:
+    generation: int = 0
+    changed: bool = False
+
+    def refresh(self) -> bool:
+        changed, self.changed = self.changed, False
+        self.generation += changed
+        return changed
+
+
+@dataclass(slots=True)
+class FakeApi:
+    """Answers each DELETE by a function of the ID and how often it was sent; knows the peak in flight."""
+
+    answer: Answer
+    token: FakeToken
+    latency_s: float = 0.1
+    listing: Reply = LIST
+    sent: Counter[SessionId] = field(default_factory=Counter)
+    at: list[float] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    in_flight: int = 0
+    peak: int = 0
+
+    async def stop(self, session_id: SessionId) -> Reply:
+        self.sent[session_id] += 1
+        self.at.append(anyio.current_time())
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            await anyio.sleep(self.latency_s)
+            return await self.answer(session_id, self.sent[session_id])
+        finally:
+            self.in_flight -= 1
+
+    async def list_sessions(self) -> Reply:
+        self.reads.append(anyio.current_time())
+        generation = self.token.generation
+        await anyio.sleep(0.01)
+        return replace(self.listing, token_generation=generation) if isinstance(self.listing, Answered) else self.listing
+
+
+@dataclass(slots=True)
+class Noted:
+    """A journal that remembers."""
+
+    outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
+    pauses: list[str] = field(default_factory=list)
+    lost: list[SessionId] = field(default_factory=list)
+    unsent: int = 0
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
+        self.outcomes.append((lease.session_id, settle.outcome))
+
+    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+        self.unsent += send is None
+
+    def lease_lost(self, lease: Lease) -> None:
+        self.lost.append(lease.session_id)
+
+    def paused(self, pause: Pause) -> None:
+        self.pauses.append(f"+{pause.reason}")
+
+    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
+        self.pauses.append(f"-{reason}{'.' if last else ''}")
+
+
+@dataclass(slots=True)
+class World:
+    queue: MemoryQueue
+    api: FakeApi
+    worker: Worker
+    once: Once
+    journal: Noted
+    token: FakeToken
+    added: Added
+
+    async def run(self) -> Summary:
+        return await self.once.run(self.worker, self.added)
+
+
+async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0, **api: object) -> World:
+    clock = anyio.current_time
+    queue = MemoryQueue(clock=clock)
+    members = queue.new_set()
+    added = await queue.add(Batch("test", [NewItem(SessionId(f"s{i}")) for i in range(n)]), into=members)
+    once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60), clock)
+    token, journal = FakeToken(), Noted()
+    fake = FakeApi(answer, token, **api)  # type: ignore[arg-type]
+    worker = Worker(
+        queue=queue,
+        api=fake,
+        gate=Gate(bound),
+        token=token,
+        rules=Rules(lease_s=120, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25),
+        journal=journal,
+        idle=once.idle,
+        within=members,
+        enough=once.enough,
+        clock=clock,
+        jitter=lambda: 0.5,
+    )
+    return World(queue, fake, worker, once, journal, token, added)
+
+
+async def well(_: SessionId, __: int) -> Reply:
+    return STOPPED
+
+
+async def test_stops_all_within_the_bound() -> None:
+    w = await world(20, well)
+    summary = await w.run()
+    assert summary.exit is Exit.OK
+    assert summary.view.settled == {Outcome.STOPPED: 20}
+    assert w.api.peak == 4
+    assert set(w.api.sent.values()) == {1}
+    assert summary.duration_s == pytest.approx(0.5, abs=0.1)
+    assert (await w.queue.audit()).balanced
+
+
+async def test_reads_before_it_sends() -> None:
+    w = await world(1, well)
+    await w.run()
+    assert len(w.api.reads) == 1
+    assert w.api.reads[0] <= w.api.at[0]
+
+
+async def test_a_lost_answer_ends_in_already_gone() -> None:
+    async def answer(_: SessionId, nth: int) -> Reply:
+        return RESET if nth == 1 else GONE
+
+    w = await world(1, answer)
+    await w.run()
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert (item.outcome, item.detail, item.attempts) == (Outcome.ALREADY_GONE, "after_ambiguous", 2)
+
+
+async def test_drain_lets_sends_end_and_hands_back_the_rest() -> None:
+    w = await world(50, well, latency_s=5.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(2)
+        w.worker.drain()
+    assert len(w.journal.outcomes) == 4
+    assert w.api.in_flight == 0
+    stats = await w.queue.stats()
+    assert (stats.ready, stats.in_flight) == (46, 0)
+
+
+async def test_drain_gives_up_what_hangs() -> None:
+    w = await world(5, well, latency_s=1000.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(2)
+        begun = anyio.current_time()
+        w.worker.drain()
+    assert anyio.current_time() - begun == pytest.approx(25, abs=1)
+    assert (await w.queue.stats()).ready == 5
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert (item.attempts, item.sends, item.unanswered) == (0, 1, 0)
+
+
+async def test_leave_hands_back_at_once() -> None:
+    w = await world(5, well, latency_s=1000.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(2)
+        begun = anyio.current_time()
+        w.worker.leave()
+    assert anyio.current_time() - begun < 1
+    assert (await w.queue.stats()).ready == 5
+
+
+async def test_a_refused_token_ends_once_with_77_and_charges_nothing() -> None:
+    async def answer(_: SessionId, __: int) -> Reply:
+        return Answered(401, b"{}", 0.0)
+
+    w = await world(20, answer)
+    w.api.listing = LIST
+    summary = await w.run()
+    assert summary.exit is Exit.CREDENTIALS
+    assert summary.view.open == 20
+    assert w.journal.pauses[0] == "+credentials"
+    assert all(item.attempts == 0 for item in [await w.queue.show(SessionId(f"s{i}")) for i in range(20)] if item)
+
+
+async def test_a_new_token_ends_the_pause() -> None:
+    async def answer(_: SessionId, __: int) -> Reply:
+        return STOPPED if w.token.generation else Answered(401, b"{}", 0.0)
+
+    w = await world(20, answer)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.run)
+        await anyio.sleep(3)
+        w.token.changed = True
+    assert {outcome for _, outcome in w.journal.outcomes} == {Outcome.STOPPED}
+    assert len(w.journal.outcomes) == 20
+    assert w.journal.pauses == ["+credentials", "-credentials."]
+
+
+async def test_an_outage_charges_little_and_is_waited_for() -> None:
+    async def answer(_: SessionId, __: int) -> Reply:
+        return BAD if anyio.current_time() - begun < 40 else STOPPED
+
+    w = await world(100, answer, bound=8)
+    begun = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.run)
+        await anyio.sleep(0.05)
+        w.api.listing = BAD
+        await anyio.sleep(40)
+        during = sum(w.api.sent.values())
+        w.api.listing = LIST
+    assert during <= 5 + 8
+    assert len(w.journal.outcomes) == 100
+    assert {outcome for _, outcome in w.journal.outcomes} == {Outcome.STOPPED}
+
+
+async def test_an_operators_pause_ends_once_with_75() -> None:
+    w = await world(3, well)
+    await w.queue.pause(Pause(PauseReason.OPERATOR, anyio.current_time(), "maintenance"))
+    summary = await w.run()
+    assert (summary.exit, summary.view.open, sum(w.api.sent.values())) == (Exit.WORK_LEFT, 3, 0)
+
+
+async def test_a_retry_due_later_than_wait_is_left() -> None:
+    async def answer(one: SessionId, _: int) -> Reply:
+        return BAD if one == "s0" else STOPPED
+
+    w = await world(3, answer, retry_s=3.0)
+    summary = await w.run()
+    assert (summary.exit, summary.view.open) == (Exit.WORK_LEFT, 1)
+    assert 2 <= w.api.sent[SessionId("s0")] <= 5
+
+
+async def test_a_late_settle_is_refused() -> None:
+    """The lease ran out during the send and another process claimed the ID: this one's answer changes nothing."""
+
+    async def answer(_: SessionId, __: int) -> Reply:
+        other = MemoryQueue(w.queue.store, clock=anyio.current_time)
+        (lease,) = await other.claim(1, lease_s=60)
+        assert await other.apply(lease, Settle(Outcome.REJECTED), Send(0, 0, status=400))
+        return STOPPED
+
+    w = await world(1, answer, bound=1, latency_s=130.0)
+    await w.run()
+    assert w.journal.lost == ["s0"]
+    assert w.journal.outcomes == []
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert item.outcome is Outcome.REJECTED
+
+
+async def test_an_id_whose_sends_vanish_is_given_up() -> None:
+    w = await world(1, well)
+    for _ in range(25):
+        doomed = MemoryQueue(w.queue.store, clock=anyio.current_time)
+        assert await doomed.claim(1, lease_s=60)
+        w.queue.store.bury(doomed.owner)
+        await w.queue.tend(1e9)
+    summary = await w.run()
+    assert summary.view.settled == {Outcome.EXHAUSTED: 1}
+    assert w.api.sent == {}
