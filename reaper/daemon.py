@@ -15,7 +15,6 @@ from reaper.api.credentials import Credentials
 from reaper.app import first_error, new_worker, open_edge
 from reaper.errors import ConfigError
 from reaper.intake.follow import Follower
-from reaper.intake.report import Report
 from reaper.intake.run import Source, intake_loop
 from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
@@ -89,18 +88,14 @@ class Daemon:
     def _intake(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
         """Start to follow the files and the spool directory. Raises ConfigError for a directory that can't be used."""
         intake = self._settings.intake
-
-        def report(kind: str) -> Report:
-            return LogReport(logs.get(), metrics, kind, worker.wake)
-
-        if intake.files:
-            files: list[Source] = [Follower(self._queue, str(path), intake.default_after_s) for path in intake.files]
-            around.start_soon(intake_loop, files, intake.poll_s, report("file"))
+        sources: list[Source] = [Follower(self._queue, str(path), intake.default_after_s) for path in intake.files]
         if intake.spool_dir is not None:
             spool = Spool(self._queue, intake.spool_dir, intake.default_after_s)
             spool.prepare()
-            around.start_soon(intake_loop, list[Source]([spool]), intake.poll_s, report("spool"))
+            sources.append(spool)
             around.start_soon(self._prune, spool)
+        if sources:
+            around.start_soon(intake_loop, sources, intake.poll_s, LogReport(logs.get(), metrics, worker.wake))
 
     async def _prune(self, spool: Spool) -> None:
         """Drop imported files as old as the settled rows that are pruned."""

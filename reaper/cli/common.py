@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import anyio
 
 from reaper.core.model import Item, Outcome, SessionId, State
-from reaper.errors import UsageError
+from reaper.errors import ReaperError, UsageError
 from reaper.intake.lines import check_id, parse_duration
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
@@ -111,8 +111,13 @@ def say(text: str) -> None:
 
 
 def emit(text: str) -> None:
-    """Write one line of data to stdout."""
-    sys.stdout.write(text + "\n")
+    """Write one line of data to stdout. Raises BrokenPipeError when its reader left, ReaperError when it is full."""
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ReaperError(f"the output cannot be written: {error.strerror}") from error
 
 
 def emit_json(data: object) -> None:

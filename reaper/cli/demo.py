@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -50,7 +51,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             "telemetry.log_level": "warning" if not args.verbose else "debug",
         }
         # Nothing of the user's environment: neither settings nor a token may reach a demonstration.
-        code = await stop_set(args, load(None, flags, {}), Credentials(None, sandbox.token), [str(backlog)])
+        code = await stop_set(args, load(os.devnull, flags, {}), Credentials(None, sandbox.token), [str(backlog)])
         lost = set(sandbox.sessions.active)
         peak = sandbox.counters.peak_in_flight
     sys.stdout.write(

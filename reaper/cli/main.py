@@ -6,12 +6,15 @@ A verb's module is imported when the verb was chosen and not before, so `reaper 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from reaper import __version__
 from reaper.errors import Exit, ReaperError
@@ -84,6 +87,13 @@ class LazyParser(argparse.ArgumentParser):
             fill(self)
         return super().parse_known_args(args, namespace)
 
+    def error(self, message: str) -> NoReturn:
+        """Name the nearest command instead of all of them."""
+        if wrong := re.match(r"argument COMMAND: invalid choice: '([^']*)'", message):
+            near = difflib.get_close_matches(wrong[1], VERBS, n=1)
+            message = f"there is no command {wrong[1]!r}" + (f"; did you mean {near[0]}?" if near else "; see --help")
+        super().error(message)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; verbs fill in their own part later."""
@@ -101,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     root.add_argument("-V", "--version", action="version", version=f"reaper {__version__}")
     add_options(root, works=True)
-    commands = root.add_subparsers(dest="verb", metavar="COMMAND", required=True, help=argparse.SUPPRESS)
+    commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
     for name, verb in VERBS.items():
         parser = commands.add_parser(name, description=f"{verb.help[0].upper()}{verb.help[1:]}.", allow_abbrev=False)
         parser.fill = _filler(name)
@@ -145,7 +155,9 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
         over.add_argument(
             "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
         )
-        over.add_argument("--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address")
+        over.add_argument(
+            "--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address"
+        )
         over.add_argument(
             "--token-file", dest="set:api.token_file", metavar="FILE", default=absent, help="file that holds the token"
         )
@@ -199,17 +211,14 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _told(error: BaseException, verbose: bool) -> int:
     """Tell the operator what ended the command; return the exit code."""
-    match error:
-        case ReaperError():
-            return _say(str(error), error.exit_code)
-        case BrokenPipeError():
-            # Whoever read the output has seen enough.
-            _drop_stdout()
-            return Exit.OK
-        case KeyboardInterrupt():
-            return 130
-        case SystemExit():
-            return error.code if isinstance(error.code, int) else Exit.INTERNAL
+    if isinstance(error, ReaperError):
+        return _say(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has seen enough.
+        _drop_stdout()
+        return Exit.OK
     if verbose:
         sys.stderr.write(_masked("".join(traceback.format_exception(error))))
     hint = "" if verbose else " (-v shows where)"
@@ -218,7 +227,7 @@ def _told(error: BaseException, verbose: bool) -> int:
 
 def _say(sentence: str, code: int) -> int:
     try:
-        sys.stderr.write(f"reaper: {_masked(sentence)}\n")
+        sys.stderr.write("".join(f"reaper: {line}\n" for line in _masked(sentence).splitlines()))
     except OSError:
         pass
     return code

@@ -87,22 +87,21 @@ def status_json(stats: Stats, reapers: list[Reaper], pauses: list[Pause]) -> dic
 def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: float) -> str:
     oldest = f"   oldest due for {span(stats.oldest_due_s)}" if stats.ready else ""
     lines = [
-        f"ready      {stats.ready:>9}{oldest}",
-        f"delayed    {stats.delayed:>9}",
-        f"in flight  {stats.in_flight:>9}" + (f"   limit {sum(r.limit for r in reapers)}" if reapers else ""),
-        f"settled    {sum(stats.settled.values()):>9}",
-        *(f"  {OUTCOME_WORDS[o]:<14}{stats.settled[o]:>4}" for o in Outcome if stats.settled.get(o)),
+        f"ready          {stats.ready:>9}{oldest}",
+        f"delayed        {stats.delayed:>9}",
+        f"in flight      {stats.in_flight:>9}" + (f"   limit {sum(r.limit for r in reapers)}" if reapers else ""),
+        f"settled        {sum(stats.settled.values()):>9}",
+        *(f"  {OUTCOME_WORDS[o]:<13}{stats.settled[o]:>9}" for o in Outcome if stats.settled.get(o)),
     ]
     if stats.dead:
-        lines.append(f"dead       {stats.dead:>9}   see: reaper dead list")
+        lines.append(f"dead           {stats.dead:>9}   see: reaper dead list")
     for pause in pauses:
         end = f", ends in {span(pause.until - now)}" if pause.until else ""
         lines.append(f"PAUSED: {pause.reason.value}, for {span(now - pause.since)}{end}: {shown(pause.detail)}")
     if not reapers:
         waits = stats.ready + stats.delayed
         lines.append("no reaper is working on this queue" + ("; start one: reaper run, or reaper once" * bool(waits)))
-    for reaper in reapers:
-        lines.append(f"reaper {reaper.pid}: running for {span(now - reaper.started_at)}, limit {reaper.limit}")
+    lines += [f"reaper {r.pid}: running for {span(now - r.started_at)}, limit {r.limit}" for r in reapers]
     if stats.imbalance:
         lines.append(f"IMBALANCE: {stats.imbalance} accepted and not accounted for; see: reaper audit")
     return "\n".join(lines)

@@ -11,14 +11,19 @@ import anyio
 
 from reaper.cli.common import emit, emit_json, run_async, say
 from reaper.errors import Exit, UsageError
-from reaper.sandbox.serve import DEFAULT_TOKEN, Options, Sandbox, serve
+from reaper.sandbox.serve import Options, serve
+from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port on this machine (any free one)")
     parser.add_argument("--token", metavar="TEXT", help="the token it accepts (one of its own)")
-    parser.add_argument("--latency", default="0", metavar="TIME", help="how long answers take, as 50ms or p50=60ms,p99=1s")
-    parser.add_argument("--fail", default="", metavar="WHAT:SHARE", help="how often it fails and how, as 502:0.2,reset:0.1")
+    parser.add_argument(
+        "--latency", default="0", metavar="TIME", help="how long answers take, as 50ms or p50=60ms,p99=1s"
+    )
+    parser.add_argument(
+        "--fail", default="", metavar="WHAT:SHARE", help="how often it fails and how, as 502:0.2,reset:0.1"
+    )
     parser.add_argument("--sessions", type=int, default=100, metavar="N", help="live sessions at the start (100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same sessions and failures (0)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="write a JSON line for each DELETE")
@@ -60,8 +65,10 @@ async def _serve(args: argparse.Namespace, options: Options) -> int:
         async with anyio.create_task_group() as group:
             group.start_soon(until_signal, group.cancel_scope)
             await serve(options, announce)
-    except* OSError as errors:
-        first = errors.exceptions[0]
-        say(f"the sandbox cannot start: {getattr(first, 'strerror', None) or first}")
+    except BaseExceptionGroup as group_error:
+        cannot = [error for error in group_error.exceptions if isinstance(error, OSError)]
+        if not cannot or isinstance(cannot[0], BrokenPipeError):
+            raise
+        say(f"the sandbox cannot start: {cannot[0].strerror or cannot[0]}")
         return Exit.USAGE
     return Exit.OK

@@ -6,6 +6,8 @@ import os
 
 from anyio import to_thread
 
+from reaper.errors import UsageError
+from reaper.intake.reader import Parsed
 from reaper.intake.report import NOTHING, Report, add_up
 from reaper.intake.tail import Tail, find_rotated, open_tail
 from reaper.queues.base import Added, Batch, Position, Queue
@@ -66,9 +68,6 @@ class Follower:
 
     async def _go_on(self, tail: Tail, report: Report) -> None:
         while True:
-            if doubt := await to_thread.run_sync(tail.changed):
-                report.noted(self.name, f"{self.name} {doubt}; it is read again from its start")
-                tail.start_over()
             grew = await self._read(tail, report)
             following = await to_thread.run_sync(_other, self.name, tail)
             if following is None:
@@ -90,16 +89,20 @@ class Follower:
 
     async def _read(self, tail: Tail, report: Report) -> bool:
         """Take in what the file holds now, not what is added meanwhile; return whether there was anything new."""
-        before = tail.lines.read
-        size = await to_thread.run_sync(tail.size)
+        before, upto = tail.lines.read, None
         while True:
-            parsed = await to_thread.run_sync(tail.next, size)
+            upto, parsed, doubt = await to_thread.run_sync(_next, tail, upto)
+            if doubt is not None:
+                report.noted(self.name, f"{self.name} {doubt}; it is read again from its start")
+                tail.start_over()
+                before, upto = -1, None
+                continue
+            # Lines beyond this batch may be judged already: the batch's own end is what is committed with it.
+            end = parsed or tail.lines
+            position = tail.position(self.name, end.offset, end.line)
             if parsed is not None:
-                # Lines beyond this batch may be judged already: its own end is what is committed with it.
-                position = tail.position(self.name, parsed.offset, parsed.line)
                 await self._add(Batch(self.name, parsed.items, parsed.invalid, position), report)
                 continue
-            position = tail.position(self.name, tail.lines.offset, tail.lines.line)
             if position != self._committed:
                 await self._add(Batch(self.name, position=position), report)
             return tail.lines.read > before
@@ -128,20 +131,41 @@ def _reopen(path: str, position: Position | None) -> tuple[Tail | None, str | No
         again = current.lines.offset < position.offset
         note = f"{path} is not what it was at its byte {position.offset}; it is read again from its start"
         return current, note if again else None
-    rotated = find_rotated(path, position)
-    old = open_tail(rotated, position) if rotated else None
-    if old is not None and old.lines.offset == position.offset:
+    old = _rotated(path, position)
+    if old is not None:
         if current is not None:
             current.close()
         return old, None
-    if old is not None:
-        old.close()
     if current is None:
         return None, None
     return current, (
         f"{path} is another file than before and the former one is not beside it: what that held after its byte "
         f"{position.offset} was not seen; the new one is read from its start"
     )
+
+
+def _rotated(path: str, position: Position) -> Tail | None:
+    """Return the former file under its new name, where reading it stood, if it is certainly that file."""
+    try:
+        name = find_rotated(path, position)
+        old = open_tail(name, position) if name else None
+    except UsageError:
+        return None
+    if old is not None and old.lines.offset != position.offset:
+        old.close()
+        return None
+    return old
+
+
+def _next(tail: Tail, upto: int | None) -> tuple[int, Parsed | None, str | None]:
+    """Return how far to read in this poll, the next lines, and why they can't be trusted, if so.
+
+    The file is looked at after the reading: an overwritten one could yield pieces of lines that look like IDs.
+    """
+    size = tail.size() if upto is None else upto
+    tail.fill(size)
+    doubt = tail.changed()
+    return size, None if doubt else tail.lines.take(), doubt
 
 
 def _other(path: str, tail: Tail) -> Tail | None:

@@ -33,7 +33,7 @@ async def intake_loop(sources: Sequence[Source], poll_s: float, report: Report) 
             try:
                 await source.poll(report)
             except (UsageError, OSError) as error:
-                told = str(error)
+                told = _sentence(error, source.name)
                 if failing.get(source.name) != told:
                     failing[source.name] = told
                     report.failed(source.name, told)
@@ -41,3 +41,9 @@ async def intake_loop(sources: Sequence[Source], poll_s: float, report: Report) 
                 if failing.pop(source.name, None) is not None:
                     report.recovered(source.name)
         await anyio.sleep(poll_s)
+
+
+def _sentence(error: UsageError | OSError, name: str) -> str:
+    if isinstance(error, UsageError):
+        return str(error)
+    return f"{error.filename or name} cannot be used now: {error.strerror or error}"

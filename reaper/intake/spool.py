@@ -11,11 +11,14 @@ from pathlib import Path
 from anyio import to_thread
 
 from reaper.errors import ConfigError, UsageError
-from reaper.intake.reader import Reader
+from reaper.intake.reader import Parsed, Reader
 from reaper.intake.report import NOTHING, Report, add_up
 from reaper.queues.base import Added, Batch, Queue
 
 ROOMS = ("tmp", "new", "done", "bad")
+
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Why an open can fail that has nothing to do with the file: it is tried again."""
 
 
 class Spool:
@@ -50,19 +53,13 @@ class Spool:
         for name in await to_thread.run_sync(self._names):
             path = self._directory / "new" / name
             try:
-                fd = await to_thread.run_sync(_open, path)
+                added = await self._take_in(path, report)
             except UsageError as unfit:
-                await self._set_aside(path, str(unfit), report)
+                kept = await to_thread.run_sync(self._move, path, "bad")
+                report.noted(self.name, f"{unfit}; it was moved to {kept}")
                 continue
-            if fd is None:
+            if added is None:
                 continue
-            try:
-                added = await self._take_in(fd, str(path), report)
-            except UsageError as unfit:
-                await self._set_aside(path, str(unfit), report)
-                continue
-            finally:
-                os.close(fd)
             await to_thread.run_sync(self._move, path, "done")
             total = add_up(total or NOTHING, added)
         return total
@@ -80,22 +77,24 @@ class Spool:
                     pruned += 1
         return pruned
 
-    async def _take_in(self, fd: int, source: str, report: Report) -> Added:
-        reader, total = Reader(fd, source), NOTHING
+    async def _take_in(self, path: Path, report: Report) -> Added | None:
+        """Take in one file and return the totals, None when it is gone. Raises UsageError when it can't be read."""
+        fd = await to_thread.run_sync(_open, path)
+        if fd is None:
+            return None
+        source, total = str(path), NOTHING
         try:
-            while (parsed := await reader.next()) is not None:
+            reader = Reader(fd, source)
+            while (parsed := await _next(reader, source)) is not None:
                 batch = Batch(source, parsed.items, parsed.invalid)
                 total = add_up(total, await self._queue.add(batch, default_after_s=self._default_after_s))
                 if parsed.invalid:
                     report.invalid(source, parsed.invalid)
         finally:
+            os.close(fd)
             if total != NOTHING:
                 report.imported("spool", source, total)
         return total
-
-    async def _set_aside(self, path: Path, reason: str, report: Report) -> None:
-        kept = await to_thread.run_sync(self._move, path, "bad")
-        report.noted(self.name, f"{reason}; it was moved to {kept}")
 
     def _names(self) -> list[str]:
         return sorted(name for name in os.listdir(self._directory / "new") if not name.startswith("."))
@@ -112,6 +111,13 @@ class Spool:
         return target
 
 
+async def _next(reader: Reader, source: str) -> Parsed | None:
+    try:
+        return await reader.next()
+    except OSError as error:
+        raise UsageError(f"{source} could not be read to its end: {error.strerror}") from error
+
+
 def _open(path: Path) -> int | None:
     """Open a file of `new/`; None when it is gone. Raises UsageError when it never can be read."""
     try:
@@ -121,9 +127,9 @@ def _open(path: Path) -> int | None:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise UsageError(f"{path} is a symbolic link") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
-            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-        raise
+        if error.errno in _OURS:
+            raise
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise UsageError(f"{path} is not a regular file")

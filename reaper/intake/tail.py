@@ -7,7 +7,7 @@ import os
 import stat
 
 from reaper.errors import UsageError
-from reaper.intake.reader import CHUNK_BYTES, Lines, Parsed
+from reaper.intake.reader import CHUNK_BYTES, Lines
 from reaper.queues.base import Position
 
 PREFIX_BYTES = 1024
@@ -64,11 +64,6 @@ class Tail:
             if len(self._head) < PREFIX_BYTES:
                 self._head = (self._head + data)[:PREFIX_BYTES]
             self.lines.feed(data)
-
-    def next(self, upto: int) -> Parsed | None:
-        """Return the next whole lines before the byte `upto`, None when there are none now."""
-        self.fill(upto)
-        return self.lines.take()
 
 
 def open_tail(path: str, position: Position | None = None) -> Tail | None:

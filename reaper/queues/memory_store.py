@@ -186,7 +186,7 @@ class MemoryRunSet:
 
     async def ids(self) -> AsyncIterator[SessionId]:
         await checkpoint()
-        for row in sorted(self._rows(), key=lambda row: row.order):
+        for row in sorted(self._rows(), key=lambda row: row.place):
             yield row.session_id
 
     async def view(self) -> SetView:

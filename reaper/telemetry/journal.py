@@ -82,13 +82,11 @@ class LogReport:
 
     log: FilteringBoundLogger
     meter: Lines
-    kind: str
-    """`file` or `spool`: the label of the metric, which names no path."""
     added: Callable[[], None]
 
-    def imported(self, source: str, added: Added) -> None:
+    def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
-        self.meter.taken_in(self.kind, **counts)
+        self.meter.taken_in(kind, **counts)
         self.log.info(events.INTAKE_IMPORTED, source=source, **counts)
         self.added()
 

@@ -90,6 +90,16 @@ async def test_every_fourth_claim_of_a_set_is_a_retry_too(harness: Harness, queu
     assert claimed[:3] == ["a", "b", "r"], "one claim came before these"
 
 
+async def test_a_set_names_its_ids_in_the_order_they_were_accepted(harness: Harness, queue: Queue) -> None:
+    every = [f"s{number:04}" for number in range(1_300)]
+    await queue.add(ids(*every))
+    mine = queue.new_set()
+    assert [name async for name in mine.ids()] == []
+    await queue.add(due(later=harness.now() + 9), into=mine)
+    await mine.include_due()
+    assert [name async for name in mine.ids()] == [*every, "later"]
+
+
 async def test_two_sets_do_not_meet(queue: Queue) -> None:
     one, two = queue.new_set(), queue.new_set()
     await queue.add(ids("a"), into=one)

@@ -47,9 +47,7 @@ class Command:
             **options,
         )
 
-    def run(
-        self, *args: str, timeout_s: float = 60.0, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, timeout_s: float = 60.0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "reaper", *args],
             env=self.environ(),

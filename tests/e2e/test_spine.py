@@ -68,11 +68,19 @@ def test_mixed_backlog(command: Command, tmp_path: Path) -> None:
     lot += ["ok"] * (5000 - len(lot))
     random.shuffle(lot)
     kind_of = dict(zip(ids_of(some), lot, strict=True))
-    with running_sandbox(some, latency="5-20ms") as sandbox:
+    with running_sandbox(some, latency="80-160ms") as sandbox:
         for one, kind in kind_of.items():
             if kinds[kind][0]:
                 sandbox.do(lambda s, one=one, kind=kind: s.script(one, *kinds[kind][0]))
-        aim(command, sandbox, worker__concurrency=64, retry__max_attempts=5, retry__base_s=0.1, api__timeout_s=3)
+        aim(
+            command,
+            sandbox,
+            worker__concurrency=64,
+            retry__max_attempts=5,
+            retry__base_s=0.1,
+            api__timeout_s=3,
+            api__connect_timeout_s=2,
+        )
         path = write_ids(tmp_path / "ids.txt", ids_of(some))
         summary = command.json("once", str(path), code=3, timeout_s=110)
         sends, peak = sandbox.do(lambda s: (dict(s.sends), s.counters.peak_in_flight))

@@ -160,6 +160,19 @@ def test_a_missing_token_pauses_but_is_no_answer_that_ends_another_trial() -> No
     assert next(p.detail for p in gate.pauses(1.0) if p.reason is REFUSED) == "there is no token to send"
 
 
+def test_a_read_leaves_a_trial_that_is_under_way_its_long_gaps() -> None:
+    gate = proven()
+    lose_the_target(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    for now in (1.0, 2.0, 4.0):
+        send(gate, now, Foreign(302))
+    send(gate, 8.0, Unauthorized(None))
+    assert gate.read_due() == 13.0
+    gate.observe_read(13.0, Proven(), jitter=0.0)
+    assert gate.admit(13.0) == Admission(0, WRONG, 16.0)
+    assert gate.admit(16.0) == Admission(1)
+
+
 def test_a_new_token_is_read_with_at_once_and_tried_with_at_once() -> None:
     gate = proven()
     refuse(gate)

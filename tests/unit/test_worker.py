@@ -83,7 +83,9 @@ class FakeApi:
         self.reads.append(anyio.current_time())
         generation = self.token.generation
         await anyio.sleep(0.01)
-        return replace(self.listing, token_generation=generation) if isinstance(self.listing, Answered) else self.listing
+        return (
+            replace(self.listing, token_generation=generation) if isinstance(self.listing, Answered) else self.listing
+        )
 
 
 @dataclass(slots=True)

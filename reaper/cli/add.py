@@ -1,0 +1,146 @@
+"""`reaper add`: queue session IDs, from arguments and from files; durable when it returns."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from reaper.cli.common import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
+from reaper.core.model import Item, SessionId
+from reaper.errors import Exit, UsageError
+from reaper.intake.files import open_inputs, take_in_file
+from reaper.intake.lines import check_id, parse_time, printable
+from reaper.intake.report import NOTHING, add_up
+from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
+from reaper.settings_load import Loaded
+
+SOURCE = "add"
+NAMED = 20
+"""How many duplicates and how many invalid lines are named one by one; the rest is counted."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a session ID")
+    parser.add_argument(
+        "--from", dest="inputs", action="append", default=[], metavar="FILE", help="read IDs from it; - is stdin"
+    )
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--after", type=duration, metavar="TIME", help="stop them this much later, as 30m or 1h30m")
+    when.add_argument("--at", type=_instant, metavar="TIME", help="stop them then, as 2030-01-31T12:00:00Z")
+    parser.add_argument("--again", action="store_true", help="re-open those that are settled already")
+    parser.epilog = "A line's own due time counts more than --after and --at. An ID already known changes nothing."
+
+
+def _instant(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.ids and not args.inputs:
+        raise UsageError("add: name session IDs, or a file with --from (- is stdin)")
+    return run_async(_add, args, loaded(args))
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the arguments and inputs brought so far."""
+
+    total: Added = NOTHING
+    invalid: list[tuple[str, InvalidLine]] = field(default_factory=list)
+    """The first of them, with where they stood."""
+
+    def refuse(self, source: str, lines: Sequence[InvalidLine]) -> None:
+        self.invalid += [(source, line) for line in lines][: NAMED - len(self.invalid)]
+
+
+async def _add(args: argparse.Namespace, settings: Loaded) -> int:
+    taken = Taken()
+    after_s = args.after or 0.0
+    if args.at is not None:
+        after_s = max(0.0, args.at - time.time())
+    with ExitStack() as opened:
+        # Before the queue: an input that cannot be read must not leave half of the command done.
+        inputs = opened.enter_context(open_inputs(args.inputs))
+        async with open_writing(settings) as queue:
+            if args.ids:
+                batch = _arguments(args.ids, args.at)
+                taken.refuse("argument", batch.invalid)
+                taken.total = await queue.add(batch, again=args.again, by=who(), default_after_s=after_s)
+            for one in inputs:
+                more = await take_in_file(
+                    queue,
+                    one,
+                    again=args.again,
+                    by=who(),
+                    default_after_s=after_s,
+                    on_batch=partial(_batch_taken, taken, one.source),
+                )
+                taken.total = add_up(taken.total, more)
+            duplicates = await _known(queue, taken.total.duplicates[:NAMED])
+    _tell(taken, duplicates, as_json=args.json)
+    return Exit.DEAD if taken.total.invalid else Exit.OK
+
+
+def _batch_taken(taken: Taken, source: str, _: Added, lines: Sequence[InvalidLine]) -> None:
+    taken.refuse(source, lines)
+
+
+def _arguments(words: Sequence[str], due_at: float | None) -> Batch:
+    """Return the IDs named on the command line as a batch; the n-th argument counts as line n."""
+    items: list[NewItem] = []
+    invalid: list[InvalidLine] = []
+    for number, word in enumerate(words, 1):
+        try:
+            items.append(NewItem(check_id(word), due_at))
+        except ValueError as error:
+            invalid.append(InvalidLine(number, str(error), printable(word.encode("utf-8", "surrogateescape"))))
+    return Batch(SOURCE, items, invalid)
+
+
+async def _known(queue: Queue, ids: Sequence[SessionId]) -> list[Item]:
+    return [item for session_id in ids if (item := await queue.show(session_id)) is not None]
+
+
+def _tell(taken: Taken, duplicates: list[Item], *, as_json: bool) -> None:
+    total = taken.total
+    if as_json:
+        emit_json(
+            {
+                "accepted": total.accepted,
+                "duplicate": total.duplicate,
+                "invalid": total.invalid,
+                "duplicates": [_duplicate_json(item) for item in duplicates],
+                "invalid_lines": [
+                    {"source": source, "line": line.line, "reason": line.reason, "text": line.text}
+                    for source, line in taken.invalid
+                ],
+            }
+        )
+        return
+    for item in duplicates:
+        emit(f"{item.session_id}: known already: {standing(item)}")
+    if total.duplicate > len(duplicates):
+        emit(f"… and {total.duplicate - len(duplicates)} more that are known already")
+    sys.stdout.flush()
+    for source, line in taken.invalid:
+        say(f"{source} {line.line}: {line.text or 'empty'}: {line.reason}")
+    if total.invalid > len(taken.invalid):
+        say(f"… and {total.invalid - len(taken.invalid)} more invalid lines")
+    emit(f"{total.accepted} accepted, {total.duplicate} duplicate, {total.invalid} invalid")
+
+
+def _duplicate_json(item: Item) -> dict[str, object]:
+    return {
+        "session_id": item.session_id,
+        "state": item.state.value,
+        "outcome": item.outcome.value if item.outcome else None,
+        "due_at": instant(item.due_at),
+    }

@@ -1,0 +1,181 @@
+"""`reaper run` as a process: what it follows, what it shows, how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reaper.sandbox.faults import Mode
+from reaper.sandbox.sessions import generate
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import Command, kill, write_ids
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
+    command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_TELEMETRY__LISTEN": f"127.0.0.1:{free_port()}"}
+    command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def daemon(command: Command, *args: str) -> Iterator[subprocess.Popen[str]]:
+    log = (command.home / "daemon.log").open("a")
+    process = command.start("run", *args, stderr=log)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            kill(process)
+        process.communicate()
+        log.close()
+
+
+def events(command: Command, name: str) -> list[dict[str, object]]:
+    lines = (command.home / "daemon.log").read_text().splitlines()
+    return [event for line in lines if line.startswith("{") and (event := json.loads(line))["event"] == name]
+
+
+def page(command: Command, path: str) -> tuple[int, str]:
+    url = f"http://{command.env['REAPER_TELEMETRY__LISTEN']}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # our own loopback listener
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path) -> None:
+    some = [session.session_id for session in generate(30, 2)]
+    followed, spool = tmp_path / "follow.txt", tmp_path / "spool"
+    write_ids(followed, some[:10])
+    with running_sandbox(list(generate(30, 2)), latency="20ms") as sandbox:
+        aim(command, sandbox, intake__files=str(followed), intake__spool_dir=spool, intake__poll_s=0.1)
+        with daemon(command) as process:
+            until(lambda: len(sandbox.sends) == 10)
+            with followed.open("a") as file:
+                file.write("\n".join(some[10:15]) + "\n" + some[15])
+            (spool / "tmp" / "a").write_text("\n".join(some[16:20]))
+            (spool / "tmp" / "a").rename(spool / "new" / "a")
+            done = command.run("add", *some[20:25])
+            assert done.returncode == 0, done.stderr
+            until(lambda: len(sandbox.sends) == 19)
+            assert some[15] not in sandbox.sends, "a line without its newline was taken"
+            with followed.open("a") as file:
+                file.write("\n")
+            until(lambda: some[15] in sandbox.sends)
+            assert command.run("health").returncode == 0
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+        assert [delete for delete in sandbox.deletes if not delete.delivered] == []
+    assert len(events(command, "reaper.ready")) == len(events(command, "reaper.exited")) == 1
+    assert set(command.outcomes().values()) == {"stopped"}
+    assert (spool / "done" / "a").exists()
+    assert command.run("health").returncode == 1
+    command.audit()
+
+
+def test_killed_daemon_goes_on_in_its_file(command: Command, tmp_path: Path) -> None:
+    some = [session.session_id for session in generate(400, 4)]
+    followed = write_ids(tmp_path / "follow.txt", some[:200])
+    with running_sandbox(list(generate(400, 4)), latency="30ms") as sandbox:
+        aim(command, sandbox, intake__files=str(followed), intake__poll_s=0.1, worker__concurrency=4)
+        with daemon(command) as process:
+            until(lambda: len(sandbox.sends) > 40)
+            kill(process)
+        with followed.open("a") as file:
+            file.writelines(f"{one}\n" for one in some[200:])
+        begun = time.monotonic()
+        with daemon(command, "--concurrency", "32") as process:
+            until(lambda: len(sandbox.sends) == 400)
+            until(lambda: command.json("status")["settled"].get("stopped", 0) + 4 >= 400)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+        assert time.monotonic() - begun < 30, "the dead daemon's leases were waited for"
+        imported = [event["accepted"] for event in events(command, "intake.imported")]
+        assert sum(map(int, map(str, imported))) == 400
+    command.audit()
+
+
+def test_two_daemons_share_one_ledger(command: Command, tmp_path: Path) -> None:
+    some = [session.session_id for session in generate(300, 6)]
+    with running_sandbox(list(generate(300, 6)), latency="30ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=8)
+        assert command.run("add", "--from", str(write_ids(tmp_path / "ids", some))).returncode == 0
+        with daemon(command) as one:
+            command.env["REAPER_TELEMETRY__LISTEN"] = ""
+            with daemon(command) as two:
+                until(lambda: len(sandbox.sends) == 300)
+                for process in (one, two):
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(timeout=10) == 0
+        assert set(sandbox.sends.values()) == {1}
+        assert sandbox.counters.peak_in_flight > 8
+    assert len(command.outcomes()) == 300
+    command.audit()
+
+
+def test_pages_tell_of_pauses(command: Command) -> None:
+    with running_sandbox(5) as sandbox:
+        aim(command, sandbox)
+        sandbox.do(lambda s: s.set_mode(Mode.HTML_404))
+        with daemon(command):
+            until(lambda: page(command, "/readyz")[0] == 503)
+            assert "wrong_target" in page(command, "/readyz")[1]
+            assert page(command, "/livez") == (200, "ok\n")
+            status = json.loads(page(command, "/status")[1])
+            assert [pause["reason"] for pause in status["pauses"]] == ["wrong_target"]
+            assert 'reaper_paused{reason="wrong_target"} 1.0' in page(command, "/metrics")[1]
+            until(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"], 5)
+            sandbox.do(lambda s: s.set_mode(Mode.OK))
+            assert command.run("add", *sandbox.do(lambda s: s.sessions.active)).returncode == 0
+            until(lambda: page(command, "/readyz")[0] == 200)
+
+
+def test_operators_pause_stops_a_running_daemon(command: Command) -> None:
+    ids = [session.session_id for session in generate(5, 8)]
+    with running_sandbox(list(generate(5, 8))) as sandbox:
+        aim(command, sandbox)
+        with daemon(command):
+            assert command.run("pause", "--reason", "maintenance").returncode == 0
+            until(lambda: bool(events(command, "api.paused")), 5)
+            assert command.run("add", *ids).returncode == 0
+            time.sleep(1.5)
+            assert sandbox.sends == {}
+            assert command.run("resume").returncode == 0
+            until(lambda: len(sandbox.sends) == 5, 5)
+
+
+def test_configured_address_busy_is_an_error(command: Command) -> None:
+    with running_sandbox(1) as sandbox, socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        aim(command, sandbox)
+        command.env["REAPER_TELEMETRY__LISTEN"] = f"127.0.0.1:{busy.getsockname()[1]}"
+        done = command.run("run")
+        assert done.returncode == 78
+        assert "telemetry.listen" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,306 @@
+"""The operators' commands as processes: what they print, in words and as JSON, and how they exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from reaper.core.model import Outcome, Send, Settle
+from reaper.queues.base import Queue
+from reaper.queues.open import open_queue
+from tests.e2e.command import Command, kill
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+NO_OUTCOMES = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+
+
+@asynccontextmanager
+async def ledger(command: Command) -> AsyncIterator[Queue]:
+    opened = await open_queue(f"sqlite://{command.ledger}", create=False, read_only=False, worker=True)
+    try:
+        yield opened.queue
+    finally:
+        await opened.queue.close()
+
+
+def settle(command: Command, outcome: Outcome, status: int) -> None:
+    """Play the worker for all that is due: one send each, with this answer."""
+
+    async def work() -> None:
+        async with ledger(command) as queue:
+            for lease in await queue.claim(100, lease_s=60):
+                send = Send(at=time.time(), duration_s=0.25, status=status, request_id="req-7")
+                assert await queue.apply(lease, Settle(outcome, "code: nope"), send)
+
+    anyio.run(work)
+
+
+def test_add_names_duplicates_counts_invalid_and_tells_of_the_new_ledger(command: Command) -> None:
+    first = command.run("add", "ses-1", "ses-2", "bad/id", "--after", "4h")
+    assert first.returncode == 3
+    assert first.stdout == "2 accepted, 0 duplicate, 1 invalid\n"
+    assert f"created the ledger {command.ledger}" in first.stderr
+    assert "argument 3: bad/id: character 4 is '/'" in first.stderr
+    second = command.run("add", "ses-1")
+    assert second.returncode == 0
+    assert re.match(
+        r"ses-1: known already: waiting, due in 3 h 59 m\n0 accepted, 1 duplicate, 0 invalid\n", second.stdout
+    )
+    assert second.stderr == ""
+
+
+def test_add_reads_files_and_stdin_with_times(command: Command) -> None:
+    (command.home / "ids").write_text('ses-1\n# comment\n{"id": "ses-2", "due_at": "2040-01-01T00:00:00Z"}\n')
+    done = command.run(
+        "add", "--from", "ids", "--from", "-", "--at", "2041-01-01T00:00:00Z", stdin="ses-3\r\n", timeout_s=30
+    )
+    assert (done.returncode, done.stdout) == (0, "3 accepted, 0 duplicate, 0 invalid\n")
+    dues = {one: command.json("show", one)["due_at"][:16] for one in ("ses-2", "ses-3")}
+    assert dues["ses-2"] == "2040-01-01T00:00"
+    assert dues["ses-3"] in ("2041-01-01T00:00", "2040-12-31T23:59")
+    assert command.run("add", "--from", "missing").returncode == 2
+    assert command.run("add").returncode == 2
+    assert command.run("add", "a1", "--after", "soon").returncode == 2
+
+
+def test_status_and_show_as_json(command: Command) -> None:
+    command.json("add", "ses-1")
+    command.json("add", "ses-2", "--after", "1h")
+    status = command.json("status")
+    assert status.pop("oldest_due_s") > 0
+    assert status == {
+        "ready": 1, "delayed": 1, "in_flight": 0, "dead": 0, "settled": NO_OUTCOMES,
+        "pauses": [], "limit": None, "imbalance": 0,
+    }  # fmt: skip
+    item = command.json("show", "ses-1")
+    assert INSTANT.fullmatch(item.pop("added_at"))
+    assert INSTANT.fullmatch(item.pop("due_at"))
+    assert item == {
+        "session_id": "ses-1", "state": "ready", "outcome": None, "source": "add", "round": 1, "sends": [],
+    }  # fmt: skip
+    unknown = command.run("show", "ses-9")
+    assert (unknown.returncode, unknown.stdout) == (3, "")
+    assert "ses-9 is unknown here" in unknown.stderr
+
+
+def test_postpone_and_cancel(command: Command) -> None:
+    command.json("add", "ses-1", "ses-2")
+    assert command.run("postpone", "ses-1", "--after", "30m").stdout == "ses-1: due in 30 m\n"
+    assert command.json("status")["delayed"] == 1
+    assert command.json("postpone", "ses-9", "--after", "0", code=3) == {"session_id": "ses-9", "result": "unknown"}
+    assert command.json("cancel", "ses-1", "--reason", "still \x1b[31m needed") == {
+        "session_id": "ses-1",
+        "result": "done",
+    }
+    item = command.json("show", "ses-1")
+    assert (item["outcome"], item["reason"]) == ("cancelled", "still [31m needed")
+    assert item["by"]
+    assert command.json("postpone", "ses-1", "--after", "0", code=3)["result"] == "settled"
+    assert command.json("cancel", "ses-1", "--reason", "twice", code=3)["result"] == "settled"
+    assert command.run("cancel", "ses-2").returncode == 2
+    command.audit()
+
+
+def test_in_flight_postpone_is_refused_and_cancel_is_noted(command: Command) -> None:
+    command.json("add", "ses-1")
+
+    async def work() -> None:
+        async with ledger(command) as queue:
+            (lease,) = await queue.claim(1, lease_s=60)
+            postponed, cancelled = await anyio.to_thread.run_sync(
+                lambda: (
+                    command.json("postpone", "ses-1", "--after", "1h", code=3),
+                    command.json("cancel", "ses-1", "--reason", "stop that"),
+                )
+            )
+            assert postponed["result"] == "in_flight"
+            assert cancelled["result"] == "requested"
+            assert await queue.apply(lease, Settle(Outcome.STOPPED), Send(time.time(), 0.1, status=204))
+
+    anyio.run(work)
+    assert command.outcomes() == {"ses-1": "stopped"}
+
+
+def test_dead_letters_are_listed_retried_and_purged(command: Command) -> None:
+    command.json("add", "ses-1", "ses-2")
+    settle(command, Outcome.FORBIDDEN, 403)
+    assert "see: reaper dead list" in command.run("status").stdout
+    listed = command.json("dead", "list")
+    assert [row["session_id"] for row in listed] == ["ses-1", "ses-2"]
+    assert set(listed[0]) == {"session_id", "outcome", "status", "attempts", "source", "settled_at", "detail"}
+    assert (listed[0]["outcome"], listed[0]["status"], listed[0]["detail"]) == ("forbidden", 403, "code: nope")
+    (send,) = command.json("show", "ses-1")["sends"]
+    assert INSTANT.fullmatch(send.pop("at"))
+    assert send == {"status": 403, "error": None, "duration_s": 0.25, "request_id": "req-7"}
+    assert command.run("dead", "retry").returncode == 2
+    assert command.json("dead", "retry", "ses-1", "ses-9", code=3) == {"retried": 1, "refused": ["ses-9"]}
+    assert command.json("show", "ses-1")["round"] == 2
+    assert command.json("dead", "purge", "--all", "--outcome", "rejected") == {"purged": 0, "refused": []}
+    assert command.json("dead", "purge", "--all") == {"purged": 1, "refused": []}
+    assert command.run("dead", "list").stdout == "no dead letters\n" * (command.json("status")["dead"] == 0)
+    command.audit()
+
+
+def test_pause_is_told_until_it_is_resumed(command: Command) -> None:
+    assert command.run("pause").returncode == 2
+    assert command.json("pause", "--reason", "lunch", "--for", "1h")["paused"] is True
+    (pause,) = command.json("status")["pauses"]
+    assert (pause["reason"], pause["detail"].startswith("lunch (")) == ("operator", True)
+    assert INSTANT.fullmatch(pause["since"])
+    assert "PAUSED: operator" in command.run("status").stdout
+    assert command.json("resume") == {"paused": False, "was_paused": True}
+    assert command.json("status")["pauses"] == []
+
+
+def test_audit_finds_a_lost_row(command: Command) -> None:
+    command.json("add", "ses-1", "ses-2")
+    assert command.json("audit")["balanced"] is True
+    backup = command.home / "copy.db"
+    assert command.run("queue", "backup", str(backup)).returncode == 0
+    assert backup.stat().st_mode & 0o077 == 0
+    assert command.run("queue", "backup", str(backup)).returncode == 69
+    delete_a_row(backup)
+    damaged = command.run("audit", "--queue", f"sqlite://{backup}")
+    assert damaged.returncode == 1
+    assert "FAULT" in damaged.stdout
+
+
+def delete_a_row(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    assert connection.execute("DELETE FROM sessions WHERE rowid = (SELECT min(rowid) FROM sessions)").rowcount == 1
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["status", "show ses-1", "outcomes", "audit", "dead list", "postpone ses-1 --after 0", "cancel a --reason b"],
+)
+def test_without_a_ledger_they_say_where_they_looked_and_create_none(command: Command, verb: str) -> None:
+    done = command.run(*verb.split())
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr.startswith("reaper: ")
+    assert done.stderr.count("\n") == 1
+    assert str(command.ledger) in done.stderr
+    assert not command.ledger.parent.exists()
+
+
+def test_queue_init_creates_the_ledger_once(command: Command) -> None:
+    assert f"created the ledger {command.ledger}" in command.run("queue", "init").stderr
+    assert command.run("queue", "init").stderr == ""
+
+
+def test_a_reader_that_left_and_a_closed_stdout_give_no_traceback(command: Command) -> None:
+    command.run("add", "--from", "-", stdin="".join(f"ses-{n}\n" for n in range(2000)))
+    settle(command, Outcome.FORBIDDEN, 403)
+    read, write = os.pipe()
+    os.close(read)
+    for options in ({"stdout": write}, {"preexec_fn": lambda: os.close(1)}):
+        done = subprocess.run(  # type: ignore[call-overload]
+            [sys.executable, "-m", "reaper", "outcomes"],
+            env=command.environ(),
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=30,
+            **options,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    os.close(write)
+    command.audit()
+
+
+def test_a_full_disk_under_the_output_is_one_sentence(command: Command) -> None:
+    command.run("queue", "init")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "reaper", "audit"], env=command.environ(), stdout=full, stderr=subprocess.PIPE,
+            check=False, timeout=30, text=True,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "reaper: the output cannot be written: No space left on device\n")
+
+
+def test_usage_configuration_and_the_nearest_command(command: Command) -> None:
+    typo = command.run("stauts")
+    assert typo.returncode == 2
+    assert "did you mean status?" in typo.stderr
+    assert command.run("status", "--concurrency", "0").returncode == 78
+    shown = command.run("--help")
+    assert shown.returncode == 0
+    assert "exit codes" in shown.stdout
+    assert command.run("--version").stdout.startswith("reaper ")
+
+
+@contextmanager
+def answering(line: bytes | None) -> Iterator[int]:
+    """A server that answers every connection with one status line; None: never."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    link, _ = server.accept()
+                except OSError:
+                    return
+                held.append(link)
+                if line is not None:
+                    link.recv(4096)
+                    link.sendall(line + b"\r\n\r\n")
+
+        held: list[socket.socket] = []
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for link in held:
+                link.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (b"HTTP/1.1 200 OK", 0, ""),
+        (b"HTTP/1.1 503 Service Unavailable", 1, "answered 503"),
+        (b"SSH-2.0-x", 1, "is not the reaper"),
+        (None, 1, "within 2 s"),
+    ],
+)
+def test_health(command: Command, line: bytes | None, code: int, words: str) -> None:
+    with answering(line) as port:
+        command.env["REAPER_TELEMETRY__LISTEN"] = f"127.0.0.1:{port}"
+        done = command.run("health", timeout_s=10)
+    assert done.returncode == code
+    assert words in done.stderr
+
+
+def test_health_without_a_daemon(command: Command) -> None:
+    command.env["REAPER_TELEMETRY__LISTEN"] = "127.0.0.1:1"
+    done = command.run("health")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_sandbox_tells_where_it_is_and_ends_on_a_signal(command: Command) -> None:
+    process = command.start("sandbox", "--json", "--token", "hush-hush", "--sessions", "3")
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    assert told["sessions"] == 3
+    assert told["url"].startswith("http://127.0.0.1:")
+    kill(process, signal.SIGTERM)
+    assert process.returncode == 0

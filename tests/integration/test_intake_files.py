@@ -1,0 +1,126 @@
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from reaper.errors import UsageError
+from reaper.intake.files import Input, open_inputs, take_in_file
+from reaper.intake.reader import BATCH_LINES
+from reaper.queues.base import Added
+from tests.integration.intake_double import RecordingQueue
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def queue() -> Any:
+    return RecordingQueue()
+
+
+async def test_a_file_is_taken_in_whole_and_left_as_it_was(queue: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    content = b"\xef\xbb\xbfa\r\n\n# c\nb b\na\n" + b"x" * 5000 + b'\n{"id":"d","dueAt":"2030-01-01T12:00:00Z"}\ne'
+    path.write_bytes(content)
+    before = path.stat()
+    told: list[tuple[Added, list[int]]] = []
+    added = await take_in_file(
+        queue, str(path), again=True, by="me", on_batch=lambda more, wrong: told.append((more, [w.line for w in wrong]))
+    )
+    assert added == Added(3, 1, 2)
+    assert queue.rows == {
+        "a": (str(path), None),
+        "d": (str(path), 1893499200.0),
+        "e": (str(path), None),
+    }
+    assert told == [(added, [4, 6])]
+    assert queue.options == [{"again": True, "by": "me", "default_after_s": 0.0, "into": None}]
+    assert queue.batches[0].position is None
+    after = path.stat()
+    assert path.read_bytes() == content
+    assert (before.st_mtime_ns, before.st_mode) == (after.st_mtime_ns, after.st_mode)
+
+
+async def test_a_large_file_comes_in_batches(queue: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    path.write_text("".join(f"ses-{number}\n" for number in range(BATCH_LINES * 2 + 1)))
+    assert (await take_in_file(queue, str(path))).accepted == BATCH_LINES * 2 + 1
+    assert [len(batch.items) for batch in queue.batches] == [BATCH_LINES, BATCH_LINES, 1]
+
+
+async def test_all_inputs_are_checked_before_any_is_taken_in(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text("a\n")
+    (tmp_path / "elf").write_bytes(b"\x7fELF\x02\x01\x01\0\0")
+    for bad, why in (("none", "No such file"), (".", "is a directory"), ("elf", "looks binary")):
+        path = str(tmp_path / bad)
+        with pytest.raises(UsageError, match=why) as caught, open_inputs([str(tmp_path / "good"), path]):
+            pass
+        assert str(caught.value).startswith(path)
+    with pytest.raises(UsageError, match="twice"), open_inputs(["-", "-"]):
+        pass
+
+
+async def test_a_stray_nul_far_into_a_file_is_one_invalid_line(queue: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    path.write_bytes(b"# a comment\n" * 1000 + b"a\0\nb\n")
+    assert await take_in_file(queue, str(path)) == Added(1, 0, 1)
+
+
+async def test_a_pipe_is_read_to_its_end_while_the_loop_lives(queue: Any) -> None:
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        for number in range(20_000):
+            os.write(writing, b"s%d\n" % number)
+        os.write(writing, b"last")
+        os.close(writing)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    added = await take_in_file(queue, Input("stdin", reading))
+    thread.join()
+    os.close(reading)
+    assert added == Added(20_001, 0, 0)
+    assert queue.rows["last"] == ("stdin", None)
+
+
+async def test_waiting_for_a_silent_pipe_can_be_cancelled(queue: Any) -> None:
+    reading, writing = os.pipe()
+    with anyio.move_on_after(0.05) as scope:
+        await take_in_file(queue, Input("stdin", reading))
+    os.close(writing)
+    os.close(reading)
+    assert scope.cancelled_caught
+
+
+async def test_a_binary_pipe_is_refused_before_a_line_is_taken(queue: Any) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a\nb\n")
+    os.write(writing, b"\0")
+    os.close(writing)
+    with pytest.raises(UsageError, match="stdin looks binary"):
+        await take_in_file(queue, Input("stdin", reading))
+    os.close(reading)
+    assert queue.batches == []
+
+
+async def test_a_read_error_midway_says_how_much_was_taken(
+    queue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ids"
+    path.write_text("".join(f"s{number}\n" for number in range(60_000)))
+    read, calls = os.read, []
+
+    def failing(fd: int, most: int) -> bytes:
+        calls.append(fd)
+        if len(calls) > 2:
+            raise OSError(5, "Input/output error")
+        return read(fd, most)
+
+    monkeypatch.setattr("reaper.intake.reader.os.read", failing)
+    with pytest.raises(UsageError, match="Input/output error") as caught:
+        await take_in_file(queue, str(path))
+    assert queue.lines > BATCH_LINES
+    assert f"its first {queue.lines} lines were taken in" in str(caught.value)

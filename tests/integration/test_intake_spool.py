@@ -1,0 +1,144 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from reaper.errors import ConfigError, QueueError, UsageError
+from reaper.intake.reader import BATCH_LINES
+from reaper.intake.run import intake_loop
+from reaper.intake.spool import Spool
+from reaper.queues.base import Added
+from tests.integration.intake_double import RecordingQueue, Told
+
+pytestmark = pytest.mark.anyio
+
+
+class Scene:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.queue: Any = RecordingQueue()
+        self.told = Told()
+        self.spool = Spool(self.queue, root, default_after_s=60.0)
+        self.spool.prepare()
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.root / "tmp" / name).write_bytes(content)
+        (self.root / "tmp" / name).rename(self.root / "new" / name)
+
+    async def poll(self) -> Added | None:
+        return await self.spool.poll(self.told)
+
+    def held(self, room: str) -> list[str]:
+        return sorted(os.listdir(self.root / room))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path / "deep" / "spool")
+
+
+async def test_files_are_taken_in_by_name_and_moved(scene: Scene) -> None:
+    assert await scene.poll() is None
+    scene.put("2", b"b\nbad id\nlast")
+    scene.put("1", b"a\n")
+    scene.put(".hidden", b"h\n")
+    assert await scene.poll() == Added(3, 0, 1)
+    assert scene.queue.ids == ["a", "b", "last"]
+    assert (scene.held("new"), scene.held("done"), scene.held("bad")) == ([".hidden"], ["1", "2"], [])
+    assert scene.queue.options[0] == {"default_after_s": 60.0}
+    assert scene.told.wrong == [(str(scene.root / "new" / "2"), 2, scene.told.wrong[0][2])]
+    assert [kind for kind, _, _ in scene.told.added] == ["spool", "spool"]
+    assert (scene.root / "new").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_name_used_again_gets_a_suffix(scene: Scene) -> None:
+    for content in (b"a\n", b"b\n", b"c\n"):
+        scene.put("x", content)
+        await scene.poll()
+    assert scene.held("done") == ["x", "x.1", "x.2"]
+    assert (scene.root / "done" / "x.2").read_bytes() == b"c\n"
+
+
+async def test_what_can_never_be_read_is_set_aside_and_told(scene: Scene, tmp_path: Path) -> None:
+    outside = tmp_path / "secret"
+    outside.write_text("stolen\n")
+    (scene.root / "new" / "link").symlink_to(outside)
+    (scene.root / "new" / "dir").mkdir()
+    os.mkfifo(scene.root / "new" / "fifo")
+    scene.put("elf", b"\x7fELF\0")
+    scene.put("good", b"a\n")
+    assert await scene.poll() == Added(1, 0, 0)
+    assert scene.queue.ids == ["a"]
+    assert scene.held("bad") == ["dir", "elf", "fifo", "link"]
+    assert (scene.held("new"), outside.read_text()) == ([], "stolen\n")
+    assert [note.split("; it was moved to ")[1] for note in scene.told.notes] == [
+        str(scene.root / "bad" / name) for name in scene.held("bad")
+    ]
+
+
+async def test_a_crash_between_commit_and_move_is_harmless(scene: Scene) -> None:
+    total = BATCH_LINES + 1
+    scene.put("x", b"".join(b"s%d\n" % number for number in range(total)))
+    scene.queue.fail_after, scene.queue.fail_committed = 1, True
+    with pytest.raises(QueueError):
+        await scene.poll()
+    assert scene.held("new") == ["x"]
+    assert await scene.poll() == Added(0, total, 0)
+    assert (len(scene.queue.ids), scene.held("new"), scene.held("done")) == (total, [], ["x"])
+
+
+async def test_done_files_are_pruned_by_age(scene: Scene) -> None:
+    scene.put("x", b"a\n")
+    await scene.poll()
+    # However old the producer's file is, it counts from the move.
+    os.utime(scene.root / "done" / "x", (0, 0))
+    assert scene.spool.prune(3600) == 0
+    assert scene.held("done") == ["x"]
+    assert scene.spool.prune(-1) == 1
+    assert scene.held("done") == []
+
+
+async def test_a_spool_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"intake\.spool_dir"):
+        Spool(RecordingQueue(), tmp_path / "file").prepare()  # type: ignore[arg-type]
+
+
+class Flaky:
+    """A source that follows a script: a message to fail with, or None."""
+
+    def __init__(self, name: str, script: list[Exception | None], over: anyio.Event) -> None:
+        self.name = name
+        self.script = script
+        self.over = over
+        self.polls = 0
+
+    async def poll(self, report: object) -> Added | None:
+        self.polls += 1
+        if not self.script:
+            self.over.set()
+            return None
+        if (error := self.script.pop(0)) is not None:
+            raise error
+        return None
+
+
+async def test_one_failing_source_is_told_of_once_and_stops_no_other() -> None:
+    told, over = Told(), anyio.Event()
+    script = [UsageError("x is a mess"), UsageError("x is a mess"), PermissionError(13, "no way", "/x"), None]
+    sources = [Flaky("/x", list(script), anyio.Event()), Flaky("/y", [None] * 6, over)]
+    async with anyio.create_task_group() as group:
+        group.start_soon(intake_loop, sources, 0.001, told)
+        with anyio.fail_after(10):
+            await over.wait()
+        group.cancel_scope.cancel()
+    assert told.failures == ["x is a mess", "/x cannot be used now: no way"]
+    assert told.back == ["/x"]
+    assert sources[1].polls == 7
+
+
+async def test_a_queue_that_fails_ends_the_loop() -> None:
+    with pytest.raises(QueueError, match="full"):
+        await intake_loop([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, Told())

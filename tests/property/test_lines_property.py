@@ -1,0 +1,95 @@
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reaper.intake.lines import MAX_LINE_BYTES, parse, parse_time
+from reaper.intake.reader import BATCH_LINES, Lines
+from reaper.queues.base import InvalidLine, NewItem
+
+GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+ids = st.from_regex(GRAMMAR, fullmatch=True).filter(lambda text: ".." not in text)
+jsonish = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | ids,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "due_at", "x"]), inner),
+    max_leaves=6,
+)
+rough = st.binary(max_size=200) | jsonish.map(lambda value: json.dumps(value).encode())
+zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(rough, st.integers(1, 3))
+def test_any_line_is_judged_and_only_well_formed_ids_pass(line: bytes, number: int) -> None:
+    found = parse(line, number)
+    if isinstance(found, NewItem):
+        assert GRAMMAR.fullmatch(found.session_id)
+        assert ".." not in found.session_id
+        assert found.due_at is None or found.due_at >= 0
+    elif isinstance(found, InvalidLine):
+        assert found.line == number
+        assert found.reason.isprintable()
+        assert found.text.isprintable()
+
+
+@given(ids, st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=zones))
+def test_what_a_json_line_says_comes_through(session_id: str, due: datetime) -> None:
+    line = json.dumps({"sessionId": session_id, "expiresAt": due.isoformat()}).encode()
+    found = parse(line, 1)
+    assert isinstance(found, NewItem)
+    assert found.session_id == session_id
+    assert found.due_at is not None
+    assert abs(found.due_at - due.timestamp()) < 1e-5
+    assert parse_time(due.astimezone(UTC).isoformat()) == found.due_at
+
+
+pieces = st.sampled_from(
+    [b"a", b"b1\n", b"\n", b"#c\n", b"bad one\n", b"\r\n", b"z" * 3000, b"z" * 9000, b"q\n" * 6000]
+)
+
+
+@given(st.lists(pieces, max_size=12).map(b"".join), st.lists(st.integers(1, 9000), min_size=1, max_size=5))
+def test_lines_do_not_depend_on_how_the_bytes_arrive(data: bytes, sizes: list[int]) -> None:
+    lines, found, at, turn = Lines(), [], 0, 0
+    while at < len(data) or lines.full:
+        if lines.full:
+            found.append(lines.take())
+            continue
+        size = sizes[turn % len(sizes)]
+        lines.feed(data[at : at + size])
+        at, turn = at + size, turn + 1
+    whole_bytes = data.rfind(b"\n") + 1
+    # Judged and waiting lines are part of `offset`; nothing after the last newline is.
+    found.append(lines.take())
+    assert (lines.offset, lines.line) == (whole_bytes, data.count(b"\n"))
+    lines.finish()
+    found.append(lines.take())
+    batches = [parsed for parsed in found if parsed is not None]
+    judged = [parse(line, number) for number, line in enumerate(data.split(b"\n"), 1)]
+    assert [item for parsed in batches for item in parsed.items] == [j for j in judged if isinstance(j, NewItem)]
+    wrong = [(line.line, line.reason) for parsed in batches for line in parsed.invalid]
+    assert wrong == [(j.line, j.reason) for j in judged if isinstance(j, InvalidLine)]
+    before = 0
+    for parsed in batches:
+        assert parsed.line - before <= BATCH_LINES
+        start = 0
+        for _ in range(parsed.line):
+            end = data.find(b"\n", start)
+            start = len(data) if end < 0 else end + 1
+        assert parsed.offset == start
+        before = parsed.line
+    assert lines.offset == len(data)
+
+
+def test_a_line_of_any_length_takes_constant_memory() -> None:
+    lines = Lines()
+    for _ in range(100):
+        lines.feed(b"x" * 100_000)
+        assert len(lines._rest) == MAX_LINE_BYTES + 1
+    lines.feed(b"\nok")
+    lines.finish()
+    parsed = lines.take()
+    assert parsed is not None
+    assert [(line.line, line.reason) for line in parsed.invalid] == [(1, "longer than 4096 bytes")]
+    assert (parsed.items[0].session_id, parsed.offset) == ("ok", 10_000_003)

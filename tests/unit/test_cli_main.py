@@ -1,0 +1,93 @@
+"""The top of the command line: every verb's help, and how each kind of failure is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from reaper.cli import main
+from reaper.cli.common import instant, span, table
+from reaper.errors import ConfigError, CredentialsError
+
+TOKEN = "archal_ws_very-secret"
+
+
+def verb_that(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(args: object) -> int:
+        raise error
+
+    monkeypatch.setattr(main, "_entry", lambda name: (lambda parser: None, run))
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_every_verb_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch([verb, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: reaper {verb} ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (CredentialsError("refused"), 77, "reaper: refused\n"),
+        (ConfigError("one\ntwo"), 78, "reaper: one\nreaper: two\n"),
+        (ExceptionGroup("tasks", [ExceptionGroup("more", [CredentialsError("refused")])]), 77, "reaper: refused\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (RuntimeError("boom"), 1, "reaper: internal error: RuntimeError: boom (-v shows where)\n"),
+    ],
+)
+def test_how_failures_are_told(
+    error: BaseException,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verb_that(monkeypatch, error)
+    assert main.dispatch(["status"]) == code
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_traceback_comes_with_v_only_and_never_shows_the_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARCHAL_TOKEN", TOKEN)
+    verb_that(monkeypatch, RuntimeError(f"bad header {TOKEN}"))
+    assert main.dispatch(["status", "-v"]) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert "bad header ********" in told
+    assert TOKEN not in told
+
+
+def test_options_count_before_and_after_the_verb() -> None:
+    before = main.parse(["--json", "--queue", "sqlite:///a", "-v", "dead", "list"])
+    after = main.parse(["dead", "list", "--json", "--queue", "sqlite:///a", "-v"])
+    assert before.flags == after.flags == {"queue.url": "sqlite:///a", "telemetry.log_level": "debug"}
+    assert before.json is after.json is True
+    assert main.parse(["dead", "list"]).flags == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (-5, "0 s"),
+        (59.6, "1 m"),
+        (61, "1 m 1 s"),
+        (14_280, "3 h 58 m"),
+        (86_400, "1 d"),
+        (90_061, "1 d 1 h"),
+    ],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_instants_and_tables() -> None:
+    assert instant(0.5) == "1970-01-01T00:00:00.500Z"
+    assert table(("ID", "N"), [("a", 5), ("long", 10)]) == "ID     N\na      5\nlong  10"
+
+
+def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {name} " in out for name in main.VERBS)

@@ -1,0 +1,141 @@
+import pytest
+
+from reaper.core.model import SessionId
+from reaper.intake.lines import check_id, parse, parse_duration, parse_time, printable
+from reaper.queues.base import InvalidLine, NewItem
+
+NOON = 1893499200.0
+"""2030-01-01T12:00:00Z."""
+
+
+def reason(line: bytes, number: int = 7) -> str:
+    found = parse(line, number)
+    assert isinstance(found, InvalidLine)
+    assert found.line == number
+    return found.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"env_12345", b"env_12345\r", b"  env_12345\t", b'{"session_id": "env_12345"}', b'{"id":"env_12345","x":[{}]}'],
+)
+def test_a_line_names_a_session(line: bytes) -> None:
+    assert parse(line, 3) == NewItem(SessionId("env_12345"))
+
+
+@pytest.mark.parametrize("line", [b"", b"  \r", b"# env_12345", b"  #"])
+def test_blank_lines_and_comments_are_nothing(line: bytes) -> None:
+    assert parse(line, 1) is None
+
+
+def test_a_byte_order_mark_belongs_to_the_first_line_only() -> None:
+    assert parse(b"\xef\xbb\xbfenv_1", 1) == NewItem(SessionId("env_1"))
+    assert parse(b"\xef\xbb\xbf", 1) is None
+    assert "\\ufeff" in reason(b"\xef\xbb\xbfenv_1", 2)
+
+
+@pytest.mark.parametrize("key", ["due_at", "dueAt", "expires_at", "expiresAt"])
+def test_a_json_line_may_say_when(key: str) -> None:
+    line = f'{{"sessionId": "s1", "{key}": "2030-01-01T13:00:00+01:00"}}'.encode()
+    assert parse(line, 1) == NewItem(SessionId("s1"), NOON)
+
+
+def test_keys_that_agree_are_fine() -> None:
+    line = b'{"id":"s1","sessionId":"s1","dueAt":"2030-01-01T12:00:00Z","expiresAt":"2030-01-01T14:00:00+02:00"}'
+    assert parse(line, 1) == NewItem(SessionId("s1"), NOON)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"a" * 129, "longer than 128 characters"),
+        (b"a..b", "contains '..'"),
+        (b"-s1", "does not begin with a letter or a digit"),
+        (b"s1 s2", "character 3 is ' '"),
+        (b"s1\0", "NUL"),
+        (b"s\xff", "not valid UTF-8"),
+        ("s\N{CYRILLIC SMALL LETTER A}".encode(), r"character 2 is '\u0430'"),
+        (b"x" * 4097, "longer than 4096 bytes"),
+        (b" " * 4095 + b"ok", "longer than 4096 bytes"),
+        (b"#" * 4097, "longer than 4096 bytes"),
+        (b'["s1"]', "character 1 is '['"),
+        (b'{"session_id": "s1"', "not valid JSON"),
+        (b'{"a":' * 800, "JSON"),
+        (b"{}", "without session_id"),
+        (b'{"session_id": 5}', "session_id is not a string"),
+        (b'{"session_id": null}', "session_id is null"),
+        (b'{"session_id": ""}', "empty"),
+        (b'{"session_id": "a\\u0000"}', r"character 2 is '\x00'"),
+        (b'{"session_id": "a", "session_id": "b"}', "two different session IDs"),
+        (b'{"sessionId": "a", "id": "b"}', "two different session IDs"),
+        (b'{"id":"a","dueAt":"2030-01-01T12:00:00Z","expiresAt":"2030-01-01T12:00:01Z"}', "two different due times"),
+        (b'{"id":"a","due_at":null}', "due_at is null"),
+        (b'{"id":"a","due_at":1893499200}', "due_at is not a string"),
+        (b'{"id":"a","due_at":"2030-01-01T12:00:00"}', "due_at: '2030-01-01T12:00:00' is not a time with a zone"),
+        (b'{"id":"a","due_at":"0001-01-01T00:00:00Z"}', "before 1970"),
+        (b'{"id":"a","due_at":"2030-02-30T12:00:00Z"}', "does not exist"),
+        (b'{"id":"a","x":{"due_at":"2030-01-01T12:00:00Z"}} b', "not valid JSON"),
+    ],
+)
+def test_anything_else_is_invalid_and_says_why(line: bytes, why: str) -> None:
+    assert why in reason(line)
+
+
+def test_keys_of_inner_objects_mean_nothing() -> None:
+    assert parse(b'{"id":"a","clone":{"id":"b","due_at":5}}', 1) == NewItem(SessionId("a"))
+
+
+def test_what_is_shown_of_a_line_is_short_harmless_and_holds_no_token() -> None:
+    assert printable(b"\x1b[31mred\r\xff") == r"\x1b[31mred\r\xff"
+    assert len(printable(b"y" * 5000)) == 80
+    found = parse(b"x" * 70 + b" ARCHAL_TOKEN=archal_ws_verysecret", 1)
+    assert isinstance(found, InvalidLine)
+    assert "verys" not in found.text
+    assert "archal_ws_***" in printable(b"TOKEN=archal_ws_verysecret")
+
+
+def test_an_argument_is_checked_as_a_line_is() -> None:
+    assert check_id("a" * 128) == "a" * 128
+    for bad in ("", "a" * 129, "a..b", "-a", "a\n", "a/b", "ä", "\ud800"):
+        with pytest.raises(ValueError, match=r"ID|character"):
+            check_id(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2030-01-01T12:00:00Z", NOON),
+        ("2030-01-01t12:00:00z", NOON),
+        ("2030-01-01 17:30:00+05:30", NOON),
+        ("2030-01-01T12:00:00.25-00:00", NOON + 0.25),
+        ("2030-01-01T12:00:00.123456789Z", NOON + 0.123456789),
+        ("2016-12-31T23:59:60Z", 1483228800.0),
+        ("1970-01-01T00:00:00Z", 0.0),
+    ],
+)
+def test_times(text: str, at: float) -> None:
+    assert parse_time(text) == pytest.approx(at, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "2030-01-01", "2030-01-01T12:00Z", "20300101T120000Z", "2030-01-01T12:00:00", "2030-01-01T25:00:00Z",
+     "2030-01-01T12:00:00+24:00", "2030-01-01T12:00:00Z ", "2030-01-01T12:00:00,5Z", "٢٠30-01-01T12:00:00Z"],
+)  # fmt: skip
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="'"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [("30m", 1800), ("1h30m", 5400), ("45s", 45), ("2d", 172800), ("90", 90), ("0", 0), ("1.5h", 5400), ("0.5", 0.5)],
+)
+def test_durations(text: str, duration_s: float) -> None:
+    assert parse_duration(text) == duration_s
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5s", "1h30", "30m1h", "5 m", "1w", "inf", "nan", "9" * 400, "1e3", "٣s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
