@@ -6,10 +6,10 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 
-from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
@@ -21,6 +21,9 @@ from reaper.settings import Settings, token_source
 from reaper.telemetry.journal import LogJournal, Meter
 from reaper.telemetry.logs import get
 from reaper.worker import IdleWait, Rules, Worker
+
+if TYPE_CHECKING:
+    from reaper.api.client import Client
 
 
 @dataclass(slots=True)
@@ -40,6 +43,9 @@ def credentials_of(settings: Settings) -> Credentials:
 @asynccontextmanager
 async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
     """Open the API edge; its connections are closed at the end."""
+    # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
+    from reaper.api.client import Client, Target
+
     if settings.api.http == "2":
         raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
     target = Target(

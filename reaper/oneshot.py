@@ -113,8 +113,12 @@ class Once:
                 around.start_soon(self._budget, worker, self._waits.budget_s)
             await worker.run()
             around.cancel_scope.cancel()
+        return await self.summary(added, worker.sends, anyio.current_time() - begun)
+
+    async def summary(self, added: Added, sends: int = 0, duration_s: float = 0.0) -> Summary:
+        """Return how the set stands and the exit code that follows."""
         view = await self._members.view()
-        return Summary(added, view, worker.sends, anyio.current_time() - begun, self._verdict(view, added), self._why)
+        return Summary(added, view, sends, duration_s, self._verdict(view, added), self._why)
 
     async def _budget(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""

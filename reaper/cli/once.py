@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -57,7 +57,6 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
     async with AsyncExitStack() as opened:
         inputs = opened.enter_context(open_inputs(files))
         queue = await opened.enter_async_context(open_writing(settings, worker=True))
-        edge = await opened.enter_async_context(open_edge(settings.settings, credentials))
         members = queue.new_set()
         limit = getattr(args, "limit", None)
         added = NOTHING
@@ -78,16 +77,25 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
                 drain_s=worker_settings.drain_timeout_s,
             ),
         )
-        worker = new_worker(settings.settings, queue, edge, idle=once.idle, enough=once.enough, within=members)
-        try:
-            summary = await once.run(worker, added)
-        except BaseExceptionGroup as group:
-            raise first_error(group) from group
+        view = await members.view()
+        if view.open == view.delayed:
+            summary = await once.summary(added)
+        else:
+            edge = await opened.enter_async_context(open_edge(settings.settings, credentials))
+            worker = new_worker(settings.settings, queue, edge, idle=once.idle, enough=once.enough, within=members)
+            summary = await _unwrapped(once.run(worker, added))
     if args.json:
         emit_json(summary.as_json())
     else:
         print_summary(summary)
     return summary.exit
+
+
+async def _unwrapped(run: Awaitable[Summary]) -> Summary:
+    try:
+        return await run
+    except BaseExceptionGroup as group:
+        raise first_error(group) from group
 
 
 def _tell_invalid(source: str, added: Added, lines: Sequence[InvalidLine]) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -22,7 +18,7 @@ import pytest
 from reaper.core.model import Outcome, Send, Settle
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
-from tests.e2e.command import Command, kill
+from tests.e2e.command import Command
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NO_OUTCOMES = dict.fromkeys((outcome.value for outcome in Outcome), 0)
@@ -181,7 +177,7 @@ def test_audit_finds_a_lost_row(command: Command) -> None:
 
 def delete_a_row(path: Path) -> None:
     connection = sqlite3.connect(path)
-    assert connection.execute("DELETE FROM sessions WHERE rowid = (SELECT min(rowid) FROM sessions)").rowcount == 1
+    assert connection.execute("DELETE FROM item WHERE session_id = 'ses-1'").rowcount == 1
     connection.commit()
     connection.close()
 
@@ -242,65 +238,3 @@ def test_usage_configuration_and_the_nearest_command(command: Command) -> None:
     assert shown.returncode == 0
     assert "exit codes" in shown.stdout
     assert command.run("--version").stdout.startswith("reaper ")
-
-
-@contextmanager
-def answering(line: bytes | None) -> Iterator[int]:
-    """A server that answers every connection with one status line; None: never."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    link, _ = server.accept()
-                except OSError:
-                    return
-                held.append(link)
-                if line is not None:
-                    link.recv(4096)
-                    link.sendall(line + b"\r\n\r\n")
-
-        held: list[socket.socket] = []
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for link in held:
-                link.close()
-
-
-@pytest.mark.parametrize(
-    ("line", "code", "words"),
-    [
-        (b"HTTP/1.1 200 OK", 0, ""),
-        (b"HTTP/1.1 503 Service Unavailable", 1, "answered 503"),
-        (b"SSH-2.0-x", 1, "is not the reaper"),
-        (None, 1, "within 2 s"),
-    ],
-)
-def test_health(command: Command, line: bytes | None, code: int, words: str) -> None:
-    with answering(line) as port:
-        command.env["REAPER_TELEMETRY__LISTEN"] = f"127.0.0.1:{port}"
-        done = command.run("health", timeout_s=10)
-    assert done.returncode == code
-    assert words in done.stderr
-
-
-def test_health_without_a_daemon(command: Command) -> None:
-    command.env["REAPER_TELEMETRY__LISTEN"] = "127.0.0.1:1"
-    done = command.run("health")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-
-
-def test_sandbox_tells_where_it_is_and_ends_on_a_signal(command: Command) -> None:
-    process = command.start("sandbox", "--json", "--token", "hush-hush", "--sessions", "3")
-    assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
-    assert told["sessions"] == 3
-    assert told["url"].startswith("http://127.0.0.1:")
-    kill(process, signal.SIGTERM)
-    assert process.returncode == 0

@@ -146,7 +146,8 @@ class Drive:
         else:
             again = self.gate.read_due()
             assert again is not None
-            assert self.now < again <= max(self.now + 5.0, self.throttled_until * 1.1)
+            assert again > self.now
+            assert again <= self.now + 5.0 or PauseReason.THROTTLED in self.held()
         self.note(before)
         self.check()
 
@@ -175,7 +176,7 @@ class Drive:
         self.tried_at = None
         if self.gate.verify:
             self.proven = False
-            assert self.gate.read_due() == self.now or self.now < self.throttled_until
+            assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held()
 
     def reload(self, verify: bool) -> None:
         self.gate.retune(self.gate.bound, self.gate.rate, verify=verify)
