@@ -55,7 +55,9 @@ def decide(
             unsent = isinstance(verdict, Unauthorized) and verdict.generation is None
             if others_final and not unsent:
                 return _charge(lease, policy, jitter, _words(verdict))
-            return Release(policy.backoff_s(lease.sends - 1, jitter))
+            # A 401 has its pause; foreign answers to fewer than five IDs have nothing but this to slow them down.
+            earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
+            return Release(policy.backoff_s(earlier, jitter))
         case Throttled() | Unsent():
             return Release(policy.backoff_s(lease.attempts, jitter))
         case ServerFault(after_s=after_s):

@@ -40,6 +40,7 @@ THROTTLE_LEAST_S, THROTTLE_MOST_S, THROTTLE_JITTER = 1.0, 900.0, 0.1
 THROTTLE_SILENT_MOST_S = 60.0
 """Cap of the doubling delay for 429 answers that name none."""
 RECOVERY_SHARE = 8
+_NO_ANSWER = "no answer ({})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,20 +281,18 @@ class Gate:
             self._hold(now, PauseReason.API_DOWN, f"{self._failures} failures in a row, the last: {detail}")
 
     def _throttle_for(self, now: float, after_s: float | None, jitter: float) -> None:
-        if after_s is None:
-            after_s = self._silent_s
-            self._silent_s = min(THROTTLE_SILENT_MOST_S, self._silent_s * 2)
-        wait_s = min(max(after_s, THROTTLE_LEAST_S), THROTTLE_MOST_S) * (1 + THROTTLE_JITTER * jitter)
         current = self._throttled(now)
+        if after_s is None:
+            # Doubled once per silence: the other answers of a burst ask for nothing more.
+            after_s = THROTTLE_LEAST_S if current else self._silent_s
+            self._silent_s = self._silent_s if current else min(THROTTLE_SILENT_MOST_S, after_s * 2)
+        wait_s = min(max(after_s, THROTTLE_LEAST_S), THROTTLE_MOST_S) * (1 + THROTTLE_JITTER * jitter)
         until = max(now + wait_s, (current.until or now) if current else now)
         detail = f"the API answered 429: nothing is sent to it for {wait_s:.0f} s"
         self._throttle = Pause(PauseReason.THROTTLED, current.since if current else now, detail, until)
 
     def _throttled(self, now: float) -> Pause | None:
         return self._throttle if self._throttle and now < (self._throttle.until or now) else None
-
-
-_NO_ANSWER = "no answer ({})"
 
 
 def _no_token(verdict: Unauthorized) -> str:

@@ -59,7 +59,8 @@ def test_faults_of_the_server_and_broken_sends_are_charged(verdict: Verdict, oth
 
 @pytest.mark.parametrize("verdict", CHARGED_IF_OTHERS_FINAL)
 def test_refusals_are_charged_only_once_others_got_a_final_answer(verdict: Verdict) -> None:
-    assert decided(verdict, attempts=15) == Release(0.5)
+    assert decided(verdict) == Release(0.5)
+    assert isinstance(decided(verdict, attempts=15), Release)
     assert decided(verdict, others_final=True) == Retry(0.5)
     end = decided(verdict, others_final=True, attempts=15)
     assert isinstance(end, Settle)
@@ -113,6 +114,7 @@ def test_backoff_grows_with_what_was_charged_and_for_refusals_with_what_was_sent
     assert decided(Throttled(900.0), attempts=3, sends=9) == Release(4.0)
     assert decided(Unsent(Fault.DNS), attempts=3, sends=9) == Release(4.0)
     assert decided(Foreign(302), attempts=3, sends=5) == Release(8.0)
+    assert decided(Unauthorized(0), attempts=3, sends=9) == Release(4.0)
     assert decided(Foreign(302), attempts=3, sends=5, others_final=True) == Retry(4.0)
 
 

@@ -1,0 +1,208 @@
+"""The API edge against a real local server: what each kind of trouble is called, and what never happens."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from reaper.api.client import LIST_BODY_BYTES, STOP_BODY_BYTES, Client, Target
+from reaper.api.credentials import Credentials
+from reaper.core.classify import Proven, classify, classify_read
+from reaper.core.model import Answered, Failed, Fault, SessionId
+from reaper.errors import ConfigError
+from reaper.sandbox.faults import Mode
+from reaper.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+ONE = SessionId("env_1")
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def client(url: str, token: str | None = "archal_ws_sandbox", **target: float | str) -> AsyncIterator[Client]:
+    made = Client(Target(url, **{"timeout_s": 2.0, "connect_timeout_s": 1.0, **target}), Credentials(None, token))  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+@asynccontextmanager
+async def server(talk: Talk, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that reads a request's head and then does as it is told."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=ssl_context)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"{'https' if ssl_context else 'http'}://127.0.0.1:{port}"
+
+
+async def test_stops_and_reuses_its_connection() -> None:
+    async with Sandbox(3) as sandbox, client(sandbox.url) as api:
+        for one in sandbox.sessions.active:
+            reply = await api.stop(SessionId(one))
+            assert isinstance(reply, Answered)
+            assert reply.status == 204
+            assert reply.request_id is not None
+        assert sandbox.counters.connections == 1
+
+
+@pytest.mark.parametrize("odd", ["a/b?c#d", "../x", "ä ö", "%2e%2e", "a:b", "x" * 128, "a\r\nX: y", ";,/?:@&=+$"])
+async def test_an_id_is_one_encoded_segment(odd: str) -> None:
+    async with Sandbox(0) as sandbox, client(sandbox.url) as api:
+        await api.stop(SessionId(odd))
+        (delete,) = sandbox.deletes
+        assert delete.session_id == odd
+        assert sandbox.counters.unclean == 0
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fault", "written"),
+    [
+        ("reset", Fault.RESET, True),
+        ("lost", Fault.RESET, True),
+        ("hang", Fault.TIMEOUT, True),
+        ("drip:0.5", Fault.TIMEOUT, True),
+        ("garbage", Fault.MALFORMED, True),
+    ],
+)
+async def test_faults_after_the_request_was_written(behaviour: str, fault: Fault, written: bool) -> None:
+    async with Sandbox(1) as sandbox, client(sandbox.url) as api:
+        (one,) = sandbox.sessions.active
+        sandbox.script(one, behaviour)
+        begun = anyio.current_time()
+        reply = await api.stop(SessionId(one))
+        assert isinstance(reply, Failed), reply
+        assert (reply.fault, reply.written) == (fault, written)
+        assert anyio.current_time() - begun < 2.5
+        again = await api.stop(SessionId(one))
+        assert isinstance(again, Answered), "a line that failed was used again"
+
+
+async def test_nobody_listens() -> None:
+    async with client("http://127.0.0.1:1") as api:
+        reply = await api.stop(ONE)
+    assert isinstance(reply, Failed)
+    assert (reply.fault, reply.written) == (Fault.CONNECT, False)
+
+
+async def test_a_name_that_does_not_resolve() -> None:
+    async with client("http://nothing.invalid") as api:
+        reply = await api.stop(ONE)
+    assert isinstance(reply, Failed)
+    assert reply.written is False
+    assert reply.fault in (Fault.DNS, Fault.CONNECT)
+
+
+async def test_redirects_are_not_followed() -> None:
+    async with Sandbox(1) as elsewhere, Sandbox(1) as sandbox, client(sandbox.url) as api:
+        sandbox.set_mode(Mode.REDIRECT)
+        reply = await api.stop(ONE)
+        assert isinstance(reply, Answered)
+        assert reply.status == 302
+        assert elsewhere.counters.connections == sandbox.counters.others == 0
+
+
+async def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with Sandbox(1) as sandbox, client(sandbox.url) as api:
+        assert isinstance(classify_read(await api.list_sessions()), Proven)
+
+
+async def test_no_more_of_a_body_is_read_than_is_looked_at() -> None:
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 2000000000\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async with server(endless) as url, client(url) as api:
+        reply = await api.stop(ONE)
+        assert isinstance(reply, Answered)
+        assert len(reply.body) == STOP_BODY_BYTES < LIST_BODY_BYTES
+    assert sent < 32 * 1024 * 1024
+
+
+async def test_no_token_means_nothing_is_sent() -> None:
+    async with Sandbox(1) as sandbox, client(sandbox.url, token=None) as api:
+        reply = await api.stop(ONE)
+        assert isinstance(reply, Failed)
+        assert reply.fault is Fault.NO_TOKEN
+        assert sandbox.counters.connections == 0
+
+
+async def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(  # noqa: ASYNC221  # once, in a test
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]  # noqa: S607
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    async with Sandbox(1, ssl_context=context) as sandbox:
+        async with client(sandbox.url) as api:
+            reply = await api.stop(ONE)
+        assert isinstance(reply, Failed)
+        assert (reply.fault, reply.written) == (Fault.TLS, False)
+        assert sandbox.counters.deletes == 0
+        async with client(sandbox.url, ca_file=str(certificate)) as api:
+            assert isinstance(classify_read(await api.list_sessions()), Proven)
+
+
+async def test_a_ca_file_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"api\.ca_file"):
+        Client(Target("https://127.0.0.1:1", 2, 1, ca_file=str(tmp_path / "none")), Credentials(None, "x"))
+    (tmp_path / "junk").write_text("junk")
+    with pytest.raises(ConfigError, match=r"api\.ca_file"):
+        Client(Target("https://127.0.0.1:1", 2, 1, ca_file=str(tmp_path / "junk")), Credentials(None, "x"))
+
+
+async def test_a_cancelled_send_leaves_no_line_behind() -> None:
+    async with Sandbox(1) as sandbox, client(sandbox.url) as api:
+        sandbox.set_mode(Mode.HANG, deletes_only=True)
+        for _ in range(5):
+            with anyio.move_on_after(0.05):
+                await api.stop(ONE)
+        sandbox.set_mode(Mode.OK)
+        assert classify(await api.stop(ONE)) is not None
+        await sandbox.until(lambda s: s.open_connections <= 1)
+
+
+def test_credentials_follow_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    held = Credentials(file, None)
+    assert held.current.value is None
+    assert str(file) in (held.current.lack or "")
+    for n, (content, value) in enumerate([("one\n", "one"), ("", None), ("a b\n", None), ("two", "two")]):
+        file.write_text(content)
+        held.refresh()
+        assert held.current.value == value, n
+    assert held.secrets() == ("one", "two")
+    assert held.refresh() is False
+    file.write_text("two\n")
+    assert held.refresh() is False, "the same token in a new file is no new token"
+    assert "two" not in repr(held.current)
