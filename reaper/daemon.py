@@ -21,15 +21,18 @@ from reaper.lifecycle import obey_signals
 from reaper.queues.base import Queue
 from reaper.settings_load import Loaded
 from reaper.telemetry import events, logs
-from reaper.telemetry.health import health_pages
+from reaper.telemetry.health import STALLED_S, health_pages
 from reaper.telemetry.journal import LogReport
 from reaper.telemetry.listener import serve
 from reaper.telemetry.metrics import Metrics
+from reaper.telemetry.notify import notifier_of
 from reaper.worker import Worker
 
 IDLE_MOST_S = 1.0
 """How long an idle daemon rests at most before it asks the queue again: another process may have added."""
 PRUNE_S = 3600.0
+BEAT_S = 5.0
+"""How often systemd hears of the state, seconds; three times per watchdog period where that is more often."""
 
 
 class Daemon:
@@ -40,6 +43,7 @@ class Daemon:
         self._settings = loaded.settings
         self._queue = queue
         self._credentials = credentials
+        self._notifier = notifier_of(os.environ)
 
     async def run(self) -> int:
         """Run until drained; return the exit code. Raises the first of our own errors."""
@@ -55,8 +59,10 @@ class Daemon:
                     await started.wait()
                     await self._listen(around, worker, metrics)
                     self._intake(around, worker, metrics)
+                    around.start_soon(self._beat, worker)
                     log.info(events.REAPER_READY, version=__version__, pid=os.getpid(), api=self._settings.api.base_url)
                     await worker.run()
+                    self._notifier.tell(STOPPING="1")
                     around.cancel_scope.cancel()
             except BaseExceptionGroup as group:
                 raise first_error(group) from group
@@ -80,6 +86,24 @@ class Daemon:
             if self._loaded.origins["telemetry.listen"] != "default":
                 raise
             logs.get().warning(events.LISTENER_FAILED, detail=str(error))
+
+    async def _beat(self, worker: Worker) -> None:
+        """Tell systemd that the service is ready, how it stands, and, while the work moves, that it is alive."""
+        self._notifier.tell(READY="1")
+        if self._notifier.address is None:
+            return
+        rest_s = min(BEAT_S, self._notifier.watchdog_s / 3) if self._notifier.watchdog_s else BEAT_S
+        sends = worker.sends
+        while True:
+            await anyio.sleep(rest_s)
+            fields = {"STOPPING": "1"} if worker.draining else {}
+            if self._notifier.watchdog_s and anyio.current_time() - worker.moved_at < STALLED_S:
+                fields["WATCHDOG"] = "1"
+            stats = await self._queue.stats()
+            rate, sends = (worker.sends - sends) / rest_s, worker.sends
+            held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
+            status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
+            self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
 
     async def _idle(self, paused: bool) -> float | None:
         next_at = await self._queue.next_at()

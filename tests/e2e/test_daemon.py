@@ -179,3 +179,24 @@ def test_configured_address_busy_is_an_error(command: Command) -> None:
         assert done.returncode == 78
         assert "telemetry.listen" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:
+    """Ready once it listens, alive while the work moves, stopping when told to: as datagrams."""
+    path = str(tmp_path / "notify")
+    with running_sandbox(1) as sandbox, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(10)
+        aim(command, sandbox)
+        command.env |= {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "900000"}
+        with daemon(command) as process:
+            assert manager.recv(1000) == b"READY=1"
+            beat = manager.recv(1000).decode()
+            assert "WATCHDOG=1" in beat
+            assert "STATUS=0 ready" in beat
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+            manager.settimeout(1)
+            heard = [manager.recv(1000)]
+            while b"STOPPING=1" not in heard[-1]:
+                heard.append(manager.recv(1000))

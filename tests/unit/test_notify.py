@@ -1,0 +1,37 @@
+"""The datagrams to systemd."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from reaper.telemetry.notify import Notifier, notifier_of
+
+
+def test_fields_arrive_as_lines(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        Notifier(path).tell(READY="1", STATUS="two\nlines")
+        assert manager.recv(1000) == b"READY=1\nSTATUS=two lines"
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    assert Notifier(None).tell(READY="1") is None
+    assert Notifier(str(tmp_path / "none")).tell(READY="1") is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "watchdog_s"),
+    [
+        ({}, 0.0),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, 0.0),
+        ({"WATCHDOG_USEC": "soon"}, 0.0),
+    ],
+)
+def test_the_watchdog_is_for_this_process_only(environ: dict[str, str], watchdog_s: float) -> None:
+    assert notifier_of(environ, pid=7).watchdog_s == watchdog_s
