@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -51,12 +49,13 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             "telemetry.log_level": "warning" if not args.verbose else "debug",
         }
         # Nothing of the user's environment: neither settings nor a token may reach a demonstration.
-        code = await stop_set(args, load(os.devnull, flags, {}), Credentials(None, sandbox.token), [str(backlog)])
+        (folder / "reaper.toml").touch(0o600)
+        code = await stop_set(
+            args, load(folder / "reaper.toml", flags, {}), Credentials(None, sandbox.token), [str(backlog)]
+        )
         lost = set(sandbox.sessions.active)
         peak = sandbox.counters.peak_in_flight
-    sys.stdout.write(
-        f"the stand-in saw {sandbox.counters.deletes} DELETEs, at most {peak} at once; {len(lost)} sessions still run\n"
-    )
+    say(f"the stand-in saw {sandbox.counters.deletes} DELETEs, at most {peak} at once; {len(lost)} sessions still run")
     if code == Exit.DEAD and len(lost) == 0:
         say(f"`reaper once` would exit with {code}: the {FOREIGN} foreign sessions are dead letters, as they should be")
         return Exit.OK
