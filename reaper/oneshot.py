@@ -56,6 +56,14 @@ class Summary:
         }
 
 
+_REMEDIES = {
+    PauseReason.CREDENTIALS: "; put a good token in its place first",
+    PauseReason.WRONG_TARGET: "; see: reaper check",
+    PauseReason.API_DOWN: "; see: reaper check",
+    PauseReason.OPERATOR: "; reaper resume ends the pause",
+}
+
+
 class Once:
     """One run over one set. Give its `idle` and `enough` to the worker, then call `run`."""
 
@@ -84,7 +92,7 @@ class Once:
         for pause in pauses:
             code, wait_s = self._patience(pause.reason)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
-                self._exit, self._why = code, f"paused ({pause.reason.value}): {pause.detail}"
+                self._exit, self._why = code, f"{pause.detail} ({pause.reason.value}){_REMEDIES.get(pause.reason, '')}"
                 return True
         return False
 
@@ -113,6 +121,8 @@ class Once:
                 around.start_soon(self._budget, worker, self._waits.budget_s)
             await worker.run()
             around.cancel_scope.cancel()
+        if worker.draining and self._why is None:
+            self._why = "told to stop"
         return await self.summary(added, worker.sends, anyio.current_time() - begun)
 
     async def summary(self, added: Added, sends: int = 0, duration_s: float = 0.0) -> Summary:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.common import emit_json, loaded, open_reading, run_async
+from reaper.cli.common import emit_json, loaded, no_ledger_yet, open_reading, run_async
 from reaper.core.classify import (
     Broken,
     Foreign,
@@ -50,9 +50,15 @@ async def _check(args: argparse.Namespace, settings: Loaded) -> int:
     lines = [Line("configuration", True, str(where))]
     lines += await _api_lines(settings)
     try:
-        async with open_reading(settings) as queue:
-            stats = await queue.stats()
-        lines.append(Line("queue", stats.imbalance == 0, f"{stats.ready + stats.delayed} waiting, {stats.dead} dead"))
+        if no_ledger_yet(settings):
+            lines.append(Line("queue", True, "no ledger yet; the first add, once or run makes it"))
+        else:
+            async with open_reading(settings) as queue:
+                stats = await queue.stats()
+            words = f"{stats.ready + stats.delayed} waiting, {stats.dead} dead"
+            if stats.imbalance:
+                words += f"; {stats.imbalance} accepted and not accounted for; see: reaper audit"
+            lines.append(Line("queue", stats.imbalance == 0, words))
     except ReaperError as error:
         lines.append(Line("queue", False, str(error)))
     if args.json:

@@ -20,6 +20,7 @@ from reaper.intake.lines import check_id, parse_duration
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
 from reaper.settings_load import Loaded, load
+from reaper.settings_values import sqlite_path
 from reaper.telemetry import logs
 
 OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
@@ -62,6 +63,12 @@ async def _opened(settings: Loaded, *, create: bool, read_only: bool, worker: bo
     finally:
         with anyio.CancelScope(shield=True):
             await opened.queue.close()
+
+
+def no_ledger_yet(settings: Loaded) -> bool:
+    """Return whether the queue is a ledger on this machine that nothing has made yet."""
+    url = settings.settings.queue.url
+    return url.startswith("sqlite:") and not sqlite_path(url).exists()
 
 
 def run_async(run: Callable[..., Awaitable[int]], *args: object) -> int:

@@ -7,14 +7,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from reaper.cli.common import emit, emit_json, open_reading, say
+from reaper.cli.common import emit, emit_json, no_ledger_yet, open_reading, say
 from reaper.core.model import SessionId
 from reaper.errors import Exit
 from reaper.intake.files import open_inputs
 from reaper.intake.reader import Reader
 from reaper.queues.base import NewItem, Queue
 from reaper.settings_load import Loaded
-from reaper.settings_values import sqlite_path
 from reaper.telemetry import logs
 
 
@@ -59,8 +58,7 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
 @asynccontextmanager
 async def _ledger(settings: Loaded) -> AsyncIterator[Queue | None]:
     """Open the ledger to read; None where there is none yet, which for a first dry run is no fault."""
-    url = settings.settings.queue.url
-    if url.startswith("sqlite:") and not sqlite_path(url).exists():
+    if no_ledger_yet(settings):
         yield None
         return
     async with open_reading(settings) as queue:

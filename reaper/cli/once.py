@@ -11,7 +11,7 @@ from functools import partial
 from reaper.api.credentials import Credentials
 from reaper.app import credentials_of, first_error, new_worker, open_edge
 from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
-from reaper.core.model import Outcome
+from reaper.core.model import DEAD, Outcome
 from reaper.intake.files import open_inputs, take_in_file
 from reaper.intake.report import NOTHING, add_up
 from reaper.oneshot import Once, Summary, Waits
@@ -30,7 +30,12 @@ def _count(text: str) -> int:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="files of session IDs; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="files of session IDs, - is stdin; what is due in the queue is stopped too",
+    )
     parser.add_argument(
         "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
     )
@@ -65,7 +70,10 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
                 queue, one, into=None if limit else members, on_batch=partial(_tell_invalid, one.source)
             )
             added = add_up(added, more)
-        await members.include_due(limit)
+        before = await members.view()
+        others = await members.include_due(limit) - before.open - sum(before.settled.values())
+        if others and args.files and not limit:
+            say(f"{others} more that were due in the queue already are part of this run")
         api, worker_settings = settings.settings.api, settings.settings.worker
         once = Once(
             members,
@@ -127,6 +135,8 @@ def print_summary(summary: Summary) -> None:
         if count:
             sys.stdout.write(f"  {word:<14}{count:>9}\n")
     if summary.why:
-        say(f"left early: {summary.why}; all that was not stopped stays queued, run again")
-    if any(settled.get(o, 0) for o in (Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.EXHAUSTED)):
+        say(f"left early: {summary.why}; what was not stopped stays queued for the next run")
+    elif summary.view.delayed:
+        say(f"{summary.view.delayed} not due yet stay queued: run again later, or let `reaper run` wait for them")
+    if any(settled.get(outcome, 0) for outcome in DEAD):
         say("some sessions could not be stopped; see: reaper dead list")

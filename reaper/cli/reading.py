@@ -90,7 +90,7 @@ def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: f
         f"ready          {stats.ready:>9}{oldest}",
         f"delayed        {stats.delayed:>9}",
         f"in flight      {stats.in_flight:>9}" + (f"   limit {sum(r.limit for r in reapers)}" if reapers else ""),
-        f"settled        {sum(stats.settled.values()):>9}",
+        f"rounds settled {sum(stats.settled.values()):>9}",
         *(f"  {OUTCOME_WORDS[o]:<13}{stats.settled[o]:>9}" for o in Outcome if stats.settled.get(o)),
     ]
     if stats.dead:

@@ -32,6 +32,7 @@ class Spool:
         self._directory = Path(directory)
         self._queue = queue
         self._default_after_s = default_after_s
+        self._told: set[str] = set()
 
     def prepare(self) -> None:
         """Make the directories that are missing, private to this user. Raises ConfigError when one can't be used."""
@@ -49,6 +50,8 @@ class Spool:
         Raises OSError when the spool itself can't be used, QueueError as the queue does; a file that was not wholly
         taken in then stays in `new/`.
         """
+        for stray in await to_thread.run_sync(self._strays):
+            report.noted(self.name, f"{stray} lies beside the rooms of the spool and is not read: move it to new/")
         total: Added | None = None
         for name in await to_thread.run_sync(self._names):
             path = self._directory / "new" / name
@@ -63,6 +66,13 @@ class Spool:
             await to_thread.run_sync(self._move, path, "done")
             total = add_up(total or NOTHING, added)
         return total
+
+    def _strays(self) -> list[str]:
+        """Return the files that producers left in the spool itself, each once. Blocks."""
+        with os.scandir(self._directory) as entries:
+            found = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+        new, self._told = found - self._told, found
+        return sorted(new)
 
     def prune(self, older_than_s: float) -> int:
         """Delete what was moved to `done/` longer ago than this; return how many files. Blocks."""

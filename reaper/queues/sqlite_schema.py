@@ -116,8 +116,7 @@ def prepare_file(path: str, *, create: bool) -> bool:
     except FileNotFoundError:
         if not create:
             raise QueueError(
-                f"there is no ledger at {path} (looked at {os.path.abspath(path)}): `reaper add`, `once` and `run` "
-                "create it, --queue names another"
+                f"there is no ledger at {path} yet: `reaper add`, `once` and `run` create it, --queue names another"
             ) from None
     except OSError as error:
         raise translated_os(error, path) from error
