@@ -17,10 +17,11 @@ from reaper.core.model import Pause
 from reaper.core.rate import Rate
 from reaper.errors import ConfigError, ReaperError
 from reaper.queues.base import Queue, RunSet
+from reaper.seams import IdleWait, Rules
 from reaper.settings import Settings, token_source
 from reaper.telemetry.journal import LogJournal, Meter
 from reaper.telemetry.logs import get
-from reaper.worker import IdleWait, Rules, Worker
+from reaper.worker import Worker
 
 if TYPE_CHECKING:
     from reaper.api.client import Client

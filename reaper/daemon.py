@@ -20,6 +20,7 @@ from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
 from reaper.queues.base import Queue
 from reaper.settings_load import Loaded
+from reaper.settings_quick import split_listen
 from reaper.telemetry import events, logs
 from reaper.telemetry.health import STALLED_S, health_pages
 from reaper.telemetry.journal import LogReport
@@ -77,11 +78,11 @@ class Daemon:
 
     async def _listen(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
         """Open the health listener. A default address that is busy is a warning, a configured one an error."""
-        listen = self._settings.telemetry.listen
-        if not listen:
+        address = split_listen(self._settings.telemetry.listen)
+        if address is None:
             return
         try:
-            await around.start(serve, listen, health_pages(worker, self._queue, metrics))
+            await around.start(serve, *address, health_pages(worker, self._queue, metrics))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
                 raise

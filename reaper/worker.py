@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from reaper.core.classify import classify, classify_read
-from reaper.core.decide import RetryPolicy, decide, give_up
+from reaper.core.decide import decide, give_up
 from reaper.core.gate import Gate
 from reaper.core.model import (
     Answered,
@@ -30,13 +29,12 @@ from reaper.core.model import (
     PauseReason,
     Release,
     Reply,
-    Retry,
     Send,
-    SessionId,
     Settle,
 )
 from reaper.errors import QueueError
 from reaper.queues.base import Queue, RunSet
+from reaper.seams import Api, IdleWait, Journal, Rules, TokenWatch
 
 SETTLE_TIMEOUT_S = 15.0
 """How long a shielded apply may take; longer than the queue's own wait for a lock."""
@@ -45,52 +43,6 @@ BUSY_REST_S = 0.1
 TICK_S = 0.5
 TEND_S = 2.0
 TELL_S = 5.0
-
-
-class Api(Protocol):
-    """What the worker asks of the API. Neither call raises for what a network can do."""
-
-    async def stop(self, session_id: SessionId) -> Reply: ...
-
-    async def list_sessions(self) -> Reply: ...
-
-
-class TokenWatch(Protocol):
-    """Tells of changes of the token."""
-
-    def refresh(self) -> bool:
-        """Return whether the token is another one since the last call."""
-
-    @property
-    def generation(self) -> int: ...
-
-
-class Journal(Protocol):
-    """Where the worker says what happened; the words are in `reaper.telemetry.events`."""
-
-    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...
-
-    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
-
-    def lease_lost(self, lease: Lease) -> None: ...
-
-    def paused(self, pause: Pause) -> None: ...
-
-    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """`lease_s` of each claim, the retry policy, how long settled rows are kept, the drain's limit (seconds)."""
-
-    lease_s: float
-    retry: RetryPolicy
-    keep_settled_s: float
-    drain_timeout_s: float
-
-
-IdleWait = Callable[[bool], Awaitable[float | None]]
-"""Asked when nothing can be claimed, with whether a pause holds: seconds until it is worth asking again; None ends."""
 
 
 @dataclass(slots=True)

@@ -43,25 +43,18 @@ Handler = Callable[[], Awaitable[Page]]
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
-def split_address(listen: str) -> tuple[str, int]:
-    """Return host and port of `host:port` (an IPv6 host in brackets)."""
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 async def serve(
-    listen: str, pages: dict[str, Handler], *, task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED
+    host: str, port: int, pages: dict[str, Handler], *, task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve until cancelled; reports the address once it listens.
 
     Raises ConfigError when the address cannot be bound.
     """
-    host, port = split_address(listen)
     try:
         listener = await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=False)
     except OSError as error:
         raise ConfigError(
-            f"telemetry.listen: {listen} cannot be bound: {error.strerror or error}; give another address or none"
+            f"telemetry.listen: {host}:{port} cannot be bound: {error.strerror or error}; give another address or none"
         ) from error
     slots = anyio.CapacityLimiter(MOST_CONNECTIONS)
 

@@ -22,7 +22,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "__init__": (),
     "__main__": ("cli.health", "cli.main", "__version__"),
     "api": BASE,
-    "app": (*BASE, *PROTOCOLS, *SETTINGS, "api", "telemetry", "worker", "queues.open"),
+    "app": (*BASE, *PROTOCOLS, *SETTINGS, "api", "telemetry", "seams", "worker", "queues.open"),
     "cli": (
         *BASE, *PROTOCOLS, *SETTINGS, "api.credentials", "app", "daemon", "intake", "oneshot", "queues.open",
         "telemetry",
@@ -40,7 +40,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "queues": BASE,
     "sandbox": (),
     "telemetry": (*BASE, *PROTOCOLS),
-    "worker": (*BASE, *PROTOCOLS),
+    "seams": ("core",),
+    "worker": (*BASE, *PROTOCOLS, "seams"),
     **dict.fromkeys(SETTINGS, (*BASE, *SETTINGS)),
 }  # fmt: skip
 

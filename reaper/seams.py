@@ -1,0 +1,56 @@
+"""What the worker asks of the rest of the house, in its own words: the API, the token, the journal, its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from reaper.core.decide import RetryPolicy
+from reaper.core.model import Lease, Pause, PauseReason, Release, Reply, Retry, Send, SessionId, Settle
+
+
+class Api(Protocol):
+    """What the worker asks of the API. Neither call raises for what a network can do."""
+
+    async def stop(self, session_id: SessionId) -> Reply: ...
+
+    async def list_sessions(self) -> Reply: ...
+
+
+class TokenWatch(Protocol):
+    """Tells of changes of the token."""
+
+    def refresh(self) -> bool:
+        """Return whether the token is another one since the last call."""
+
+    @property
+    def generation(self) -> int: ...
+
+
+class Journal(Protocol):
+    """Where the worker says what happened; the words are in `reaper.telemetry.events`."""
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...
+
+    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
+
+    def lease_lost(self, lease: Lease) -> None: ...
+
+    def paused(self, pause: Pause) -> None: ...
+
+    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`lease_s` of each claim, the retry policy, how long settled rows are kept, the drain's limit (seconds)."""
+
+    lease_s: float
+    retry: RetryPolicy
+    keep_settled_s: float
+    drain_timeout_s: float
+
+
+IdleWait = Callable[[bool], Awaitable[float | None]]
+"""Asked when nothing can be claimed, with whether a pause holds: seconds until it is worth asking again; None ends."""

@@ -1,0 +1,152 @@
+"""A small world for the worker: the in-memory queue, an API that is a function, a journal that remembers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from reaper.core.decide import RetryPolicy
+from reaper.core.gate import Gate
+from reaper.core.model import (
+    Answered,
+    Failed,
+    Fault,
+    Lease,
+    Outcome,
+    Pause,
+    PauseReason,
+    Release,
+    Reply,
+    Retry,
+    Send,
+    SessionId,
+    Settle,
+)
+from reaper.oneshot import Once, Summary, Waits
+from reaper.queues.base import Added, Batch, NewItem
+from reaper.queues.memory import MemoryQueue
+from reaper.seams import Rules
+from reaper.worker import Worker
+
+LIST = Answered(200, b'{"sessions":[]}', 0.0)
+STOPPED = Answered(204, b"", 0.0)
+GONE = Answered(404, b'{"error":"gone"}', 0.0)
+BAD = Answered(502, b"", 0.0)
+RESET = Failed(Fault.RESET, True, "reset", 0.0)
+
+Answer = Callable[[SessionId, int], Awaitable[Reply]]
+
+
+@dataclass(slots=True)
+class FakeToken:
+    generation: int = 0
+    changed: bool = False
+
+    def refresh(self) -> bool:
+        changed, self.changed = self.changed, False
+        self.generation += changed
+        return changed
+
+
+@dataclass(slots=True)
+class FakeApi:
+    """Answers each DELETE by a function of the ID and how often it was sent; knows the peak in flight."""
+
+    answer: Answer
+    token: FakeToken
+    latency_s: float = 0.1
+    listing: Reply = LIST
+    sent: Counter[SessionId] = field(default_factory=Counter)
+    at: list[float] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    in_flight: int = 0
+    peak: int = 0
+
+    async def stop(self, session_id: SessionId) -> Reply:
+        self.sent[session_id] += 1
+        self.at.append(anyio.current_time())
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            await anyio.sleep(self.latency_s)
+            return await self.answer(session_id, self.sent[session_id])
+        finally:
+            self.in_flight -= 1
+
+    async def list_sessions(self) -> Reply:
+        self.reads.append(anyio.current_time())
+        generation = self.token.generation
+        await anyio.sleep(0.01)
+        return (
+            replace(self.listing, token_generation=generation) if isinstance(self.listing, Answered) else self.listing
+        )
+
+
+@dataclass(slots=True)
+class Noted:
+    """A journal that remembers."""
+
+    outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
+    pauses: list[str] = field(default_factory=list)
+    lost: list[SessionId] = field(default_factory=list)
+    unsent: int = 0
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
+        self.outcomes.append((lease.session_id, settle.outcome))
+
+    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+        self.unsent += send is None
+
+    def lease_lost(self, lease: Lease) -> None:
+        self.lost.append(lease.session_id)
+
+    def paused(self, pause: Pause) -> None:
+        self.pauses.append(f"+{pause.reason}")
+
+    def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
+        self.pauses.append(f"-{reason}{'.' if last else ''}")
+
+
+@dataclass(slots=True)
+class World:
+    queue: MemoryQueue
+    api: FakeApi
+    worker: Worker
+    once: Once
+    journal: Noted
+    token: FakeToken
+    added: Added
+
+    async def run(self) -> Summary:
+        return await self.once.run(self.worker, self.added)
+
+
+async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0, **api: object) -> World:
+    clock = anyio.current_time
+    queue = MemoryQueue(clock=clock)
+    members = queue.new_set()
+    added = await queue.add(Batch("test", [NewItem(SessionId(f"s{i}")) for i in range(n)]), into=members)
+    once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60), clock)
+    token, journal = FakeToken(), Noted()
+    fake = FakeApi(answer, token, **api)  # type: ignore[arg-type]
+    worker = Worker(
+        queue=queue,
+        api=fake,
+        gate=Gate(bound),
+        token=token,
+        rules=Rules(lease_s=120, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25),
+        journal=journal,
+        idle=once.idle,
+        within=members,
+        enough=once.enough,
+        clock=clock,
+        jitter=lambda: 0.5,
+    )
+    return World(queue, fake, worker, once, journal, token, added)
+
+
+async def well(_: SessionId, __: int) -> Reply:
+    return STOPPED
