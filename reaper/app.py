@@ -18,7 +18,7 @@ from reaper.core.rate import Rate
 from reaper.errors import ConfigError, ReaperError
 from reaper.queues.base import Queue, RunSet
 from reaper.seams import IdleWait, Rules
-from reaper.settings import Settings, token_source
+from reaper.settings import ProtectSettings, Settings, token_source
 from reaper.telemetry.journal import LogJournal, Meter
 from reaper.telemetry.logs import get
 from reaper.worker import Worker
@@ -41,14 +41,25 @@ def credentials_of(settings: Settings) -> Credentials:
     return Credentials(source.file, source.value.get_secret_value() if source.value else None)
 
 
+def refuse_what_is_not_built(settings: Settings) -> None:
+    """Raise ConfigError for a setting whose effect this version does not have: nobody may rely on it in vain."""
+    if settings.protect != ProtectSettings():
+        raise ConfigError(
+            "protect.*: this version cannot protect sessions yet; keep their IDs out of the input instead"
+        )
+    if settings.discovery.enabled:
+        raise ConfigError("discovery.enabled: this version cannot find sessions by itself yet; set it to false")
+    if settings.api.http == "2":
+        raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
+
+
 @asynccontextmanager
 async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
     """Open the API edge; its connections are closed at the end."""
     # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
     from reaper.api.client import Client, Target
 
-    if settings.api.http == "2":
-        raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
+    refuse_what_is_not_built(settings)
     target = Target(
         base_url=settings.api.base_url,
         timeout_s=settings.api.timeout_s,

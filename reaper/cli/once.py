@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from reaper.api.credentials import Credentials
-from reaper.app import credentials_of, first_error, new_worker, open_edge
+from reaper.app import credentials_of, first_error, new_worker, open_edge, refuse_what_is_not_built
 from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
 from reaper.core.model import DEAD, Outcome
 from reaper.intake.files import open_inputs, take_in_file
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         from reaper.cli.dryrun import dry_run
 
         return run_async(dry_run, settings, args.files, args.limit, args.json)
+    refuse_what_is_not_built(settings.settings)
     return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files)
 
 
