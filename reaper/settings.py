@@ -97,7 +97,7 @@ class WorkerSettings(BaseModel):
     adaptive: bool = Field(
         True,
         description="Start at 8 in flight, grow while the API keeps up, shrink on 429, 5xx and timeouts; never above "
-        "worker.concurrency. When false, worker.concurrency holds from the start; so it does in this version either way.",
+        "worker.concurrency. When false, worker.concurrency holds from the start (in this version it always does).",
     )
     rate_per_s: Float = Field(0.0, ge=0, le=100_000, description="Most DELETEs per second; 0 sets no limit.")
     drain_timeout_s: Float = Field(
