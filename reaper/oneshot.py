@@ -128,7 +128,8 @@ class Once:
     async def summary(self, added: Added, sends: int = 0, duration_s: float = 0.0) -> Summary:
         """Return how the set stands and the exit code that follows."""
         view = await self._members.view()
-        return Summary(added, view, sends, duration_s, self._verdict(view, added), self._why)
+        why = self._why if view.open > view.delayed else None
+        return Summary(added, view, sends, duration_s, self._verdict(view, added), why)
 
     async def _budget(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""

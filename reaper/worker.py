@@ -75,6 +75,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `idle` ends it or `drain` is called; then every lease is settled or handed back."""
+        # Known before the first claim: a pause that was set yesterday must not lose a race against it.
+        self.gate.set_operator(await self.queue.paused())
         async with anyio.create_task_group() as around:
             around.start_soon(self._watch)
             around.start_soon(self._read)

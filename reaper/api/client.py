@@ -79,9 +79,9 @@ class Client:
             return Failed(Fault.NO_TOKEN, False, token.lack or "there is no token", 0.0)
         written = False
 
-        async def trace(event: str, _: Any) -> None:
+        async def trace(event: str, info: Any) -> None:
             nonlocal written
-            if event == "http11.send_request_headers.started":
+            if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
                 written = True
 
         request = httpx.Request(

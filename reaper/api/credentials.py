@@ -36,8 +36,11 @@ class Credentials:
             self.current = Token(0, *self._read(file))
 
     def refresh(self) -> bool:
-        """Read the file again if it changed; return whether the token is another one now. Costs one `stat`."""
-        if self._file is None or self._stamp == _stamp(self._file):
+        """Read the file again if it changed; return whether the token is another one now.
+
+        Costs one `stat` while there is a token, a read while there is none.
+        """
+        if self._file is None or (self.current.value is not None and self._stamp == _stamp(self._file)):
             return False
         value, lack = self._read(self._file)
         if value == self.current.value:
@@ -79,4 +82,4 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
         status = os.stat(file)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

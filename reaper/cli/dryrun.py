@@ -23,6 +23,12 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
     seen: set[SessionId] = set()
     duplicate = delayed = invalid = 0
     async with _ledger(settings) as queue:
+        if queue is not None:
+            # In the order of the run itself: what is due in the queue was there first.
+            due = queue.new_set()
+            await due.include_due(limit)
+            async for session_id in due.ids():
+                send[session_id] = None
         with open_inputs(files) as inputs:
             for one in inputs:
                 reader = Reader(one.fd, one.source)
@@ -38,11 +44,6 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
                         else:
                             send[item.session_id] = None
                         seen.add(item.session_id)
-        if queue is not None:
-            due = queue.new_set()
-            await due.include_due(limit)
-            async for session_id in due.ids():
-                send[session_id] = None
     ids = list(send)[:limit]
     if as_json:
         counts = {"would_send": len(ids), "duplicate": duplicate, "delayed": delayed, "invalid": invalid}

@@ -175,7 +175,13 @@ def item_text(item: Item) -> str:
     lines = [str(item.session_id), *(f"  {name:<8} {value}" for name, value in facts if value)]
     if item.history:
         rows = [
-            (clock_time(s.at), s.status or "-", f"{s.duration_s:.3f} s", s.request_id or "-", shown(s.error or "-"))
+            (
+                clock_time(s.at),
+                s.status or "-",
+                f"{s.duration_s:.3f} s",
+                shown(s.request_id or "-"),
+                shown(s.error or "-"),
+            )
             for s in item.history
         ]
         lines += ["", table(("SENT", "STATUS", "TOOK", "REQUEST", "ERROR"), rows)]

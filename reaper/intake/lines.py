@@ -21,7 +21,7 @@ BOM = b"\xef\xbb\xbf"
 SHOWN_BYTES = 80
 MAX_DURATION_S = 100 * 365 * 86400.0
 
-_plain = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}").fullmatch
+_plain = re.compile(rb"(?!archal_ws_)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}").fullmatch
 _odd_character = re.compile(r"[^A-Za-z0-9._:-]")
 _token = re.compile(r"archal_ws_\S*")
 _time = re.compile(
@@ -55,6 +55,8 @@ def check_id(text: str) -> SessionId:
     """Return the text as an ID. Raises ValueError with the reason when it is not well-formed."""
     if not text:
         raise ValueError("the ID is empty")
+    if text.startswith("archal_ws_"):
+        raise ValueError("this is a token, not a session ID: take it out of the input and consider it leaked")
     if len(text) > MAX_ID_CHARS:
         raise ValueError(f"the ID is longer than {MAX_ID_CHARS} characters")
     if odd := _odd_character.search(text):

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from anyio import to_thread
@@ -78,13 +79,15 @@ class Spool:
         """Delete what was moved to `done/` longer ago than this; return how many files. Blocks."""
         before = time.time() - older_than_s
         pruned = 0
-        with os.scandir(self._directory / "done") as entries:
+        with suppress(OSError), os.scandir(self._directory / "done") as entries:
             for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                # A rename sets the change time: that is when the file was done with.
-                if stat.S_ISREG(status.st_mode) and status.st_ctime < before:
-                    os.unlink(entry.path)
-                    pruned += 1
+                # What cannot be deleted stays: it costs a little space, and must not cost the work.
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    # A rename sets the change time: that is when the file was done with.
+                    if stat.S_ISREG(status.st_mode) and status.st_ctime < before:
+                        os.unlink(entry.path)
+                        pruned += 1
         return pruned
 
     async def _take_in(self, path: Path, report: Report) -> Added | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import anyio
@@ -49,10 +50,14 @@ def status_json(stats: Stats, pauses: Sequence[Pause], limit: int) -> dict[str, 
         "dead": stats.dead,
         "settled": {outcome.value: count for outcome, count in stats.settled.items()},
         "oldest_due_s": round(stats.oldest_due_s, 3),
-        "pauses": [{"reason": p.reason.value, "since": p.since, "detail": p.detail} for p in pauses],
+        "pauses": [{"reason": p.reason.value, "since": _instant(p.since), "detail": p.detail} for p in pauses],
         "limit": limit,
         "imbalance": stats.imbalance,
     }
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str, Handler]:

@@ -5,6 +5,7 @@ That it answers at all shows that the loop is alive; `/livez` adds that the work
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def as_json(value: object) -> Page:
 
 Handler = Callable[[], Awaitable[Page]]
 
+_SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
@@ -59,17 +61,25 @@ async def serve(
     slots = anyio.CapacityLimiter(MOST_CONNECTIONS)
 
     async def connected(stream: SocketStream) -> None:
-        async with slots, stream:
+        async with stream:
             with anyio.move_on_after(REQUEST_TIMEOUT_S):
                 try:
-                    await stream.send(_encode(await _answer(stream, pages)))
+                    async with slots:
+                        await stream.send(_encode(await _answer(stream, pages)))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     return
 
     async with listener:
         bound = listener.extra(SocketAttribute.local_address)
         task_status.started(f"{bound[0]}:{bound[1]}")
-        await listener.serve(connected)
+        while True:
+            try:
+                await listener.serve(connected)
+            except OSError as error:
+                if error.errno not in _SCARCE:
+                    raise
+                # No descriptor for a probe is no reason to end the work: they come back as sends end.
+                await anyio.sleep(1.0)
 
 
 async def _answer(stream: SocketStream, pages: dict[str, Handler]) -> Page:

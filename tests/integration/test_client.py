@@ -206,3 +206,31 @@ def test_credentials_follow_their_file(tmp_path: Path) -> None:
     file.write_text("two\n")
     assert held.refresh() is False, "the same token in a new file is no new token"
     assert "two" not in repr(held.current)
+
+
+def test_a_token_file_whose_rights_are_mended_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    opened = Path.open
+
+    def refuse(path: Path, *args: str) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    held = Credentials(file, None)
+    assert "Permission denied" in (held.current.lack or "")
+    monkeypatch.setattr(Path, "open", opened)
+    assert held.refresh() is True
+    assert held.current.value == "one"
+
+
+async def test_a_proxy_that_wants_credentials_was_sent_no_byte_of_ours() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with server(refuse) as proxy, client("https://api.invalid", proxy=proxy) as api:
+        reply = await api.stop(ONE)
+    assert isinstance(reply, Failed)
+    assert reply.written is False

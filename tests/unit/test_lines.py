@@ -139,3 +139,10 @@ def test_durations(text: str, duration_s: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+
+
+def test_a_token_among_the_ids_is_neither_taken_nor_shown() -> None:
+    line = parse(b"archal_ws_s3cr3t", 7)
+    assert isinstance(line, InvalidLine)
+    assert "token" in line.reason
+    assert "s3cr3t" not in line.text + line.reason

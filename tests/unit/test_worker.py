@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from reaper.core.gate import Gate
 from reaper.core.model import (
     Answered,
     Outcome,
@@ -138,6 +139,28 @@ async def test_an_operators_pause_ends_once_with_75() -> None:
     await w.queue.pause(Pause(PauseReason.OPERATOR, anyio.current_time(), "maintenance"))
     summary = await w.run()
     assert (summary.exit, summary.view.open, sum(w.api.sent.values())) == (Exit.WORK_LEFT, 3, 0)
+
+
+async def test_an_operators_pause_holds_from_the_first_claim_on() -> None:
+    """Also where no read comes first: the queue is asked before anything is claimed."""
+    w = await world(50, well)
+    w.worker.gate = Gate(4, verify=False)
+    await w.queue.pause(Pause(PauseReason.OPERATOR, anyio.current_time(), "maintenance"))
+    summary = await w.run()
+    assert (summary.view.open, sum(w.api.sent.values())) == (50, 0)
+
+
+async def test_what_ended_a_run_early_is_told_only_if_something_is_left() -> None:
+    w = await world(2, well)
+    async with anyio.create_task_group() as group:
+
+        async def told_to_stop() -> None:
+            await anyio.sleep(0.05)
+            w.worker.drain()
+
+        group.start_soon(told_to_stop)
+        summary = await w.run()
+    assert (summary.exit, summary.why) == (Exit.OK, None)
 
 
 async def test_a_retry_due_later_than_wait_is_left() -> None:
