@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
+
+import anyio
+from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app import credentials_of, first_error, new_worker, open_edge, refuse_what_is_not_built
 from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
 from reaper.core.model import DEAD, Outcome
-from reaper.intake.files import open_inputs, take_in_file
+from reaper.errors import Exit
+from reaper.intake.files import Input, open_inputs, take_in_file
 from reaper.intake.report import NOTHING, add_up
 from reaper.oneshot import Once, Summary, Waits
-from reaper.queues.base import Added, InvalidLine
+from reaper.queues.base import Added, InvalidLine, Queue, RunSet
 from reaper.settings_load import Loaded
 from reaper.telemetry import logs
 
@@ -65,12 +71,8 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
         queue = await opened.enter_async_context(open_writing(settings, worker=True))
         members = queue.new_set()
         limit = getattr(args, "limit", None)
-        added = NOTHING
-        for one in inputs:
-            more = await take_in_file(
-                queue, one, into=None if limit else members, on_batch=partial(_tell_invalid, one.source)
-            )
-            added = add_up(added, more)
+        taken = await _take_in(queue, inputs, None if limit else members)
+        added = taken.added
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit:
@@ -87,7 +89,10 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
             ),
         )
         view = await members.view()
-        if view.open == view.delayed:
+        if taken.told_to_stop:
+            why = "told to stop while taking in: the rest of the input was not read, run again"
+            summary = replace(await once.summary(added), exit=Exit.WORK_LEFT, why=why)
+        elif view.open == view.delayed:
             summary = await once.summary(added)
         else:
             edge = await opened.enter_async_context(open_edge(settings.settings, credentials))
@@ -100,16 +105,42 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
     return summary.exit
 
 
+@dataclass(slots=True)
+class _Taken:
+    """What the inputs brought, and whether a signal cut the reading short; whole batches are kept either way."""
+
+    added: Added = NOTHING
+    told_to_stop: bool = False
+
+    def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+        self.added = add_up(self.added, added)
+        for line in lines:
+            logs.line_invalid(source, line)
+
+
+async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None) -> _Taken:
+    taken = _Taken()
+    async with anyio.create_task_group() as reading:
+
+        async def obey(*, task_status: TaskStatus[None]) -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                task_status.started()
+                async for _ in signals:
+                    taken.told_to_stop = True
+                    reading.cancel_scope.cancel()
+
+        await reading.start(obey)
+        for one in inputs:
+            await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
+        reading.cancel_scope.cancel()
+    return taken
+
+
 async def _unwrapped(run: Awaitable[Summary]) -> Summary:
     try:
         return await run
     except BaseExceptionGroup as group:
         raise first_error(group) from group
-
-
-def _tell_invalid(source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
-    for line in lines:
-        logs.line_invalid(source, line)
 
 
 def print_summary(summary: Summary) -> None:

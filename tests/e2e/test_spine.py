@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -147,6 +149,21 @@ def test_sigterm_under_load(command: Command, tmp_path: Path) -> None:
         assert cut == []
         command.json("once", str(path))
         assert set(sandbox.do(lambda s: s.sends).values()) == {1}
+    command.audit()
+
+
+def test_sigterm_while_taking_in(command: Command, tmp_path: Path) -> None:
+    """Reading from a pipe that stays open: what came is kept, the rest is for the next run."""
+    command.env["REAPER_API__BASE_URL"] = "http://127.0.0.1:1"
+    process = command.start("once", "--json", "-", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write("".join(f"env_{n}\n" for n in range(20_000)))
+    process.stdin.flush()
+    until(lambda: command.ledger.exists() and command.json("status")["ready"] > 0)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 75, out + err
+    assert command.json("status")["ready"] == json.loads(out)["accepted"] >= 5_000
     command.audit()
 
 

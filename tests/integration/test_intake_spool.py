@@ -142,3 +142,31 @@ async def test_one_failing_source_is_told_of_once_and_stops_no_other() -> None:
 async def test_a_queue_that_fails_ends_the_loop() -> None:
     with pytest.raises(QueueError, match="full"):
         await intake_loop([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, Told())
+
+
+async def test_files_beside_the_rooms_are_named_once(scene: Scene) -> None:
+    (scene.root / "batch.txt").write_text("a\n")
+    assert await scene.poll() is None
+    assert await scene.poll() is None
+    assert [note for note in scene.told.notes if "batch.txt" in note] == [
+        "batch.txt lies beside the rooms of the spool and is not read: move it to new/"
+    ]
+
+
+async def test_what_cannot_be_deleted_stays_and_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("1", "2"):
+        scene.put(name, b"a\n")
+    await scene.poll()
+    unlink = os.unlink
+
+    def refuse(path: str) -> None:
+        if path.endswith("1"):
+            raise PermissionError(1, "Operation not permitted", path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert scene.spool.prune(-60.0) == 1
+    assert scene.held("done") == ["1"]
+    (scene.root / "done" / "1").rename(scene.root / "1")
+    (scene.root / "done").rmdir()
+    assert scene.spool.prune(-60.0) == 0
