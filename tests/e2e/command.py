@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from reaper.sandbox.thread import RunningSandbox
 
 TOKEN = "archal_ws_sandbox"
 
@@ -88,3 +91,17 @@ def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
 def write_ids(path: Path, ids: Sequence[str]) -> Path:
     path.write_text("".join(f"{one}\n" for one in ids))
     return path
+
+
+def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
+    """Point the command at the stand-in; `worker__concurrency=8` sets REAPER_WORKER__CONCURRENCY."""
+    command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_WORKER__ADAPTIVE": "false"}
+    command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Poll until it holds; fails after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)

@@ -9,14 +9,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, kill, write_ids
+from tests.e2e.command import Command, aim, kill, until, write_ids
 
 
 def free_port() -> int:
@@ -26,16 +26,9 @@ def free_port() -> int:
         return port
 
 
-def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
-    command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_TELEMETRY__LISTEN": f"127.0.0.1:{free_port()}"}
-    command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.05)
+def watch(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
+    """Point the daemon at the stand-in and let it listen on a port of its own."""
+    aim(command, sandbox, telemetry__listen=f"127.0.0.1:{free_port()}", **settings)
 
 
 @contextmanager
@@ -73,7 +66,7 @@ def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path)
     followed, spool = tmp_path / "follow.txt", tmp_path / "spool"
     write_ids(followed, some[:10])
     with running_sandbox(list(generate(30, 2)), latency="20ms") as sandbox:
-        aim(command, sandbox, intake__files=str(followed), intake__spool_dir=spool, intake__poll_s=0.1)
+        watch(command, sandbox, intake__files=str(followed), intake__spool_dir=spool, intake__poll_s=0.1)
         with daemon(command) as process:
             until(lambda: len(sandbox.sends) == 10)
             with followed.open("a") as file:
@@ -102,7 +95,7 @@ def test_killed_daemon_goes_on_in_its_file(command: Command, tmp_path: Path) -> 
     some = [session.session_id for session in generate(400, 4)]
     followed = write_ids(tmp_path / "follow.txt", some[:200])
     with running_sandbox(list(generate(400, 4)), latency="30ms") as sandbox:
-        aim(command, sandbox, intake__files=str(followed), intake__poll_s=0.1, worker__concurrency=4)
+        watch(command, sandbox, intake__files=str(followed), intake__poll_s=0.1, worker__concurrency=4)
         with daemon(command) as process:
             until(lambda: len(sandbox.sends) > 40)
             kill(process)
@@ -123,7 +116,7 @@ def test_killed_daemon_goes_on_in_its_file(command: Command, tmp_path: Path) -> 
 def test_two_daemons_share_one_ledger(command: Command, tmp_path: Path) -> None:
     some = [session.session_id for session in generate(300, 6)]
     with running_sandbox(list(generate(300, 6)), latency="30ms") as sandbox:
-        aim(command, sandbox, worker__concurrency=8)
+        watch(command, sandbox, worker__concurrency=8)
         assert command.run("add", "--from", str(write_ids(tmp_path / "ids", some))).returncode == 0
         with daemon(command) as one:
             command.env["REAPER_TELEMETRY__LISTEN"] = ""
@@ -140,7 +133,7 @@ def test_two_daemons_share_one_ledger(command: Command, tmp_path: Path) -> None:
 
 def test_pages_tell_of_pauses(command: Command) -> None:
     with running_sandbox(5) as sandbox:
-        aim(command, sandbox)
+        watch(command, sandbox)
         sandbox.do(lambda s: s.set_mode(Mode.HTML_404))
         with daemon(command):
             until(lambda: page(command, "/readyz")[0] == 503)
@@ -158,7 +151,7 @@ def test_pages_tell_of_pauses(command: Command) -> None:
 def test_operators_pause_stops_a_running_daemon(command: Command) -> None:
     ids = [session.session_id for session in generate(5, 8)]
     with running_sandbox(list(generate(5, 8))) as sandbox:
-        aim(command, sandbox)
+        watch(command, sandbox)
         with daemon(command):
             assert command.run("pause", "--reason", "maintenance").returncode == 0
             until(lambda: bool(events(command, "api.paused")), 5)
@@ -173,7 +166,7 @@ def test_configured_address_busy_is_an_error(command: Command) -> None:
     with running_sandbox(1) as sandbox, socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
-        aim(command, sandbox)
+        watch(command, sandbox)
         command.env["REAPER_TELEMETRY__LISTEN"] = f"127.0.0.1:{busy.getsockname()[1]}"
         done = command.run("run")
         assert done.returncode == 78
@@ -187,7 +180,7 @@ def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:
     with running_sandbox(1) as sandbox, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(10)
-        aim(command, sandbox)
+        watch(command, sandbox)
         command.env |= {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "900000"}
         with daemon(command) as process:
             assert manager.recv(1000) == b"READY=1"

@@ -16,7 +16,7 @@ import pytest
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import TOKEN, Command, kill, write_ids
+from tests.e2e.command import TOKEN, Command, aim, kill, until, write_ids
 
 
 def sessions(n: int, seed: int = 0) -> list[Session]:
@@ -25,20 +25,6 @@ def sessions(n: int, seed: int = 0) -> list[Session]:
 
 def ids_of(some: list[Session]) -> list[str]:
     return [session.session_id for session in some]
-
-
-def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
-    """Point the command at the stand-in; `worker__concurrency=8` sets REAPER_WORKER__CONCURRENCY."""
-    command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_WORKER__ADAPTIVE": "false"}
-    command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
-
-
-def until(holds: object, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    assert callable(holds)
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
 
 
 def deletes(sandbox: RunningSandbox) -> int:

@@ -61,7 +61,7 @@ def test_the_token_is_masked_wherever_it_stands(log_format: str) -> None:
         fail(token=TOKEN)
     except ValueError:
         log.error("failed", exc_info=True)
-        logging.getLogger("some.library").exception("while sending %s", TOKEN)
+        logging.getLogger("some.package").exception("while sending %s", TOKEN)
     text = stream.getvalue()
     assert clean(text)
     assert text.count(logs.MASK) >= 9
@@ -72,13 +72,13 @@ def test_the_token_is_masked_wherever_it_stands(log_format: str) -> None:
 def test_json_lines_are_whole_and_begin_with_time_level_event() -> None:
     stream = configured()
     logs.get().warning("api.paused", reason="throttled", count=3, none=None)
-    logging.getLogger("some.library").warning("slow %s", "disk")
-    logging.getLogger("some.library").info("not told")
+    logging.getLogger("some.package").warning("slow %s", "disk")
+    logging.getLogger("some.package").info("not told")
     own, foreign = (json.loads(line) for line in stream.getvalue().splitlines())
     assert list(own)[:3] == ["timestamp", "level", "event"]
     assert (own["level"], own["event"], own["count"], own["none"]) == ("warning", "api.paused", 3, None)
     assert own["timestamp"].endswith("Z")
-    assert (foreign["event"], foreign["level"], foreign["logger"]) == ("slow disk", "warning", "some.library")
+    assert (foreign["event"], foreign["level"], foreign["logger"]) == ("slow disk", "warning", "some.package")
 
 
 def test_a_rotated_token_is_masked_and_a_short_one_does_not_break_the_json() -> None:
