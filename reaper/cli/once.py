@@ -15,7 +15,7 @@ from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app import credentials_of, first_error, new_worker, open_edge, refuse_what_is_not_built
-from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
+from reaper.cli.common import OUTCOME_WORDS, duration, emit_json, loaded, open_writing, run_async, say
 from reaper.core.model import DEAD, Outcome
 from reaper.errors import Exit
 from reaper.intake.files import Input, open_inputs, take_in_file
@@ -146,16 +146,7 @@ async def _unwrapped(run: Awaitable[Summary]) -> Summary:
 def print_summary(summary: Summary) -> None:
     """Print the human summary to stdout, and why work was left to stderr."""
     settled = summary.view.settled
-    words = {
-        Outcome.STOPPED: "stopped",
-        Outcome.ALREADY_GONE: "already gone",
-        Outcome.FORBIDDEN: "forbidden",
-        Outcome.REJECTED: "rejected",
-        Outcome.EXHAUSTED: "exhausted",
-        Outcome.PROTECTED: "protected",
-        Outcome.CANCELLED: "cancelled",
-    }
-    rows = [(words[outcome], settled.get(outcome, 0)) for outcome in Outcome if settled.get(outcome, 0)]
+    rows = [(OUTCOME_WORDS[outcome], settled.get(outcome, 0)) for outcome in Outcome if settled.get(outcome, 0)]
     rows += [("still waiting", summary.view.open - summary.view.delayed), ("delayed", summary.view.delayed)]
     total = sum(settled.values()) + summary.view.open
     added = summary.added
@@ -166,6 +157,7 @@ def print_summary(summary: Summary) -> None:
     for word, count in rows:
         if count:
             sys.stdout.write(f"  {word:<14}{count:>9}\n")
+    sys.stdout.flush()
     if summary.why:
         say(f"left early: {summary.why}; what was not stopped stays queued for the next run")
     elif summary.view.delayed:
