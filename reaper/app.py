@@ -16,6 +16,9 @@ from reaper.core.gate import Gate
 from reaper.core.model import Pause
 from reaper.core.rate import Rate
 from reaper.errors import ConfigError, ReaperError
+from reaper.intake.follow import Follower
+from reaper.intake.run import Source
+from reaper.intake.spool import Spool
 from reaper.queues.base import Queue, RunSet
 from reaper.seams import IdleWait, Rules
 from reaper.settings import ProtectSettings, Settings, token_source
@@ -53,13 +56,11 @@ def refuse_what_is_not_built(settings: Settings) -> None:
         raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
 
 
-@asynccontextmanager
-async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
-    """Open the API edge; its connections are closed at the end."""
+def new_client(settings: Settings, credentials: Credentials) -> Client:
+    """Return a client for the API. Raises ConfigError when a setting of it cannot be used."""
     # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
     from reaper.api.client import Client, Target
 
-    refuse_what_is_not_built(settings)
     target = Target(
         base_url=settings.api.base_url,
         timeout_s=settings.api.timeout_s,
@@ -67,12 +68,30 @@ async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterat
         ca_file=str(settings.api.ca_file) if settings.api.ca_file else None,
         proxy=settings.api.proxy,
     )
-    client = Client(target, credentials)
+    return Client(target, credentials)
+
+
+@asynccontextmanager
+async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
+    """Open the API edge; its connections are closed at the end."""
+    refuse_what_is_not_built(settings)
+    edge = Edge(new_client(settings, credentials), credentials)
     try:
-        yield Edge(client, credentials)
+        yield edge
     finally:
         with anyio.CancelScope(shield=True):
-            await client.aclose()
+            await edge.client.aclose()
+
+
+def sources_of(settings: Settings, queue: Queue) -> list[Source]:
+    """Return what the daemon follows. Raises ConfigError for a spool directory that can't be used."""
+    intake = settings.intake
+    sources: list[Source] = [Follower(queue, str(path), intake.default_after_s) for path in intake.files]
+    if intake.spool_dir is not None:
+        spool = Spool(queue, intake.spool_dir, intake.default_after_s)
+        spool.prepare()
+        sources.append(spool)
+    return sources
 
 
 def rules_of(settings: Settings) -> Rules:

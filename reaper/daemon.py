@@ -1,9 +1,10 @@
-"""`run`: intake and worker until a signal says stop."""
+"""`run`: intake and worker until a signal says stop; SIGHUP takes over a changed configuration."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -12,13 +13,13 @@ from anyio.abc import TaskGroup
 
 from reaper import __version__
 from reaper.api.credentials import Credentials
-from reaper.app import first_error, new_worker, open_edge
-from reaper.errors import ConfigError
-from reaper.intake.follow import Follower
-from reaper.intake.run import Source, intake_loop
+from reaper.app import first_error, new_worker, open_edge, sources_of
+from reaper.errors import ConfigError, Exit
+from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
 from reaper.queues.base import Queue
+from reaper.reload import FIXED, Running, take_over
 from reaper.settings_load import Loaded
 from reaper.settings_quick import split_listen
 from reaper.telemetry import events, logs
@@ -37,48 +38,123 @@ BEAT_S = 5.0
 
 
 class Daemon:
-    """One daemon over one open queue."""
+    """One daemon over one open queue.
 
-    def __init__(self, loaded: Loaded, queue: Queue, credentials: Credentials) -> None:
+    `load` reads the configuration anew. `reap`: at the end everything that waits is stopped, not only what is in
+    flight; for a queue that is this process's own.
+    """
+
+    def __init__(
+        self, loaded: Loaded, queue: Queue, credentials: Credentials, *, load: Callable[[], Loaded], reap: bool
+    ) -> None:
         self._loaded = loaded
-        self._settings = loaded.settings
         self._queue = queue
         self._credentials = credentials
+        self._load = load
+        self._reap = reap
+        self._all_due = False
+        """At the end with `reap`: whatever was taken in has been made due."""
+        self._intake: Intake | None = None
+        self._reloading = anyio.Lock()
         self._notifier = notifier_of(os.environ)
 
     async def run(self) -> int:
-        """Run until drained; return the exit code. Raises the first of our own errors."""
-        log = logs.get()
-        async with open_edge(self._settings, self._credentials) as edge:
+        """Run until ended; return the exit code. Raises the first of our own errors."""
+        settings = self._loaded.settings
+        async with open_edge(settings, self._credentials) as edge:
             metrics = Metrics()
-            worker = new_worker(self._settings, self._queue, edge, idle=self._idle, meter=metrics)
+            worker = new_worker(settings, self._queue, edge, idle=self._idle, meter=metrics)
             begun = anyio.current_time()
             try:
                 async with anyio.create_task_group() as around:
+                    sources = sources_of(settings, self._queue)
+                    report = LogReport(logs.get(), metrics, worker.wake)
+                    self._intake = Intake(sources, settings.intake.poll_s, report)
+                    parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources)
                     started = anyio.Event()
-                    around.start_soon(partial(obey_signals, worker, started=started))
+                    end = partial(self._end, around, parts) if self._reap else None
+                    reload = partial(around.start_soon, self._reload, parts)
+                    around.start_soon(partial(obey_signals, worker, started=started, end=end, reload=reload))
                     await started.wait()
                     await self._listen(around, worker, metrics)
-                    self._intake(around, worker, metrics)
+                    around.start_soon(self._intake.run)
+                    around.start_soon(self._prune, parts)
                     around.start_soon(self._beat, worker)
-                    log.info(events.REAPER_READY, version=__version__, pid=os.getpid(), api=self._settings.api.base_url)
+                    logs.get().info(
+                        events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
+                    )
                     await worker.run()
                     self._notifier.tell(STOPPING="1")
                     around.cancel_scope.cancel()
             except BaseExceptionGroup as group:
                 raise first_error(group) from group
-            stats = await self._queue.stats()
-            log.info(
-                events.REAPER_EXITED,
-                sends=worker.sends,
-                waiting=stats.ready + stats.delayed,
-                ran_s=round(anyio.current_time() - begun, 1),
-            )
-        return 0
+            return await self._leave(worker, anyio.current_time() - begun)
+
+    async def _leave(self, worker: Worker, ran_s: float) -> int:
+        """Say how it ended, and return the exit code: under `reap` that tells of what is left."""
+        stats = await self._queue.stats()
+        left = stats.ready + stats.delayed + stats.in_flight
+        facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
+        if self._reap and left:
+            detail = "time ran out before all were stopped; what is left stays in the ledger for the next reaper on it"
+            logs.get().warning(events.REAPER_EXITED, **facts, detail=detail)
+            return Exit.WORK_LEFT
+        logs.get().info(events.REAPER_EXITED, **facts)
+        return Exit.OK
+
+    # --- the end with everything stopped ----------------------------------------------------------------------------
+
+    def _end(self, around: TaskGroup, parts: Running) -> None:
+        """Begin to stop whatever waits, within the drain's limit."""
+        parts.worker.finish()
+        around.start_soon(self._make_all_due, parts)
+
+    async def _make_all_due(self, parts: Running) -> None:
+        """Take in what producers wrote last, then let nothing wait for its time, nor for its backoff."""
+        await parts.intake.poll()
+        hastened = await self._queue.make_due(retries=True)
+        for spool in (source for source in parts.sources if isinstance(source, Spool)):
+            if unfinished := await anyio.to_thread.run_sync(spool.unfinished):
+                note = f"{unfinished} in tmp/ were never moved to new/: what they name is not stopped"
+                logs.get().warning(events.INTAKE_NOTED, source=spool.name, note=note)
+        logs.get().info(events.INTAKE_CLOSED, hastened=hastened)
+        self._all_due = True
+        parts.worker.wake()
+
+    async def _idle(self, paused: bool) -> float | None:
+        if self._all_due and self._intake is not None:
+            # Whoever still writes is heard until nothing is left.
+            await self._intake.poll()
+            if await self._queue.make_due(retries=False):
+                return 0.0
+        next_at = await self._queue.next_at()
+        if self._all_due and next_at is None:
+            return None
+        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - time.time(), 0.01), IDLE_MOST_S)
+
+    # --- around the work --------------------------------------------------------------------------------------------
+
+    async def _reload(self, parts: Running) -> None:
+        """Read the configuration anew and follow it; a bad one is told of and changes nothing."""
+        async with self._reloading:
+            self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            try:
+                loaded = await anyio.to_thread.run_sync(self._load)
+                changed = await take_over(parts, loaded)
+            except ConfigError as error:
+                detail = f"the new configuration is refused and the old one kept: {error}"
+                logs.get().error(events.CONFIG_REFUSED, detail=detail)
+            else:
+                fixed = [key for key in changed if key in FIXED]
+                note = {"after_restart": fixed} if fixed else {}
+                warned = {"warnings": loaded.warnings} if loaded.warnings else {}
+                taken = [key for key in changed if key not in FIXED]
+                logs.get().info(events.CONFIG_RELOADED, changed=taken, **note, **warned)
+            self._notifier.tell(READY="1")
 
     async def _listen(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
         """Open the health listener. A default address that is busy is a warning, a configured one an error."""
-        address = split_listen(self._settings.telemetry.listen)
+        address = split_listen(self._loaded.settings.telemetry.listen)
         if address is None:
             return
         try:
@@ -106,24 +182,9 @@ class Daemon:
             status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
             self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
 
-    async def _idle(self, paused: bool) -> float | None:
-        next_at = await self._queue.next_at()
-        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - time.time(), 0.01), IDLE_MOST_S)
-
-    def _intake(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
-        """Start to follow the files and the spool directory. Raises ConfigError for a directory that can't be used."""
-        intake = self._settings.intake
-        sources: list[Source] = [Follower(self._queue, str(path), intake.default_after_s) for path in intake.files]
-        if intake.spool_dir is not None:
-            spool = Spool(self._queue, intake.spool_dir, intake.default_after_s)
-            spool.prepare()
-            sources.append(spool)
-            around.start_soon(self._prune, spool)
-        if sources:
-            around.start_soon(intake_loop, sources, intake.poll_s, LogReport(logs.get(), metrics, worker.wake))
-
-    async def _prune(self, spool: Spool) -> None:
+    async def _prune(self, parts: Running) -> None:
         """Drop imported files as old as the settled rows that are pruned."""
         while True:
-            await anyio.to_thread.run_sync(spool.prune, self._settings.queue.keep_settled_s)
+            for spool in (source for source in parts.sources if isinstance(source, Spool)):
+                await anyio.to_thread.run_sync(spool.prune, parts.settings.queue.keep_settled_s)
             await anyio.sleep(PRUNE_S)

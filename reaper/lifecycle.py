@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import anyio
 
@@ -13,18 +13,23 @@ from reaper.worker import Worker
 
 
 async def obey_signals(
-    worker: Worker, *, started: anyio.Event, reload: Callable[[], Awaitable[None]] | None = None
+    worker: Worker,
+    *,
+    started: anyio.Event,
+    end: Callable[[], None] | None = None,
+    reload: Callable[[], object] | None = None,
 ) -> None:
-    """Drain on the first SIGTERM or SIGINT, leave at once on the second; SIGHUP calls `reload`. Runs until cancelled.
+    """End on the first SIGTERM or SIGINT, leave at once on the second; SIGHUP calls `reload`. Runs until cancelled.
 
-    `started` is set once signals are caught.
+    `started` is set once signals are caught. `end` None drains the worker. Neither callback may wait: the next signal
+    must be heard.
     """
     watched = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if reload else [])]
     with anyio.open_signal_receiver(*watched) as signals:
         started.set()
         async for number in signals:
             if number == signal.SIGHUP and reload is not None:
-                await reload()
+                reload()
             elif worker.draining:
                 worker.leave()
             else:
@@ -34,4 +39,4 @@ async def obey_signals(
                     in_flight=worker.gate.in_flight,
                     within_s=worker.rules.drain_timeout_s,
                 )
-                worker.drain()
+                (end or worker.drain)()

@@ -69,6 +69,7 @@ class Worker:
     _slots: int = 0
     _unstarted: int = 0
     _draining: bool = False
+    _finishing: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _hands: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _told: dict[PauseReason, Pause] = field(default_factory=dict)
@@ -92,6 +93,13 @@ class Worker:
             self._hands.deadline = anyio.current_time() + self.rules.drain_timeout_s
             self.wake()
 
+    def finish(self) -> None:
+        """Go on until `idle` ends it, for at most `rules.drain_timeout_s`; what is left then is handed back."""
+        if not self.draining:
+            self._finishing = True
+            self._hands.deadline = anyio.current_time() + self.rules.drain_timeout_s
+            self.wake()
+
     def leave(self) -> None:
         """Hand back everything now."""
         self._draining = True
@@ -103,7 +111,8 @@ class Worker:
 
     @property
     def draining(self) -> bool:
-        return self._draining
+        """Whether it was told to end, be it by `drain`, `finish` or `leave`."""
+        return self._draining or self._finishing
 
     @property
     def in_flight(self) -> int:

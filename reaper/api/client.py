@@ -53,6 +53,7 @@ class Client:
         self._tls = _tls_context(target) if self._url.scheme == "https" else False
         self._limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
         self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._closed = False
         self._headers: tuple[int, list[tuple[bytes, bytes]]] = (-1, [])
 
     async def stop(self, session_id: SessionId) -> Reply:
@@ -68,7 +69,8 @@ class Client:
         return await self._send("GET", self._prefix, LIST_BODY_BYTES)
 
     async def aclose(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and each of the others when its answer is in."""
+        self._closed = True
         while self._idle:
             await self._idle.pop().aclose()
 
@@ -114,7 +116,7 @@ class Client:
             fault, text = _fault(error, self._target)
             return Failed(fault, written, text, time.perf_counter() - begun)
         finally:
-            if whole:
+            if whole and not self._closed:
                 self._idle.append(line)
             else:
                 with anyio.CancelScope(shield=True):

@@ -11,7 +11,7 @@ TOKEN_MOST_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and its generation: how many times it changed in this process. `value` None: there is none now."""
+    """A token and its generation: how many times it, or where it is sent, changed. `value` None: there is none now."""
 
     generation: int
     value: str | None
@@ -48,6 +48,20 @@ class Credentials:
             return False
         self.current = Token(self.current.generation + 1, value, lack)
         return True
+
+    def follow(self, file: Path | None, value: str | None, *, elsewhere: bool) -> bool:
+        """Take the token from another place, or read the same one anew; return whether identity must be shown again.
+
+        `elsewhere`: the API's address changed, so what was answered to the token before says nothing now.
+        """
+        self._file, self._stamp = file, None
+        lack = None if value else "no token is configured"
+        found, lack = (value, lack) if file is None else self._read(file)
+        if found is not None and found not in self._seen:
+            self._seen.append(found)
+        another = elsewhere or found != self.current.value
+        self.current = Token(self.current.generation + another, found, lack)
+        return another
 
     @property
     def generation(self) -> int:

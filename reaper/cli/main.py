@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 from reaper import __version__
 from reaper.errors import Exit, ReaperError
+from reaper.telemetry.journald import is_journal, with_priority
 
 SECRET_VARIABLES = ("ARCHAL_TOKEN", "REAPER_API__TOKEN")
 """Masked in whatever is told of an error before the settings were read."""
@@ -226,8 +228,9 @@ def _told(error: BaseException, verbose: bool) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
+    text = "\n".join(f"reaper: {line}" for line in _masked(sentence).splitlines())
     try:
-        sys.stderr.write("".join(f"reaper: {line}\n" for line in _masked(sentence).splitlines()))
+        sys.stderr.write(with_priority(text, logging.ERROR) if is_journal(sys.stderr, os.environ) else text + "\n")
     except OSError:
         pass
     return code

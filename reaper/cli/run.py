@@ -5,24 +5,42 @@ from __future__ import annotations
 import argparse
 
 from reaper.cli.common import loaded, open_writing, run_async
-from reaper.settings_load import Loaded
+from reaper.errors import UsageError
+from reaper.settings_load import Loaded, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(verb="run")
+    parser.add_argument(
+        "--on-term",
+        choices=("drain", "reap"),
+        default="drain",
+        help="on SIGTERM or SIGINT: finish what is in flight (drain), or first make every waiting ID due and stop them "
+        "all within worker.drain_timeout_s (reap; exit 75 if time ran out)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    return run_async(_run, loaded(args))
+    return run_async(_run, args, loaded(args))
 
 
-async def _run(loaded_settings: Loaded) -> int:
+async def _run(args: argparse.Namespace, loaded_settings: Loaded) -> int:
     from reaper.app import credentials_of
     from reaper.daemon import Daemon
     from reaper.telemetry import logs
 
     settings = loaded_settings.settings
+    if args.on_term == "reap" and not settings.queue.url.startswith("sqlite:"):
+        raise UsageError(
+            "--on-term reap: queue.url names a shared queue, whose IDs are not this reaper's alone; "
+            "use --on-term drain, or a SQLite ledger of its own"
+        )
     credentials = credentials_of(settings)
     logs.configure(settings.telemetry, secrets=credentials.secrets)
     async with open_writing(loaded_settings, worker=True) as queue:
-        return await Daemon(loaded_settings, queue, credentials).run()
+        return await Daemon(
+            loaded_settings,
+            queue,
+            credentials,
+            load=lambda: load(args.config, args.flags),
+            reap=args.on_term == "reap",
+        ).run()

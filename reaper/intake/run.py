@@ -20,27 +20,48 @@ class Source(Protocol):
     async def poll(self, report: Report) -> Added | None:
         """Take in what is new. Raises UsageError or OSError when it can't be used now, QueueError as the queue does."""
 
+    def close(self) -> None:
+        """Let go of what is held between polls."""
 
-async def intake_loop(sources: Sequence[Source], poll_s: float, report: Report) -> None:
-    """Poll the sources in turn, with `poll_s` between rounds, until cancelled.
 
-    A source that can't be used is told of once per change and does not hold up the others. Raises QueueError; the
-    loop may be started again with the same sources.
-    """
-    failing: dict[str, str] = {}
-    while True:
-        for source in sources:
-            try:
-                await source.poll(report)
-            except (UsageError, OSError) as error:
-                told = _sentence(error, source.name)
-                if failing.get(source.name) != told:
-                    failing[source.name] = told
-                    report.failed(source.name, told)
-            else:
-                if failing.pop(source.name, None) is not None:
-                    report.recovered(source.name)
-        await anyio.sleep(poll_s)
+class Intake:
+    """What a daemon follows; one round over its sources goes on at a time. Raises QueueError from `run` and `poll`."""
+
+    def __init__(self, sources: Sequence[Source], poll_s: float, report: Report) -> None:
+        self._sources = sources
+        self._poll_s = poll_s
+        self._report = report
+        self._failing: dict[str, str] = {}
+        self._round = anyio.Lock()
+
+    async def run(self) -> None:
+        """Poll the sources in turn, with `poll_s` between rounds, until cancelled."""
+        while True:
+            await self.poll()
+            await anyio.sleep(self._poll_s)
+
+    async def poll(self) -> None:
+        """Go round the sources once. One that can't be used is told of once per change and holds up no other."""
+        async with self._round:
+            for source in self._sources:
+                try:
+                    await source.poll(self._report)
+                except (UsageError, OSError) as error:
+                    told = _sentence(error, source.name)
+                    if self._failing.get(source.name) != told:
+                        self._failing[source.name] = told
+                        self._report.failed(source.name, told)
+                else:
+                    if self._failing.pop(source.name, None) is not None:
+                        self._report.recovered(source.name)
+
+    async def swap(self, sources: Sequence[Source], poll_s: float) -> None:
+        """Follow other sources from now on; a round under way ends first."""
+        async with self._round:
+            for source in self._sources:
+                source.close()
+            self._sources, self._poll_s = sources, poll_s
+            self._failing.clear()
 
 
 def _sentence(error: UsageError | OSError, name: str) -> str:

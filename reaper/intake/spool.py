@@ -68,6 +68,15 @@ class Spool:
             total = add_up(total or NOTHING, added)
         return total
 
+    def close(self) -> None:
+        """Nothing is held between polls."""
+
+    def unfinished(self) -> int:
+        """Return how many files in `tmp/` their producers never handed over. Blocks."""
+        with suppress(OSError):
+            return len(os.listdir(self._directory / "tmp"))
+        return 0
+
     def _strays(self) -> list[str]:
         """Return the files that producers left in the spool itself, each once. Blocks."""
         with os.scandir(self._directory) as entries:

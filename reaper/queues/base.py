@@ -200,6 +200,12 @@ class Queue(Protocol):
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
         """Set a waiting ID's due time to `after_s` from now."""
 
+    async def make_due(self, *, retries: bool) -> int:
+        """Make the waiting IDs that are due later due now; with `retries` also those that were sent before.
+
+        Returns how many.
+        """
+
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
         """Take an open ID out."""
 

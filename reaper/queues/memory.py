@@ -203,6 +203,10 @@ class MemoryQueue:
                 row.due_at = now + max(0.0, after_s)
                 return PostponeResult.DONE
 
+    async def make_due(self, *, retries: bool) -> int:
+        store, now = await self._begin()
+        return store.make_due(now, retries)
+
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
         store, now = await self._begin()
         match self._standing(session_id, now):

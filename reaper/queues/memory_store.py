@@ -100,6 +100,12 @@ class Store:
     told: dict[str, Reaper] = field(default_factory=dict)
     places: int = 0
 
+    def make_due(self, now: float, retries: bool) -> int:
+        late = [r for r in self.open.values() if r.lease_until is None and r.due_at > now and (retries or not r.sends)]
+        for row in late:
+            row.due_at = now
+        return len(late)
+
     def bury(self, owner: str) -> None:
         """Let the process of `owner` be dead."""
         self.living.discard(owner)

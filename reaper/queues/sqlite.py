@@ -189,6 +189,9 @@ class SqliteQueue:
             lambda connection: sqlite_work.postpone(connection, session_id, after_s, self._clock())
         )
 
+    async def make_due(self, *, retries: bool) -> int:
+        return await self._write(lambda connection: sqlite_work.make_due(connection, retries, self._clock()))
+
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
         return await self._write(
             lambda connection: sqlite_work.cancel(connection, session_id, reason, by, self._clock())

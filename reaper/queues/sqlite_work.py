@@ -219,6 +219,15 @@ def postpone(connection: sqlite3.Connection, session_id: SessionId, after_s: flo
     return PostponeResult.DONE
 
 
+def make_due(connection: sqlite3.Connection, retries: bool, now: float) -> int:
+    """Make waiting rows due now; return how many were not. What is in flight is left alone."""
+    return connection.execute(
+        "UPDATE item SET due_at = :now WHERE outcome IS NULL AND lease_until IS NULL AND due_at > :now"
+        " AND (sends = 0 OR :retries)",
+        {"now": now, "retries": retries},
+    ).rowcount
+
+
 def cancel(connection: sqlite3.Connection, session_id: SessionId, reason: str, by: str, now: float) -> CancelResult:
     """Take an open ID out, or note the wish while it is in flight."""
     row = _standing(connection, session_id, now)

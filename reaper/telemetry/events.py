@@ -7,10 +7,13 @@ from typing import Final
 REAPER_READY: Final = "reaper.ready"
 REAPER_DRAINING: Final = "reaper.draining"
 REAPER_EXITED: Final = "reaper.exited"
+CONFIG_RELOADED: Final = "config.reloaded"
+CONFIG_REFUSED: Final = "config.refused"
 LISTENER_FAILED: Final = "listener.failed"
 
 INTAKE_IMPORTED: Final = "intake.imported"
 INTAKE_LINE_INVALID: Final = "intake.line_invalid"
+INTAKE_CLOSED: Final = "intake.closed"
 INTAKE_NOTED: Final = "intake.noted"
 INTAKE_FAILED: Final = "intake.failed"
 INTAKE_RECOVERED: Final = "intake.recovered"

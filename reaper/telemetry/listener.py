@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream, TaskStatus
+from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskStatus
 
 from reaper.errors import ConfigError
 
@@ -69,17 +69,23 @@ async def serve(
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     return
 
-    async with listener:
+    async with listener, anyio.create_task_group() as connections:
         bound = listener.extra(SocketAttribute.local_address)
         task_status.started(f"{bound[0]}:{bound[1]}")
-        while True:
-            try:
-                await listener.serve(connected)
-            except OSError as error:
-                if error.errno not in _SCARCE:
-                    raise
-                # No descriptor for a probe is no reason to end the work: they come back as sends end.
-                await anyio.sleep(1.0)
+        for one in listener.listeners:
+            assert isinstance(one, SocketListener)
+            connections.start_soon(_accept, one, lambda stream: connections.start_soon(connected, stream))
+
+
+async def _accept(listener: SocketListener, accepted: Callable[[SocketStream], object]) -> None:
+    while True:
+        try:
+            accepted(await listener.accept())
+        except OSError as error:
+            if error.errno not in _SCARCE:
+                raise
+            # No descriptor for a probe is no reason to end the work: they come back as sends end.
+            await anyio.sleep(1.0)
 
 
 async def _answer(stream: SocketStream, pages: dict[str, Handler]) -> Page:

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partialmethod
 from typing import Protocol, TextIO
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from reaper.telemetry import events
+from reaper.telemetry.journald import is_journal, with_priority
 
 MASK = "********"
 FOREIGN_LEVEL = logging.WARNING
@@ -86,14 +87,14 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
         render = structlog.dev.ConsoleRenderer(
             colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
-    sink = _Sink(stream)
+    sink = _Sink(stream, is_journal(stream, os.environ))
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=lambda *_: sink,
         cache_logger_on_first_use=False,
     )
-    _bridge(common, render, stream)
+    _bridge(common, render, sink)
 
 
 def redacted(text: str) -> str:
@@ -149,23 +150,39 @@ class _Sink:
     """Where rendered lines go. A reader of stderr that went away must not stop the reaper: such lines are dropped."""
 
     stream: TextIO
+    journal: bool
 
-    def msg(self, line: str) -> None:
+    def write(self, line: str, level: int) -> None:
         try:
-            self.stream.write(line + "\n")
+            self.stream.write(with_priority(line, level) if self.journal else line + "\n")
             self.stream.flush()
         except (OSError, ValueError):
             pass
 
-    debug = info = warning = error = critical = exception = msg
+    debug = partialmethod(write, level=logging.DEBUG)
+    info = msg = partialmethod(write, level=logging.INFO)
+    warning = partialmethod(write, level=logging.WARNING)
+    error = exception = partialmethod(write, level=logging.ERROR)
+    critical = partialmethod(write, level=logging.CRITICAL)
 
 
-def _bridge(common: list[Processor], render: Processor, stream: TextIO) -> None:
+class _Handler(logging.Handler):
+    """Writes what other libraries log to the same sink."""
+
+    def __init__(self, sink: _Sink) -> None:
+        super().__init__()
+        self.sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sink.write(self.format(record), record.levelno)
+
+
+def _bridge(common: list[Processor], render: Processor, sink: _Sink) -> None:
     """Let what other libraries log come out in the same form."""
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if handler.name == _HANDLER]:
         root.removeHandler(old)
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(sink)
     handler.name = _HANDLER
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -4,11 +4,39 @@ import pytest
 
 from reaper.core.model import Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle, State
 from reaper.queues.base import CancelResult, PostponeResult, Queue
-from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, due, end_one, ids, names, sent, stop_one
+from tests.contract.harness import (
+    LEASE_S,
+    STOPPED,
+    Harness,
+    claim_one,
+    due,
+    end_one,
+    fail_one,
+    ids,
+    names,
+    sent,
+    stop_one,
+)
 
 pytestmark = pytest.mark.anyio
 
 A, B = SessionId("a"), SessionId("b")
+
+
+@pytest.mark.parametrize("retries", [False, True])
+async def test_making_due_reaches_what_waits_and_spares_backoff_unless_asked(
+    harness: Harness, queue: Queue, other: Queue, retries: bool
+) -> None:
+    await queue.add(ids("retried", "held"))
+    await fail_one(queue, after_s=300.0)
+    held = await claim_one(other)
+    await queue.add(due(later=harness.now() + 600, never=harness.now() + 10**9))
+    assert await queue.make_due(retries=retries) == (3 if retries else 2)
+    claimed = names(await queue.claim(5, lease_s=LEASE_S))
+    assert sorted(claimed) == (["later", "never", "retried"] if retries else ["later", "never"])
+    assert await queue.make_due(retries=False) == 0
+    assert await other.apply(held, STOPPED, sent()), "what is in flight was touched"
+    assert (await queue.audit()).balanced
 
 
 async def test_cancelling_a_waiting_id_settles_it(harness: Harness, queue: Queue) -> None:

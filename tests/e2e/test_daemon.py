@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, aim, kill, until, write_ids
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def watch(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
-    """Point the daemon at the stand-in and let it listen on a port of its own."""
-    aim(command, sandbox, telemetry__listen=f"127.0.0.1:{free_port()}", **settings)
-
-
-@contextmanager
-def daemon(command: Command, *args: str) -> Iterator[subprocess.Popen[str]]:
-    log = (command.home / "daemon.log").open("a")
-    process = command.start("run", *args, stderr=log)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            kill(process)
-        process.communicate()
-        log.close()
-
-
-def events(command: Command, name: str) -> list[dict[str, object]]:
-    lines = (command.home / "daemon.log").read_text().splitlines()
-    return [event for line in lines if line.startswith("{") and (event := json.loads(line))["event"] == name]
-
-
-def page(command: Command, path: str) -> tuple[int, str]:
-    url = f"http://{command.env['REAPER_TELEMETRY__LISTEN']}{path}"
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # our own loopback listener
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
+from reaper.sandbox.thread import running_sandbox
+from tests.e2e.command import Command, kill, until, write_ids
+from tests.e2e.daemon import daemon, events, page, watch
 
 
 def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path) -> None:
@@ -172,6 +130,35 @@ def test_configured_address_busy_is_an_error(command: Command) -> None:
         assert done.returncode == 78
         assert "telemetry.listen" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_lack_of_descriptors_silences_the_probes_and_not_the_daemon(command: Command) -> None:
+    few = 40
+    with running_sandbox(1) as sandbox:
+        watch(command, sandbox)
+        limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (few, few))
+        with daemon(command, preexec_fn=limit) as process, ExitStack() as held:
+            until(lambda: page(command, "/livez")[0] == 200)
+            host, port = command.env["REAPER_TELEMETRY__LISTEN"].split(":")
+            for _ in range(2 * few):
+                held.enter_context(socket.create_connection((host, int(port)), timeout=5))
+            time.sleep(1.5)
+            assert process.poll() is None
+            held.close()
+            until(lambda: page(command, "/livez")[0] == 200)
+            assert command.run("add", *sandbox.do(lambda s: s.sessions.active)).returncode == 0
+            until(lambda: len(sandbox.sends) == 1)
+
+
+def test_an_error_of_a_service_is_an_error_in_the_journal(command: Command, tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        status = os.fstat(journal.fileno())
+        command.env |= {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}", "REAPER_WORKER__CONCURRENCY": "0"}
+        process = command.start("run", stderr=journal)
+        process.communicate(timeout=30)
+        assert process.returncode == 78
+        journal.seek(0)
+        assert journal.read().startswith("<3>reaper: worker.concurrency must be")
 
 
 def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from reaper.errors import ConfigError, QueueError, UsageError
 from reaper.intake.reader import BATCH_LINES
-from reaper.intake.run import intake_loop
+from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Added
 from tests.integration.intake_double import RecordingQueue, Told
@@ -124,13 +124,16 @@ class Flaky:
             raise error
         return None
 
+    def close(self) -> None:
+        self.closed = True
+
 
 async def test_one_failing_source_is_told_of_once_and_stops_no_other() -> None:
     told, over = Told(), anyio.Event()
     script = [UsageError("x is a mess"), UsageError("x is a mess"), PermissionError(13, "no way", "/x"), None]
     sources = [Flaky("/x", list(script), anyio.Event()), Flaky("/y", [None] * 6, over)]
     async with anyio.create_task_group() as group:
-        group.start_soon(intake_loop, sources, 0.001, told)
+        group.start_soon(Intake(sources, 0.001, told).run)
         with anyio.fail_after(10):
             await over.wait()
         group.cancel_scope.cancel()
@@ -141,7 +144,7 @@ async def test_one_failing_source_is_told_of_once_and_stops_no_other() -> None:
 
 async def test_a_queue_that_fails_ends_the_loop() -> None:
     with pytest.raises(QueueError, match="full"):
-        await intake_loop([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, Told())
+        await Intake([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, Told()).run()
 
 
 async def test_files_beside_the_rooms_are_named_once(scene: Scene) -> None:

@@ -2,6 +2,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ pieces = st.sampled_from(
 )
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # the input's size is the point
 @given(st.lists(pieces, max_size=12).map(b"".join), st.lists(st.integers(1, 9000), min_size=1, max_size=5))
 def test_lines_do_not_depend_on_how_the_bytes_arrive(data: bytes, sizes: list[int]) -> None:
     lines, found, at, turn = Lines(), [], 0, 0

@@ -166,6 +166,18 @@ class QueueMachine(RuleBasedStateMachine):
             assert result is PostponeResult.DONE
             entry.receipt, entry.due_at = None, now + after_s
 
+    @rule(retries=st.booleans())
+    def make_due(self, retries: bool) -> None:
+        now = self.harness.now()
+        late = [
+            entry
+            for entry in self.model.entries.values()
+            if entry.outcome is None and entry.receipt is None and entry.due_at > now and (retries or not entry.sends)
+        ]
+        assert self.do(self.any_process().make_due(retries=retries)) == len(late)
+        for entry in late:
+            entry.due_at = now
+
     @rule(ids=name_lists)
     def reopen(self, ids: list[str]) -> None:
         chosen = self.model.dead() & set(ids)

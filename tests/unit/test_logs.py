@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -118,3 +120,36 @@ def test_a_reader_that_left_does_not_stop_the_reaper() -> None:
     logs.configure(SimpleNamespace(log_format="auto", log_level="info"), ClosedPipe(), secrets=tuple)  # type: ignore[arg-type]
     logs.get().info("nobody reads this")
     logging.getLogger("x").error("nor this")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_journal_is_told_a_priority_with_each_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str
+) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        logs.configure(SimpleNamespace(log_format=log_format, log_level="debug"), stream, secrets=tuple)
+        for level in ("debug", "info", "warning", "error", "critical"):
+            getattr(logs.get(), level)(f"one.{level}")
+        logging.getLogger("library").error("theirs")
+        try:
+            raise ValueError("first\nsecond")
+        except ValueError:
+            logs.get().exception("broke")
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert [line[:3] for line in lines[:6]] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<3>"]
+    assert "theirs" in lines[5]
+    assert all(line.startswith("<3>") for line in lines[6:]), "a traceback's lines lost their priority"
+    assert len(lines) > 7 if log_format == "console" else json.loads(lines[6][3:])["event"] == "broke"
+
+
+def test_lines_that_do_not_go_to_the_journal_have_no_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose stderr was redirected to a file inherits the variable all the same."""
+    with (tmp_path / "file").open("w+") as stream:
+        monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+        logs.configure(SimpleNamespace(log_format="json", log_level="info"), stream, secrets=tuple)
+        logs.get().warning("plain")
+        stream.seek(0)
+        assert stream.read().startswith("{")

@@ -1,0 +1,86 @@
+"""SIGHUP: a daemon takes over changed settings and the token while its sends go on; a bad file changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from reaper.app import Edge, new_client, refuse_what_is_not_built, rules_of, sources_of
+from reaper.core.rate import Rate
+from reaper.intake.run import Intake, Source
+from reaper.queues.base import Queue
+from reaper.settings import Settings, token_source
+from reaper.settings_load import Loaded
+from reaper.telemetry import logs
+from reaper.worker import Worker
+
+FIXED = ("queue.url", "telemetry.listen")
+"""What only a restart changes (SPEC 3)."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A daemon's parts, as far as a reload changes them."""
+
+    loaded: Loaded
+    queue: Queue
+    edge: Edge
+    worker: Worker
+    intake: Intake
+    sources: Sequence[Source]
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+
+async def take_over(running: Running, loaded: Loaded) -> list[str]:
+    """Let the parts follow `loaded`; return the keys that changed, those in `FIXED` among them though they stay.
+
+    Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
+    """
+    old, new = running.settings, loaded.settings
+    refuse_what_is_not_built(new)
+    source = token_source(new, os.environ)
+    elsewhere = new.api.base_url != old.api.base_url
+    client = new_client(new, running.edge.credentials) if _connection(new) != _connection(old) else None
+    sources = sources_of(new, running.queue) if new.intake != old.intake else None
+
+    # From here on nothing can be refused.
+    value = source.value.get_secret_value() if source.value else None
+    another = running.edge.credentials.follow(source.file, value, elsewhere=elsewhere)
+    logs.configure(new.telemetry, secrets=running.edge.credentials.secrets)
+    worker, retired = running.worker, running.edge.client
+    if client is not None:
+        worker.api = running.edge.client = client
+        await retired.aclose()
+    worker.rules = rules_of(new)
+    rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else Rate(new.worker.rate_per_s)
+    worker.gate.retune(new.worker.concurrency, rate, verify=new.api.verify)
+    if another:
+        worker.gate.target_changed(anyio.current_time(), running.edge.credentials.generation)
+    if sources is not None:
+        running.sources = sources
+        await running.intake.swap(sources, new.intake.poll_s)
+    changed = _changed(old, new)
+    running.loaded = loaded
+    worker.wake()
+    return changed
+
+
+def _connection(settings: Settings) -> tuple[object, ...]:
+    api = settings.api
+    return (api.base_url, api.timeout_s, api.connect_timeout_s, api.ca_file, api.proxy, api.http)
+
+
+def _changed(old: Settings, new: Settings) -> list[str]:
+    """Return the dotted keys whose values differ."""
+    return [
+        f"{section}.{key}"
+        for section in Settings.model_fields
+        for key in type(getattr(old, section)).model_fields
+        if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
+    ]

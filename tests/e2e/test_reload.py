@@ -1,0 +1,167 @@
+"""SIGHUP: a changed configuration and token are followed without dropping what is in flight; a bad one is refused."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reaper.sandbox.sessions import generate
+from reaper.sandbox.thread import running_sandbox
+from tests.e2e.command import Command, until, write_ids
+from tests.e2e.daemon import daemon, events, free_port, page, watch
+
+
+def configure(command: Command, text: str) -> None:
+    """Write the file that the command reads."""
+    path = command.home / "reaper.toml"
+    path.write_text(text)
+    command.env["REAPER_CONFIG"] = str(path)
+
+
+def reload(command: Command, process: subprocess.Popen[str], event: str = "config.reloaded") -> dict[str, object]:
+    """Send SIGHUP and return what was said of it."""
+    before = len(events(command, event))
+    process.send_signal(signal.SIGHUP)
+    until(lambda: len(events(command, event)) > before, 10)
+    return events(command, event)[-1]
+
+
+def test_everything_but_two_keys_follows_the_file_while_sends_go_on(command: Command, tmp_path: Path) -> None:
+    some = [session.session_id for session in generate(120, 3)]
+    followed, spool = tmp_path / "late.txt", tmp_path / "spool"
+    with running_sandbox(list(generate(120, 3)), latency="300ms") as sandbox:
+        watch(command, sandbox)
+        del command.env["REAPER_WORKER__ADAPTIVE"]
+        configure(command, "[worker]\nconcurrency = 2\nadaptive = false\n")
+        with daemon(command) as process:
+            assert command.run("add", "--from", str(write_ids(tmp_path / "ids", some[:80]))).returncode == 0
+            until(lambda: len(sandbox.sends) > 2)
+            write_ids(followed, some[80:100])
+            configure(
+                command,
+                "[worker]\nconcurrency = 40\nadaptive = false\n[retry]\nmax_attempts = 3\n"
+                f'[intake]\nfiles = ["{followed}"]\nspool_dir = "{spool}"\npoll_s = 0.1\n'
+                '[telemetry]\nlog_level = "warning"\n'
+                f'[queue]\nurl = "sqlite:///{tmp_path}/other.db"\n',
+            )
+            before = sandbox.counters.peak_in_flight
+            process.send_signal(signal.SIGHUP)
+            until(lambda: sandbox.counters.peak_in_flight > 10, 10)
+            assert before == 2
+            (spool / "tmp" / "x").write_text("\n".join(some[100:]) + "\n")
+            (spool / "tmp" / "x").rename(spool / "new" / "x")
+            until(lambda: len(sandbox.sends) == 120)
+            assert events(command, "config.reloaded") == [], "the new log level holds already"
+            configure(command, "[worker]\nconcurrency = 3\nadaptive = false\n")
+            told = reload(command, process)
+            assert "reaper_concurrency_limit 3.0" in page(command, "/metrics")[1]
+            assert set(told["changed"]) == {  # type: ignore[call-overload]
+                "worker.concurrency", "retry.max_attempts", "intake.files", "intake.spool_dir", "intake.poll_s",
+                "telemetry.log_level",
+            }  # fmt: skip
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+        assert set(sandbox.sends.values()) == {1}
+        assert all(delete.delivered for delete in sandbox.deletes), "a send was dropped"
+    assert not (tmp_path / "other.db").exists()
+    assert set(command.outcomes().values()) == {"stopped"}
+    command.audit()
+
+
+def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) -> None:
+    with running_sandbox(1) as sandbox:
+        watch(command, sandbox)
+        listen = command.env.pop("REAPER_TELEMETRY__LISTEN")
+        configure(command, f'[telemetry]\nlisten = "{listen}"\n')
+        with daemon(command) as process:
+            until(lambda: bool(events(command, "reaper.ready")))
+            configure(
+                command,
+                f'[telemetry]\nlisten = "127.0.0.1:{free_port()}"\n[queue]\nurl = "sqlite:///{tmp_path}/o.db"\n',
+            )
+            told = reload(command, process)
+            assert (told["changed"], told["after_restart"]) == ([], ["queue.url", "telemetry.listen"])
+            command.env["REAPER_TELEMETRY__LISTEN"] = listen
+            assert page(command, "/livez")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[worker]\nconcurency = 5\n", "worker.concurrency"),
+        ("[worker]\nconcurrency = 5000\n", "1 to 1000"),
+        ("[worker\n", "is not TOML"),
+        ('[api]\nbase_url = "https://127.0.0.1:1"\nca_file = "/nowhere/ca.pem"\n', "api.ca_file"),
+        ("[protect]\nids = ['x']\n", "protect"),
+        ('[intake]\nspool_dir = "/proc/spool"\n', "intake.spool_dir"),
+    ],
+)
+def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, text: str, words: str) -> None:
+    some = [session.session_id for session in generate(20, 5)]
+    with running_sandbox(list(generate(20, 5))) as sandbox:
+        watch(command, sandbox)
+        del command.env["REAPER_API__BASE_URL"]
+        good = f'[api]\nbase_url = "{sandbox.url}"\n[worker]\nconcurrency = 7\n'
+        configure(command, good)
+        with daemon(command) as process:
+            until(lambda: bool(events(command, "reaper.ready")))
+            configure(command, text)
+            told = reload(command, process, "config.refused")
+            assert words in str(told["detail"]), told
+            assert "the old one kept" in str(told["detail"])
+            assert "reaper_concurrency_limit 7.0" in page(command, "/metrics")[1]
+            configure(command, good)
+            assert command.run("add", *some).returncode == 0
+            until(lambda: len(sandbox.sends) == 20)
+            (command.home / "reaper.toml").unlink()
+            told = reload(command, process, "config.refused")
+            assert "reaper.toml" in str(told["detail"])
+
+
+def test_another_address_and_another_token_need_identity_again(command: Command, tmp_path: Path) -> None:
+    """The first API refuses nothing, the second one the token; nothing is sent there before its own token comes."""
+    ids = [session.session_id for session in generate(6, 6)]
+    good = tmp_path / "good"
+    good.write_text("archal_ws_second\n")
+    with (
+        running_sandbox(list(generate(6, 6))) as one,
+        running_sandbox(list(generate(6, 6)), token="archal_ws_second") as two,
+    ):
+        watch(command, one)
+        del command.env["REAPER_API__BASE_URL"]
+        configure(command, f'[api]\nbase_url = "{one.url}"\n')
+        with daemon(command) as process:
+            assert command.run("add", *ids[:3]).returncode == 0
+            until(lambda: len(one.sends) == 3)
+            configure(command, f'[api]\nbase_url = "{two.url}"\n')
+            reload(command, process)
+            until(lambda: page(command, "/readyz")[0] == 503, 10)
+            assert "credentials" in page(command, "/readyz")[1]
+            assert command.run("add", *ids[3:]).returncode == 0
+            configure(command, f'[api]\nbase_url = "{two.url}"\ntoken_file = "{good}"\n')
+            reload(command, process)
+            until(lambda: len(two.sends) == 3, 15)
+            assert len(one.sends) == 3
+    assert set(command.outcomes().values()) == {"stopped"}
+
+
+def test_the_service_manager_hears_of_a_reload(command: Command, tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with running_sandbox(1) as sandbox, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(10)
+        watch(command, sandbox)
+        command.env["NOTIFY_SOCKET"] = path
+        with daemon(command) as process:
+            assert manager.recv(1000) == b"READY=1"
+            reload(command, process)
+            heard = [manager.recv(1000).decode()]
+            while not heard[-1].startswith("READY=1"):
+                heard.append(manager.recv(1000).decode())
+            begun = [one for one in heard if one.startswith("RELOADING=1\nMONOTONIC_USEC=")]
+            assert len(begun) == 1, heard
+            assert begun[0].rpartition("=")[2].isdigit()
