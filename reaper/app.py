@@ -23,7 +23,6 @@ from reaper.queues.base import Queue, RunSet
 from reaper.seams import IdleWait, Rules
 from reaper.settings import ProtectSettings, Settings, token_source
 from reaper.telemetry.journal import LogJournal, Meter
-from reaper.telemetry.logs import get
 from reaper.worker import Worker
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def new_worker(
         gate=gate,
         token=edge.credentials,
         rules=rules_of(settings),
-        journal=LogJournal(get(), meter),
+        journal=LogJournal(meter),
         idle=idle,
         enough=enough,
         within=within,

@@ -68,7 +68,7 @@ class Daemon:
             try:
                 async with anyio.create_task_group() as around:
                     sources = sources_of(settings, self._queue)
-                    report = LogReport(logs.get(), metrics, worker.wake)
+                    report = LogReport(metrics, worker.wake)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
                     parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources)
                     started = anyio.Event()

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from structlog.typing import FilteringBoundLogger
-
 from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, Settle
 from reaper.queues.base import Added, InvalidLine
 from reaper.telemetry import events
+from reaper.telemetry.logs import get
 
 
 class Meter(Protocol):
@@ -26,7 +25,6 @@ class Meter(Protocol):
 class LogJournal:
     """The journal of a working process."""
 
-    log: FilteringBoundLogger
     meter: Meter | None = None
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
@@ -34,7 +32,7 @@ class LogJournal:
             self.meter.settled(settle.outcome, time.time())
             if send is not None:
                 self.meter.sent(send)
-        self.log.info(
+        get().info(
             events.SESSION_SETTLED,
             session_id=lease.session_id,
             outcome=settle.outcome.value,
@@ -50,7 +48,7 @@ class LogJournal:
             return
         if self.meter is not None:
             self.meter.sent(send)
-        self.log.info(
+        get().info(
             events.SESSION_RETRY_SCHEDULED,
             session_id=lease.session_id,
             status=send.status,
@@ -60,14 +58,14 @@ class LogJournal:
         )
 
     def lease_lost(self, lease: Lease) -> None:
-        self.log.warning(events.SESSION_LEASE_LOST, session_id=lease.session_id, sends=lease.sends)
+        get().warning(events.SESSION_LEASE_LOST, session_id=lease.session_id, sends=lease.sends)
 
     def paused(self, pause: Pause) -> None:
-        self.log.warning(events.API_PAUSED, reason=pause.reason.value, detail=pause.detail)
+        get().warning(events.API_PAUSED, reason=pause.reason.value, detail=pause.detail)
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         if last:
-            self.log.info(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
+            get().info(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
 
 
 class Lines(Protocol):
@@ -80,27 +78,24 @@ class Lines(Protocol):
 class LogReport:
     """What the intake tells, as log events; `added` is called when there is something new to claim."""
 
-    log: FilteringBoundLogger
     meter: Lines
     added: Callable[[], None]
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
         self.meter.taken_in(kind, **counts)
-        self.log.info(events.INTAKE_IMPORTED, source=source, **counts)
+        get().info(events.INTAKE_IMPORTED, source=source, **counts)
         self.added()
 
     def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
         for line in lines:
-            self.log.warning(
-                events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text
-            )
+            get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
 
     def noted(self, source: str, note: str) -> None:
-        self.log.info(events.INTAKE_NOTED, source=source, note=note)
+        get().info(events.INTAKE_NOTED, source=source, note=note)
 
     def failed(self, source: str, error: str) -> None:
-        self.log.error(events.INTAKE_FAILED, source=source, error=error)
+        get().error(events.INTAKE_FAILED, source=source, error=error)
 
     def recovered(self, source: str) -> None:
-        self.log.info(events.INTAKE_RECOVERED, source=source)
+        get().info(events.INTAKE_RECOVERED, source=source)

@@ -1,8 +1,8 @@
 """Logging: one event a line on stderr, a console's on a terminal, JSON otherwise, with every secret masked.
 
 Events of our own go through structlog alone; what libraries log through the standard library joins at WARNING. Masking
-comes last before the line is rendered, when exceptions are text already, so a value cannot slip past it; it looks
-into nested values and at the escaped forms of a secret too. No traceback shows local variables.
+comes last: a rendered line in which a secret is found, escaped or not, is rendered anew from masked values. Few lines
+ever hold one, so most cost a search; masking the line itself could break its JSON. No traceback shows local variables.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ FOREIGN_LEVEL = logging.WARNING
 _HANDLER = "reaper"
 _FIRST = ("timestamp", "level", "event")
 _secrets: Callable[[], tuple[str, ...]] = tuple
+_logger: FilteringBoundLogger = structlog.get_logger()
 
 
 class LogSettings(Protocol):
@@ -54,9 +55,8 @@ class InvalidLine(Protocol):
 
 
 def get() -> FilteringBoundLogger:
-    """Return the logger; it follows the last `configure`, also when it was got before."""
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    """Return the logger that the last `configure` made. Ask again for each event: a reload makes another."""
+    return _logger
 
 
 def line_invalid(source: str, line: InvalidLine) -> None:
@@ -69,31 +69,32 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
 
     `secrets` is asked for each line, because tokens rotate.
     """
-    global _secrets
+    global _secrets, _logger
     _secrets = secrets
     stream = stream or sys.stderr
     console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
     common: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
         # Without locals: they would show tokens, and bodies of answers.
         structlog.processors.format_exc_info,
-        _Masker(secrets),
     ]
-    render: Processor = structlog.processors.JSONRenderer()
+    encode = json.JSONEncoder(default=repr).encode
+    render: Processor = lambda logger, method, event: encode(event)  # noqa: E731
     if console:
         colors = stream.isatty() and not os.environ.get("NO_COLOR")
         render = structlog.dev.ConsoleRenderer(
             colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
     sink = _Sink(stream, is_journal(stream, os.environ))
+    render = _Masked(render, secrets)
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=lambda *_: sink,
         cache_logger_on_first_use=False,
     )
+    _logger = structlog.get_logger().bind()
     _bridge(common, render, sink)
 
 
@@ -118,16 +119,27 @@ def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
-@dataclass(frozen=True, slots=True)
-class _Masker:
-    """A structlog processor: masks secrets in names and values, and puts time, level and event first."""
+@lru_cache(maxsize=8)
+def _traces(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a rendered line that holds a secret must contain: a form of it, as it is or escaped once more."""
+    return tuple({text for form in _forms(secrets) for text in (form, json.dumps(form)[1:-1], repr(form)[1:-1])})
 
+
+@dataclass(frozen=True, slots=True)
+class _Masked:
+    """A structlog processor: renders with time, level and event first, without secrets in names or values."""
+
+    render: Processor
     secrets: Callable[[], tuple[str, ...]]
 
-    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
         secrets = self.secrets()
-        clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in event.items()}
-        return {key: clean.pop(key) for key in _FIRST if key in clean} | clean
+        ordered = {key: event.pop(key) for key in _FIRST if key in event} | dict(event)
+        text = str(self.render(logger, method, dict(ordered)))
+        if not any(trace in text for trace in _traces(secrets)):
+            return text
+        clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in ordered.items()}
+        return str(self.render(logger, method, clean))
 
 
 def _clean(value: object, secrets: tuple[str, ...]) -> object:
