@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ def new_worker(
         token=edge.credentials,
         rules=rules_of(settings),
         journal=LogJournal(meter),
+        now=time.monotonic,
         idle=idle,
         enough=enough,
         within=within,

@@ -174,7 +174,7 @@ class Daemon:
         while True:
             await anyio.sleep(rest_s)
             fields = {"STOPPING": "1"} if worker.draining else {}
-            if self._notifier.watchdog_s and anyio.current_time() - worker.moved_at < STALLED_S:
+            if self._notifier.watchdog_s and worker.still_s < STALLED_S:
                 fields["WATCHDOG"] = "1"
             stats = await self._queue.stats()
             rate, sends = (worker.sends - sends) / rest_s, worker.sends

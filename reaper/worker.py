@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from reaper.core.classify import classify, classify_read
 from reaper.core.decide import decide, give_up
@@ -41,6 +41,7 @@ SETTLE_TIMEOUT_S = 15.0
 BUSY_REST_S = 0.1
 """How long the claim loop rests at most while sends are under way: their ends wake it."""
 TICK_S = 0.5
+GUARD_S = 1.0
 TEND_S = 2.0
 TELL_S = 5.0
 
@@ -60,14 +61,22 @@ class Worker:
     enough: Callable[[Sequence[Pause]], bool] = lambda pauses: False
     """Asked every tick with the pauses that hold; True drains."""
     clock: Callable[[], float] = time.time
+    now: Callable[[], float] = anyio.current_time
+    """Runs steadily; what a send costs counts by it."""
     jitter: Callable[[], float] = random.random
     sends: int = 0
     """DELETEs sent so far."""
     moved_at: float = 0.0
-    """When the claim loop last turned, on the event loop's clock: what liveness looks at."""
+    """When the claim loop last turned, by `now`: what liveness looks at."""
     _busy: int = 0
     _slots: int = 0
-    _unstarted: int = 0
+    _leases: deque[tuple[Lease, int]] = field(default_factory=deque)
+    """Claimed, and not yet taken up by a slot; with how many final answers there were then."""
+    _resting: list[anyio.Event] = field(default_factory=list)
+    """The slots that have nothing to do."""
+    _settling: dict[anyio.CancelScope, float] = field(default_factory=dict)
+    """What the queue is asked to take, since when."""
+    _over: bool = False
     _draining: bool = False
     _finishing: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
@@ -81,6 +90,7 @@ class Worker:
         async with anyio.create_task_group() as around:
             around.start_soon(self._watch)
             around.start_soon(self._read)
+            around.start_soon(self._guard)
             with self._hands:
                 await self._work()
             self._report_pauses()
@@ -115,6 +125,11 @@ class Worker:
         return self._draining or self._finishing
 
     @property
+    def still_s(self) -> float:
+        """How long the claim loop has not turned."""
+        return self.now() - self.moved_at
+
+    @property
     def in_flight(self) -> int:
         return self.gate.in_flight
 
@@ -123,32 +138,35 @@ class Worker:
         return self.gate.limit
 
     async def _work(self) -> None:
-        send, receive = anyio.create_memory_object_stream[tuple[Lease, int]](math.inf)
         try:
-            async with anyio.create_task_group() as slots, send:
+            async with anyio.create_task_group() as slots:
                 while not self._draining:
                     self._wake = anyio.Event()
-                    self.moved_at = anyio.current_time()
+                    self.moved_at = self.now()
                     admission = self.gate.admit(self.moved_at)
-                    most = min(admission.most - self._unstarted, self.gate.limit - self._busy)
+                    most = min(admission.most - len(self._leases), self.gate.limit - self._busy)
                     leases = await self._claim(most) if most > 0 else []
                     for lease in leases:
                         self._busy += 1
-                        self._unstarted += 1
-                        send.send_nowait((lease, self.gate.finals))
-                        if self._slots < self._busy:
+                        self._leases.append((lease, self.gate.finals))
+                        if self._resting:
+                            self._resting.pop().set()
+                        elif self._slots < self._busy:
                             self._slots += 1
-                            slots.start_soon(self._slot, receive.clone())
+                            slots.start_soon(self._slot)
                     if len(leases) == most > 0:
                         continue
                     wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
                     if wait_s is None:
                         break
                     if admission.until is not None:
-                        wait_s = min(wait_s, admission.until - anyio.current_time())
+                        wait_s = min(wait_s, admission.until - self.now())
                     await self._rest(wait_s)
+                self._over = True
+                for resting in self._resting:
+                    resting.set()
         finally:
-            await self._hand_back(receive)
+            await self._hand_back()
 
     async def _claim(self, most: int) -> list[Lease]:
         """Claim in a way that no cancellation can lose what was claimed."""
@@ -156,25 +174,28 @@ class Worker:
             leases = await self.queue.claim(most, lease_s=self.rules.lease_s, within=self.within)
         return leases  # noqa: RET504  # the scope could swallow; mypy wants the return outside
 
-    async def _hand_back(self, leases: MemoryObjectReceiveStream[tuple[Lease, int]]) -> None:
+    async def _hand_back(self) -> None:
         """Release what was claimed and reached no slot."""
-        with leases, suppress(anyio.WouldBlock, anyio.EndOfStream, QueueError):
-            while True:
-                lease, _ = leases.receive_nowait()
-                await self._apply(lease, Release(0.0), None)
+        with suppress(QueueError):
+            while self._leases:
+                await self._apply(self._leases.popleft()[0], Release(0.0), None)
 
     async def _rest(self, wait_s: float) -> None:
         with anyio.move_on_after(max(wait_s, 0.001)):
             await self._wake.wait()
 
-    async def _slot(self, leases: MemoryObjectReceiveStream[tuple[Lease, int]]) -> None:
-        with leases:
-            async for lease, finals in leases:
-                await self._handle(lease, finals)
+    async def _slot(self) -> None:
+        while True:
+            while self._leases:
+                await self._handle(*self._leases.popleft())
+            if self._over:
+                return
+            rest = anyio.Event()
+            self._resting.append(rest)
+            await rest.wait()
 
     async def _handle(self, lease: Lease, finals: int) -> None:
-        self._unstarted -= 1
-        now = anyio.current_time()
+        now = self.now()
         if ending := give_up(lease):
             return await self._apply(lease, ending, None)
         if self._draining or not self.gate.start(now):
@@ -186,11 +207,11 @@ class Worker:
             reply = await self.api.stop(lease.session_id)
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            send = Send(at, anyio.current_time() - now, error="given up: the reaper was told to leave")
+            send = Send(at, self.now() - now, error="given up: the reaper was told to leave")
             await self._apply(lease, Release(0.0, ambiguous=True), send)
             raise
         verdict = classify(reply)
-        self.gate.observe(anyio.current_time(), lease.session_id, verdict, jitter=self.jitter())
+        self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter())
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > finals)
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
@@ -201,11 +222,15 @@ class Worker:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
         self._busy -= 1
         self.wake()
-        try:
-            with anyio.fail_after(SETTLE_TIMEOUT_S, shield=True):
+        held: bool | None = None
+        with anyio.CancelScope(shield=True) as scope:
+            self._settling[scope] = self.now()
+            try:
                 held = await self.queue.apply(lease, decision, send)
-        except TimeoutError as error:
-            raise QueueError(f"the queue did not take an outcome within {SETTLE_TIMEOUT_S:g} s") from error
+            finally:
+                del self._settling[scope]
+        if held is None:
+            raise QueueError(f"the queue did not take an outcome within {SETTLE_TIMEOUT_S:g} s")
         if not held:
             self.journal.lease_lost(lease)
         elif isinstance(decision, Settle):
@@ -213,16 +238,24 @@ class Worker:
         else:
             self.journal.returned(lease, decision, send)
 
+    async def _guard(self) -> None:
+        """Give up what the queue does not take: one look for all, because a timer for each would cost each."""
+        while True:
+            await anyio.sleep(GUARD_S)
+            late = self.now() - SETTLE_TIMEOUT_S
+            for scope in [scope for scope, since in self._settling.items() if since < late]:
+                scope.cancel()
+
     async def _read(self) -> None:
         """Make the reads that the gate asks for."""
         while True:
             due = self.gate.read_due()
-            now = anyio.current_time()
+            now = self.now()
             if due is None or due > now or self._draining:
                 await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
                 continue
             verdict = classify_read(await self.api.list_sessions())
-            self.gate.observe_read(anyio.current_time(), verdict, jitter=self.jitter())
+            self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
             self.wake()
 
     async def _watch(self) -> None:
@@ -230,7 +263,7 @@ class Worker:
         tend_at = tell_at = -math.inf
         limit = 0
         while True:
-            now = anyio.current_time()
+            now = self.now()
             if self.token.refresh():
                 self.gate.target_changed(now, self.token.generation)
             self.gate.set_operator(await self.queue.paused())
@@ -249,7 +282,7 @@ class Worker:
 
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""
-        shift = self.clock() - anyio.current_time()
+        shift = self.clock() - self.now()
         return [
             pause
             if pause.reason is PauseReason.OPERATOR
@@ -259,7 +292,7 @@ class Worker:
                 pause.detail,
                 None if pause.until is None else pause.until + shift,
             )
-            for pause in self.gate.pauses(anyio.current_time())
+            for pause in self.gate.pauses(self.now())
         ]
 
     def _report_pauses(self) -> bool:

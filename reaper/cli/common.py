@@ -113,6 +113,7 @@ def who() -> str:
 
 def say(text: str) -> None:
     """Tell the operator something beside the data, on stderr."""
+    logs.flush()
     sys.stderr.write(f"reaper: {logs.redacted(text)}\n")
     sys.stderr.flush()
 

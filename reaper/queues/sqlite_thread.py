@@ -22,7 +22,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 MOST_TOGETHER = 256
-"""Calls in one transaction at most, so that the first of them does not wait for ever."""
+"""Calls after which no more are waited for, so that the first of them does not wait for ever."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +42,12 @@ def _nothing(_: sqlite3.Connection) -> None:
 class LedgerThread:
     """Runs work on a connection that nobody else touches. Made for one asyncio loop at a time."""
 
-    __slots__ = ("_broken", "_calls", "_closed", "_path", "_stopped")
+    __slots__ = ("_broken", "_calls", "_closed", "_path", "_posted", "_stopped")
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
+        self._posted: list[_Call] = []
         self._closed = False
         self._broken: sqlite3.Error | None = None
         self._stopped: _Call | None = None
@@ -84,14 +85,24 @@ class LedgerThread:
     def _end(self) -> None:
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._calls.put(None)
+
+    def _hand_over(self) -> None:
+        """Give the thread what was asked in this turn of the loop, at once: it would wake for each and find one."""
+        if self._posted:
+            self._calls.put(self._posted)
+            self._posted = []
 
     async def _ask(self, work: Work[T], *, writes: bool, undo: Callable[[object], Work[object]] | None = None) -> T:
         if self._closed:
             raise QueueError(f"the ledger {self._path} was closed")
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
         call = _Call(work=work, future=future, undo=undo, writes=writes)
-        self._calls.put(call)
+        if not self._posted:
+            loop.call_soon(self._hand_over)
+        self._posted.append(call)
         try:
             return cast(T, await future)
         except asyncio.CancelledError:
@@ -101,7 +112,7 @@ class LedgerThread:
 
     def _take_back(self, call: _Call) -> None:
         if call.undo is not None and not self._closed:
-            self._calls.put(_Call(work=call.undo(call.result), future=None))
+            self._calls.put([_Call(work=call.undo(call.result), future=None)])
 
     # --- in the thread --------------------------------------------------------------------------------------------
 
@@ -126,14 +137,14 @@ class LedgerThread:
         last = False
         while not last:
             calls: list[_Call] = []
-            call = self._calls.get()
+            some = self._calls.get()
             try:
-                while call is not None:
-                    calls.append(call)
-                    if len(calls) == MOST_TOGETHER:
+                while some is not None:
+                    calls += some
+                    if len(calls) >= MOST_TOGETHER:
                         break
-                    call = self._calls.get_nowait()
-                last = call is None
+                    some = self._calls.get_nowait()
+                last = some is None
             except Empty:
                 pass
             for writes, begin in ((True, "BEGIN IMMEDIATE"), (False, "BEGIN")):

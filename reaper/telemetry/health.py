@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-import anyio
-
 from reaper.core.model import Pause, PauseReason, Stats
 from reaper.errors import QueueError
 from reaper.telemetry.listener import Handler, Page, as_json, text
@@ -21,7 +19,8 @@ NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
 class Working(Protocol):
     """What the pages ask of the worker."""
 
-    moved_at: float
+    @property
+    def still_s(self) -> float: ...
 
     @property
     def draining(self) -> bool: ...
@@ -64,7 +63,7 @@ def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str,
     """Return the pages by path."""
 
     async def livez() -> Page:
-        still_s = anyio.current_time() - worker.moved_at
+        still_s = worker.still_s
         if still_s > STALLED_S and not worker.draining:
             return text(503, f"the claim loop has not turned for {still_s:.0f} s")
         return text(200, "ok")

@@ -7,12 +7,13 @@ ever hold one, so most cost a search; masking the line itself could break its JS
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partialmethod
 from typing import Protocol, TextIO
 from urllib.parse import quote
@@ -29,6 +30,7 @@ _HANDLER = "reaper"
 _FIRST = ("timestamp", "level", "event")
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
+_sink: _Sink | None = None
 
 
 class LogSettings(Protocol):
@@ -69,7 +71,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
 
     `secrets` is asked for each line, because tokens rotate.
     """
-    global _secrets, _logger
+    global _secrets, _logger, _sink
     _secrets = secrets
     stream = stream or sys.stderr
     console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
@@ -86,7 +88,8 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
         render = structlog.dev.ConsoleRenderer(
             colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
-    sink = _Sink(stream, is_journal(stream, os.environ))
+    flush()
+    _sink = sink = _Sink(stream, is_journal(stream, os.environ))
     render = _Masked(render, secrets)
     structlog.configure(
         processors=[*common, render],
@@ -96,6 +99,12 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
     )
     _logger = structlog.get_logger().bind()
     _bridge(common, render, sink)
+
+
+def flush() -> None:
+    """Write what was logged in this turn of the loop, before something else is written beside it."""
+    if _sink is not None:
+        _sink.flush()
 
 
 def redacted(text: str) -> str:
@@ -157,16 +166,28 @@ def _clean(value: object, secrets: tuple[str, ...]) -> object:
             return masked(repr(value), secrets)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sink:
-    """Where rendered lines go. A reader of stderr that went away must not stop the reaper: such lines are dropped."""
+    """Where rendered lines go, all of one turn of the event loop in one write: a write for each would cost a switch
+    of threads for each. A reader of stderr that went away must not stop the reaper: such lines are dropped.
+    """
 
     stream: TextIO
     journal: bool
+    waiting: list[str] = field(default_factory=list)
 
     def write(self, line: str, level: int) -> None:
+        self.waiting.append(with_priority(line, level) if self.journal else line + "\n")
+        if len(self.waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:  # no loop runs here
+                self.flush()
+
+    def flush(self) -> None:
+        lines, self.waiting = self.waiting, []
         try:
-            self.stream.write(with_priority(line, level) if self.journal else line + "\n")
+            self.stream.write("".join(lines))
             self.stream.flush()
         except (OSError, ValueError):
             pass
