@@ -133,12 +133,14 @@ def end_lease(held: Held, decision: Decision, send: Send | None, now: float) -> 
         outcome=outcome,
         status=send.status if send is not None and outcome is not None else None,
         detail=detail,
-        counts=() if outcome is None else _counts(outcome, send),
+        counts=() if outcome is None else counts_of(outcome, send),
     )
 
 
-def _counts(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
-    """The answer is counted from the send, the outcome from the decision: the audit compares the two."""
+def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
+    """Name the counters that grow with a round's end: the answer is counted from the send, the outcome from the
+    decision, and the audit compares the two.
+    """
     if outcome not in BY_ANSWER:
         return (settled(outcome),)
     status = send.status if send is not None else None

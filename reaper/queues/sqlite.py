@@ -30,6 +30,7 @@ from reaper.errors import QueueError
 from reaper.queues import sqlite_add, sqlite_audit, sqlite_rows, sqlite_work
 from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
 from reaper.queues.sqlite_backup import back_up
+from reaper.queues.sqlite_batch import Ask, apply_all
 from reaper.queues.sqlite_owners import Locks
 from reaper.queues.sqlite_schema import connect, let_checkpoint, prepare_file
 from reaper.queues.sqlite_sets import SqliteRunSet, is_small
@@ -156,7 +157,11 @@ class SqliteQueue:
         return await self._thread.write(claim, undo=hand_back)
 
     async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
-        return await self._write(lambda connection: sqlite_work.apply(connection, lease, decision, send, self._clock()))
+        self._refuse_read_only()
+        return await self._thread.write_together(self._apply_all, (lease, decision, send))
+
+    def _apply_all(self, connection: sqlite3.Connection, asks: Sequence[Ask]) -> list[bool]:
+        return apply_all(connection, asks, self._clock())
 
     async def next_at(self) -> float | None:
         return await self._thread.read(next_at)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from queue import Empty, SimpleQueue
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from reaper.errors import QueueError
 from reaper.queues.sqlite_errors import is_fatal, translated
 
 T = TypeVar("T")
+A = TypeVar("A")
 Work = Callable[[sqlite3.Connection], T]
+Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
 
 MOST_TOGETHER = 256
 """Calls after which no more are waited for, so that the first of them does not wait for ever."""
@@ -31,6 +34,9 @@ class _Call:
     future: asyncio.Future[object] | None
     undo: Callable[[object], Work[object]] | None = None
     writes: bool = True
+    together: Together | None = None
+    """Work for this and its neighbours of the same kind, instead of `work` for each; with `one` as its share."""
+    one: object = None
     result: object = None
     error: Exception | None = None
 
@@ -67,14 +73,19 @@ class LedgerThread:
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` in a read snapshot and return its result. Cancelled, nothing has happened."""
-        return await self._ask(work, writes=False)
+        return cast(T, await self._ask(_Call(work=work, future=None, writes=False)))
 
     async def write(self, work: Work[T], *, undo: Callable[[T], Work[object]] | None = None) -> T:
         """Run `work` in a transaction; return when it is durable.
 
         Cancelled, it has happened wholly or not at all; if it has and nobody got the result, `undo(result)` is run.
         """
-        return await self._ask(work, writes=True, undo=cast("Callable[[object], Work[object]] | None", undo))
+        undo_any = cast("Callable[[object], Work[object]] | None", undo)
+        return cast(T, await self._ask(_Call(work=work, future=None, undo=undo_any)))
+
+    async def write_together(self, work: Callable[[sqlite3.Connection, Sequence[A]], Sequence[T]], one: A) -> T:
+        """Like `write`, for what is cheaper done for many: `work` gets all that wait and returns a result for each."""
+        return cast(T, await self._ask(_Call(work=_nothing, future=None, together=work, one=one)))
 
     async def stop(self) -> None:
         """Finish what was posted, close the connection, end the thread. Idempotent."""
@@ -94,17 +105,16 @@ class LedgerThread:
             self._calls.put(self._posted)
             self._posted = []
 
-    async def _ask(self, work: Work[T], *, writes: bool, undo: Callable[[object], Work[object]] | None = None) -> T:
+    async def _ask(self, call: _Call) -> object:
         if self._closed:
             raise QueueError(f"the ledger {self._path} was closed")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
-        call = _Call(work=work, future=future, undo=undo, writes=writes)
+        call.future = future = loop.create_future()
         if not self._posted:
             loop.call_soon(self._hand_over)
         self._posted.append(call)
         try:
-            return cast(T, await future)
+            return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._take_back(call)
@@ -169,8 +179,14 @@ class LedgerThread:
                 raise self._broken
             connection.execute(begin)
             working = True
-            for call in calls:
-                call.result = call.work(connection)
+            for together, same in groupby(calls, key=lambda call: call.together):
+                group = list(same)
+                if together is None:
+                    results: Iterable[object] = (one.work(connection) for one in group)
+                else:
+                    results = together(connection, [one.one for one in group])
+                for one, result in zip(group, results, strict=True):
+                    one.result = result
             working = False
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - each caller gets its own

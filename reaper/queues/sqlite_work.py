@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reaper.core.model import Decision, Lease, Outcome, Send, SessionId
@@ -18,23 +19,31 @@ SMALL_SET = 5_000
 """Sets smaller than this are searched row by row; larger ones along the queue, whose head they mostly are."""
 
 _READY = f"outcome IS NULL AND (sends > 0) = :retry AND {AT} <= :now ORDER BY {AT}, item.id"
-_CLAIMED = """
-    item.id, session_id, round, attempts, sends, recorded, ambiguous, finals_seen, source.name, cancel_by
+_COLUMNS = """
+    item.id, session_id, round, attempts, sends, recorded, ambiguous, finals_seen, source.name AS source,
+    cancel_by IS NOT NULL AS cancelled
+"""
+# One row for all of them: each step of a statement lets go of the interpreter and has to get it back.
+_AS_ONE = """
+SELECT json_group_array(json_array(
+    id, session_id, round, attempts, sends, recorded, ambiguous, finals_seen, source, cancelled
+)) FROM ({} LIMIT :most)
 """
 CLAIMABLE = f"""
-SELECT {_CLAIMED} FROM item INDEXED BY item_open CROSS JOIN source ON source.id = source_id WHERE {_READY}
+SELECT {_COLUMNS} FROM item INDEXED BY item_open CROSS JOIN source ON source.id = source_id WHERE {_READY}
 """
 CLAIMABLE_OF_SMALL_SET = f"""
-SELECT {_CLAIMED} FROM temp.member CROSS JOIN item ON item.id = member.id CROSS JOIN source ON source.id = source_id
+SELECT {_COLUMNS} FROM temp.member CROSS JOIN item ON item.id = member.id CROSS JOIN source ON source.id = source_id
 WHERE set_id = :set_id AND {_READY}
 """
 CLAIMABLE_OF_LARGE_SET = f"""
-SELECT {_CLAIMED} FROM item INDEXED BY item_open CROSS JOIN temp.member ON set_id = :set_id AND member.id = item.id
+SELECT {_COLUMNS} FROM item INDEXED BY item_open CROSS JOIN temp.member ON set_id = :set_id AND member.id = item.id
 CROSS JOIN source ON source.id = source_id WHERE {_READY}
 """
 _CLAIM = """
-UPDATE item SET sends = sends + 1, owner = ?, receipt = ?, lease_until = ?, finals_before = finals_seen, finals_seen = ?
-WHERE id = ?
+UPDATE item SET sends = sends + 1, owner = :owner, receipt = :owner || '.' || (:turn + claimed.key),
+    lease_until = :until, finals_before = finals_seen, finals_seen = :finals
+FROM json_each(:ids) AS claimed WHERE item.id = claimed.value
 """
 _HELD = """
 SELECT id, history, attempts, sends, recorded, ambiguous, finals_seen, finals_before, due_at, cancel_by IS NOT NULL
@@ -67,34 +76,27 @@ def claim(
     small_set: bool,
 ) -> list[Lease]:
     """Claim up to `most` ready IDs. `turn` is how many this process claimed before: its receipts go on from there."""
-    query = CLAIMABLE if set_id is None else CLAIMABLE_OF_SMALL_SET if small_set else CLAIMABLE_OF_LARGE_SET
-    cancelled: list[int] = []
+    query = _AS_ONE.format(
+        CLAIMABLE if set_id is None else CLAIMABLE_OF_SMALL_SET if small_set else CLAIMABLE_OF_LARGE_SET
+    )
 
-    def ready(retry: bool) -> Generator[Any, None, None]:
-        rows = connection.execute(query, {"retry": retry, "now": now, "set_id": set_id})
-        try:
-            for row in rows:
-                if row[9] is None:
-                    yield row
-                else:
-                    cancelled.append(row[0])
-        finally:
-            rows.close()
+    def ready(retry: bool) -> list[Any]:
+        while True:
+            asked = {"retry": retry, "now": now, "set_id": set_id, "most": most}
+            rows = json.loads(connection.execute(query, asked).fetchone()[0])
+            cancelled = [row[0] for row in rows if row[-1]]
+            if not cancelled:
+                return rows if isinstance(rows, list) else []
+            end_cancelled(connection, cancelled, now)
 
-    firsts, retries = ready(False), ready(True)
-    chosen = take_turns(firsts, retries, most, turn)
-    firsts.close()
-    retries.close()
-    end_cancelled(connection, cancelled, now)
+    chosen = take_turns(iter(ready(False)), iter(ready(True)), most, turn)
     if not chosen:
         return []
     (finals,) = connection.execute("SELECT value FROM counter WHERE name = ?", (FINALS,)).fetchone()
     until = now + lease_s
-    leases = [_lease(row, f"{owner}.{number}", finals, until) for number, row in enumerate(chosen, start=turn)]
-    connection.executemany(
-        _CLAIM, [(owner, lease.receipt, until, finals, row[0]) for lease, row in zip(leases, chosen, strict=True)]
-    )
-    return leases
+    ids = json.dumps([row[0] for row in chosen])
+    connection.execute(_CLAIM, {"owner": owner, "turn": turn, "until": until, "finals": finals, "ids": ids})
+    return [_lease(row, f"{owner}.{number}", finals, until) for number, row in enumerate(chosen, start=turn)]
 
 
 def _lease(row: Any, receipt: str, finals: int, until: float) -> Lease:
