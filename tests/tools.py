@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from typing import NoReturn
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 
 def need(tool: str) -> str:
     """Return the path of a tool; skip the test without it, fail it where TEST_REQUIRE_TOOLS names the tool."""
-    path = shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    beside_python = os.path.dirname(sys.executable)
+    path = shutil.which(tool, path=os.pathsep.join((os.environ.get("PATH", ""), beside_python, "/usr/sbin", "/sbin")))
     if path is None:
         missing(tool, "is not installed")
     return path
