@@ -96,8 +96,9 @@ class WorkerSettings(BaseModel):
     concurrency: Int = Field(32, ge=1, le=1000, description="Most DELETEs in flight at once.")
     adaptive: bool = Field(
         True,
-        description="Start at 8 in flight, grow while the API keeps up, shrink on 429, 5xx and timeouts; never above "
-        "worker.concurrency. When false, worker.concurrency holds from the start (in this version it always does).",
+        description="Start at 8 in flight, grow while the API keeps up, shrink on 429, timeouts and 5xx other than 500 "
+        "and 502, which tell of one session; never above worker.concurrency. When false, worker.concurrency holds from "
+        "the start.",
     )
     rate_per_s: Float = Field(0.0, ge=0, le=100_000, description="Most DELETEs per second; 0 sets no limit.")
     drain_timeout_s: Float = Field(

@@ -18,17 +18,14 @@ from dataclasses import dataclass, field
 import anyio
 
 from reaper.core.classify import classify, classify_read
-from reaper.core.decide import decide, give_up
+from reaper.core.decide import decide, give_up, record
 from reaper.core.gate import Gate
 from reaper.core.model import (
-    Answered,
     Decision,
-    Failed,
     Lease,
     Pause,
     PauseReason,
     Release,
-    Reply,
     Send,
     Settle,
 )
@@ -211,12 +208,12 @@ class Worker:
             await self._apply(lease, Release(0.0, ambiguous=True), send)
             raise
         verdict = classify(reply)
-        self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter())
+        self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter(), began=now)
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > finals)
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
-        return await self._apply(lease, decision, _record(reply, at))
+        return await self._apply(lease, decision, record(reply, at))
 
     async def _apply(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
@@ -282,18 +279,8 @@ class Worker:
 
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""
-        shift = self.clock() - self.now()
-        return [
-            pause
-            if pause.reason is PauseReason.OPERATOR
-            else Pause(
-                pause.reason,
-                pause.since + shift,
-                pause.detail,
-                None if pause.until is None else pause.until + shift,
-            )
-            for pause in self.gate.pauses(self.now())
-        ]
+        now = self.now()
+        return [pause.shifted(self.clock() - now) for pause in self.gate.pauses(now)]
 
     def _report_pauses(self) -> bool:
         """Say each beginning and end of a pause once; return whether there was one."""
@@ -307,11 +294,3 @@ class Worker:
         self._told = held
         self.wake()
         return True
-
-
-def _record(reply: Reply, at: float) -> Send:
-    match reply:
-        case Answered(status=status, duration_s=duration_s, request_id=request_id):
-            return Send(at, duration_s, status=status, request_id=request_id)
-        case Failed(fault=fault, error=error, duration_s=duration_s):
-            return Send(at, duration_s, error=f"{fault.value}: {error}")

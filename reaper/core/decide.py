@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
-from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Settle
+from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
 UNANSWERED_MOST = 25
 """Sends without a recorded answer after which an ID is not tried again: it may be what crashes the process."""
@@ -91,5 +91,16 @@ def _words(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
             return str(status)
         case Broken(fault=fault):
             return fault.value
+        case _ as never:
+            assert_never(never)
+
+
+def record(reply: Reply, at: float) -> Send:
+    """Return what the ledger keeps of a send that began at `at`."""
+    match reply:
+        case Answered(status=status, duration_s=duration_s, request_id=request_id):
+            return Send(at, duration_s, status=status, request_id=request_id)
+        case Failed(fault=fault, error=error, duration_s=duration_s):
+            return Send(at, duration_s, error=f"{fault.value}: {error}")
         case _ as never:
             assert_never(never)

@@ -27,8 +27,10 @@ from reaper.core.classify import (
     Verdict,
     is_own,
 )
+from reaper.core.limiter import Limiter
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
 from reaper.core.rate import Rate
+from reaper.core.throttle import Throttle
 
 BREAKER = 5
 BREAKER_RECOVERING = 20
@@ -36,9 +38,6 @@ FOREIGN_IDS = 5
 STORM = 20
 READ_FIRST_S, READ_MOST_S = 1.0, 5.0
 TRIAL_FIRST_S, TRIAL_MOST_S = 1.0, 60.0
-THROTTLE_LEAST_S, THROTTLE_MOST_S, THROTTLE_JITTER = 1.0, 900.0, 0.1
-THROTTLE_SILENT_MOST_S = 60.0
-"""Cap of the doubling delay for 429 answers that name none."""
 RECOVERY_SHARE = 8
 _NO_ANSWER = "no answer ({})"
 
@@ -66,6 +65,7 @@ class Gate:
     """The state. Not shared between processes; the operator's pause is what the queue says of it."""
 
     bound: int
+    adaptive: bool = False
     rate: Rate = field(default_factory=lambda: Rate(0.0))
     verify: bool = True
     in_flight: int = 0
@@ -74,13 +74,13 @@ class Gate:
     generation: int = 0
     """The current token's generation."""
 
+    _limiter: Limiter = field(init=False)
     _operator: Pause | None = None
     _held: dict[PauseReason, _Held] = field(default_factory=dict)
     _proven: bool = field(init=False)
     _read_at: float = float("-inf")
     _read_gap_s: float = READ_FIRST_S
-    _throttle: Pause | None = None
-    _silent_s: float = THROTTLE_LEAST_S
+    _throttle: Throttle = field(default_factory=Throttle)
     _failures: int = 0
     _recovering: bool = False
     _foreign: set[SessionId] = field(default_factory=set)
@@ -88,6 +88,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._proven = not self.verify
+        self._limiter = Limiter(self.bound, adaptive=self.adaptive)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Gate:
         """Return how many sends may start now."""
         if self._operator is not None:
             return Admission(0, PauseReason.OPERATOR, None)
-        if throttle := self._throttled(now):
+        if throttle := self._throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
         most = self.limit - self.in_flight
         if not self._proven:
@@ -116,14 +117,15 @@ class Gate:
     @property
     def limit(self) -> int:
         """The most sends in flight that the state of the API allows now."""
-        return max(1, self.bound // RECOVERY_SHARE) if self._recovering else self.bound
+        most = self._limiter.limit
+        return min(most, max(1, self.bound // RECOVERY_SHARE)) if self._recovering else most
 
     def read_due(self) -> float | None:
         """Return the instant at which the next read is wanted, None when none is."""
         wanted = not self._proven or any(held.trial_at is None for held in self._held.values())
         if not wanted or not self.verify:
             return None
-        return max(self._read_at, self._throttle.until or 0.0) if self._throttle else self._read_at
+        return max(self._read_at, self._throttle.until)
 
     @property
     def proven(self) -> bool:
@@ -137,7 +139,10 @@ class Gate:
 
     def pauses(self, now: float) -> tuple[Pause, ...]:
         """Return the pauses that hold, in this clock's time."""
-        return (*filter(None, (self._operator, self._throttled(now))), *(held.pause for held in self._held.values()))
+        return (
+            *filter(None, (self._operator, self._throttle.pause(now))),
+            *(held.pause for held in self._held.values()),
+        )
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -152,8 +157,9 @@ class Gate:
             self._held[reason] = replace(held, trial_at=now + held.gap_s, gap_s=gap_s)
         return True
 
-    def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, jitter: float) -> None:
-        """Take in the answer to a send that `start` counted; `jitter` is uniform in [0, 1)."""
+    def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> None:
+        """Take in the answer to a send that `start` counted, at `began`; `jitter` is uniform in [0, 1)."""
+        self._limiter.observe(now, verdict, began=began, in_flight=self.in_flight)
         self.in_flight -= 1
         if is_own(verdict):
             self._foreign.clear()
@@ -161,7 +167,7 @@ class Gate:
             case Final(outcome=outcome):
                 self.finals += 1
                 self._failures, self._recovering = 0, False
-                self._silent_s = THROTTLE_LEAST_S
+                self._throttle.calm()
                 self._storm = self._storm + 1 if outcome is Outcome.FORBIDDEN else 0
                 self._answered_otherwise(None if outcome is not Outcome.FORBIDDEN else PauseReason.FORBIDDEN_STORM)
                 if self._storm >= STORM:
@@ -180,7 +186,7 @@ class Gate:
                     self._hold(now, PauseReason.WRONG_TARGET, f"answers that are not the API's, the last a {status}")
             case Throttled(after_s=after_s):
                 self._answered_otherwise(None)
-                self._throttle_for(now, after_s, jitter)
+                self._throttle.hold(now, after_s, jitter)
             case ServerFault(status=status):
                 self._answered_otherwise(PauseReason.API_DOWN)
                 self._fail(now, f"answers of {status}")
@@ -199,7 +205,7 @@ class Gate:
             case Unauthorized():
                 self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict), closed=True)
             case Throttled(after_s=after_s):
-                self._throttle_for(now, after_s, jitter)
+                self._throttle.hold(now, after_s, jitter)
             case Foreign(status=status):
                 detail = f"GET /api/sessions answered {status}, not a list of sessions"
                 self._hold(now, PauseReason.WRONG_TARGET, detail, closed=True)
@@ -228,9 +234,10 @@ class Gate:
         """Take over what the queue says of the operator's switch."""
         self._operator = pause
 
-    def retune(self, bound: int, rate: Rate, *, verify: bool) -> None:
+    def retune(self, bound: int, rate: Rate, *, verify: bool, adaptive: bool) -> None:
         """Take over new settings; what was learned stays. Without reads, what waits for one goes by trial."""
-        self.bound, self.rate, self.verify = bound, rate, verify
+        self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
+        self._limiter.retune(bound, adaptive=adaptive)
         if not verify:
             self._proven = True
             self._to_trial(float("-inf"))
@@ -279,20 +286,6 @@ class Gate:
         if self._failures >= (BREAKER_RECOVERING if self._recovering else BREAKER):
             self._recovering = False
             self._hold(now, PauseReason.API_DOWN, f"{self._failures} failures in a row, the last: {detail}")
-
-    def _throttle_for(self, now: float, after_s: float | None, jitter: float) -> None:
-        current = self._throttled(now)
-        if after_s is None:
-            # Doubled once per silence: the other answers of a burst ask for nothing more.
-            after_s = THROTTLE_LEAST_S if current else self._silent_s
-            self._silent_s = self._silent_s if current else min(THROTTLE_SILENT_MOST_S, after_s * 2)
-        wait_s = min(max(after_s, THROTTLE_LEAST_S), THROTTLE_MOST_S) * (1 + THROTTLE_JITTER * jitter)
-        until = max(now + wait_s, (current.until or now) if current else now)
-        detail = f"the API answered 429: nothing is sent to it for {wait_s:.0f} s"
-        self._throttle = Pause(PauseReason.THROTTLED, current.since if current else now, detail, until)
-
-    def _throttled(self, now: float) -> Pause | None:
-        return self._throttle if self._throttle and now < (self._throttle.until or now) else None
 
 
 def _no_token(verdict: Unauthorized) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType
 
@@ -60,6 +60,12 @@ class Pause:
     since: float
     detail: str
     until: float | None = None
+
+    def shifted(self, seconds: float) -> Pause:
+        """Return it on a clock that is ahead by so much; an operator's pause is on the wall's clock already."""
+        if self.reason is PauseReason.OPERATOR:
+            return self
+        return replace(self, since=self.since + seconds, until=None if self.until is None else self.until + seconds)
 
 
 # --- what the API edge hands back ---------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ class Drive:
         for _ in range(min(most, self.gate.in_flight)):
             before, in_flight = self.held(), self.gate.in_flight
             self.ids += 1
-            self.gate.observe(self.now, SessionId(f"ses-{self.ids}"), verdict, jitter=jitter)
+            self.gate.observe(self.now, SessionId(f"ses-{self.ids}"), verdict, began=self.now, jitter=jitter)
             assert self.gate.in_flight == in_flight - 1
             match verdict:
                 case Final(outcome=outcome):
@@ -179,7 +179,7 @@ class Drive:
             assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held()
 
     def reload(self, verify: bool) -> None:
-        self.gate.retune(self.gate.bound, self.gate.rate, verify=verify)
+        self.gate.retune(self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
         self.tried_at = None
         if not verify:
             self.proven = True

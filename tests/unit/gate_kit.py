@@ -36,7 +36,7 @@ def proven(bound: int = 32, **more: object) -> Gate:
 
 def send(gate: Gate, now: float, verdict: Verdict, session_id: str = ID, jitter: float = 0.0) -> None:
     assert gate.start(now)
-    gate.observe(now, SessionId(session_id), verdict, jitter=jitter)
+    gate.observe(now, SessionId(session_id), verdict, began=now, jitter=jitter)
 
 
 def held(gate: Gate, now: float) -> set[PauseReason]:
@@ -46,7 +46,7 @@ def held(gate: Gate, now: float) -> set[PauseReason]:
 def answer_late(gate: Gate, now: float, *verdicts: Verdict) -> None:
     """Let sends that are in flight end."""
     for number, verdict in enumerate(verdicts):
-        gate.observe(now, SessionId(f"late-{number}"), verdict, jitter=0.0)
+        gate.observe(now, SessionId(f"late-{number}"), verdict, began=0.0, jitter=0.0)
 
 
 def refuse(gate: Gate) -> None:

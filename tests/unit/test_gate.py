@@ -211,10 +211,10 @@ def test_new_settings_keep_what_was_learned() -> None:
     gate = proven()
     for _ in range(5):
         assert gate.start(0.0)
-    gate.retune(4, Rate(0.0), verify=True)
+    gate.retune(4, Rate(0.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, "in_flight", None)
     answer_late(gate, 0.0, STOPPED, Unauthorized(0))
-    gate.retune(64, Rate(1.0), verify=True)
+    gate.retune(64, Rate(1.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, REFUSED, None)
     assert gate.read_due() == 5.0
 
@@ -223,7 +223,7 @@ def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
     gate = Gate(32)
     gate.observe_read(0.0, Foreign(403), jitter=0.0)
     assert gate.admit(0.5) == Admission(0, WRONG, None)
-    gate.retune(32, Rate(0.0), verify=False)
+    gate.retune(32, Rate(0.0), verify=False, adaptive=False)
     assert (gate.proven, gate.read_due(), gate.admit(0.5)) == (True, None, Admission(1))
     send(gate, 0.5, STOPPED)
     assert gate.admit(0.5) == Admission(32)

@@ -58,7 +58,7 @@ def test_a_suspicion_holds_until_the_read_then_tries_one_at_a_time(
             assert gate.start(now)
             assert gate.admit(now) == Admission(0, reason, now + gap_s)
             assert gate.admit(now + gap_s) == Admission(0, "in_flight", None)
-            gate.observe(now, ID, same, jitter=0.0)
+            gate.observe(now, ID, same, began=now, jitter=0.0)
             assert gate.admit(now + gap_s - 0.001) == Admission(0, reason, now + gap_s)
             assert (held(gate, now), gate.read_due()) == ({reason}, None)
             now += gap_s
@@ -93,7 +93,7 @@ def test_an_own_answer_between_clears_the_suspicion_of_a_wrong_target(verdict: V
     for _ in range(6):
         assert gate.start(0.0)
     answer_late(gate, 0.0, *[Foreign(404)] * 4, verdict)
-    gate.observe(0.0, SessionId("late-9"), Foreign(404), jitter=0.0)
+    gate.observe(0.0, SessionId("late-9"), Foreign(404), began=0.0, jitter=0.0)
     assert WRONG not in held(gate, 0.0)
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_the_apis_own_leaves_that_suspicion(verdict: Verdict) -> Non
     for _ in range(6):
         assert gate.start(0.0)
     answer_late(gate, 0.0, *[Foreign(404)] * 4, verdict)
-    gate.observe(0.0, SessionId("late-9"), Foreign(404), jitter=0.0)
+    gate.observe(0.0, SessionId("late-9"), Foreign(404), began=0.0, jitter=0.0)
     assert WRONG in held(gate, 0.0)
 
 

@@ -1,0 +1,108 @@
+"""How many sends the API has shown to bear: the adaptive limit (SPEC 5, `worker.adaptive`). Pure.
+
+It starts at 8, doubles per clean window until the first overload, adds 1 per clean window from then on, and shrinks to
+0.7 of itself at most once per window. A window is as many answers as the limit.
+
+Two rules keep one event from counting twice, and growth from running ahead of what was tried:
+
+- A cut judges what is sent after it. The answer to a send that began before the last cut counts for nothing: all sends
+  in flight at that moment met the same overload, and the slow ones among them tell of it last, up to a timeout later.
+- An answer counts for growth while at least half of the limit is in flight. So a trickle of single IDs never raises the
+  limit to a height that nobody has tried; at most it is twice what was. It is half, and not all, because claiming takes
+  time: while the next IDs are fetched, answers come in, and what is in flight stays below the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
+from reaper.core.model import Fault
+
+START = 8
+CUT_TENTHS = 7
+USED_SHARE = 2
+"""The limit counts as used while at least one part in this many of it is in flight."""
+
+
+@dataclass(slots=True)
+class Limiter:
+    """The state. `limit` is the most sends in flight that it allows now, from 1 to `bound`; for others to read only.
+
+    With `adaptive` off the limit is the bound, whatever is answered.
+    """
+
+    bound: int
+    adaptive: bool = True
+    limit: int = field(init=False)
+    _doubling: bool = True
+    """Until the first overload."""
+    _clean: int = 0
+    """Answers in a row that count for growth."""
+    _spared: int = 0
+    """Answers still to come before the limit may be cut again."""
+    _cut_at: float = -math.inf
+
+    def __post_init__(self) -> None:
+        self.limit = min(START, self.bound) if self.adaptive else self.bound
+
+    def observe(self, now: float, verdict: Verdict, *, began: float, in_flight: int) -> None:
+        """Take in one answer.
+
+        Args:
+            now: the instant of the answer, in seconds of any clock that never runs backwards.
+            verdict: what the answer means.
+            began: the instant at which its send began, on the same clock.
+            in_flight: the sends in flight when it came, itself among them.
+        """
+        overloaded = is_overload(verdict)
+        if not self.adaptive or overloaded is None or began <= self._cut_at:
+            return
+        spared = self._spared > 0
+        self._spared -= spared
+        if overloaded:
+            self._clean, self._doubling = 0, False
+            if not spared:
+                self._cut(now)
+        elif in_flight * USED_SHARE >= self.limit:
+            self._clean += 1
+            if self._clean >= self.limit:
+                self._clean = 0
+                self.limit = min(self.bound, self.limit * 2 if self._doubling else self.limit + 1)
+
+    def retune(self, bound: int, *, adaptive: bool) -> None:
+        """Take over new settings. What was learned stays, within the new bound; switched on, it starts afresh."""
+        if adaptive and self.adaptive:
+            self.bound, self.limit = bound, min(self.limit, bound)
+            return
+        self.bound, self.adaptive = bound, adaptive
+        self.limit = min(START, bound) if adaptive else bound
+        self._doubling, self._clean, self._spared, self._cut_at = True, 0, 0, -math.inf
+
+    def _cut(self, now: float) -> None:
+        self.limit = max(1, self.limit * CUT_TENTHS // 10)
+        self._spared = self.limit
+        self._cut_at = now
+
+
+def is_overload(verdict: Verdict) -> bool | None:
+    """Return whether the answer says that the API has too much to do; None when it says nothing about that.
+
+    A final answer says no, whichever it is: a 404 took the API the same trouble. A reset or a refused connection may
+    come from anywhere on the way, and five of them in a row are the breaker's. So are a 500 and a 502: to this API they
+    mean that one session's teardown failed. Would they cut, 1 % of such sessions in a backlog of 50,000 would stretch
+    20 s of work at 256 in flight to 20 minutes (tests/property/limiter_sim.py).
+    """
+    match verdict:
+        case ServerFault(status=500 | 502):
+            return None
+        case Throttled() | ServerFault() | Broken(fault=Fault.TIMEOUT) | Unsent(fault=Fault.TIMEOUT):
+            return True
+        case Final():
+            return False
+        case Unauthorized() | Foreign() | Broken() | Unsent():
+            return None
+        case _ as never:
+            assert_never(never)
