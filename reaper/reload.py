@@ -56,10 +56,10 @@ async def take_over(running: Running, loaded: Loaded) -> list[str]:
     worker, retired = running.worker, running.edge.client
     if client is not None:
         worker.api = running.edge.client = client
-        await retired.aclose()
+        await retired.retire()
     worker.rules = rules_of(new)
     rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else Rate(new.worker.rate_per_s)
-    worker.gate.retune(new.worker.concurrency, rate, verify=new.api.verify)
+    worker.gate.retune(new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive)
     if another:
         worker.gate.target_changed(anyio.current_time(), running.edge.credentials.generation)
     if sources is not None:
@@ -73,7 +73,8 @@ async def take_over(running: Running, loaded: Loaded) -> list[str]:
 
 def _connection(settings: Settings) -> tuple[object, ...]:
     api = settings.api
-    return (api.base_url, api.timeout_s, api.connect_timeout_s, api.ca_file, api.proxy, api.http)
+    bound = settings.worker.concurrency
+    return (api.base_url, api.timeout_s, api.connect_timeout_s, api.ca_file, api.proxy, api.http, bound)
 
 
 def _changed(old: Settings, new: Settings) -> list[str]:

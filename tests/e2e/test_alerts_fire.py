@@ -1,0 +1,299 @@
+"""Every alert fires in the condition it is for: real daemons, a real Prometheus, and the rules as they are shipped.
+
+Only time is scaled: each `for:` lasts FOR_S, and the one threshold that is an age of the process is lowered.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reaper.sandbox.faults import Mode
+from reaper.sandbox.sessions import generate
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import Command, kill, until, write_ids
+from tests.e2e.daemon import daemon, free_port, page, watch
+from tests.tools import need
+
+RULES = Path(__file__).parents[2] / "config" / "prometheus" / "reaper.rules.yaml"
+FOR_S = 2
+LOWERED = {"ReaperNoSuccess": ("last_success_timestamp_seconds > 900", "last_success_timestamp_seconds > 5")}
+"""A daemon's last success is at least its start: in a test it can't be a quarter of an hour ago."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """One daemon with a stand-in of its own, and what is done to it once Prometheus has seen it well."""
+
+    fires: set[str]
+    act: Callable[[Stage], None] | None = None
+    ids: int = 8
+    fail: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A scene that is set up."""
+
+    command: Command
+    sandbox: RunningSandbox
+    process: subprocess.Popen[str]
+    ids: list[str]
+
+    @property
+    def instance(self) -> str:
+        return self.command.env["REAPER_TELEMETRY__LISTEN"]
+
+    def feed(self, *lines: str) -> None:
+        write_ids(Path(self.command.env["REAPER_INTAKE__FILES"]), lines or self.ids)
+
+
+def revoke(stage: Stage) -> None:
+    stage.sandbox.do(lambda sandbox: setattr(sandbox, "token", "archal_ws_rotated"))
+    stage.feed()
+
+
+def become(mode: Mode, *, deletes_only: bool = False) -> Callable[[Stage], None]:
+    def act(stage: Stage) -> None:
+        stage.sandbox.do(lambda sandbox: sandbox.set_mode(mode, deletes_only=deletes_only))
+        stage.feed()
+
+    return act
+
+
+def hold_an_old_one(stage: Stage) -> None:
+    """The operator pauses while an ID waits that was due an hour ago."""
+    done = stage.command.run("pause", "--reason", "maintenance")
+    assert done.returncode == 0, done.stderr
+    until(lambda: 'reaper_paused{reason="operator"} 1.0' in page(stage.command, "/metrics")[1])
+    due_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    stage.feed(json.dumps({"session_id": stage.ids[0], "due_at": due_at}))
+
+
+def take_descriptors_away(stage: Stage) -> None:
+    """The slow sends of this scene hold 18 descriptors; the process has about as many of its own."""
+    resource.prlimit(stage.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+    stage.feed()
+
+
+def spoil(stage: Stage) -> None:
+    """An accepted round that exists nowhere, and a line that names no session."""
+    with closing(sqlite3.connect(stage.command.ledger, timeout=10)) as ledger, ledger:
+        ledger.execute("UPDATE counter SET value = value + 1 WHERE name = 'accepted'")
+    stage.feed(*stage.ids, "two words")
+
+
+SCENES = {
+    "well": Scene(set(), Stage.feed, ids=40, fail="502:0.1,404:0.1,429:1:0.02"),
+    "credentials": Scene({"ReaperPausedForCredentials", "ReaperNoSuccess"}, revoke),
+    "wrong target": Scene({"ReaperPausedForWrongTarget"}, become(Mode.HTML_404)),
+    "outage": Scene({"ReaperPausedForApiDown"}, become(Mode.OUTAGE)),
+    "teardown broken": Scene(
+        {"ReaperSendsFailing", "ReaperDeadLettersGrowing", "ReaperDeadLettersKept"},
+        Stage.feed,
+        ids=40,
+        fail="502:1",
+        settings={"retry__max_attempts": 1},
+    ),
+    "forbidden": Scene({"ReaperPausedForForbiddenStorm"}, Stage.feed, ids=40, fail="403:1"),
+    "operator": Scene({"ReaperPausedByOperator", "ReaperOldestDueTooOld"}, hold_an_old_one),
+    "throttled": Scene({"ReaperThrottled"}, Stage.feed, fail="429:60:1"),
+    "slow": Scene(
+        {"ReaperSendsSlow", "ReaperFileDescriptorsLow"},
+        take_descriptors_away,
+        ids=60,
+        fail="slow:11:1",
+        settings={"worker__concurrency": 18},
+    ),
+    "gone": Scene({"ReaperMostlyAlreadyGone"}, Stage.feed, ids=40, fail="404:1"),
+    "books": Scene({"ReaperLedgerImbalance", "ReaperInvalidLines"}, spoil),
+    # Two sends that never end take both places; nothing holds the rest up.
+    "stalled": Scene(
+        {"ReaperStalled"},
+        become(Mode.PAUSE, deletes_only=True),
+        settings={
+            "worker__concurrency": 2,
+            "api__timeout_s": 300,
+            "queue__lease_s": 400,
+            "worker__drain_timeout_s": 310,
+        },
+    ),
+    "crashing": Scene({"ReaperRestarting", "ReaperDown"}),
+}
+
+
+# --- Prometheus ---------------------------------------------------------------------------------------------------
+
+
+def scaled(text: str) -> tuple[str, set[str]]:
+    """Return the rules with time scaled, and the names of the alerts."""
+    rules = yaml.safe_load(text)
+    names = set()
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        names.add(rule["alert"])
+        if "for" in rule:
+            rule["for"] = f"{FOR_S}s"
+        if rule["alert"] in LOWERED:
+            high, low = LOWERED[rule["alert"]]
+            assert rule["expr"].count(high) == 1
+            rule["expr"] = rule["expr"].replace(high, low)
+    return yaml.safe_dump(rules), names
+
+
+@dataclass(slots=True)
+class Prometheus:
+    """A Prometheus of this test's own, and every alert that it was seen to fire: (instance or "", name)."""
+
+    url: str
+    targets: Path
+    fired: set[tuple[str, str]] = field(default_factory=set)
+    told: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def get(self, path: str, **query: str) -> Any:
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def values(self, query: str) -> dict[str, float]:
+        """Return an instant query's value by instance."""
+        found = self.get("/api/v1/query", query=query)["result"]
+        return {one["metric"].get("instance", ""): float(one["value"][1]) for one in found}
+
+    def scrape(self, instances: list[str]) -> None:
+        new = self.targets.with_suffix(".new")
+        new.write_text(json.dumps([{"targets": instances}] if instances else []))
+        new.rename(self.targets)
+
+    def look(self) -> set[tuple[str, str]]:
+        for alert in self.get("/api/v1/alerts")["alerts"]:
+            if alert["state"] == "firing":
+                self.fired.add((alert["labels"].get("instance", ""), alert["labels"]["alertname"]))
+                self.told[alert["labels"]["alertname"]] = alert["annotations"]
+        return self.fired
+
+
+@contextmanager
+def prometheus(home: Path, rules: str) -> Iterator[Prometheus]:
+    """Run one on a free port until the block ends."""
+    home.mkdir()
+    (home / "rules.yaml").write_text(rules)
+    interval = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    discovery = [{"files": [str(home / "targets.json")], "refresh_interval": "1s"}]
+    configuration = {
+        "global": interval,
+        "rule_files": [str(home / "rules.yaml")],
+        "scrape_configs": [{"job_name": "reaper", "file_sd_configs": discovery}],
+    }
+    (home / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    address = f"127.0.0.1:{free_port()}"
+    words = [
+        need("prometheus"),
+        f"--config.file={home / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home / 'data'}",
+        f"--web.listen-address={address}",
+        "--log.level=warn",
+    ]
+    server = Prometheus(f"http://{address}", home / "targets.json")
+    server.scrape([])
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(words, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None, (home / "log").read_text()[-2000:]
+            try:
+                server.get("/api/v1/alerts")
+            except OSError:
+                return False
+            return True
+
+        until(answers)
+        yield server
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+# --- the play -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def staged(scene: Scene, home: Path, seed: int) -> Iterator[Stage]:
+    """Start a scene's stand-in and its daemon, with nothing to do yet."""
+    home.mkdir()
+    command, some = Command(home), list(generate(scene.ids, seed))
+    with running_sandbox(some, fail=scene.fail, latency="20ms") as sandbox:
+        (home / "ids").touch()
+        watch(command, sandbox, intake__files=home / "ids", intake__poll_s=0.2, **scene.settings)
+        with daemon(command) as process:
+            yield Stage(command, sandbox, process, [session.session_id for session in some])
+
+
+def crash_again_and_again(stage: Stage, server: Prometheus) -> None:
+    """Kill and start it three times, each start seen by Prometheus; then leave it dead."""
+    started = f'process_start_time_seconds{{instance="{stage.instance}"}}'
+    kill(stage.process)
+    for _ in range(3):
+        before = server.values(started)
+        with daemon(stage.command):
+            until(lambda before=before: server.values(started) not in ({}, before))  # type: ignore[misc]
+    server.look()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
+    rules, names = scaled(RULES.read_text())
+    assert set().union({"ReaperAbsent"}, *(scene.fires for scene in SCENES.values())) == names
+    with ExitStack() as stack:
+        server = stack.enter_context(prometheus(tmp_path / "prometheus", rules))
+        stages = {
+            name: stack.enter_context(staged(scene, tmp_path / name.replace(" ", "_"), seed))
+            for seed, (name, scene) in enumerate(SCENES.items())
+        }
+        until(lambda: ("", "ReaperAbsent") in server.look())
+        instances = [stage.instance for stage in stages.values()]
+        until(lambda: all(page(stage.command, "/metrics")[0] == 200 for stage in stages.values()), 60)
+        server.scrape(instances)
+        # Twice seen well: a counter's growth is measured from somewhere.
+        seen = 'count_over_time(up{job="reaper"}[1m]) >= 2 and up == 1'
+        until(lambda: server.values(seen).keys() == set(instances))
+
+        for name, scene in SCENES.items():
+            if scene.act is not None:
+                scene.act(stages[name])
+        crash_again_and_again(stages["crashing"], server)
+
+        wanted = {(stages[name].instance, alert) for name, scene in SCENES.items() for alert in scene.fires}
+        deadline = time.monotonic() + 60
+        while missing := wanted - server.look():
+            named = {stage.instance: name for name, stage in stages.items()}
+            assert time.monotonic() < deadline, sorted((named[at], alert) for at, alert in missing)
+            time.sleep(0.3)
+
+        of = {name: {alert for at, alert in server.fired if at == stage.instance} for name, stage in stages.items()}
+        assert of["well"] == set(), "a daemon that is well was called ill"
+        assert len(stages["well"].command.outcomes()) >= 30, "it had nothing to do"
+        assert "ReaperNoSuccess" not in of["operator"], "a pause that was ordered is no fault"
+        assert {alert for alert in of["stalled"] if alert.startswith("ReaperPaused")} == set()
+    for alert, notes in server.told.items():
+        text = " ".join(notes.values())
+        assert not any(bad in text for bad in ("<error", "<no value>", "%!", "{{")), f"{alert}: {text}"
