@@ -52,8 +52,6 @@ def refuse_what_is_not_built(settings: Settings) -> None:
         )
     if settings.discovery.enabled:
         raise ConfigError("discovery.enabled: this version cannot find sessions by itself yet; set it to false")
-    if settings.api.http == "2":
-        raise ConfigError("api.http: this version speaks HTTP/1.1 only; set it to auto or 1.1")
 
 
 def new_client(settings: Settings, credentials: Credentials) -> Client:
@@ -67,6 +65,8 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
         connect_timeout_s=settings.api.connect_timeout_s,
         ca_file=str(settings.api.ca_file) if settings.api.ca_file else None,
         proxy=settings.api.proxy,
+        http=settings.api.http,
+        concurrency=settings.worker.concurrency,
     )
     return Client(target, credentials)
 
@@ -117,6 +117,7 @@ def new_worker(
     """Return a worker over an open queue and edge."""
     gate = Gate(
         settings.worker.concurrency,
+        adaptive=settings.worker.adaptive,
         rate=Rate(settings.worker.rate_per_s),
         verify=settings.api.verify,
         generation=edge.credentials.generation,

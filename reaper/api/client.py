@@ -1,32 +1,35 @@
 """Speaks HTTP to the API: stop one session, list the active ones.
 
-Each request in flight has a *line*: an httpx transport with one connection of its own, taken from a stack of idle
-ones. The shared pool of httpx walks all its connections at every request, so one client for many costs several times
-more (`bench/`). A line that failed is closed and dropped, so nothing half-read is ever used again.
+Requests go over our own transport, at a constant cost each; through a configured proxy over httpx's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 from urllib.parse import quote
 
-import anyio
 import httpx
 
 from reaper import __version__
 from reaper.api.credentials import Credentials
+from reaper.api.lines import Lines
+from reaper.api.opening import Http
+from reaper.api.transport import Transport
+from reaper.api.wire import Exchange
 from reaper.core.model import Answered, Failed, Fault, Reply, SessionId
 from reaper.errors import ConfigError
 
 STOP_BODY_BYTES = 64 * 1024
 LIST_BODY_BYTES = 32 * 1024 * 1024
-REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray", "x-amzn-requestid")
+REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-requestid")
+_LOOKED_AT = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
 _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
@@ -39,6 +42,17 @@ class Target:
     connect_timeout_s: float
     ca_file: str | None = None
     proxy: str | None = None
+    http: Http = "auto"
+    concurrency: int = 32
+    """Requests in flight at most; one connection more, for a read, is the most that is opened."""
+
+
+class Sender(Protocol):
+    """A way to the API. Raises httpx.TransportError, TimeoutError or OSError for what a network can do."""
+
+    async def send(self, exchange: Exchange) -> None: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Client:
@@ -50,110 +64,105 @@ class Client:
         self._credentials = credentials
         self._url = httpx.URL(target.base_url)
         self._prefix = self._url.raw_path.rstrip(b"/") + b"/api/sessions"
-        self._tls = _tls_context(target) if self._url.scheme == "https" else False
-        self._limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
-        self._idle: list[httpx.AsyncHTTPTransport] = []
-        self._closed = False
-        self._headers: tuple[int, list[tuple[bytes, bytes]]] = (-1, [])
+        self._sender = _sender(self._url, target)
+        self._flying = 0
+        self._retired = False
+        self._headers: tuple[int, tuple[tuple[bytes, bytes], ...]] = (-1, ())
 
     async def stop(self, session_id: SessionId) -> Reply:
         """Send one `DELETE /api/sessions/{id}` within the total deadline. Never raises for what a network can do.
 
         The ID travels percent-encoded as one path segment. Cancelling closes the connection.
         """
-        segment = quote(session_id, safe="").encode()
-        return await self._send("DELETE", self._prefix + b"/" + segment, STOP_BODY_BYTES)
+        return await self._send(
+            b"DELETE", b"%b/%b" % (self._prefix, quote(session_id, safe="").encode()), STOP_BODY_BYTES
+        )
 
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
-        return await self._send("GET", self._prefix, LIST_BODY_BYTES)
+        return await self._send(b"GET", self._prefix, LIST_BODY_BYTES)
+
+    async def retire(self) -> None:
+        """Close when the last answer that is under way is in."""
+        self._retired = True
+        if not self._flying:
+            await self.aclose()
 
     async def aclose(self) -> None:
-        """Close every idle connection, and each of the others when its answer is in."""
-        self._closed = True
-        while self._idle:
-            await self._idle.pop().aclose()
+        """Close every connection; what is under way fails."""
+        await self._sender.aclose()
 
-    async def _send(self, method: str, path: bytes, body_bytes: int) -> Reply:
+    async def _send(self, method: bytes, path: bytes, body_bytes: int) -> Reply:
         token = self._credentials.current
         begun = time.perf_counter()
         if token.value is None:
             return Failed(Fault.NO_TOKEN, False, token.lack or "there is no token", 0.0)
-        written = False
-
-        async def trace(event: str, info: Any) -> None:
-            nonlocal written
-            if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-                written = True
-
-        request = httpx.Request(
-            method,
-            self._url,
-            headers=self._headers_for(token.generation, token.value),
-            extensions={
-                "target": path,
-                "trace": trace,
-                "timeout": {"connect": self._target.connect_timeout_s, "read": None, "write": None, "pool": None},
-            },
+        deadline = asyncio.get_running_loop().time() + self._target.timeout_s
+        exchange = Exchange(
+            method, path, self._headers_for(token.generation, token.value), most_body=body_bytes, deadline=deadline
         )
-        line = self._idle.pop() if self._idle else self._new_line()
-        whole = False
+        self._flying += 1
         try:
-            with anyio.fail_after(self._target.timeout_s):
-                response = await line.handle_async_request(request)
-                body, whole = await _read(response, body_bytes)
-            headers = response.headers
-            return Answered(
-                response.status_code,
-                body,
-                time.perf_counter() - begun,
-                retry_after=headers.get("retry-after"),
-                date=headers.get("date"),
-                request_id=next((v[:200] for k in REQUEST_ID_HEADERS if (v := headers.get(k))), None),
-                token_generation=token.generation,
-            )
+            await self._sender.send(exchange)
         except (httpx.TransportError, TimeoutError, OSError) as error:
             fault, text = _fault(error, self._target)
-            return Failed(fault, written, text, time.perf_counter() - begun)
+            return Failed(fault, exchange.written, text, time.perf_counter() - begun)
         finally:
-            if whole and not self._closed:
-                self._idle.append(line)
-            else:
-                with anyio.CancelScope(shield=True):
-                    await line.aclose()
-
-    def _new_line(self) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(
-            verify=self._tls, trust_env=False, limits=self._limits, proxy=self._target.proxy
+            self._flying -= 1
+            if self._retired and not self._flying:
+                await asyncio.shield(self.aclose())
+        headers = exchange.answer_headers
+        named = _named(headers)
+        return Answered(
+            exchange.status,
+            bytes(exchange.body),
+            time.perf_counter() - begun,
+            retry_after=named.get(b"retry-after"),
+            date=named.get(b"date"),
+            request_id=next((named[name][:200] for name in REQUEST_ID_HEADERS if named.get(name)), None),
+            token_generation=token.generation,
         )
 
-    def _headers_for(self, generation: int, token: str) -> list[tuple[bytes, bytes]]:
+    def _headers_for(self, generation: int, token: str) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the same object for as long as the token is the same: the transport keeps what it makes of it."""
         if self._headers[0] != generation:
-            fixed = [
+            fixed = (
                 (b"host", self._url.netloc),
                 (b"user-agent", f"archal-reaper/{__version__}".encode()),
                 (b"accept", b"application/json"),
                 (b"accept-encoding", b"identity"),
                 (b"authorization", b"Bearer " + token.encode()),
-            ]
+            )
             self._headers = (generation, fixed)
         return self._headers[1]
 
 
-async def _read(response: httpx.Response, most: int) -> tuple[bytes, bool]:
-    """Return at most `most` bytes of the body, and whether that was all of it."""
-    parts: list[bytes] = []
-    size = 0
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    try:
-        async for part in response.stream:
-            parts.append(part[: most - size])
-            size += len(part)
-            if size > most:
-                return b"".join(parts), False
-    finally:
-        await response.stream.aclose()
-    return b"".join(parts), True
+def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    """Return those of the headers that are looked at; the first of each name."""
+    found: dict[bytes, str] = {}
+    for name, value in headers:
+        if name in _LOOKED_AT and name not in found:
+            found[name] = value.decode("latin-1")
+    return found
+
+
+def _sender(url: httpx.URL, target: Target) -> Sender:
+    tls = _tls_context(target) if url.scheme == "https" else None
+    if target.proxy is not None:
+        return Lines(
+            url,
+            tls=tls,
+            proxy=target.proxy,
+            timeout_s=target.timeout_s,
+            connect_timeout_s=target.connect_timeout_s,
+        )
+    return Transport(
+        url,
+        tls=tls,
+        http=target.http,
+        connect_timeout_s=target.connect_timeout_s,
+        max_connections=target.concurrency + 1,
+    )
 
 
 def _tls_context(target: Target) -> ssl.SSLContext:

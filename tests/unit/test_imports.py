@@ -49,6 +49,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
 # Which third-party library is used where; anyio everywhere but in the rooms of PLAIN.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "httpx": ("api",),
+    "httptools": ("api",),
+    "hpack": ("api",),
+    "uvloop": ("cli.common",),
     "structlog": ("telemetry",),
     "prometheus_client": ("telemetry",),
     "pydantic": (*SETTINGS, "cli.config"),

@@ -1,0 +1,91 @@
+"""Opens one connection: name, TCP, TLS, and which HTTP the peer speaks; all within one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import httpx
+
+from reaper.api.h1 import H1Connection
+from reaper.api.wire import Connection, Owner
+
+Http = Literal["auto", "1.1", "2"]
+
+_ALPN: dict[Http, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"], "2": ["h2"]}
+_GOODBYE_S = 0.5
+"""How long a TLS connection that we close waits for the peer's goodbye."""
+_SECOND_ADDRESS_S = 0.25
+"""When the next address of a name is tried beside the first (RFC 8305); the event loop uvloop has no such thing."""
+
+
+class Opener:
+    """Knows one host. `many` tells whether its connections carry many exchanges; None as long as that is unknown."""
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, http: Http, connect_timeout_s: float) -> None:
+        """`tls` becomes ours: its list of protocols is set here."""
+        self.many: bool | None = None if tls is not None and http == "auto" else http == "2"
+        self._host, self._port, self._tls, self._http = host, port, tls, http
+        self._connect_timeout_s = connect_timeout_s
+        if tls is not None:
+            tls.set_alpn_protocols(_ALPN[http])
+
+    async def open(self, owner: Owner, made: Callable[[Connection, bytes], None]) -> Connection:
+        """Connect; `made` is called with the connection and its protocol's name before anything can happen to it.
+
+        Raises httpx.ConnectTimeout or httpx.ConnectError, whose cause is the OSError.
+        """
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {}
+        if self._tls is not None:
+            options.update(ssl=self._tls, server_hostname=self._host, ssl_shutdown_timeout=_GOODBYE_S)
+        if isinstance(loop, asyncio.BaseEventLoop):
+            options.update(happy_eyeballs_delay=_SECOND_ADDRESS_S)
+        opening = _Opening(self, owner, made)
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await loop.create_connection(lambda: opening, self._host, self._port, **options)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"no connection within {self._connect_timeout_s:g} s") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
+            raise httpx.ConnectError(str(error)) from error
+        if opening.connection is None:
+            raise httpx.ConnectError("the host does not speak HTTP/2")
+        return opening.connection
+
+    def speak(self, transport: asyncio.Transport, owner: Owner) -> tuple[Connection, bytes] | None:
+        """Return the connection for what the handshake agreed on, and that protocol's name; None if it will not do."""
+        agreed = None
+        if self._tls is not None:
+            agreed = cast(ssl.SSLObject, transport.get_extra_info("ssl_object")).selected_alpn_protocol()
+        if self._http == "2" and self._tls is not None and agreed != "h2":
+            return None
+        self.many = agreed == "h2" or self._http == "2"
+        if not self.many:
+            return H1Connection(owner), b"HTTP/1.1"
+        from reaper.api.h2 import H2Connection  # only those who meet HTTP/2 pay for it
+
+        return H2Connection(owner), b"HTTP/2"
+
+
+class _Opening(asyncio.Protocol):
+    """Stands in for the connection until the handshake is over."""
+
+    def __init__(self, opener: Opener, owner: Owner, made: Callable[[Connection, bytes], None]) -> None:
+        self._opener, self._owner, self._made = opener, owner, made
+        self.connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)
+        spoken = self._opener.speak(transport, self._owner)
+        if spoken is None:
+            transport.abort()
+            return
+        connection, version = spoken
+        protocol = cast(asyncio.Protocol, connection)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        self.connection = connection
+        self._made(connection, version)
