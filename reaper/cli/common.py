@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 
 import anyio
 
@@ -71,9 +72,10 @@ def no_ledger_yet(settings: Loaded) -> bool:
     return url.startswith("sqlite:") and not sqlite_path(url).exists()
 
 
-def run_async(run: Callable[..., Awaitable[int]], *args: object) -> int:
-    """Run an async command to its exit code."""
-    return anyio.run(run, *args)
+def run_async(run: Callable[..., Awaitable[int]], *args: object, fast: bool = False) -> int:
+    """Run an async command to its exit code; `fast`: on uvloop where that is installed."""
+    options = {"use_uvloop": True} if fast and find_spec("uvloop") else {}
+    return anyio.run(run, *args, backend_options=options)
 
 
 # --- arguments ----------------------------------------------------------------------------------------------------

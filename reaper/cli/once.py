@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
         return run_async(dry_run, settings, args.files, args.limit, args.json)
     refuse_what_is_not_built(settings.settings)
-    return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files)
+    return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
 
 
 async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str]) -> int:

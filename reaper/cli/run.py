@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return run_async(_run, args, loaded(args))
+    return run_async(_run, args, loaded(args), fast=True)
 
 
 async def _run(args: argparse.Namespace, loaded_settings: Loaded) -> int:
