@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import logging
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ from reaper.queues.open import open_queue
 from reaper.settings_load import Loaded, load
 from reaper.settings_values import sqlite_path
 from reaper.telemetry import logs
+from reaper.telemetry.journald import is_journal, with_priority
 
 OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
 
@@ -34,7 +36,7 @@ def loaded(args: argparse.Namespace) -> Loaded:
     """Return the effective settings; print their warnings and set up logging. Raises ConfigError."""
     result = load(args.config, args.flags)
     for warning in result.warnings:
-        say(f"warning: {warning}")
+        say(f"warning: {warning}", logging.WARNING)
     token = result.settings.api.token
     logs.configure(result.settings.telemetry, secrets=lambda: (token.get_secret_value(),) if token else ())
     return result
@@ -113,10 +115,11 @@ def who() -> str:
 # --- printing -----------------------------------------------------------------------------------------------------
 
 
-def say(text: str) -> None:
+def say(text: str, level: int = logging.INFO) -> None:
     """Tell the operator something beside the data, on stderr."""
     logs.flush()
-    sys.stderr.write(f"reaper: {logs.redacted(text)}\n")
+    line = f"reaper: {logs.redacted(text)}"
+    sys.stderr.write(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
     sys.stderr.flush()
 
 
