@@ -7,7 +7,6 @@ claimed stops them too. What was claimed and not sent is handed back uncounted.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections import deque
@@ -16,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
+from anyio.abc import TaskGroup
 
-from reaper.core.classify import classify, classify_read
+from reaper.core.classify import classify
 from reaper.core.decide import decide, give_up, record
-from reaper.core.gate import Gate
+from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
     Decision,
     Lease,
@@ -32,15 +32,27 @@ from reaper.core.model import (
 from reaper.errors import QueueError
 from reaper.queues.base import Queue, RunSet
 from reaper.seams import Api, IdleWait, Journal, Rules, TokenWatch
+from reaper.watch import read_when_due, watch
 
+AHEAD_S, AHEAD_SHARE = 0.02, 4
+"""Claims run ahead of the sends by what ends in so many seconds, at most by one in so many of the limit."""
+ANSWERS_LOOKED_AT = 16
+STALE_S = 1.0
+"""A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
 SETTLE_TIMEOUT_S = 15.0
 """How long a shielded apply may take; longer than the queue's own wait for a lock."""
 BUSY_REST_S = 0.1
 """How long the claim loop rests at most while sends are under way: their ends wake it."""
-TICK_S = 0.5
 GUARD_S = 1.0
-TEND_S = 2.0
-TELL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A lease on its way to a slot, when it was claimed, and how many final answers there were then."""
+
+    lease: Lease
+    at: float
+    finals: int
 
 
 @dataclass(slots=True)
@@ -66,9 +78,14 @@ class Worker:
     moved_at: float = 0.0
     """When the claim loop last turned, by `now`: what liveness looks at."""
     _busy: int = 0
-    _slots: int = 0
-    _leases: deque[tuple[Lease, int]] = field(default_factory=deque)
-    """Claimed, and not yet taken up by a slot; with how many final answers there were then."""
+    """Leases from their claim until their end is posted."""
+    _leases: deque[Claimed] = field(default_factory=deque)
+    """Not given to a slot yet."""
+    _given: deque[Claimed] = field(default_factory=deque)
+    """Given, and not taken up yet: a slot is about to."""
+    _answer_s: float = 1.0
+    """How long an answer takes of late."""
+    _slots: TaskGroup = field(init=False)
     _resting: list[anyio.Event] = field(default_factory=list)
     """The slots that have nothing to do."""
     _settling: dict[anyio.CancelScope, float] = field(default_factory=dict)
@@ -85,12 +102,12 @@ class Worker:
         # Known before the first claim: a pause that was set yesterday must not lose a race against it.
         self.gate.set_operator(await self.queue.paused())
         async with anyio.create_task_group() as around:
-            around.start_soon(self._watch)
-            around.start_soon(self._read)
+            around.start_soon(watch, self)
+            around.start_soon(read_when_due, self)
             around.start_soon(self._guard)
             with self._hands:
                 await self._work()
-            self._report_pauses()
+            self.report_pauses()
             around.cancel_scope.cancel()
 
     def drain(self) -> None:
@@ -122,35 +139,29 @@ class Worker:
         return self._draining or self._finishing
 
     @property
+    def claims(self) -> bool:
+        """Whether it claims still, if only until nothing is left."""
+        return not self._draining
+
+    @property
     def still_s(self) -> float:
         """How long the claim loop has not turned."""
         return self.now() - self.moved_at
 
-    @property
-    def in_flight(self) -> int:
-        return self.gate.in_flight
-
-    @property
-    def limit(self) -> int:
-        return self.gate.limit
-
     async def _work(self) -> None:
         try:
             async with anyio.create_task_group() as slots:
+                self._slots = slots
                 while not self._draining:
                     self._wake = anyio.Event()
                     self.moved_at = self.now()
                     admission = self.gate.admit(self.moved_at)
-                    most = min(admission.most - len(self._leases), self.gate.limit - self._busy)
+                    most = self._wanted(admission)
                     leases = await self._claim(most) if most > 0 else []
-                    for lease in leases:
-                        self._busy += 1
-                        self._leases.append((lease, self.gate.finals))
-                        if self._resting:
-                            self._resting.pop().set()
-                        elif self._slots < self._busy:
-                            self._slots += 1
-                            slots.start_soon(self._slot)
+                    at, finals = self.now(), self.gate.finals
+                    self._leases.extend(Claimed(lease, at, finals) for lease in leases)
+                    self._busy += len(leases)
+                    self._hand_out()
                     if len(leases) == most > 0:
                         continue
                     wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
@@ -159,11 +170,34 @@ class Worker:
                     if admission.until is not None:
                         wait_s = min(wait_s, admission.until - self.now())
                     await self._rest(wait_s)
+                await self._hand_back()
                 self._over = True
                 for resting in self._resting:
                     resting.set()
         finally:
             await self._hand_back()
+
+    def _wanted(self, admission: Admission) -> int:
+        """Return how many to claim: what may start now, and a few more where nothing but the limit holds sends up.
+
+        Those start as others end, in the time that the next claim takes to be durable; they are claimed once half of
+        them is used up, so that claims stay few.
+        """
+        ahead = 0
+        if self.gate.steady and admission.why in (None, "in_flight"):
+            ahead = min(self.gate.limit // AHEAD_SHARE, int(self.gate.limit * AHEAD_S / self._answer_s))
+        if not ahead:
+            return min(admission.most - len(self._leases) - len(self._given), self.gate.limit - self._busy)
+        return self.gate.limit + ahead - self._busy if len(self._leases) * 2 <= ahead else 0
+
+    def _hand_out(self) -> None:
+        """Give what was claimed to slots, as many as may be in flight."""
+        while self._leases and self.gate.in_flight + len(self._given) < self.gate.limit:
+            self._given.append(self._leases.popleft())
+            if self._resting:
+                self._resting.pop().set()
+            else:
+                self._slots.start_soon(self._slot)
 
     async def _claim(self, most: int) -> list[Lease]:
         """Claim in a way that no cancellation can lose what was claimed."""
@@ -174,8 +208,8 @@ class Worker:
     async def _hand_back(self) -> None:
         """Release what was claimed and reached no slot."""
         with suppress(QueueError):
-            while self._leases:
-                await self._apply(self._leases.popleft()[0], Release(0.0), None)
+            while waiting := self._leases or self._given:
+                await self._apply(waiting.popleft().lease, Release(0.0), None)
 
     async def _rest(self, wait_s: float) -> None:
         with anyio.move_on_after(max(wait_s, 0.001)):
@@ -183,19 +217,19 @@ class Worker:
 
     async def _slot(self) -> None:
         while True:
-            while self._leases:
-                await self._handle(*self._leases.popleft())
+            while self._given:
+                await self._handle(self._given.popleft())
             if self._over:
                 return
             rest = anyio.Event()
             self._resting.append(rest)
             await rest.wait()
 
-    async def _handle(self, lease: Lease, finals: int) -> None:
-        now = self.now()
+    async def _handle(self, claimed: Claimed) -> None:
+        lease, now = claimed.lease, self.now()
         if ending := give_up(lease):
             return await self._apply(lease, ending, None)
-        if self._draining or not self.gate.start(now):
+        if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
             return await self._apply(lease, Release(0.0), None)
         outage = self.gate.outage
         at = self.clock()
@@ -209,7 +243,9 @@ class Worker:
             raise
         verdict = classify(reply)
         self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter(), began=now)
-        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > finals)
+        self._answer_s += (max(reply.duration_s, 1e-4) - self._answer_s) / ANSWERS_LOOKED_AT
+        self._hand_out()
+        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
@@ -243,46 +279,12 @@ class Worker:
             for scope in [scope for scope, since in self._settling.items() if since < late]:
                 scope.cancel()
 
-    async def _read(self) -> None:
-        """Make the reads that the gate asks for."""
-        while True:
-            due = self.gate.read_due()
-            now = self.now()
-            if due is None or due > now or self._draining:
-                await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
-                continue
-            verdict = classify_read(await self.api.list_sessions())
-            self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
-            self.wake()
-
-    async def _watch(self) -> None:
-        """Keep an eye on the token, the operator's switch and the pauses; tend the queue."""
-        tend_at = tell_at = -math.inf
-        limit = 0
-        while True:
-            now = self.now()
-            if self.token.refresh():
-                self.gate.target_changed(now, self.token.generation)
-            self.gate.set_operator(await self.queue.paused())
-            changed = self._report_pauses() or limit != self.gate.limit
-            limit = self.gate.limit
-            if now >= tend_at:
-                if await self.queue.tend(self.rules.keep_settled_s):
-                    self.wake()
-                tend_at = now + TEND_S
-            if changed or now >= tell_at:
-                await self.queue.tell(limit, self.pauses())
-                tell_at = now + TELL_S
-            if not self._draining and self.enough(self.pauses()):
-                self.drain()
-            await anyio.sleep(TICK_S)
-
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""
         now = self.now()
         return [pause.shifted(self.clock() - now) for pause in self.gate.pauses(now)]
 
-    def _report_pauses(self) -> bool:
+    def report_pauses(self) -> bool:
         """Say each beginning and end of a pause once; return whether there was one."""
         held = {pause.reason: pause for pause in self.pauses()}
         if held.keys() == self._told.keys():

@@ -133,6 +133,11 @@ class Gate:
         return self._proven
 
     @property
+    def steady(self) -> bool:
+        """Whether nothing but the limit holds sends up."""
+        return self._proven and not (self._held or self._operator or self._recovering or self.rate.per_s)
+
+    @property
     def outage(self) -> bool:
         """Whether a send that starts now is a trial of an API that counts as down."""
         return PauseReason.API_DOWN in self._held

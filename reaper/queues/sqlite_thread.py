@@ -20,6 +20,9 @@ from reaper.errors import QueueError
 from reaper.queues.sqlite_errors import is_fatal, translated
 
 T = TypeVar("T")
+LINGER_S = 0.004
+"""How long what is cheaper together waits for company, unless something else goes to the thread before."""
+
 A = TypeVar("A")
 Work = Callable[[sqlite3.Connection], T]
 Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
@@ -48,12 +51,14 @@ def _nothing(_: sqlite3.Connection) -> None:
 class LedgerThread:
     """Runs work on a connection that nobody else touches. Made for one asyncio loop at a time."""
 
-    __slots__ = ("_broken", "_calls", "_closed", "_path", "_posted", "_stopped")
+    __slots__ = ("_broken", "_calls", "_closed", "_later", "_path", "_posted", "_soon", "_stopped")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
         self._posted: list[_Call] = []
+        self._soon = False
+        self._later: asyncio.TimerHandle | None = None
         self._closed = False
         self._broken: sqlite3.Error | None = None
         self._stopped: _Call | None = None
@@ -101,6 +106,9 @@ class LedgerThread:
 
     def _hand_over(self) -> None:
         """Give the thread what was asked in this turn of the loop, at once: it would wake for each and find one."""
+        if self._later is not None:
+            self._later.cancel()
+        self._soon, self._later = False, None
         if self._posted:
             self._calls.put(self._posted)
             self._posted = []
@@ -110,9 +118,12 @@ class LedgerThread:
             raise QueueError(f"the ledger {self._path} was closed")
         loop = asyncio.get_running_loop()
         call.future = future = loop.create_future()
-        if not self._posted:
-            loop.call_soon(self._hand_over)
         self._posted.append(call)
+        if call.together is None and not self._soon:
+            self._soon = True
+            loop.call_soon(self._hand_over)
+        elif not self._soon and self._later is None:
+            self._later = loop.call_later(LINGER_S, self._hand_over)
         try:
             return await future
         except asyncio.CancelledError:

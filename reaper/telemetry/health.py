@@ -16,20 +16,26 @@ STALLED_S = 30.0
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
 
 
+class Admitting(Protocol):
+    """What the pages ask of the gate."""
+
+    in_flight: int
+
+    @property
+    def limit(self) -> int: ...
+
+
 class Working(Protocol):
     """What the pages ask of the worker."""
+
+    @property
+    def gate(self) -> Admitting: ...
 
     @property
     def still_s(self) -> float: ...
 
     @property
     def draining(self) -> bool: ...
-
-    @property
-    def in_flight(self) -> int: ...
-
-    @property
-    def limit(self) -> int: ...
 
     def pauses(self) -> Sequence[Pause]: ...
 
@@ -78,13 +84,13 @@ def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str,
 
     async def render() -> Page:
         def page(stats: Stats) -> Page:
-            metrics.state(stats, in_flight=worker.in_flight, limit=worker.limit, pauses=list(worker.pauses()))
+            metrics.state(stats, in_flight=worker.gate.in_flight, limit=worker.gate.limit, pauses=list(worker.pauses()))
             return Page(200, CONTENT_TYPE, metrics.render())
 
         return await _with_stats(page)
 
     async def status() -> Page:
-        return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.limit)))
+        return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.gate.limit)))
 
     async def _with_stats(page: Callable[[Stats], Page]) -> Page:
         try:

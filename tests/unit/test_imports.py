@@ -42,7 +42,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "sandbox": (),
     "telemetry": (*BASE, *PROTOCOLS),
     "seams": ("core",),
-    "worker": (*BASE, *PROTOCOLS, "seams"),
+    "watch": (*BASE, "worker"),
+    "worker": (*BASE, *PROTOCOLS, "seams", "watch"),
     **dict.fromkeys(SETTINGS, (*BASE, *SETTINGS)),
 }  # fmt: skip
 
