@@ -28,6 +28,8 @@ from reaper.errors import ConfigError
 
 STOP_BODY_BYTES = 64 * 1024
 LIST_BODY_BYTES = 32 * 1024 * 1024
+STALE_AFTER_S = 1.0
+"""A connection that was idle for less did not go stale: its reset is an answer to this send, recorded and charged."""
 REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-requestid")
 _LOOKED_AT = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
 _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
@@ -162,6 +164,7 @@ def _sender(url: httpx.URL, target: Target) -> Sender:
         http=target.http,
         connect_timeout_s=target.connect_timeout_s,
         max_connections=target.concurrency + 1,
+        stale_after_s=STALE_AFTER_S,
     )
 
 

@@ -19,7 +19,8 @@ from reaper.api.wire import Exchange, Headers, Owner, WireFault
 MOST_STREAMS = 1000
 """At once, whatever the peer allows: as many as may ever be in flight."""
 STREAMS_UNTOLD = 100
-"""At once, before the peer has told its bound: the least that RFC 9113 recommends it to have."""
+"""Taken before the peer has told its bound: the least that RFC 9113 recommends it to have. One of them is written,
+the others when the bound is known: some peers close a connection that opens more than they allow."""
 MOST_REPLIES = 256
 """Frames that a peer that does not read has asked for."""
 QUIET_S = 1.0
@@ -52,6 +53,7 @@ class H2Connection(asyncio.Protocol):
         self._control: list[bytes] = []
         self._replies = 0
         self._scheduled = False
+        self._listen = 0  # turns of the loop to wait before writing
         self._shrunk = False
         self._headers: Headers | None = None
         self._method = b""
@@ -59,7 +61,7 @@ class H2Connection(asyncio.Protocol):
         self._heads_size = 0
         self._peer_limit = STREAMS_UNTOLD
         self._limit = 0  # the peer's, or 0 while nothing may start
-        self._leaving = self._over = self._blocked = False
+        self._told = self._leaving = self._over = self._blocked = False
         self._heard_at = 0.0
         self._probe: asyncio.TimerHandle | None = None
         self._farewell: asyncio.TimerHandle | None = None
@@ -69,11 +71,13 @@ class H2Connection(asyncio.Protocol):
     def start(self, exchange: Exchange) -> None:
         """Send the request, together with all others of this turn of the loop. Only while there is room."""
         self.room -= 1
+        if not self.streams and not self._fresh:
+            # After an idle time, what the peer said meanwhile (goodbye, most likely) is read before we write: the
+            # loop looks at its sockets after this turn, and deals with what it found in the next or, behind a flush
+            # that was due already, in the one after it.
+            self._listen = 1 + self._scheduled
         self._fresh.append(exchange)
-        if not self._scheduled:
-            self._scheduled = True
-            # After an idle time, what the peer said meanwhile (goodbye, most likely) is read before we write.
-            self._loop.call_soon(self._flush if self.streams else self._listen_first)
+        self._schedule()
 
     def abandon(self, exchange: Exchange) -> None:
         """Tell the peer to stop, if the exchange is under way here, and go on with the others."""
@@ -102,7 +106,7 @@ class H2Connection(asyncio.Protocol):
             self._scheme = b"https"
         self._heard_at = self._loop.time()
         self._transport.write(HELLO)
-        self._settle_limit()
+        self.room = self._limit = STREAMS_UNTOLD
 
     def data_received(self, data: bytes) -> None:
         """Read on. What is against the protocol ends the connection; what is under way fails as malformed."""
@@ -174,9 +178,14 @@ class H2Connection(asyncio.Protocol):
         self._schedule()
 
     def allow(self, streams: int) -> None:
-        """Have at most that many under way from now on."""
-        self._peer_limit = streams
+        """Have at most that many under way from now on. What is not written yet and has no place is refused."""
+        self._told = True
+        self._peer_limit = min(streams, MOST_STREAMS)
+        places = max(0, self._peer_limit - len(self.streams))
+        self._fresh, surplus = self._fresh[:places], self._fresh[places:]
+        _refuse(surplus, "the peer allows no more at once")
         self._settle_limit()
+        self._schedule()
 
     def shrink_table(self) -> None:
         """Tell the peer with the next request that nothing of its table is used."""
@@ -189,7 +198,7 @@ class H2Connection(asyncio.Protocol):
         if not self._leaving:
             self._leaving = True
             self._settle_limit()
-            self._refuse()
+            self._refuse_fresh()
             self._owner.freed(self)
         if not self.streams:
             self.close()
@@ -201,16 +210,20 @@ class H2Connection(asyncio.Protocol):
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def _listen_first(self) -> None:
-        self._loop.call_soon(self._flush)
-
     def _flush(self) -> None:
         """Write what came together since the last turn."""
         self._scheduled = False
-        if self._over or self._blocked:
+        if self._listen:
+            self._listen -= 1
+            self._schedule()
+            return
+        if self._over or self._blocked or self._transport.is_closing():
             return
         out, self._control = self._control, []
         fresh, self._fresh = self._fresh, []
+        if not self._told and fresh:
+            now = 0 if self.streams else 1
+            fresh, self._fresh = fresh[:now], fresh[now:]
         self._replies = 0
         streams, ids, stream, pack = self.streams, self._ids, self.next_stream, h2.HEADER.pack
         for exchange in fresh:
@@ -246,7 +259,7 @@ class H2Connection(asyncio.Protocol):
     def _settle_limit(self) -> None:
         """Find anew how many may be under way, and tell the owner where there is room that was not there."""
         stopped = self._leaving or self._over or self._blocked or self._probe is not None
-        self._limit = 0 if stopped else min(self._peer_limit, MOST_STREAMS)
+        self._limit = 0 if stopped else self._peer_limit
         before = self.room
         self.room = max(0, self._limit - len(self.streams) - len(self._fresh))
         if self.room and not before:
@@ -287,13 +300,11 @@ class H2Connection(asyncio.Protocol):
             own = WireFault(fault.kind, fault.text)  # each is raised on its own
             own.__cause__ = fault.__cause__
             exchange.fail(own)
-        self._refuse()
+        self._refuse_fresh()
 
-    def _refuse(self) -> None:
-        """Fail what is not written yet: the peer cannot have looked at it."""
+    def _refuse_fresh(self) -> None:
         fresh, self._fresh = self._fresh, []
-        for exchange in fresh:
-            exchange.fail(WireFault("refused", "the connection was closed before the request was written"))
+        _refuse(fresh, "the connection was closed before the request was written")
 
     def _ask_for_a_sign(self) -> None:
         """Start nothing until the peer says a thing; close if it does not. Its host may be gone without a word."""
@@ -308,3 +319,9 @@ class H2Connection(asyncio.Protocol):
         self._over = True
         self._fail_all(WireFault("reset", f"the peer gave no sign of life for {PROBE_S:g} s"))
         self._transport.abort()
+
+
+def _refuse(unwritten: list[Exchange], why: str) -> None:
+    """Fail what the peer cannot have looked at."""
+    for exchange in unwritten:
+        exchange.fail(WireFault("refused", why))

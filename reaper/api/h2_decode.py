@@ -67,6 +67,10 @@ class BlockDecoder:
             found = self._apart(block)
         except IndexError:  # ends within a field
             found = None
+        except AnswerFault:
+            if not self._hpack.header_table_size:
+                raise
+            found = None  # what follows may go into the table
         self._pure = found is not None
         return found or self._whole(block)
 

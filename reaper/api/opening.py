@@ -1,10 +1,17 @@
-"""Opens one connection: name, TCP, TLS, and which HTTP the peer speaks; all within one deadline."""
+"""Opens one connection: name, TCP, TLS, and which HTTP the peer speaks; all within one deadline.
+
+The addresses of a name race here and not in `create_connection`: uvloop's does not let them, and asyncio's loses the
+socket that it has just connected when it is cancelled in the few turns of the loop that its race takes to end
+(Python 3.11).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
+from itertools import chain, zip_longest
 from typing import Any, Literal, cast
 
 import httpx
@@ -18,7 +25,9 @@ _ALPN: dict[Http, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"],
 _GOODBYE_S = 0.5
 """How long a TLS connection that we close waits for the peer's goodbye."""
 _SECOND_ADDRESS_S = 0.25
-"""When the next address of a name is tried beside the first (RFC 8305); the event loop uvloop has no such thing."""
+"""When the next address of a name is tried beside those before it (RFC 8305, section 5)."""
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Opener:
@@ -41,12 +50,11 @@ class Opener:
         options: dict[str, Any] = {}
         if self._tls is not None:
             options.update(ssl=self._tls, server_hostname=self._host, ssl_shutdown_timeout=_GOODBYE_S)
-        if isinstance(loop, asyncio.BaseEventLoop):
-            options.update(happy_eyeballs_delay=_SECOND_ADDRESS_S)
         opening = _Opening(self, owner, made)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await loop.create_connection(lambda: opening, self._host, self._port, **options)
+                sock = await _connected(await _addresses(self._host, self._port))
+                await loop.create_connection(lambda: opening, sock=sock, **options)
         except TimeoutError as error:
             raise httpx.ConnectTimeout(f"no connection within {self._connect_timeout_s:g} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
@@ -89,3 +97,65 @@ class _Opening(asyncio.Protocol):
         protocol.connection_made(transport)
         self.connection = connection
         self._made(connection, version)
+
+
+async def _addresses(host: str, port: int) -> list[_Address]:
+    """Return the addresses of a host in the system's order, its families in turn. Raises OSError."""
+    try:
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)]  # looks nothing up: no wait
+    except socket.gaierror:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    families: dict[int, list[_Address]] = {}
+    for address in found:
+        families.setdefault(address[0], []).append(address)
+    return [address for address in chain(*zip_longest(*families.values())) if address is not None]
+
+
+async def _connected(addresses: list[_Address]) -> socket.socket:
+    """Return a socket connected to the first address that takes it; raises the last one's OSError when none does.
+
+    The next is tried when one fails, or has not answered for a while. Cancelling leaves no socket behind.
+    """
+    if len(addresses) == 1:
+        return await _connect(addresses[0])
+    untried = iter(addresses)
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    error: BaseException = OSError("the name has no address")
+    try:
+        while True:
+            address = next(untried, None)
+            if address is not None:
+                attempts.add(asyncio.ensure_future(_connect(address)))
+            elif not attempts:
+                raise error
+            pause_s = None if address is None else _SECOND_ADDRESS_S
+            done, _ = await asyncio.wait(attempts, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                attempts.discard(attempt)
+                failure = attempt.exception()
+                if failure is None:
+                    return attempt.result()
+                error = failure
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+            attempt.add_done_callback(_forget)
+
+
+async def _connect(address: _Address) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _forget(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close what an attempt brought that nobody waits for any more."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

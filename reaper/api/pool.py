@@ -28,7 +28,7 @@ _CLOSED = "the transport is closed"
 class _Line:
     """A connection and what is known of it."""
 
-    __slots__ = ("busy", "connection", "proven", "since", "version")
+    __slots__ = ("busy", "connection", "proven", "rested", "since", "version")
 
     def __init__(self, connection: Connection, version: bytes) -> None:
         self.connection = connection
@@ -37,6 +37,8 @@ class _Line:
         """Exchanges given to it whose callers have not taken the answer yet."""
         self.proven = False
         """It carried an answer: when it ends before another one, it may have gone stale."""
+        self.rested = False
+        """It was idle for a while before the exchange that it carries."""
         self.since = 0.0
         """When there was room again."""
 
@@ -44,11 +46,15 @@ class _Line:
 class Pool:
     """Sends exchanges. Belongs to the event loop that it is first used on."""
 
-    def __init__(self, opener: Opener, *, most: int, keep_idle_s: float) -> None:
-        """`most` connections at once, at least 1; one that was idle for `keep_idle_s` is closed."""
+    def __init__(self, opener: Opener, *, most: int, keep_idle_s: float, stale_after_s: float = 0.0) -> None:
+        """`most` connections at once, at least 1; one that was idle for `keep_idle_s` is closed.
+
+        One that was idle for `stale_after_s` may have been closed by the peer: then its exchange is sent again.
+        """
         self._opener = opener
         self._most = most
         self._keep_idle_s = keep_idle_s
+        self._stale_after_s = stale_after_s
         self._lines: dict[Connection, _Line] = {}
         self._ready: dict[Connection, _Line] = {}  # a stack; may hold lines without room, which are skipped
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
@@ -98,11 +104,13 @@ class Pool:
                 refused += exchange.written
                 exchange.begin(loop.create_future())
                 self._assign(exchange)
-            elif error.kind == "reset" and line.proven and not fresh and not exchange.progressed:
-                # Closed by the peer while it was idle, most likely, and DELETE and GET may be sent twice.
+            elif error.kind == "reset" and not fresh and not exchange.progressed and self._stale(line):
                 fresh = True
                 exchange.begin(loop.create_future())
-                self._wait(exchange, first=True)
+                if self._has_place():
+                    self._wait(exchange, first=True)
+                else:
+                    self._assign(exchange)
             else:
                 raise error
 
@@ -136,12 +144,12 @@ class Pool:
         line = self._lines.get(connection)
         if line is None:
             return
+        assert self._loop is not None
+        line.since = self._loop.time()
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
             self._give(exchange, line)
         if connection.room:
-            assert self._loop is not None
-            line.since = self._loop.time()
             self._ready[connection] = line
         else:
             self._ready.pop(connection, None)
@@ -168,6 +176,9 @@ class Pool:
         self._wait(exchange, first=False)
 
     def _give(self, exchange: Exchange, line: _Line) -> None:
+        assert self._loop is not None
+        if not line.busy:
+            line.rested = self._loop.time() - line.since >= self._stale_after_s
         self._flying[exchange] = line
         line.busy += 1
         line.connection.start(exchange)
@@ -180,6 +191,13 @@ class Pool:
         if first:
             self._waiting.move_to_end(exchange, last=False)
         self._grow(exchange)
+
+    def _stale(self, line: _Line) -> bool:
+        """Tell whether its peer closed it while it was idle, most likely. DELETE and GET may be sent twice.
+
+        One that was busy a moment ago did not go stale: a reset there is the answer to this request, and counts.
+        """
+        return line.proven and line.rested and line.connection not in self._lines
 
     def _abandon(self, exchange: Exchange) -> None:
         line = self._flying.pop(exchange, None)
@@ -201,21 +219,15 @@ class Pool:
             wanted = len(self._waiting) if self._opener.many is False else min(len(self._waiting), 1)
             if len(self._attempts) >= wanted:
                 return
-            if len(self._lines) + len(self._attempts) >= self._most:
-                self._make_place()
+            if not self._has_place():
                 return
             if sponsor is None or sponsor not in self._waiting:
                 sponsor = next(iter(self._waiting))
             self._attempts.add(asyncio.ensure_future(self._open(sponsor)))
             sponsor = None
 
-    def _make_place(self) -> None:
-        """Close the oldest idle line: there are idle ones here only when someone wants none that lay idle."""
-        for connection, line in self._ready.items():
-            if not line.busy:
-                del self._ready[connection]
-                connection.close()
-                return
+    def _has_place(self) -> bool:
+        return len(self._lines) + len(self._attempts) < self._most
 
     async def _open(self, sponsor: Exchange) -> None:
         task = asyncio.current_task()

@@ -42,13 +42,15 @@ class Transport(httpx.AsyncBaseTransport):
         connect_timeout_s: float = 5.0,
         max_connections: int = 64,
         keep_idle_s: float = 30.0,
+        stale_after_s: float = 0.0,
     ) -> None:
         """Open nothing yet.
 
         `url`: only its scheme, host and port count. `tls`: needed for https and used by nobody else, for its list of
         protocols is set here. `http`: `2` over plain http means HTTP/2 at once. `timeout_s`: total deadline of a
         request of httpx that brings none. `connect_timeout_s` covers name, TCP and TLS. At most `max_connections` at
-        once; one idle for `keep_idle_s` is closed. Raises ValueError for a URL or a bound that will not do.
+        once; one idle for `keep_idle_s` is closed, one idle for `stale_after_s` may have been closed by the peer (see
+        `send`). Raises ValueError for a URL or a bound that will not do.
         """
         url = httpx.URL(url)
         if url.scheme not in _PORTS or not url.host:
@@ -61,7 +63,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._timeout_s = timeout_s
         self._checked: Headers | None = None
         opener = Opener(url.raw_host.decode("ascii"), self._origin[2], tls, http, connect_timeout_s)
-        self._pool = Pool(opener, most=max_connections, keep_idle_s=keep_idle_s)
+        self._pool = Pool(opener, most=max_connections, keep_idle_s=keep_idle_s, stale_after_s=stale_after_s)
 
     async def send(self, exchange: Exchange) -> None:
         """Send it, at most until its deadline; the answer is then in the exchange. Cancelling closes its connection.

@@ -65,7 +65,6 @@ def test_odd_lines_are_named_and_the_rest_is_taken(command: Command, tmp_path: P
         # Settings that this version knows and cannot honour: nobody may rely on them in vain.
         ("REAPER_PROTECT__IDS", "env_1", "protect"),
         ("REAPER_DISCOVERY__ENABLED", "true", "discovery.enabled"),
-        ("REAPER_API__HTTP", "2", "api.http"),
     ],
 )
 def test_bad_settings(command: Command, name: str, value: str, words: str) -> None:

@@ -80,7 +80,9 @@ def test_mixed_backlog(command: Command, tmp_path: Path) -> None:
     assert peak == 64
     expected = Counter(kinds[kind][1] for kind in lot)
     assert {name: summary[name] for name in expected} == dict(expected)
-    assert (summary["accepted"], summary["waiting"], summary["sends"]) == (5000, 0, sum(sends.values()))
+    assert (summary["accepted"], summary["waiting"]) == (5000, 0)
+    # A reset on a connection that was idle for a second counts as one gone stale: its request goes out once more.
+    assert 0 <= sum(sends.values()) - summary["sends"] <= 20
     command.audit()
 
 
@@ -96,7 +98,7 @@ def test_killed_again_and_again(command: Command, tmp_path: Path) -> None:
     with running_sandbox(some, latency="10-40ms", fail="502:0.05,reset:0.01,lost:0.01", log_path=log) as sandbox:
         aim(command, sandbox, worker__concurrency=concurrency, retry__base_s=0.1, api__timeout_s=5)
         for _ in range(kills):
-            process = command.start("once", str(path))
+            process = command.start("once", "-q", str(path))
             time.sleep(chance.uniform(0.3, 1.6))
             kill(process)
         begun = time.monotonic()
@@ -228,7 +230,8 @@ def test_outage(command: Command, tmp_path: Path, backlog: int) -> None:
         if backlog == 3:
             sandbox.do(lambda s: s.set_mode(Mode.OUTAGE, deletes_only=True))
         aim(command, sandbox, worker__concurrency=16, api__unavailable_wait_s=90)
-        process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
+        # -q: nobody reads the log before the end, and a full pipe would stop the process.
+        process = command.start("once", "-q", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
         until(lambda: deletes(sandbox) > (200 if backlog > 200 else 0))
         sandbox.do(lambda s: s.set_mode(Mode.OUTAGE))
         begun = deletes(sandbox)

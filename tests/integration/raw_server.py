@@ -44,12 +44,20 @@ GONE = b"HTTP/1.1 204 No Content\r\nX-Request-Id: r1\r\n\r\n"
 class RawServer:
     """The nth request that arrives, on whatever connection, gets the nth script; the last one is for all that follow.
 
-    `greeting` is played when a connection opens. `requests` holds the heads in the order of their arrival.
+    `greeting` is played when a connection opens; `later`, if given, for every request on a connection but its first.
+    `requests` holds the heads in the order of their arrival.
     """
 
-    def __init__(self, *scripts: Script, greeting: Script | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        greeting: Script | None = None,
+        later: Script | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.scripts = list(scripts) or [[GONE]]
         self.greeting = greeting or []
+        self.later = later
         self.requests: list[bytes] = []
         self.connections = 0
         self.open = 0
@@ -90,12 +98,12 @@ class RawServer:
         self.most_open = max(self.most_open, self.open)
         writer.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         try:
-            if await self._play(self.greeting, writer):
-                while True:
-                    self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-                    number = min(len(self.requests), len(self.scripts)) - 1
-                    if not await self._play(self.scripts[number], writer):
-                        break
+            goes_on, first = await self._play(self.greeting, writer), True
+            while goes_on:
+                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+                script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+                goes_on = await self._play(script if first or self.later is None else self.later, writer)
+                first = False
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:

@@ -95,6 +95,28 @@ async def test_faults_after_the_request_was_written(behaviour: str, fault: Fault
         assert isinstance(again, Answered), "a line that failed was used again"
 
 
+@pytest.mark.parametrize(("idle_s", "sent"), [(0.0, 2), (1.2, 3)])
+async def test_only_a_connection_that_had_time_to_go_stale_is_replaced_silently(idle_s: float, sent: int) -> None:
+    """A reset in the midst of the work is a send that failed: it has to be seen, recorded and charged."""
+    heads = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heads
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            heads += 1
+            if heads == 2:
+                return
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with server(talk) as url, client(url) as api:
+        assert isinstance(await api.stop(ONE), Answered)
+        await anyio.sleep(idle_s)
+        reply = await api.stop(ONE)
+    assert heads == sent
+    assert isinstance(reply, Answered) if idle_s else (isinstance(reply, Failed) and reply.fault is Fault.RESET)
+
+
 async def test_nobody_listens() -> None:
     async with client("http://127.0.0.1:1") as api:
         reply = await api.stop(ONE)

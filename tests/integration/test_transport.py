@@ -11,16 +11,15 @@ import os
 import resource
 import socket
 import ssl
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import httpx
 import pytest
-import trustme
 
 from tests.integration.raw_answers import ANSWERS, OK
 from tests.integration.raw_server import GONE, Drip, End, RawServer, Script, Wait
-from tests.integration.transport_kit import Httpx, Ours, api, causes
+from tests.integration.transport_kit import Httpx, Ours, api, causes, certified
 from tests.tools import missing
 
 pytestmark = pytest.mark.anyio
@@ -229,21 +228,6 @@ async def test_many_at_once_share_few_connections_in_order(harness: Ours | Httpx
     arrived = [int(request.split(b" ", 2)[1][1:]) for request in server.requests]
     assert sorted(arrived) == list(range(harness.many))
     assert max(abs(place - number) for place, number in enumerate(arrived)) <= 128
-
-
-class Certified(NamedTuple):
-    """A server's side of TLS, and a client's that trusts it."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-
-def certified(name: str) -> Certified:
-    authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert(name).configure_cert(server)
-    authority.configure_trust(client)
-    return Certified(server, client)
 
 
 async def test_over_tls(harness: Ours | Httpx) -> None:

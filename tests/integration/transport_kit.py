@@ -6,16 +6,38 @@ A deviation is a test that must fail for that transport; the reason is printed w
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import httpx
+import pytest
+import trustme
 
 from reaper.api.transport import Transport
+from tests.tools import missing
 
 SECRET = "archal_ws_secret"
+
+
+class Certified(NamedTuple):
+    """A server's side of TLS, and a client's that trusts it."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+def certified(name: str) -> Certified:
+    """Make an authority and a certificate of it."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(name).configure_cert(server)
+    authority.configure_trust(client)
+    return Certified(server, client)
 
 
 @dataclass(frozen=True)
@@ -157,13 +179,52 @@ async def api(
     most: int = 8,
     connect_s: float = 1.0,
     keep_idle_s: float = 30.0,
+    http: str = "1.1",
 ) -> AsyncIterator[Api]:
     """Make a transport; after it, nothing of it is left."""
     tasks = asyncio.all_tasks()
-    transport = harness.make(url, tls=tls, most=most, connect_s=connect_s, keep_idle_s=keep_idle_s)
+    transport = harness.make(url, tls=tls, most=most, connect_s=connect_s, keep_idle_s=keep_idle_s, http=http)
     try:
         yield Api(transport, url, connect_s)
     finally:
         await transport.aclose()
     left = {one for one in asyncio.all_tasks() - tasks if "/reaper/api/" in one.get_coro().cr_code.co_filename}  # type: ignore[union-attr]
     assert not left, left
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Both event loops: a test module that imports this runs on each."""
+    if request.param == "uvloop":
+        try:
+            import uvloop  # noqa: F401
+        except ImportError:
+            missing("uvloop", "is not installed")
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
+async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Wait for a condition; fail when it does not come."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  # any condition, not one event
+            await asyncio.sleep(0.005)
+
+
+def sockets() -> int:
+    """Count this process's open sockets."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            pass
+    return found
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """A socket that only the garbage collector would close counts as left behind."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

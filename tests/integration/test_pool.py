@@ -1,0 +1,210 @@
+"""Who carries what: waiting, retrying, opening, closing, and that nothing is ever left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httpx
+import pytest
+
+from reaper.api.opening import Opener
+from reaper.api.pool import Pool
+from reaper.api.wire import Connection, Exchange, Owner, WireFault
+from tests.integration.raw_server import GONE, End, RawServer, Wait
+from tests.integration.transport_kit import (
+    Ours,
+    anyio_backend,  # noqa: F401  # a fixture
+    api,
+    no_collector,  # noqa: F401  # a fixture
+    sockets,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Bare:
+    """A connection that never answers, and remembers that it was closed."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.closed = False
+        self.exchange: Exchange | None = None
+
+    def start(self, exchange: Exchange) -> None:
+        self.room -= 1
+        self.exchange = exchange
+
+    def answer(self, owner: Owner) -> None:
+        assert self.exchange is not None
+        self.room += 1
+        self.exchange.done()
+        owner.freed(self)
+
+    def die(self, owner: Owner) -> None:
+        assert self.exchange is not None
+        self.room = 0
+        self.exchange.fail(WireFault("reset", "died"))
+        owner.lost(self)
+
+    def abandon(self, exchange: Exchange) -> None:
+        pass
+
+    def close(self) -> None:
+        self.room = 0
+        self.closed = True
+
+
+class Scripted:
+    """An opener of bare connections: after `pause_s`, and gone at once if so told."""
+
+    def __init__(self, *pauses_s: float, gone: bool = False, many: bool = False) -> None:
+        self.pauses_s, self.gone, self.many = list(pauses_s), gone, many
+        self.opened = 0
+        self.made: list[Bare] = []
+
+    async def open(self, owner: Owner, made: Callable[[Connection, bytes], None]) -> Connection:
+        self.opened += 1
+        await asyncio.sleep(self.pauses_s.pop(0) if self.pauses_s else 0)
+        connection = Bare(1)
+        self.made.append(connection)
+        made(connection, b"HTTP/1.1")
+        if self.gone:
+            connection.room = 0
+            owner.lost(connection)
+        return connection
+
+
+def asked(timeout_s: float) -> Exchange:
+    now = asyncio.get_running_loop().time()
+    return Exchange(b"DELETE", b"/x", ((b"host", b"x"),), most_body=1, deadline=now + timeout_s)
+
+
+async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> None:
+    pool = Pool(cast(Opener, Scripted(gone=True)), most=2, keep_idle_s=30)
+    exchange = asked(5)
+    with pytest.raises(httpx.ConnectError, match="as soon as it was open"):
+        await pool.send(exchange)
+    assert not exchange.written
+    await pool.aclose()
+
+
+async def test_one_opening_serves_all_who_wait_where_connections_carry_many() -> None:
+    opener = Scripted(0.05, gone=True, many=True)
+    pool = Pool(cast(Opener, opener), most=8, keep_idle_s=30)
+    seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(20)), return_exceptions=True)
+    assert {type(one) for one in seen} == {httpx.ConnectError}
+    assert opener.opened == 1
+    await pool.aclose()
+
+
+async def test_an_exchange_is_sent_again_once() -> None:
+    opener = Scripted(0, 0, 30)
+    pool = Pool(cast(Opener, opener), most=2, keep_idle_s=30)
+
+    async def both() -> list[asyncio.Future[None]]:
+        sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
+        await until(lambda: sum(one.room == 0 for one in opener.made) == 2)
+        return sent
+
+    proven = await both()
+    for connection in opener.made:
+        connection.answer(pool)
+    await asyncio.gather(*proven)
+    sent = await both()
+    one, other = opener.made
+    twice = one.exchange
+    one.die(pool)
+    await until(lambda: opener.opened == 3)  # the third is never ready
+    other.answer(pool)
+    await until(lambda: other.exchange is twice)
+    other.die(pool)
+    ends = await asyncio.gather(*sent, return_exceptions=True)
+    assert sorted(str(end) for end in ends) == ["None", "died"]
+    await pool.aclose()
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time() -> None:
+    opener = Scripted(0.2)
+    pool = Pool(cast(Opener, opener), most=2, keep_idle_s=0.1)
+    with pytest.raises(httpx.ConnectTimeout):
+        await pool.send(asked(0.05))
+    await until(lambda: [one.closed for one in opener.made] == [True])
+    pool.lost(cast(Connection, opener.made[0]))
+    await pool.aclose()
+
+
+async def test_stale_connections_do_not_stand_in_for_a_fresh_one() -> None:
+    # Four idle connections, each closed by the peer at its second request; the bound is four.
+    async with RawServer([Wait(0.05), GONE], later=[End.CLOSE]) as server, api(Ours(), server.url, most=4) as client:
+        await asyncio.gather(*(client.send() for _ in range(4)))
+        assert server.connections == 4
+        assert (await client.send()).status == 204
+        assert (len(server.requests), server.connections) == (6, 5)
+        seen = await asyncio.gather(*(client.send() for _ in range(4)))
+        assert {one.status for one in seen} == {204}
+        assert server.most_open <= 5  # the server may hear of a close later than of a new connection
+
+
+async def test_a_late_exchange_gives_its_connection_up() -> None:
+    async with RawServer([End.SILENCE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
+        assert (await client.send(timeout_s=0.2)).trouble == "late"
+        assert (await client.send()).status == 204
+        assert server.connections == 2
+
+
+async def test_nothing_of_an_exchange_is_kept() -> None:
+    async with RawServer([GONE], [End.CLOSE], [GONE], [End.SILENCE]) as server, api(Ours(), server.url) as client:
+        pool: Pool = client.transport._pool  # type: ignore[attr-defined]
+        assert [(await client.send()).status for _ in range(2)] == [204, 204]
+        assert (await client.send(timeout_s=0.1)).trouble == "late"
+        assert not pool._flying
+        assert not pool._waiting
+        assert not pool._attempts
+        await until(lambda: not pool._lines and not pool._ready)
+
+
+async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
+    async with RawServer([GONE, Wait(0.05), End.CLOSE]) as server, api(Ours(), server.url) as client:
+        pool: Pool = client.transport._pool  # type: ignore[attr-defined]
+        assert (await client.send()).status == 204
+        assert len(pool._ready) == 1
+        await until(lambda: not pool._lines and not pool._ready)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("most", [2, 50])
+async def test_after_aclose_nothing_is_left(most: int) -> None:
+    before = sockets()
+    async with RawServer([Wait(0.05), GONE], [End.SILENCE]) as server:
+        async with api(Ours(), server.url, most=most) as client:
+            waiting = [asyncio.ensure_future(client.send()) for _ in range(10)]
+            await until(lambda: sum(one.done() for one in waiting) == 1 and len(server.requests) >= 2)
+        assert {one.trouble for one in await asyncio.gather(*waiting)} == {None, "broken"}
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.send()
+    await until(lambda: sockets() <= before)
+
+
+async def test_cancelling_those_who_wait_lets_the_rest_through() -> None:
+    async with RawServer([Wait(0.2), GONE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
+        first = asyncio.ensure_future(client.send())
+        await server.until(lambda s: len(s.requests) == 1)
+        waiting = [asyncio.ensure_future(client.send(f"/{number}")) for number in range(10)]
+        await asyncio.sleep(0)
+        for one in waiting[::2]:
+            one.cancel()
+        done = await asyncio.gather(first, *waiting[1::2])
+        assert {one.status for one in done} == {204}
+        assert [request.split()[1] for request in server.requests[1:]] == [b"/1", b"/3", b"/5", b"/7", b"/9"]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("http", ["1.1", "2"])
+async def test_all_who_wait_for_a_refused_connection_hear_of_it_at_once(http: str) -> None:
+    async with api(Ours(), "http://127.0.0.1:1", most=3, http=http) as client, asyncio.timeout(2):
+        seen = await asyncio.gather(*(client.send() for _ in range(50)))
+    assert {one.trouble for one in seen} == {"unconnected"}
+    assert len({id(one.error) for one in seen}) == 50, "each raises an error of its own"
