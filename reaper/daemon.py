@@ -19,7 +19,7 @@ from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
 from reaper.queues.base import Queue
-from reaper.reload import FIXED, Running, take_over
+from reaper.reload import Running, take_over
 from reaper.settings_load import Loaded
 from reaper.settings_quick import split_listen
 from reaper.telemetry import events, logs
@@ -70,7 +70,7 @@ class Daemon:
                     sources = sources_of(settings, self._queue)
                     report = LogReport(metrics, worker.wake)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
-                    parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources)
+                    parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources, settings)
                     started = anyio.Event()
                     end = partial(self._end, around, parts) if self._reap else None
                     reload = partial(around.start_soon, self._reload, parts)
@@ -95,8 +95,10 @@ class Daemon:
         stats = await self._queue.stats()
         left = stats.ready + stats.delayed + stats.in_flight
         facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
-        if self._reap and left:
-            detail = "time ran out before all were stopped; what is left stays in the ledger for the next reaper on it"
+        if self._reap and (left or not self._all_due):
+            detail = "not all were stopped in time; what is left stays in the ledger for the next reaper on it"
+            if not self._all_due:
+                detail = "left before what was written last was taken in; it stays where it is for the next reaper"
             logs.get().warning(events.REAPER_EXITED, **facts, detail=detail)
             return Exit.WORK_LEFT
         logs.get().info(events.REAPER_EXITED, **facts)
@@ -140,16 +142,14 @@ class Daemon:
             self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
                 loaded = await anyio.to_thread.run_sync(self._load)
-                changed = await take_over(parts, loaded)
-            except ConfigError as error:
+                changed, fixed = await take_over(parts, loaded)
+            except (ConfigError, ValueError, OSError) as error:
                 detail = f"the new configuration is refused and the old one kept: {error}"
                 logs.get().error(events.CONFIG_REFUSED, detail=detail)
             else:
-                fixed = [key for key in changed if key in FIXED]
                 note = {"after_restart": fixed} if fixed else {}
                 warned = {"warnings": loaded.warnings} if loaded.warnings else {}
-                taken = [key for key in changed if key not in FIXED]
-                logs.get().info(events.CONFIG_RELOADED, changed=taken, **note, **warned)
+                logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
             self._notifier.tell(READY="1")
 
     async def _listen(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:

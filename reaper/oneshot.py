@@ -79,8 +79,10 @@ class Once:
         next_at = await self._members.next_at()
         if next_at is None:
             return None
+        if paused:
+            return POLL_S  # its end wakes the worker
         wait_s = next_at - self._clock()
-        if paused or wait_s <= self._waits.retry_s:
+        if wait_s <= self._waits.retry_s:
             return min(max(wait_s, 0.01), POLL_S)
         if (await self._members.view()).in_flight:
             return POLL_S

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio
-
 from reaper.app import Edge, new_client, refuse_what_is_not_built, rules_of, sources_of
 from reaper.core.rate import Rate
 from reaper.intake.run import Intake, Source
@@ -31,14 +29,15 @@ class Running:
     worker: Worker
     intake: Intake
     sources: Sequence[Source]
+    began_with: Settings
 
     @property
     def settings(self) -> Settings:
         return self.loaded.settings
 
 
-async def take_over(running: Running, loaded: Loaded) -> list[str]:
-    """Let the parts follow `loaded`; return the keys that changed, those in `FIXED` among them though they stay.
+async def take_over(running: Running, loaded: Loaded) -> tuple[list[str], list[str]]:
+    """Let the parts follow `loaded`; return the keys that changed, and those that only a restart will change.
 
     Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
     """
@@ -49,26 +48,30 @@ async def take_over(running: Running, loaded: Loaded) -> list[str]:
     client = new_client(new, running.edge.credentials) if _connection(new) != _connection(old) else None
     sources = sources_of(new, running.queue) if new.intake != old.intake else None
 
-    # From here on nothing can be refused.
     value = source.value.get_secret_value() if source.value else None
-    another = running.edge.credentials.follow(source.file, value, elsewhere=elsewhere)
+    token = running.edge.credentials.read(source.file, value)
+
+    # From here on nothing can be refused, and until the gate knows that identity has to be shown, nothing may wait:
+    # a send that began in between would go to the new address unproven.
+    another = running.edge.credentials.follow(source.file, token, elsewhere=elsewhere)
     logs.configure(new.telemetry, secrets=running.edge.credentials.secrets)
     worker, retired = running.worker, running.edge.client
     if client is not None:
         worker.api = running.edge.client = client
-        await retired.retire()
     worker.rules = rules_of(new)
     rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else Rate(new.worker.rate_per_s)
-    worker.gate.retune(new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive)
+    worker.gate.retune(worker.now(), new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive)
     if another:
-        worker.gate.target_changed(anyio.current_time(), running.edge.credentials.generation)
+        worker.gate.target_changed(worker.now(), running.edge.credentials.generation, elsewhere=elsewhere)
+    running.loaded = loaded
+    worker.wake()
+    if client is not None:
+        await retired.retire()
     if sources is not None:
         running.sources = sources
         await running.intake.swap(sources, new.intake.poll_s)
-    changed = _changed(old, new)
-    running.loaded = loaded
-    worker.wake()
-    return changed
+    fixed = [key for key in _changed(running.began_with, new) if key in FIXED]
+    return [key for key in _changed(old, new) if key not in FIXED], fixed
 
 
 def _connection(settings: Settings) -> tuple[object, ...]:

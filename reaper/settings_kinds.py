@@ -22,6 +22,18 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def _path(value: Path | None) -> Path | None:
+    if value is not None and "\0" in str(value):
+        raise ValueError("must be a path, and no path holds a NUL character")
+    return value
+
+
+def _paths(values: tuple[Path, ...]) -> tuple[Path, ...]:
+    for value in values:
+        _path(value)
+    return values
+
+
 def _token(value: SecretStr) -> SecretStr | None:
     token = clean_token(value.get_secret_value())
     return SecretStr(token) if token else None
@@ -34,10 +46,10 @@ def _listen(value: str) -> str:
 
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none), AfterValidator(_path)]
 # One entry per item, in the environment JSON or separated by commas: not decoded before `items` sees it.
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(items)]
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(items)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(items), AfterValidator(_paths)]
 Command = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
 Url = Annotated[str, AfterValidator(http_url)]
 ProxyUrl = Annotated[

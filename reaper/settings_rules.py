@@ -55,6 +55,12 @@ def contradictions(settings: Settings) -> list[tuple[str, str, str]]:
             "retry.base_s",
             f"must be at least retry.base_s: {retry.cap_s:g} is less than {retry.base_s:g}",
         ),
+        (
+            api.proxy is not None and api.http == "2",
+            "api.http",
+            "api.proxy",
+            "must be auto or 1.1 when api.proxy is set: HTTP/2 is not spoken through a proxy",
+        ),
     )
     return [(key, other, text) for broken, key, other, text in rules if broken]
 

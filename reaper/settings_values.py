@@ -34,6 +34,10 @@ def http_url(text: str, *, userinfo: bool = False) -> str:
         _ = parts.port
     except ValueError:
         raise ValueError("must be a URL with a port from 0 to 65535, or none") from None
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise ValueError("must be a URL whose host is a name that can exist") from None
     if "?" in text or "#" in text:
         raise ValueError("must be a URL without query and fragment")
     if "@" in parts.netloc and not userinfo:

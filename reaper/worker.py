@@ -241,6 +241,7 @@ class Worker:
             send = Send(at, self.now() - now, error="given up: the reaper was told to leave")
             await self._apply(lease, Release(0.0, ambiguous=True), send)
             raise
+        self.sends += reply.again
         verdict = classify(reply)
         self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter(), began=now)
         self._answer_s += (max(reply.duration_s, 1e-4) - self._answer_s) / ANSWERS_LOOKED_AT

@@ -61,10 +61,14 @@ class Client:
     """The API, as this process reaches it. Not safe for use from several threads."""
 
     def __init__(self, target: Target, credentials: Credentials) -> None:
-        """Raises ConfigError when the CA file cannot be used."""
+        """Raises ConfigError when the address or the CA file cannot be used."""
         self._target = target
         self._credentials = credentials
         self._url = httpx.URL(target.base_url)
+        try:
+            self._url.host  # noqa: B018  # decoded here, and only here
+        except UnicodeError as error:
+            raise ConfigError(f"api.base_url: there can be no host of that name: {error}") from error
         self._prefix = self._url.raw_path.rstrip(b"/") + b"/api/sessions"
         self._sender = _sender(self._url, target)
         self._flying = 0
@@ -108,7 +112,7 @@ class Client:
             await self._sender.send(exchange)
         except (httpx.TransportError, TimeoutError, OSError) as error:
             fault, text = _fault(error, self._target)
-            return Failed(fault, exchange.written, text, time.perf_counter() - begun)
+            return Failed(fault, exchange.written, text, time.perf_counter() - begun, exchange.again)
         finally:
             self._flying -= 1
             if self._retired and not self._flying:
@@ -123,6 +127,7 @@ class Client:
             date=named.get(b"date"),
             request_id=next((named[name][:200] for name in REQUEST_ID_HEADERS if named.get(name)), None),
             token_generation=token.generation,
+            again=exchange.again,
         )
 
     def _headers_for(self, generation: int, token: str) -> tuple[tuple[bytes, bytes], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +50,19 @@ class Credentials:
         self.current = Token(self.current.generation + 1, value, lack)
         return True
 
-    def follow(self, file: Path | None, value: str | None, *, elsewhere: bool) -> bool:
-        """Take the token from another place, or read the same one anew; return whether identity must be shown again.
+    def read(self, file: Path | None, value: str | None) -> tuple[str | None, str | None]:
+        """Return the token that a place holds, or None and what it lacks. Changes nothing. May block."""
+        if file is not None:
+            return self._read(file)
+        return value, None if value else "no token is configured"
+
+    def follow(self, file: Path | None, token: tuple[str | None, str | None], *, elsewhere: bool) -> bool:
+        """Take the token from another place, where `read` found it; return whether identity must be shown again.
 
         `elsewhere`: the API's address changed, so what was answered to the token before says nothing now.
         """
         self._file, self._stamp = file, None
-        lack = None if value else "no token is configured"
-        found, lack = (value, lack) if file is None else self._read(file)
+        found, lack = token
         if found is not None and found not in self._seen:
             self._seen.append(found)
         another = elsewhere or found != self.current.value
@@ -75,12 +81,15 @@ class Credentials:
     def _read(self, file: Path) -> tuple[str | None, str | None]:
         self._stamp = _stamp(file)
         try:
-            with file.open("rb") as stream:
+            # Not blocking: a pipe that nobody writes to must not stop the event loop.
+            with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    return None, f"the token file {file} is not a regular file"
                 raw = stream.read(TOKEN_MOST_BYTES + 1)
         except FileNotFoundError:
             return None, f"the token file {file} does not exist"
-        except OSError as error:
-            return None, f"the token file {file} cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:
+            return None, f"the token file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
         text = raw.decode("ascii", "replace").strip()
         if not text:
             return None, f"the token file {file} is empty"
@@ -94,6 +103,6 @@ class Credentials:
 def _stamp(file: Path) -> tuple[int, ...] | None:
     try:
         status = os.stat(file)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -106,6 +106,7 @@ class Pool:
                 self._assign(exchange)
             elif error.kind == "reset" and not fresh and not exchange.progressed and self._stale(line):
                 fresh = True
+                exchange.again += 1
                 exchange.begin(loop.create_future())
                 if self._has_place():
                     self._wait(exchange, first=True)
@@ -146,6 +147,7 @@ class Pool:
             return
         assert self._loop is not None
         line.since = self._loop.time()
+        line.rested = False  # it was busy a moment ago, even if its last caller has not taken its answer yet
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
             self._give(exchange, line)

@@ -38,6 +38,7 @@ class Exchange:
     """One request without a body, and what came back. It ends once: by `done` or by `fail`, whichever is first."""
 
     __slots__ = (
+        "again",
         "answer_headers",
         "body",
         "deadline",
@@ -67,6 +68,8 @@ class Exchange:
         self.headers = headers
         self.most_body = most_body
         self.deadline = deadline
+        self.again = 0
+        """How often it was sent again because its connection had gone stale."""
         self.written = False
         """A byte of the request may have left. Stays true when the exchange is sent again."""
         self.version = b""

@@ -95,7 +95,7 @@ class Gate:
     def admit(self, now: float) -> Admission:
         """Return how many sends may start now."""
         if self._operator is not None:
-            return Admission(0, PauseReason.OPERATOR, None)
+            return Admission(0, PauseReason.OPERATOR)
         if throttle := self._throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
         most = self.limit - self.in_flight
@@ -135,7 +135,7 @@ class Gate:
     @property
     def steady(self) -> bool:
         """Whether nothing but the limit holds sends up."""
-        return self._proven and not (self._held or self._operator or self._recovering or self.rate.per_s)
+        return self._proven and not (self._held or self._recovering or self.rate.per_s)
 
     @property
     def outage(self) -> bool:
@@ -224,9 +224,11 @@ class Gate:
         self._read_at = now + (READ_MOST_S if refused and refused.trial_at is None else self._read_gap_s)
         self._read_gap_s = min(READ_MOST_S, self._read_gap_s * 2)
 
-    def target_changed(self, now: float, generation: int) -> None:
-        """Note that the token or the base URL is another one: identity has to be shown anew, at once."""
+    def target_changed(self, now: float, generation: int, *, elsewhere: bool = False) -> None:
+        """Note that the token, or (`elsewhere`) the address is another one: identity has to be shown anew, at once."""
         self.generation = generation
+        if elsewhere:  # what another host asked for and failed in says nothing of this one
+            self._throttle, self._failures, self._storm, self._foreign = Throttle(), 0, 0, set()
         if not self.verify:
             self._to_trial(now)
             return
@@ -239,8 +241,10 @@ class Gate:
         """Take over what the queue says of the operator's switch."""
         self._operator = pause
 
-    def retune(self, bound: int, rate: Rate, *, verify: bool, adaptive: bool) -> None:
+    def retune(self, now: float, bound: int, rate: Rate, *, verify: bool, adaptive: bool) -> None:
         """Take over new settings; what was learned stays. Without reads, what waits for one goes by trial."""
+        if verify and not self.verify:
+            self._proven, self._read_at, self._read_gap_s = False, now, READ_FIRST_S
         self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
         self._limiter.retune(bound, adaptive=adaptive)
         if not verify:

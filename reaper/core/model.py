@@ -98,6 +98,8 @@ class Answered:
     request_id: str | None = None
     token_generation: int = 0
     """Which token the request bore: the generation counts its changes in this process."""
+    again: int = 0
+    """DELETEs beyond the first: sent once more because a kept-alive connection had gone stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Failed:
     written: bool
     error: str
     duration_s: float
+    again: int = 0
 
 
 Reply = Answered | Failed

@@ -33,12 +33,15 @@ class Intake:
         self._report = report
         self._failing: dict[str, str] = {}
         self._round = anyio.Lock()
+        self._swapped = anyio.Event()
 
     async def run(self) -> None:
         """Poll the sources in turn, with `poll_s` between rounds, until cancelled."""
         while True:
+            self._swapped = anyio.Event()
             await self.poll()
-            await anyio.sleep(self._poll_s)
+            with anyio.move_on_after(self._poll_s):
+                await self._swapped.wait()
 
     async def poll(self) -> None:
         """Go round the sources once. One that can't be used is told of once per change and holds up no other."""
@@ -62,6 +65,7 @@ class Intake:
                 source.close()
             self._sources, self._poll_s = sources, poll_s
             self._failing.clear()
+        self._swapped.set()
 
 
 def _sentence(error: UsageError | OSError, name: str) -> str:

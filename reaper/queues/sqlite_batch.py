@@ -52,7 +52,8 @@ def settle_plain(connection: sqlite3.Connection, asks: Sequence[Ask], now: float
     numbers = list(plain)
     asked = json.dumps([(lease.session_id, lease.receipt) for lease, _, _ in plain.values()])
     (found,) = connection.execute(_HELD, (asked,)).fetchone()
-    held = {numbers[place]: row_id for place, row_id in json.loads(found)}
+    # By row: a lease that is asked about twice is good once.
+    held = {number: row_id for row_id, number in {row: numbers[place] for place, row in json.loads(found)}.items()}
     counts: Counter[str] = Counter()
     rows = []
     for number, row_id in held.items():

@@ -65,7 +65,7 @@ class LogJournal:
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         if last:
-            get().info(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
+            get().warning(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
 
 
 class Lines(Protocol):

@@ -17,7 +17,8 @@ from reaper.errors import ConfigError
 
 HEAD_BYTES = 8192
 REQUEST_TIMEOUT_S = 5.0
-MOST_CONNECTIONS = 32
+MOST_ANSWERED = 32
+"""At once; who has not asked yet keeps nobody waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,15 @@ async def serve(
         raise ConfigError(
             f"telemetry.listen: {host}:{port} cannot be bound: {error.strerror or error}; give another address or none"
         ) from error
-    slots = anyio.CapacityLimiter(MOST_CONNECTIONS)
+    slots = anyio.CapacityLimiter(MOST_ANSWERED)
 
     async def connected(stream: SocketStream) -> None:
         async with stream:
             with anyio.move_on_after(REQUEST_TIMEOUT_S):
                 try:
+                    page = await _head(stream)
                     async with slots:
-                        await stream.send(_encode(await _answer(stream, pages)))
+                        await stream.send(_encode(page if isinstance(page, Page) else await _answer(page, pages)))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     return
 
@@ -88,13 +90,17 @@ async def _accept(listener: SocketListener, accepted: Callable[[SocketStream], o
             await anyio.sleep(1.0)
 
 
-async def _answer(stream: SocketStream, pages: dict[str, Handler]) -> Page:
+async def _head(stream: SocketStream) -> list[str] | Page:
+    """Return the words of the request's first line."""
     head = b""
     while b"\r\n\r\n" not in head and b"\n\n" not in head:
         if len(head) > HEAD_BYTES:
             return text(400, "the request's head is too large")
         head += await stream.receive(4096)
-    parts = head.split(b"\r\n", 1)[0].decode("latin-1").split()
+    return head.split(b"\r\n", 1)[0].decode("latin-1").split()
+
+
+async def _answer(parts: list[str], pages: dict[str, Handler]) -> Page:
     if len(parts) != 3:
         return text(400, "this is not an HTTP request")
     method, target, _ = parts

@@ -178,11 +178,13 @@ class _Sink:
 
     def write(self, line: str, level: int) -> None:
         self.waiting.append(with_priority(line, level) if self.journal else line + "\n")
-        if len(self.waiting) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:  # no loop runs here
-                self.flush()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # none runs here, or no more
+            self.flush()
+        else:
+            if len(self.waiting) == 1:
+                loop.call_soon(self.flush)
 
     def flush(self) -> None:
         lines, self.waiting = self.waiting, []
@@ -207,7 +209,10 @@ class _Handler(logging.Handler):
         self.sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.sink.write(self.format(record), record.levelno)
+        try:
+            self.sink.write(self.format(record), record.levelno)
+        except Exception:  # noqa: BLE001  # whoever logs must not suffer for it
+            self.handleError(record)
 
 
 def _bridge(common: list[Processor], render: Processor, sink: _Sink) -> None:

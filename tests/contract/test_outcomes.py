@@ -1,10 +1,11 @@
 """Promise 5 and what is recorded: decisions, sends, outcomes."""
 
+import anyio
 import pytest
 
-from reaper.core.model import HISTORY, Outcome, Release, Retry, Send, SessionId, Settle, State
+from reaper.core.model import HISTORY, Lease, Outcome, Release, Retry, Send, SessionId, Settle, State
 from reaper.queues.base import Queue
-from tests.contract.harness import GONE, LEASE_S, Harness, claim_one, end_one, fail_one, ids, sent, stop_one
+from tests.contract.harness import GONE, LEASE_S, STOPPED, Harness, claim_one, end_one, fail_one, ids, sent, stop_one
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +117,20 @@ async def test_open_ids_have_no_outcome_to_tell(queue: Queue) -> None:
     await stop_one(queue)
     await fail_one(queue)
     assert [item.session_id async for item in queue.outcomes()] == ["a"]
+
+
+async def test_a_lease_that_is_ended_twice_at_once_counts_once(queue: Queue) -> None:
+    """Also where what comes together is written together."""
+    await queue.add(ids(*"abcdef"))
+    leases = await queue.claim(6, lease_s=LEASE_S)
+    results: list[bool] = []
+
+    async def end(lease: Lease) -> None:
+        results.append(await queue.apply(lease, STOPPED, sent()))
+
+    async with anyio.create_task_group() as group:
+        for lease in (*leases, leases[0]):
+            group.start_soon(end, lease)
+    assert sorted(results) == [False, *[True] * 6]
+    audit = await queue.audit()
+    assert audit.balanced

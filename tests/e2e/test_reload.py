@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
 from tests.e2e.command import Command, until, write_ids
@@ -98,6 +100,10 @@ def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) 
         ('[api]\nbase_url = "https://127.0.0.1:1"\nca_file = "/nowhere/ca.pem"\n', "api.ca_file"),
         ("[protect]\nids = ['x']\n", "protect"),
         ('[intake]\nspool_dir = "/proc/spool"\n', "intake.spool_dir"),
+        ('[intake]\nfiles = ["a\\u0000b"]\n', "NUL"),
+        ('[api]\ntoken_file = "a\\u0000b"\n', "NUL"),
+        ('[api]\nbase_url = "https://xn--a.com"\n', "no host of that name"),
+        ('[api]\nproxy = "http://127.0.0.1:1"\nhttp = "2"\n', "api.http"),
     ],
 )
 def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, text: str, words: str) -> None:
@@ -165,3 +171,48 @@ def test_the_service_manager_hears_of_a_reload(command: Command, tmp_path: Path)
             begun = [one for one in heard if one.startswith("RELOADING=1\nMONOTONIC_USEC=")]
             assert len(begun) == 1, heard
             assert begun[0].rpartition("=")[2].isdigit()
+
+
+def test_nothing_goes_to_another_address_before_identity_is_shown(command: Command) -> None:
+    """A backlog is being worked off, at a rate, when the address changes: the first request there is the read."""
+    some = list(generate(200, 6))
+    with running_sandbox(list(some)) as one, running_sandbox(list(some), latency="50ms") as two:
+        watch(command, one, worker__rate_per_s=50)
+        del command.env["REAPER_API__BASE_URL"]
+        configure(command, f'[api]\nbase_url = "{one.url}"\n')
+        with daemon(command) as process:
+            assert command.run("add", *[session.session_id for session in some]).returncode == 0
+            until(lambda: len(one.sends) > 10)
+            two.do(lambda s: s.set_mode(Mode.OUTAGE))
+            configure(command, f'[api]\nbase_url = "{two.url}"\n')
+            reload(command, process)
+            until(lambda: two.counters.lists >= 2)
+            assert two.sends == {}
+            two.do(lambda s: s.set_mode(Mode.OK))
+            until(lambda: len(two.sends) > 3)
+
+
+def test_reads_that_were_off_are_made_once_they_are_on(command: Command) -> None:
+    with running_sandbox(1) as sandbox:
+        watch(command, sandbox)
+        configure(command, "[api]\nverify = false\n")
+        with daemon(command) as process:
+            until(lambda: page(command, "/readyz")[0] == 200)
+            assert sandbox.counters.lists == 0
+            configure(command, "[api]\nverify = true\n")
+            reload(command, process)
+            until(lambda: sandbox.counters.lists == 1, 5)
+
+
+def test_a_token_file_that_is_a_pipe_stops_nothing(command: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with running_sandbox(1) as sandbox:
+        watch(command, sandbox)
+        configure(command, "")
+        with daemon(command) as process:
+            until(lambda: page(command, "/readyz")[0] == 200)
+            configure(command, f'[api]\ntoken_file = "{tmp_path}/pipe"\n')
+            reload(command, process)
+            until(lambda: "there is no token" in page(command, "/readyz")[1], 10)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0

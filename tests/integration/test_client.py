@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -233,15 +234,15 @@ def test_credentials_follow_their_file(tmp_path: Path) -> None:
 def test_a_token_file_whose_rights_are_mended_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "token"
     file.write_text("one")
-    opened = Path.open
+    opened = os.open
 
-    def refuse(path: Path, *args: str) -> object:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str, flags: int, *args: int) -> int:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     held = Credentials(file, None)
     assert "Permission denied" in (held.current.lack or "")
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(os, "open", opened)
     assert held.refresh() is True
     assert held.current.value == "one"
 

@@ -179,7 +179,9 @@ class Drive:
             assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held()
 
     def reload(self, verify: bool) -> None:
-        self.gate.retune(self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
+        if verify and not self.gate.verify:
+            self.proven = False
+        self.gate.retune(self.now, self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
         self.tried_at = None
         if not verify:
             self.proven = True

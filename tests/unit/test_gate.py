@@ -211,10 +211,10 @@ def test_new_settings_keep_what_was_learned() -> None:
     gate = proven()
     for _ in range(5):
         assert gate.start(0.0)
-    gate.retune(4, Rate(0.0), verify=True, adaptive=False)
+    gate.retune(0.0, 4, Rate(0.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, "in_flight", None)
     answer_late(gate, 0.0, STOPPED, Unauthorized(0))
-    gate.retune(64, Rate(1.0), verify=True, adaptive=False)
+    gate.retune(0.0, 64, Rate(1.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, REFUSED, None)
     assert gate.read_due() == 5.0
 
@@ -223,7 +223,7 @@ def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
     gate = Gate(32)
     gate.observe_read(0.0, Foreign(403), jitter=0.0)
     assert gate.admit(0.5) == Admission(0, WRONG, None)
-    gate.retune(32, Rate(0.0), verify=False, adaptive=False)
+    gate.retune(0.0, 32, Rate(0.0), verify=False, adaptive=False)
     assert (gate.proven, gate.read_due(), gate.admit(0.5)) == (True, None, Admission(1))
     send(gate, 0.5, STOPPED)
     assert gate.admit(0.5) == Admission(32)
@@ -240,3 +240,18 @@ def test_details_name_what_was_seen() -> None:
         REFUSED: "the API refused the token (401)",
         THROTTLED: "the API answered 429: nothing is sent to it for 9 s",
     }
+
+
+def test_what_another_host_asked_for_holds_this_one_up_no_more() -> None:
+    gate = proven()
+    send(gate, 0.0, Throttled(600.0))
+    assert gate.admit(1.0).why == PauseReason.THROTTLED
+    gate.target_changed(1.0, 1, elsewhere=True)
+    assert (gate.admit(1.0).most, gate.read_due()) == (0, 1.0)
+    gate.observe_read(1.0, Proven(1), jitter=0.0)
+    assert gate.admit(1.0).most == 32
+    gate = proven()
+    send(gate, 0.0, Throttled(600.0))
+    gate.target_changed(1.0, 1)
+    gate.observe_read(1.0, Proven(1), jitter=0.0)
+    assert gate.admit(1.0).why == PauseReason.THROTTLED, "another token at the same host is asked for the same silence"
