@@ -170,7 +170,7 @@ def test_a_token_file_is_taken_up_without_a_restart(machine: Host) -> None:
 
     until(lambda: machine.stopped() == 3, "what waited for a token is stopped")
     assert machine.show("reaper", "MainPID") == pid
-    assert machine.events("api.resumed")
+    until(lambda: bool(machine.events("api.resumed")), "the journal tells of it")
     assert machine.box.run("stat", "-c", "%U:%G %a", "/etc/reaper/token").stdout.split() == ["root:reaper", "640"]
     machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/token", expect=1)
     # The one-shot run reads the same file.

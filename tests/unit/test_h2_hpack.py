@@ -1,0 +1,247 @@
+"""Header blocks: ours as an independent decoder reads them, the peer's as an independent encoder makes them."""
+
+from __future__ import annotations
+
+import pytest
+from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reaper.api import h2_decode
+from reaper.api.h2_decode import BlockDecoder, Field
+from reaper.api.h2_frames import AnswerFault, Code, ConnectionFault
+from reaper.api.wire import MOST_HEAD_BYTES
+from tests.unit.h2_kit import CONTINUATION, HEADERS, SECRET, Stage, exchange, head
+from tests.unit.h2_kit import settings as say_settings
+
+NAMES = st.from_regex(rb"[a-z0-9-]{1,20}", fullmatch=True).filter(lambda name: name not in h2_decode._NOT_HTTP2)
+COMMON = st.sampled_from([b"date", b"server", b"content-length", b"x-request-id", b"cf-ray", b"vary"])
+VALUES = st.one_of(
+    st.binary(max_size=300).map(lambda value: value.translate(None, b"\0\r\n").strip(b" \t")),
+    st.sampled_from([b"", b"x", b"gzip, deflate", b"v" * 126, b"v" * 127, b"v" * 128, b"v" * 300, b"v" * 4900]),
+)
+STATUSES = st.sampled_from([b"200", b"204", b"404", b"418", b"503"])
+FIELDS = st.lists(st.tuples(st.one_of(NAMES, COMMON), VALUES), max_size=12)
+
+
+def requests(stage: Stage) -> list[list[tuple[bytes, bytes]]]:
+    """Decode what was written, with a table of the size that a server begins with."""
+    found, block = [], b""
+    for said in stage.said():
+        assert said.kind in (HEADERS, CONTINUATION)
+        assert len(said.payload) <= 16384
+        block = said.payload if said.kind == HEADERS else block + said.payload
+        if said.kind == HEADERS:
+            assert said.flags & 0x1
+        if said.flags & 0x4:
+            found.append(list(Decoder(max_header_list_size=1 << 20).decode(block, raw=True)))
+    return found
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_request(tls: bool) -> None:
+    stage = Stage(tls=tls)
+    stage.ask(target=b"/api/sessions/env_1")
+    ((*fields,),) = requests(stage)
+    assert fields == [
+        (b":method", b"DELETE"),
+        (b":scheme", b"https" if tls else b"http"),
+        (b":authority", b"api.test"),
+        (b":path", b"/api/sessions/env_1"),
+        (b"user-agent", b"archal-reaper/0"),
+        (b"accept", b"application/json"),
+        (b"authorization", b"Bearer " + SECRET),
+    ]
+    assert [name for name, _ in filter(lambda field: isinstance(field, NeverIndexedHeaderTuple), fields)] == [
+        b"authorization"
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 20_000), st.sampled_from([b"GET", b"DELETE"]), st.integers(0, 2)), max_size=8),
+    st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=5).map(tuple), min_size=3, max_size=3),
+)
+def test_any_request_is_read_as_it_was_meant(
+    asked: list[tuple[int, bytes, int]], heads: list[tuple[tuple[bytes, bytes], ...]]
+) -> None:
+    stage = Stage()
+    for length, method, which in asked:
+        headers = ((b"host", b"h"), *heads[which])
+        stage.connection.start(exchange(b"/" + b"x" * (length - 1), method, headers))
+    stage.loop.settle()
+    assert requests(stage) == [
+        [
+            (b":method", method),
+            (b":scheme", b"https"),
+            (b":authority", b"h"),
+            (b":path", b"/" + b"x" * (length - 1)),
+            *(pair for pair in heads[which] if pair[0] != b"host"),
+        ]
+        for length, method, which in asked
+    ]
+
+
+@pytest.mark.parametrize("length", [1, 2, 125, 126, 127, 128, 254, 255, 382, 383, 16_000, 16_383, 16_384, 40_000])
+def test_targets_at_the_edges_of_their_length(length: int) -> None:
+    stage = Stage()
+    stage.ask(target=b"/" * length)
+    ((*fields,),) = requests(stage)
+    assert fields[3] == (b":path", b"/" * length)
+
+
+def test_what_http2_forbids_is_left_out() -> None:
+    stage = Stage()
+    stage.ask(headers=((b"host", b"h"), (b"connection", b"close"), (b"keep-alive", b"5"), (b"a", b"b")))
+    ((*fields,),) = requests(stage)
+    assert [name for name, _ in fields] == [b":method", b":scheme", b":authority", b":path", b"a"]
+
+
+def test_the_parts_that_stay_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    stage = Stage()
+    real = stage.connection._prepare
+    monkeypatch.setattr(stage.connection, "_prepare", lambda one: (made.append(one), real(one)))
+    stage.ask(20)
+    assert len(made) == 1
+    stage.ask(method=b"GET")
+    stage.ask(headers=((b"host", b"other"),))
+    assert len(made) == 3
+    assert requests(stage)[-1][2] == (b":authority", b"other")
+
+
+def test_a_table_that_the_peer_shrinks_is_given_up_once() -> None:
+    for size in (0, 100, 4095):
+        stage = Stage((1, size))
+        stage.ask(2)
+        first, second = stage.said()
+        assert first.payload[0] == 0x20
+        assert second.payload[0] != 0x20
+        assert first.payload[1:] == second.payload
+        stage.say(say_settings((1, size), (1, 4096)))
+        stage.ask()
+        assert stage.said()[-1].payload == second.payload
+        stage.say(say_settings((1, 10), (1, 9000)) if size else b"")
+        stage.ask()
+        assert (stage.said()[-1].payload[0] == 0x20) == bool(size)
+
+
+@pytest.mark.parametrize("size", [4096, 65536])
+def test_a_table_that_does_not_shrink_is_no_matter(size: int) -> None:
+    stage = Stage((1, size))
+    stage.ask()
+    assert stage.said()[0].payload[0] != 0x20
+
+
+# Answers.
+
+
+def decoded(decoder: BlockDecoder, block: bytes) -> tuple[str, object]:
+    try:
+        return "fields", decoder.decode(block)[0]
+    except AnswerFault as fault:
+        return "fault", fault.text
+    except ConnectionFault as fault:
+        return "broken", fault.code
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # a head may be large
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([0, 0, 64, 4096]), st.lists(st.tuples(STATUSES, FIELDS, st.booleans()), min_size=1, max_size=8))
+def test_any_head_is_read_as_it_was_meant(size: int, heads: list[tuple[bytes, list[Field], bool]]) -> None:
+    encoder, decoder = Encoder(), BlockDecoder()
+    encoder.header_table_size = size
+    for status, fields, huffman in heads:
+        expected = [(b":status", status), *fields]
+        if sum(len(name) + len(value) + 32 for name, value in expected) > MOST_HEAD_BYTES:
+            continue  # refused, which another test shows
+        block = encoder.encode(expected, huffman=huffman)
+        for _ in range(1 if size else 2):  # without a table, a block means the same each time
+            found, weight = decoder.decode(block)
+            assert found == expected
+            assert all(type(name) is bytes and type(value) is bytes for name, value in found)
+            assert weight == sum(len(name) + len(value) + 32 for name, value in expected)
+
+
+FRAGMENTS = [
+    b"\x20", b"\x3f\x21", b"\x89", b"\x88", b"\xbe", b"\x40\x01a\x01b", b"\x00\x01a\x01b", b"\x0f\x12\x01x",
+    b"\x61\x01y",
+    b"\x5f\x0a\x82\x00\x00", b"\x10\x01c\x00", b"\x7f\x00\x01x", b"\x0f\x2f\x00", b"\x00\x01A\x01b",
+]  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.lists(
+                st.sampled_from(FRAGMENTS),
+                max_size=8,
+            ).map(b"".join),
+        ),
+        max_size=10,
+    )
+)
+def test_any_bytes_mean_what_the_library_says(blocks: list[bytes]) -> None:
+    ours, theirs = BlockDecoder(), Decoder(max_header_list_size=65536)
+    for block in blocks:
+        what, found = decoded(ours, block)
+        try:
+            expected = [(bytes(name), bytes(value)) for name, value in theirs.decode(block, raw=True)]
+        except HPACKError:
+            assert what == "fault" or (what, found) == ("broken", Code.COMPRESSION_ERROR)
+            return
+        if what == "fields":
+            assert found == [(name, value.strip(b" \t")) for name, value in expected]
+        else:
+            assert what == "fault"
+
+
+def test_an_answer_that_was_seen_is_not_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    encoder = Encoder()
+    encoder.header_table_size = 0
+    first = encoder.encode([(b":status", b"204"), (b"server", b"x")])  # with the update of the table
+    block = encoder.encode([(b":status", b"204"), (b"server", b"x")])
+    seen = []
+    asked = stage.ask(4)
+    stage.say(head(1, first), head(3, block))
+    monkeypatch.setattr(BlockDecoder, "decode", lambda *_: seen.append(1))
+    stage.say(head(5, block), head(7, block))
+    assert seen == []
+    assert [one.status for one in asked] == [204] * 4
+    assert [one.answer_headers for one in asked] == [[(b"server", b"x")]] * 4
+    assert asked[2].answer_headers is not asked[3].answer_headers
+
+
+def test_what_is_remembered_is_forgotten_when_the_table_changes() -> None:
+    decoder = BlockDecoder()
+    decoder.decode(b"\x20\x89")
+    block = b"\x89\x40\x01a\x01b"  # into the table, which holds nothing
+    decoder.decode(block)
+    decoder.learn(block, 204, [(b"a", b"b")])
+    assert block in decoder.answers
+    decoder.decode(b"\x3f\xe1\x1f\x89")  # the table is back: now the block changes it
+    assert block not in decoder.answers
+    decoder.decode(block)
+    decoder.learn(block, 204, [(b"a", b"b")])
+    assert block not in decoder.answers
+    assert decoder.decode(b"\x89\xbe")[0] == [(b":status", b"204"), (b"a", b"b")]
+    assert b"\x89" in decoder.answers
+
+
+def test_memory_is_bounded() -> None:
+    decoder = BlockDecoder()
+    for at in range(3000):
+        name = b"%06d" % at
+        block = b"\x89\x00\x06" + name + b"\x7e" + b"v" * 126
+        decoder.decode(block)
+        decoder.learn(block, 204, [(name, b"")])
+        assert len(decoder.answers) <= h2_decode._MOST_ANSWERS
+        assert len(decoder._fields) <= h2_decode._MOST_FIELDS
+    long = b"\x89\x00\x01a\x7f\x81\x1f" + b"v" * 4096
+    decoder.decode(long)
+    decoder.learn(long, 204, [])
+    assert long not in decoder.answers
+    assert all(len(raw) <= h2_decode._MOST_FIELD_BYTES for raw in decoder._fields)
