@@ -18,6 +18,8 @@ from reaper.api.wire import Connection, Exchange, WireFault
 
 _AGAIN = 3
 """How often an exchange that a peer refused is sent again at most."""
+_BARREN = 3
+"""Connections in a row that ended without an answer, after which those who wait are told."""
 _TICK_S = 0.005
 """Deadlines closer together than this are kept by one look, the earlier ones late by that much."""
 _EARLY_S = 0.001
@@ -64,6 +66,7 @@ class Pool:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = math.inf
         self._closed = False
+        self._barren = 0
         self._empty: asyncio.Event | None = None
 
     async def send(self, exchange: Exchange) -> None:
@@ -92,8 +95,10 @@ class Pool:
             error = exchange.error
             if line is not None:
                 line.busy -= 1
+                if not line.busy:
+                    line.since = loop.time()
                 if error is None:
-                    line.proven = True
+                    line.proven, self._barren = True, 0
                     exchange.version = line.version
                     return
             assert error is not None
@@ -158,8 +163,15 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         """Forget it, and open another where someone waits for its place."""
-        self._lines.pop(connection, None)
+        line = self._lines.pop(connection, None)
         self._ready.pop(connection, None)
+        self._barren += line is not None and not line.proven
+        if self._barren >= _BARREN:
+            # A peer that ends each connection before an answer is not asked again on behalf of the same exchanges.
+            self._barren = 0
+            for exchange in list(self._waiting):
+                del self._waiting[exchange]
+                exchange.fail(httpx.ConnectError("the peer ended several connections before it answered anything"))
         if self._empty is not None and not self._lines:
             self._empty.set()
         self._grow()
