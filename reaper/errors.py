@@ -5,7 +5,8 @@
     ├── ConfigError           78   a setting: unknown, malformed, contradictory
     ├── CredentialsError      77   the API refused the token and none better came
     ├── ApiUnavailableError   69   the API cannot be reached, or what answers is not the API
-    ├── QueueError            69   the queue cannot be used now
+    ├── QueueError            69   the queue cannot be used
+    │   └── QueueUnavailableError  it is away or busy: what was asked may be asked again
     └── RefusedError           3   an operator's wish that does not fit the item's state
 
 The message is one sentence for the operator: what is wrong, where, and what to do. It never holds a secret.
@@ -76,6 +77,13 @@ class QueueError(ReaperError):
     """The queue cannot be opened, read or written now; nothing that was accepted is lost."""
 
     exit_code = Exit.UNAVAILABLE
+
+
+class QueueUnavailableError(QueueError):
+    """The queue's engine is away, starting or too busy; it may come back, and what was asked may be asked again.
+
+    Whether it happened is not known; an `apply` that is asked again is recognised.
+    """
 
 
 class RefusedError(ReaperError):

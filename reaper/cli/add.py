@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reaper.cli.common import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
+from reaper.core.grammar import check_id, parse_time, printable
 from reaper.core.model import Item, SessionId
 from reaper.errors import Exit, UsageError
 from reaper.intake.files import open_inputs, take_in_file
-from reaper.intake.lines import check_id, parse_time, printable
 from reaper.intake.report import NOTHING, add_up
 from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
 from reaper.settings_load import Loaded

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 
 import anyio
 
+from reaper.core.grammar import check_id, parse_duration
 from reaper.core.model import Item, Outcome, SessionId, State
 from reaper.errors import ReaperError, UsageError
-from reaper.intake.lines import check_id, parse_duration
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
 from reaper.settings_load import Loaded, load

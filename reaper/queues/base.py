@@ -13,7 +13,11 @@
 9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
 10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
 
-Instants are Unix seconds by the engine's clock. All methods raise `QueueError` when the engine cannot be used.
+11. *Asked again.* An `apply` that ended in `QueueUnavailableError` may be asked again with the same lease: it happens
+   once, and answers as if nothing had been between.
+
+Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is away,
+another `QueueError` when it cannot be used.
 """
 
 from __future__ import annotations
@@ -65,6 +69,19 @@ class Position:
     prefix_hash: str
     offset: int
     line: int
+
+
+class PositionStore(Protocol):
+    """Where a queue on other machines keeps the positions of this machine's files; raises `QueueError`."""
+
+    async def save(self, position: Position) -> None:
+        """Keep a position, durably, after the rows it stands for."""
+
+    async def positions(self) -> list[Position]:
+        """Return all that are kept, by path."""
+
+    async def close(self) -> None:
+        """End the use of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +237,16 @@ class Queue(Protocol):
 
     async def paused(self) -> Pause | None:
         """Return the operator's pause, unless it is over."""
+
+    # notes
+    async def note(self, name: str) -> str | None:
+        """Return what is noted under a name: of the queue as a whole, for all its processes."""
+
+    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+        """Replace the note `was` (None: there is none) by `text` (None: there shall be none).
+
+        Returns False, and nothing has changed, when another one stands there.
+        """
 
     # reading
     async def show(self, session_id: SessionId) -> Item | None:

@@ -256,6 +256,20 @@ class MemoryQueue:
         pause = store.pause
         return None if pause is None or (pause.until is not None and pause.until <= now) else pause
 
+    # notes
+    async def note(self, name: str) -> str | None:
+        store, _ = await self._begin()
+        return store.notes.get(name)
+
+    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+        store, _ = await self._begin()
+        if store.notes.get(name) != was:
+            return False
+        store.notes.pop(name, None)
+        if text is not None:
+            store.notes[name] = text
+        return True
+
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
         store, now = await self._begin()

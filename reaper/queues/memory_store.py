@@ -96,6 +96,7 @@ class Store:
     invalid: Counter[str] = field(default_factory=Counter)
     positions: dict[str, Position] = field(default_factory=dict)
     pause: Pause | None = None
+    notes: dict[str, str] = field(default_factory=dict)
     living: set[str] = field(default_factory=set)
     told: dict[str, Reaper] = field(default_factory=dict)
     places: int = 0

@@ -217,6 +217,13 @@ class SqliteQueue:
         pause = await self._thread.read(sqlite_rows.paused)
         return None if pause is None or (pause.until is not None and pause.until <= self._clock()) else pause
 
+    # notes
+    async def note(self, name: str) -> str | None:
+        return await self._thread.read(partial(sqlite_rows.note, name=name))
+
+    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+        return await self._write(partial(sqlite_rows.set_note, name=name, text=text, was=was))
+
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
         return await self._thread.read(lambda connection: sqlite_rows.show(connection, session_id, self._clock()))

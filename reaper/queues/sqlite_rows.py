@@ -133,3 +133,19 @@ def paused(connection: sqlite3.Connection) -> Pause | None:
     """Return the operator's pause, even if its time is over."""
     row = connection.execute("SELECT value FROM setting WHERE name = 'pause'").fetchone()
     return None if row is None else _pause(json.loads(row[0]))
+
+
+def note(connection: sqlite3.Connection, name: str) -> str | None:
+    """Return what is noted under a name."""
+    row = connection.execute("SELECT value FROM setting WHERE name = ?", (f"note.{name}",)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_note(connection: sqlite3.Connection, name: str, text: str | None, was: str | None) -> bool:
+    """Replace the note `was` by `text`; return False when another one stands there."""
+    if note(connection, name) != was:
+        return False
+    connection.execute("DELETE FROM setting WHERE name = ?", (f"note.{name}",))
+    if text is not None:
+        connection.execute("INSERT INTO setting (name, value) VALUES (?, ?)", (f"note.{name}", text))
+    return True

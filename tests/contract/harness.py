@@ -30,7 +30,10 @@ class Clock:
 
 
 class Harness(Protocol):
-    """One store; `cannot` names what its engine can't promise."""
+    """One store; `cannot` names what its engine can't promise.
+
+    "backup": a copy of the ledger from within. "death": to see that a process died before its leases are over.
+    """
 
     cannot: frozenset[str]
 

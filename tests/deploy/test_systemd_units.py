@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from reaper.cli.main import parse
+from reaper.core.grammar import parse_duration
 from reaper.errors import Exit
-from reaper.intake.lines import parse_duration
 from reaper.settings import Settings
 from reaper.settings_env import CREDENTIAL, LEDGER
 from reaper.settings_load import load

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reaper.intake.lines import MAX_LINE_BYTES, parse, parse_time
+from reaper.core.grammar import parse_time
+from reaper.intake.lines import MAX_LINE_BYTES, parse
 from reaper.intake.reader import BATCH_LINES, Lines
 from reaper.queues.base import InvalidLine, NewItem
 

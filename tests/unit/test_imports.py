@@ -53,6 +53,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "httptools": ("api",),
     "hpack": ("api",),
     "uvloop": ("cli.common",),
+    "psycopg": tuple(f"queues.{file.stem}" for file in ROOT.glob("queues/postgres*.py")),
+    "redis": tuple(f"queues.{file.stem}" for file in ROOT.glob("queues/redis*.py")),
     "structlog": ("telemetry",),
     "prometheus_client": ("telemetry",),
     "pydantic": (*SETTINGS, "cli.config"),
