@@ -30,7 +30,7 @@ _CLOSED = "the transport is closed"
 class _Line:
     """A connection and what is known of it."""
 
-    __slots__ = ("busy", "connection", "proven", "rested", "since", "version")
+    __slots__ = ("busy", "connection", "dropped", "proven", "rested", "since", "version")
 
     def __init__(self, connection: Connection, version: bytes) -> None:
         self.connection = connection
@@ -39,6 +39,8 @@ class _Line:
         """Exchanges given to it whose callers have not taken the answer yet."""
         self.proven = False
         """It carried an answer: when it ends before another one, it may have gone stale."""
+        self.dropped = False
+        """We gave up what it carried, or closed it: that it ends tells nothing of the peer."""
         self.rested = False
         """It was idle for a while before the exchange that it carries."""
         self.since = 0.0
@@ -165,7 +167,7 @@ class Pool:
         """Forget it, and open another where someone waits for its place."""
         line = self._lines.pop(connection, None)
         self._ready.pop(connection, None)
-        self._barren += line is not None and not line.proven
+        self._barren += line is not None and not line.proven and not line.dropped
         if self._barren >= _BARREN:
             # A peer that ends each connection before an answer is not asked again on behalf of the same exchanges.
             self._barren = 0
@@ -217,9 +219,14 @@ class Pool:
         line = self._flying.pop(exchange, None)
         if line is not None:
             line.busy -= 1
-            line.connection.abandon(exchange)
+            self._drop(exchange, line)
         else:
             self._waiting.pop(exchange, None)
+
+    @staticmethod
+    def _drop(exchange: Exchange, line: _Line) -> None:
+        line.dropped = True
+        line.connection.abandon(exchange)
 
     # Opening and closing.
 
@@ -287,7 +294,7 @@ class Pool:
                 coming = min(coming, exchange.deadline)
             elif not exchange.finished:
                 exchange.fail(WireFault("timeout", "no whole answer before the deadline"))
-                line.connection.abandon(exchange)
+                self._drop(exchange, line)
         for exchange in list(self._waiting):
             if exchange.deadline > soon:
                 coming = min(coming, exchange.deadline)
@@ -303,6 +310,7 @@ class Pool:
                 coming = min(coming, line.since + self._keep_idle_s)
             else:
                 del self._ready[connection]
+                line.dropped = True
                 connection.close()
         if self._lines or self._attempts:
             coming = min(coming, now + self._keep_idle_s)

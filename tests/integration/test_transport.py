@@ -220,6 +220,15 @@ async def test_a_cancelled_request_poisons_nothing(harness: Ours | Httpx) -> Non
         await server.until(lambda s: s.open <= 2)
 
 
+async def test_deadlines_that_pass_do_not_fail_those_who_wait(harness: Ours | Httpx) -> None:
+    silent: Script = [Wait(5.0)]
+    async with RawServer(*[silent] * 4, [GONE]) as server, api(harness, server.url, most=1) as client:
+        hanging = [asyncio.create_task(client.send(timeout_s=0.15 * (turn + 1))) for turn in range(4)]
+        await server.until(lambda s: s.open == 1)
+        assert (await client.send(timeout_s=10)).status == 204
+        assert [(await one).status for one in hanging] == [0] * 4
+
+
 async def test_many_at_once_share_few_connections_in_order(harness: Ours | Httpx) -> None:
     async with RawServer([Wait(0.01), GONE]) as server, api(harness, server.url, most=64) as client:
         seen = await asyncio.gather(*(client.send(f"/{n}", timeout_s=60) for n in range(harness.many)))
