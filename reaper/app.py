@@ -110,7 +110,7 @@ def new_worker(
     edge: Edge,
     *,
     idle: IdleWait,
-    enough: Callable[[Sequence[Pause]], bool] = lambda pauses: False,
+    enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
     within: RunSet | None = None,
     meter: Meter | None = None,
 ) -> Worker:

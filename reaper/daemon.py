@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from reaper import __version__
 from reaper.api.credentials import Credentials
 from reaper.app import first_error, new_worker, open_edge, sources_of
-from reaper.errors import ConfigError, Exit
+from reaper.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
@@ -68,7 +68,7 @@ class Daemon:
             try:
                 async with anyio.create_task_group() as around:
                     sources = sources_of(settings, self._queue)
-                    report = LogReport(metrics, worker.wake)
+                    report = LogReport(metrics, worker.wake, worker.reach.lost)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
                     parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources, settings)
                     started = anyio.Event()
@@ -92,7 +92,11 @@ class Daemon:
 
     async def _leave(self, worker: Worker, ran_s: float) -> int:
         """Say how it ended, and return the exit code: under `reap` that tells of what is left."""
-        stats = await self._queue.stats()
+        try:
+            stats = await self._queue.stats()
+        except QueueUnavailableError as error:
+            logs.get().warning(events.REAPER_EXITED, sends=worker.sends, ran_s=round(ran_s, 1), detail=str(error))
+            return Exit.WORK_LEFT if self._reap else Exit.OK
         left = stats.ready + stats.delayed + stats.in_flight
         facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
         if self._reap and (left or not self._all_due):
@@ -114,7 +118,7 @@ class Daemon:
     async def _make_all_due(self, parts: Running) -> None:
         """Take in what producers wrote last, then let nothing wait for its time, nor for its backoff."""
         await parts.intake.poll()
-        hastened = await self._queue.make_due(retries=True)
+        hastened = await parts.worker.reach.patiently(lambda: self._queue.make_due(retries=True))
         for spool in (source for source in parts.sources if isinstance(source, Spool)):
             if unfinished := await anyio.to_thread.run_sync(spool.unfinished):
                 note = f"{unfinished} in tmp/ were never moved to new/: what they name is not stopped"
@@ -176,10 +180,13 @@ class Daemon:
             fields = {"STOPPING": "1"} if worker.draining else {}
             if self._notifier.watchdog_s and worker.still_s < STALLED_S:
                 fields["WATCHDOG"] = "1"
-            stats = await self._queue.stats()
             rate, sends = (worker.sends - sends) / rest_s, worker.sends
+            try:
+                stats = await self._queue.stats()
+                status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
+            except QueueUnavailableError as error:
+                status = f"queue unavailable: {error}"
             held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
-            status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
             self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
 
     async def _prune(self, parts: Running) -> None:

@@ -28,7 +28,15 @@ class TokenWatch(Protocol):
     def generation(self) -> int: ...
 
 
-class Journal(Protocol):
+class QueueJournal(Protocol):
+    """Where it is said, once per change, whether the queue can be reached."""
+
+    def queue_unavailable(self, why: str) -> None: ...
+
+    def queue_recovered(self, away_s: float) -> None: ...
+
+
+class Journal(QueueJournal, Protocol):
     """Where the worker says what happened; the words are in `reaper.telemetry.events`."""
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...

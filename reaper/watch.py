@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from reaper.core.classify import classify_read
+from reaper.errors import QueueUnavailableError
 
 if TYPE_CHECKING:
     from reaper.worker import Worker
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 TICK_S = 0.5
 TEND_S = 2.0
 TELL_S = 5.0
+ANSWER_S = 10.0
+"""How long one look at the queue may take: the token must be looked after in the meantime."""
 
 
 async def read_when_due(worker: Worker) -> None:
@@ -32,22 +35,44 @@ async def read_when_due(worker: Worker) -> None:
 
 async def watch(worker: Worker) -> None:
     """Keep an eye on the token, the operator's switch and the pauses; tend the queue."""
-    tend_at = tell_at = -math.inf
-    limit = 0
+    at_queue = _AtQueue(worker)
     while True:
-        now = worker.now()
         if worker.token.refresh():
-            worker.gate.target_changed(now, worker.token.generation)
-        worker.gate.set_operator(await worker.queue.paused())
-        changed = worker.report_pauses() or limit != worker.gate.limit
-        limit = worker.gate.limit
-        if now >= tend_at:
-            if await worker.queue.tend(worker.rules.keep_settled_s):
+            worker.gate.target_changed(worker.now(), worker.token.generation)
+        try:
+            with anyio.fail_after(ANSWER_S):
+                await at_queue.look()
+        except QueueUnavailableError as error:
+            worker.reach.lost(error)
+        except TimeoutError:
+            worker.reach.lost(QueueUnavailableError(f"the queue did not answer within {ANSWER_S:g} s"))
+        else:
+            if worker.reach.away_s:
+                worker.reach.found()
                 worker.wake()
-            tend_at = now + TEND_S
-        if changed or now >= tell_at:
-            await worker.queue.tell(limit, worker.pauses())
-            tell_at = now + TELL_S
-        if not worker.draining and worker.enough(worker.pauses()):
+        worker.report_pauses()
+        if not worker.draining and worker.enough(worker.pauses(), worker.reach.away_s):
             worker.drain()
         await anyio.sleep(TICK_S)
+
+
+class _AtQueue:
+    """What is looked at in the queue every tick, and tended and told from time to time."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._tend_at = self._tell_at = -math.inf
+        self._told: tuple[int, frozenset[str]] | None = None
+
+    async def look(self) -> None:
+        """Look once. Raises QueueError."""
+        worker, now = self._worker, self._worker.now()
+        worker.gate.set_operator(await worker.queue.paused())
+        if now >= self._tend_at:
+            if await worker.queue.tend(worker.rules.keep_settled_s):
+                worker.wake()
+            self._tend_at = now + TEND_S
+        standing = worker.gate.limit, frozenset(pause.reason for pause in worker.pauses())
+        if standing != self._told or now >= self._tell_at:
+            await worker.queue.tell(worker.gate.limit, worker.pauses())
+            self._told, self._tell_at = standing, now + TELL_S

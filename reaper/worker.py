@@ -27,11 +27,12 @@ from reaper.core.model import (
     PauseReason,
     Release,
     Send,
-    Settle,
 )
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue, RunSet
+from reaper.reach import Reach
 from reaper.seams import Api, IdleWait, Journal, Rules, TokenWatch
+from reaper.settle import Settler
 from reaper.watch import read_when_due, watch
 
 AHEAD_S, AHEAD_SHARE = 0.02, 4
@@ -39,11 +40,8 @@ AHEAD_S, AHEAD_SHARE = 0.02, 4
 ANSWERS_LOOKED_AT = 16
 STALE_S = 1.0
 """A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
-SETTLE_TIMEOUT_S = 15.0
-"""How long a shielded apply may take; longer than the queue's own wait for a lock."""
 BUSY_REST_S = 0.1
 """How long the claim loop rests at most while sends are under way: their ends wake it."""
-GUARD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,8 @@ class Worker:
     journal: Journal
     idle: IdleWait
     within: RunSet | None = None
-    enough: Callable[[Sequence[Pause]], bool] = lambda pauses: False
-    """Asked every tick with the pauses that hold; True drains."""
+    enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False
+    """Asked every tick with the pauses that hold and how long the queue has been away; True drains."""
     clock: Callable[[], float] = time.time
     now: Callable[[], float] = anyio.current_time
     """Runs steadily; what a send costs counts by it."""
@@ -85,17 +83,21 @@ class Worker:
     """Given, and not taken up yet: a slot is about to."""
     _answer_s: float = 1.0
     """How long an answer takes of late."""
+    reach: Reach = field(init=False)
+    _settler: Settler = field(init=False)
     _slots: TaskGroup = field(init=False)
     _resting: list[anyio.Event] = field(default_factory=list)
     """The slots that have nothing to do."""
-    _settling: dict[anyio.CancelScope, float] = field(default_factory=dict)
-    """What the queue is asked to take, since when."""
     _over: bool = False
     _draining: bool = False
     _finishing: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _hands: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _told: dict[PauseReason, Pause] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reach = Reach(self.journal, self.now, self.jitter)
+        self._settler = Settler(self.queue, self.journal, self.reach, lambda: self._hands.cancel_called)
 
     async def run(self) -> None:
         """Work until `idle` ends it or `drain` is called; then every lease is settled or handed back."""
@@ -104,7 +106,7 @@ class Worker:
         async with anyio.create_task_group() as around:
             around.start_soon(watch, self)
             around.start_soon(read_when_due, self)
-            around.start_soon(self._guard)
+            around.start_soon(self._settler.guard)
             with self._hands:
                 await self._work()
             self.report_pauses()
@@ -156,26 +158,36 @@ class Worker:
                     self._wake = anyio.Event()
                     self.moved_at = self.now()
                     admission = self.gate.admit(self.moved_at)
-                    most = self._wanted(admission)
-                    leases = await self._claim(most) if most > 0 else []
-                    at, finals = self.now(), self.gate.finals
-                    self._leases.extend(Claimed(lease, at, finals) for lease in leases)
-                    self._busy += len(leases)
-                    self._hand_out()
-                    if len(leases) == most > 0:
-                        continue
-                    wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
+                    try:
+                        wait_s = await self._turn(admission)
+                    except QueueUnavailableError as error:
+                        self.reach.lost(error)
+                        wait_s = self.reach.wait_s
                     if wait_s is None:
                         break
-                    if admission.until is not None:
-                        wait_s = min(wait_s, admission.until - self.now())
-                    await self._rest(wait_s)
+                    if wait_s > 0:
+                        await self._rest(wait_s)
                 await self._hand_back()
                 self._over = True
                 for resting in self._resting:
                     resting.set()
         finally:
             await self._hand_back()
+
+    async def _turn(self, admission: Admission) -> float | None:
+        """Claim what may start now and hand it out; return how long to rest then (0: not at all), None at the end."""
+        most = self._wanted(admission)
+        leases = await self._claim(most) if most > 0 else []
+        at, finals = self.now(), self.gate.finals
+        self._leases.extend(Claimed(lease, at, finals) for lease in leases)
+        self._busy += len(leases)
+        self._hand_out()
+        if len(leases) == most > 0:
+            return 0.0
+        wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
+        if wait_s is not None and admission.until is not None:
+            wait_s = min(wait_s, admission.until - self.now())
+        return None if wait_s is None else max(wait_s, 0.001)
 
     def _wanted(self, admission: Admission) -> int:
         """Return how many to claim: what may start now, and a few more where nothing but the limit holds sends up.
@@ -203,7 +215,8 @@ class Worker:
         """Claim in a way that no cancellation can lose what was claimed."""
         with anyio.CancelScope(shield=True):
             leases = await self.queue.claim(most, lease_s=self.rules.lease_s, within=self.within)
-        return leases  # noqa: RET504  # the scope could swallow; mypy wants the return outside
+            self.reach.found()
+        return leases  # the scope could swallow; mypy wants the return outside
 
     async def _hand_back(self) -> None:
         """Release what was claimed and reached no slot."""
@@ -212,7 +225,7 @@ class Worker:
                 await self._apply(waiting.popleft().lease, Release(0.0), None)
 
     async def _rest(self, wait_s: float) -> None:
-        with anyio.move_on_after(max(wait_s, 0.001)):
+        with anyio.move_on_after(wait_s):
             await self._wake.wait()
 
     async def _slot(self) -> None:
@@ -256,29 +269,7 @@ class Worker:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
         self._busy -= 1
         self.wake()
-        held: bool | None = None
-        with anyio.CancelScope(shield=True) as scope:
-            self._settling[scope] = self.now()
-            try:
-                held = await self.queue.apply(lease, decision, send)
-            finally:
-                del self._settling[scope]
-        if held is None:
-            raise QueueError(f"the queue did not take an outcome within {SETTLE_TIMEOUT_S:g} s")
-        if not held:
-            self.journal.lease_lost(lease)
-        elif isinstance(decision, Settle):
-            self.journal.settled(lease, decision, send)
-        else:
-            self.journal.returned(lease, decision, send)
-
-    async def _guard(self) -> None:
-        """Give up what the queue does not take: one look for all, because a timer for each would cost each."""
-        while True:
-            await anyio.sleep(GUARD_S)
-            late = self.now() - SETTLE_TIMEOUT_S
-            for scope in [scope for scope, since in self._settling.items() if since < late]:
-                scope.cancel()
+        await self._settler.apply(lease, decision, send)
 
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from reaper.core.model import SessionId
+from reaper.errors import QueueUnavailableError
 from reaper.queues.base import Added, InvalidLine
 
 NAMED = 100
@@ -31,6 +32,9 @@ class Report(Protocol):
 
     def recovered(self, source: str) -> None:
         """The source can be used again."""
+
+    def unavailable(self, error: QueueUnavailableError) -> None:
+        """The queue takes nothing in now; what is new stays in its source."""
 
 
 def add_up(one: Added, other: Added) -> Added:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import anyio
 
-from reaper.errors import UsageError
+from reaper.errors import QueueUnavailableError, UsageError
 from reaper.intake.report import Report
 from reaper.queues.base import Added
 
@@ -25,7 +25,11 @@ class Source(Protocol):
 
 
 class Intake:
-    """What a daemon follows; one round over its sources goes on at a time. Raises QueueError from `run` and `poll`."""
+    """What a daemon follows; one round over its sources goes on at a time.
+
+    Raises QueueError from `run` and `poll`, but for a queue that is away: that is reported, and the next round goes on
+    where the queue left off.
+    """
 
     def __init__(self, sources: Sequence[Source], poll_s: float, report: Report) -> None:
         self._sources = sources
@@ -54,6 +58,9 @@ class Intake:
                     if self._failing.get(source.name) != told:
                         self._failing[source.name] = told
                         self._report.failed(source.name, told)
+                except QueueUnavailableError as error:
+                    self._report.unavailable(error)
+                    return
                 else:
                     if self._failing.pop(source.name, None) is not None:
                         self._report.recovered(source.name)

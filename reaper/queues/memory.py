@@ -27,7 +27,7 @@ from reaper.core.model import (
     State,
     Stats,
 )
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues import books
 from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
 from reaper.queues.memory_store import MemoryRunSet, Row, Store
@@ -309,6 +309,8 @@ class MemoryQueue:
         if self._closed:
             raise QueueError("the queue was closed")
         await checkpoint()
+        if self.store.away:
+            raise QueueUnavailableError("the engine cannot be reached")
         return self.store, self._clock()
 
     def _own_set(self, run_set: RunSet) -> MemoryRunSet:

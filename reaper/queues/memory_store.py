@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from anyio.lowlevel import checkpoint
 
 from reaper.core.model import PROVEN, Audit, Item, Outcome, Pause, Reaper, Send, SessionId, State, Stats
+from reaper.errors import QueueUnavailableError
 from reaper.queues import books
 from reaper.queues.base import Position, SetView
 
@@ -100,6 +101,8 @@ class Store:
     living: set[str] = field(default_factory=set)
     told: dict[str, Reaper] = field(default_factory=dict)
     places: int = 0
+    away: bool = False
+    """For tests: the engine cannot be reached."""
 
     def make_due(self, now: float, retries: bool) -> int:
         late = [r for r in self.open.values() if r.lease_until is None and r.due_at > now and (retries or not r.sends)]
@@ -180,7 +183,7 @@ class MemoryRunSet:
     members: set[SessionId] = field(default_factory=set)
 
     async def include_due(self, limit: int | None = None) -> int:
-        await checkpoint()
+        await self._begin()
         now = self.clock()
         due = [
             row
@@ -192,12 +195,12 @@ class MemoryRunSet:
         return len(self.members)
 
     async def ids(self) -> AsyncIterator[SessionId]:
-        await checkpoint()
+        await self._begin()
         for row in sorted(self._rows(), key=lambda row: row.place):
             yield row.session_id
 
     async def view(self) -> SetView:
-        await checkpoint()
+        await self._begin()
         now = self.clock()
         rows = list(self._rows())
         states = Counter(row.state(now) for row in rows)
@@ -211,9 +214,14 @@ class MemoryRunSet:
         )
 
     async def next_at(self) -> float | None:
-        await checkpoint()
+        await self._begin()
         now = self.clock()
         return min((r.at for r in self._rows() if r.outcome is None and (r.sends > 0 or r.at <= now)), default=None)
+
+    async def _begin(self) -> None:
+        await checkpoint()
+        if self.store.away:
+            raise QueueUnavailableError("the engine cannot be reached")
 
     def _rows(self) -> Iterator[Row]:
         return (row for row in map(self.store.find, self.members) if row is not None)

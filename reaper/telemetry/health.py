@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
 from reaper.core.model import Pause, PauseReason, Stats
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.telemetry.listener import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 
@@ -25,6 +26,15 @@ class Admitting(Protocol):
     def limit(self) -> int: ...
 
 
+class Reachable(Protocol):
+    """What the pages ask of the way to the queue."""
+
+    why: str
+
+    @property
+    def away_s(self) -> float: ...
+
+
 class Working(Protocol):
     """What the pages ask of the worker."""
 
@@ -36,6 +46,9 @@ class Working(Protocol):
 
     @property
     def draining(self) -> bool: ...
+
+    @property
+    def reach(self) -> Reachable: ...
 
     def pauses(self) -> Sequence[Pause]: ...
 
@@ -83,19 +96,26 @@ def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str,
         return await _with_stats(lambda _: text(200, "ok"))
 
     async def render() -> Page:
-        def page(stats: Stats) -> Page:
-            metrics.state(stats, in_flight=worker.gate.in_flight, limit=worker.gate.limit, pauses=list(worker.pauses()))
-            return Page(200, CONTENT_TYPE, metrics.render())
-
-        return await _with_stats(page)
+        stats = None
+        with suppress(QueueError):
+            stats = await _stats()
+        metrics.queue(stats)
+        metrics.work(in_flight=worker.gate.in_flight, limit=worker.gate.limit, pauses=worker.pauses())
+        return Page(200, CONTENT_TYPE, metrics.render())
 
     async def status() -> Page:
         return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.gate.limit)))
 
     async def _with_stats(page: Callable[[Stats], Page]) -> Page:
         try:
-            return page(await queue.stats())
+            return page(await _stats())
         except QueueError as error:
             return text(503, str(error))
+
+    async def _stats() -> Stats:
+        # Whoever probes waits a second or so: an absent queue is not asked for each of them.
+        if worker.reach.away_s:
+            raise QueueUnavailableError(f"queue unavailable for {worker.reach.away_s:.0f} s: {worker.reach.why}")
+        return await queue.stats()
 
     return {"/livez": livez, "/readyz": readyz, "/metrics": render, "/status": status}

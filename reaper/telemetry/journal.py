@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, Settle
+from reaper.errors import QueueUnavailableError
 from reaper.queues.base import Added, InvalidLine
 from reaper.telemetry import events
 from reaper.telemetry.logs import get
@@ -67,6 +68,12 @@ class LogJournal:
         if last:
             get().warning(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
 
+    def queue_unavailable(self, why: str) -> None:
+        get().error(events.QUEUE_UNAVAILABLE, detail=why)
+
+    def queue_recovered(self, away_s: float) -> None:
+        get().warning(events.QUEUE_RECOVERED, away_s=round(away_s, 1))
+
 
 class Lines(Protocol):
     """Counts lines for `/metrics`."""
@@ -76,10 +83,13 @@ class Lines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What the intake tells, as log events; `added` is called when there is something new to claim."""
+    """What the intake tells, as log events; `added` is called when there is something new to claim, `away` when
+    the queue takes nothing in.
+    """
 
     meter: Lines
     added: Callable[[], None]
+    away: Callable[[QueueUnavailableError], None]
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
@@ -99,3 +109,6 @@ class LogReport:
 
     def recovered(self, source: str) -> None:
         get().info(events.INTAKE_RECOVERED, source=source)
+
+    def unavailable(self, error: QueueUnavailableError) -> None:
+        self.away(error)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -42,6 +44,7 @@ class Metrics:
         self._oldest = Gauge(
             "reaper_oldest_due_seconds", "How long the oldest ready ID has been due.", registry=self.registry
         )
+        self._available = Gauge("reaper_queue_available", "1 while the queue can be reached.", registry=self.registry)
         self._in_flight = Gauge("reaper_in_flight", "DELETEs under way in this process.", registry=self.registry)
         self._limit = Gauge("reaper_concurrency_limit", "Most DELETEs in flight admitted now.", registry=self.registry)
         self._paused = Gauge("reaper_paused", "1 while the pause holds.", ["reason"], registry=self.registry)
@@ -86,14 +89,24 @@ class Metrics:
         self._lines.labels(source, "duplicate").inc(duplicate)
         self._lines.labels(source, "invalid").inc(invalid)
 
-    def state(self, stats: Stats, *, in_flight: int, limit: int, pauses: list[Pause]) -> None:
-        """Set the gauges."""
+    def queue(self, stats: Stats | None) -> None:
+        """Set the gauges of the queue; None: it cannot be reached, and what was known of it is no longer told."""
+        self._available.set(stats is not None)
+        if stats is None:
+            for state in _OPEN:
+                self._queue.labels(state.value).set(math.nan)
+            for gauge in (self._dead, self._oldest, self._imbalance):
+                gauge.set(math.nan)
+            return
         self._queue.labels(State.READY.value).set(stats.ready)
         self._queue.labels(State.DELAYED.value).set(stats.delayed)
         self._queue.labels(State.IN_FLIGHT.value).set(stats.in_flight)
         self._dead.set(stats.dead)
         self._oldest.set(stats.oldest_due_s)
         self._imbalance.set(stats.imbalance)
+
+    def work(self, *, in_flight: int, limit: int, pauses: Iterable[Pause]) -> None:
+        """Set the gauges of this process's work."""
         self._in_flight.set(in_flight)
         self._limit.set(limit)
         held = {pause.reason for pause in pauses}

@@ -38,12 +38,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "lifecycle": (*BASE, "telemetry", "worker"),
     "oneshot": (*BASE, *PROTOCOLS, "lifecycle", "worker"),
     "queues": BASE,
+    "reach": (*BASE, "seams"),
     "reload": (*BASE, *PROTOCOLS, *SETTINGS, "app", "intake", "telemetry", "worker"),
     "sandbox": (),
-    "telemetry": (*BASE, *PROTOCOLS),
     "seams": ("core",),
+    "settle": (*BASE, *PROTOCOLS, "reach", "seams"),
+    "telemetry": (*BASE, *PROTOCOLS),
     "watch": (*BASE, "worker"),
-    "worker": (*BASE, *PROTOCOLS, "seams", "watch"),
+    "worker": (*BASE, *PROTOCOLS, "reach", "seams", "settle", "watch"),
     **dict.fromkeys(SETTINGS, (*BASE, *SETTINGS)),
 }  # fmt: skip
 

@@ -93,6 +93,7 @@ class Noted:
     pauses: list[str] = field(default_factory=list)
     lost: list[SessionId] = field(default_factory=list)
     unsent: int = 0
+    queue: list[str] = field(default_factory=list)
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
         self.outcomes.append((lease.session_id, settle.outcome))
@@ -108,6 +109,12 @@ class Noted:
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         self.pauses.append(f"-{reason}{'.' if last else ''}")
+
+    def queue_unavailable(self, why: str) -> None:
+        self.queue.append(f"away: {why}")
+
+    def queue_recovered(self, away_s: float) -> None:
+        self.queue.append("back")
 
 
 @dataclass(slots=True)

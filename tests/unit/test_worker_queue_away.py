@@ -1,0 +1,180 @@
+"""The engine goes away under a worker: claims stop, sends end, their outcomes are kept, and it is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from reaper.core.model import Outcome, Reply, SessionId
+from reaper.errors import Exit, QueueError, QueueUnavailableError
+from tests.unit.worker_kit import STOPPED, World, well, world
+
+pytestmark = pytest.mark.anyio
+
+
+def leaves(group: BaseException) -> list[BaseException]:
+    if isinstance(group, BaseExceptionGroup):
+        return [leaf for one in group.exceptions for leaf in leaves(one)]
+    return [group]
+
+
+async def rest(paused: bool) -> float | None:
+    return 1.0
+
+
+async def run_and(
+    run: Callable[[], Awaitable[object]], meanwhile: Callable[[World], Awaitable[None]], w: World
+) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await meanwhile(w)
+
+
+async def lose(w: World) -> None:
+    await anyio.sleep(0.05)
+    w.queue.store.away = True
+
+
+async def lose_and_leave(w: World) -> None:
+    await anyio.sleep(1)
+    w.queue.store.away = True
+    await anyio.sleep(5)
+    w.worker.leave()
+
+
+async def away_for(w: World, after_s: float, for_s: float) -> None:
+    await anyio.sleep(after_s)
+    w.queue.store.away = True
+    await anyio.sleep(for_s)
+    w.queue.store.away = False
+
+
+async def test_outcomes_are_kept_until_the_engine_is_back() -> None:
+    w = await world(40, well, latency_s=1.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.run)
+        group.start_soon(away_for, w, 0.5, 40.0)
+        await anyio.sleep(30)
+        sent_while_away = sum(w.api.sent.values())
+        settled_while_away = len(w.journal.outcomes)
+    assert sent_while_away == 4, "nothing is claimed while the engine is away"
+    assert settled_while_away == 0
+    assert {outcome for _, outcome in w.journal.outcomes} == {Outcome.STOPPED}
+    assert len(w.journal.outcomes) == 40
+    assert set(w.api.sent.values()) == {1}, "an answer that was kept is not asked for again"
+    assert w.journal.queue == ["away: the engine cannot be reached", "back"]
+    assert (await w.queue.audit()).balanced
+
+
+async def test_the_queue_is_not_asked_in_a_busy_loop() -> None:
+    w = await world(10, well)
+    asked = 0
+    begin = w.queue._begin
+
+    async def counted() -> object:
+        nonlocal asked
+        asked += w.queue.store.away
+        return await begin()
+
+    w.queue._begin = counted  # type: ignore[method-assign,assignment]
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(0.05)
+        w.queue.store.away = True
+        await anyio.sleep(60)
+        w.queue.store.away = False
+    # The watch asks twice a second; claims and the four kept outcomes every few seconds.
+    assert 60 <= asked <= 60 * 6, asked
+    assert len(w.journal.outcomes) == 10
+
+
+async def test_once_ends_with_69_when_the_engine_stays_away() -> None:
+    w = await world(10, well)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_and(w.run, lose, w)
+    errors = leaves(caught.value)
+    assert errors
+    assert all(isinstance(error, QueueError) and error.exit_code is Exit.UNAVAILABLE for error in errors)
+    w.queue.store.away = False
+    assert w.once._exit is Exit.UNAVAILABLE
+    assert anyio.current_time() < 60 + 25 + 5
+
+
+async def test_a_worker_told_to_leave_does_not_wait_for_the_engine() -> None:
+    w = await world(10, well, latency_s=2.0)
+    begun = anyio.current_time()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_and(w.worker.run, lose_and_leave, w)
+    assert anyio.current_time() - begun < 8
+    (error,) = {str(error) for error in leaves(caught.value)}
+    assert "asked for again" in error
+
+
+async def test_an_idle_worker_drains_at_once_without_the_engine() -> None:
+    w = await world(0, well)
+
+    async def poll(paused: bool) -> float | None:
+        await w.queue.next_at()
+        return 1.0
+
+    w.worker.idle = poll
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(5)
+        w.queue.store.away = True
+        await anyio.sleep(60)
+        begun = anyio.current_time()
+        w.worker.drain()
+    assert anyio.current_time() - begun < 1
+    assert w.journal.queue == ["away: the engine cannot be reached"]
+
+
+async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() -> None:
+    """The engine carried an apply out, but its answer never came."""
+    w = await world(3, well)
+    apply, lost = w.queue.apply, set[str]()
+
+    async def unsure(lease: object, decision: object, send: object) -> bool:
+        done = await apply(lease, decision, send)  # type: ignore[arg-type]
+        receipt: str = lease.receipt  # type: ignore[attr-defined]
+        if receipt not in lost:
+            lost.add(receipt)
+            raise QueueUnavailableError("the answer was lost")
+        return done or receipt in lost
+
+    w.queue.apply = unsure  # type: ignore[method-assign,assignment]
+    await w.run()
+    assert len(w.journal.outcomes) == 3
+    assert w.journal.lost == []
+    assert (await w.queue.audit()).balanced
+
+
+async def test_the_reaper_looks_after_its_token_while_a_look_at_the_queue_hangs() -> None:
+    async def answer(_: SessionId, __: int) -> Reply:
+        return STOPPED
+
+    w = await world(4, answer)
+    tend = w.queue.tend
+
+    async def hang(keep_s: float) -> int:
+        await anyio.sleep(1e6 if hanging else 0)
+        return await tend(keep_s)
+
+    hanging = False
+    w.queue.tend = hang  # type: ignore[method-assign]
+    w.worker.idle = rest
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(1)
+        hanging = True
+        await anyio.sleep(5)
+        w.token.changed = True
+        await anyio.sleep(20)
+        assert w.token.generation == 1
+        assert w.journal.queue[0].startswith("away: the queue did not answer within")
+        hanging = False
+        await anyio.sleep(12)
+        w.worker.drain()
+    assert w.journal.queue[-1] == "back"
