@@ -129,6 +129,7 @@ def new_worker(
         token=edge.credentials,
         rules=rules_of(settings),
         journal=LogJournal(meter),
+        clock=queue.now,
         now=time.monotonic,
         idle=idle,
         enough=enough,

@@ -136,7 +136,7 @@ class Daemon:
         next_at = await self._queue.next_at()
         if self._all_due and next_at is None:
             return None
-        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - time.time(), 0.01), IDLE_MOST_S)
+        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - self._queue.now(), 0.01), IDLE_MOST_S)
 
     # --- around the work --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -65,9 +64,9 @@ _REMEDIES = {
 
 
 class Once:
-    """One run over one set. Give its `idle` and `enough` to the worker, then call `run`."""
+    """One run over one set. Give its `idle` and `enough` to the worker, then call `run`. `clock`: the engine's."""
 
-    def __init__(self, members: RunSet, waits: Waits, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, members: RunSet, waits: Waits, clock: Callable[[], float]) -> None:
         self._members = members
         self._waits = waits
         self._clock = clock

@@ -68,6 +68,7 @@ class Worker:
     enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False
     """Asked every tick with the pauses that hold and how long the queue has been away; True drains."""
     clock: Callable[[], float] = time.time
+    """Unix seconds by which others read what is written down: the engine's."""
     now: Callable[[], float] = anyio.current_time
     """Runs steadily; what a send costs counts by it."""
     jitter: Callable[[], float] = random.random

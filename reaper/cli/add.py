@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -63,13 +62,11 @@ class Taken:
 
 async def _add(args: argparse.Namespace, settings: Loaded) -> int:
     taken = Taken()
-    after_s = args.after or 0.0
-    if args.at is not None:
-        after_s = max(0.0, args.at - time.time())
     with ExitStack() as opened:
         # Before the queue: an input that cannot be read must not leave half of the command done.
         inputs = opened.enter_context(open_inputs(args.inputs))
         async with open_writing(settings) as queue:
+            after_s = args.after or 0.0 if args.at is None else max(0.0, args.at - queue.now())
             if args.ids:
                 batch = _arguments(args.ids, args.at)
                 taken.refuse("argument", batch.invalid)
@@ -85,7 +82,8 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
                 )
                 taken.total = add_up(taken.total, more)
             duplicates = await _known(queue, taken.total.duplicates[:NAMED])
-    _tell(taken, duplicates, as_json=args.json)
+            now = queue.now()
+    _tell(taken, duplicates, now, as_json=args.json)
     return Exit.DEAD if taken.total.invalid else Exit.OK
 
 
@@ -109,7 +107,7 @@ async def _known(queue: Queue, ids: Sequence[SessionId]) -> list[Item]:
     return [item for session_id in ids if (item := await queue.show(session_id)) is not None]
 
 
-def _tell(taken: Taken, duplicates: list[Item], *, as_json: bool) -> None:
+def _tell(taken: Taken, duplicates: list[Item], now: float, *, as_json: bool) -> None:
     total = taken.total
     if as_json:
         emit_json(
@@ -126,7 +124,7 @@ def _tell(taken: Taken, duplicates: list[Item], *, as_json: bool) -> None:
         )
         return
     for item in duplicates:
-        emit(f"{item.session_id}: known already: {standing(item)}")
+        emit(f"{item.session_id}: known already: {standing(item, now)}")
     if total.duplicate > len(duplicates):
         emit(f"… and {total.duplicate - len(duplicates)} more that are known already")
     sys.stdout.flush()

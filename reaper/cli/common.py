@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -169,9 +168,8 @@ def clock_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def standing(item: Item, now: float | None = None) -> str:
+def standing(item: Item, now: float) -> str:
     """Return where an item stands, in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
-    now = time.time() if now is None else now
     match item.state:
         case State.IN_FLIGHT:
             return "in flight"

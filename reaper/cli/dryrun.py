@@ -12,7 +12,7 @@ from reaper.core.model import SessionId
 from reaper.errors import Exit
 from reaper.intake.files import open_inputs
 from reaper.intake.reader import Reader
-from reaper.queues.base import NewItem, Queue
+from reaper.queues.base import Queue
 from reaper.settings_load import Loaded
 from reaper.telemetry import logs
 
@@ -39,7 +39,7 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
                     for item in parsed.items:
                         if item.session_id in seen or (queue and await queue.show(item.session_id)):
                             duplicate += 1
-                        elif _later(item):
+                        elif item.due_at is not None and item.due_at > (queue.now() if queue else time.time()):
                             delayed += 1
                         else:
                             send[item.session_id] = None
@@ -64,7 +64,3 @@ async def _ledger(settings: Loaded) -> AsyncIterator[Queue | None]:
         return
     async with open_reading(settings) as queue:
         yield queue
-
-
-def _later(item: NewItem) -> bool:
-    return item.due_at is not None and item.due_at > time.time()

@@ -87,6 +87,7 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
                 budget_s=getattr(args, "budget_s", None),
                 drain_s=worker_settings.drain_timeout_s,
             ),
+            queue.now,
         )
         view = await members.view()
         if taken.told_to_stop:

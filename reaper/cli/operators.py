@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Awaitable, Callable
 
 from reaper.cli.common import (
@@ -107,9 +106,9 @@ def run_pause(args: argparse.Namespace) -> int:
 
 
 async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int:
-    now = time.time()
-    until = None if args.for_s is None else now + args.for_s
     async with open_writing(settings) as queue:
+        now = queue.now()
+        until = None if args.for_s is None else now + args.for_s
         await queue.pause(Pause(PauseReason.OPERATOR, now, f"{reason} ({who()})", until))
     if args.json:
         emit_json({"paused": True, "until": instant(until) if until else None})
@@ -129,12 +128,12 @@ def run_resume(args: argparse.Namespace) -> int:
 
 async def _resume(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_writing(settings, create=False) as queue:
-        held = await queue.paused()
+        held, now = await queue.paused(), queue.now()
         await queue.pause(None)
     if args.json:
         emit_json({"paused": False, "was_paused": held is not None})
     else:
-        emit(f"resumed after {span(time.time() - held.since)}" if held else "there was no operator's pause")
+        emit(f"resumed after {span(now - held.since)}" if held else "there was no operator's pause")
     return Exit.OK
 
 

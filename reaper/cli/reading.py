@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 
 import anyio
 
@@ -53,7 +52,7 @@ async def _status(args: argparse.Namespace, settings: Loaded) -> int:
             if args.json:
                 emit_json(status_json(stats, reapers, pauses))
             else:
-                emit(status_text(stats, reapers, pauses, time.time()))
+                emit(status_text(stats, reapers, pauses, queue.now()))
             if not args.watch:
                 return Exit.OK
             sys.stdout.flush()
@@ -120,14 +119,14 @@ def run_show(args: argparse.Namespace) -> int:
 
 async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionId) -> int:
     async with open_reading(settings) as queue:
-        item = await queue.show(session_id)
+        item, now = await queue.show(session_id), queue.now()
     if item is None:
         say(f"{session_id} is unknown here: it was never added, or was pruned or purged")
         return Exit.DEAD
     if args.json:
         emit_json(item_json(item))
     else:
-        emit(item_text(item))
+        emit(item_text(item, now))
     return Exit.OK
 
 
@@ -158,10 +157,10 @@ def _send_json(send: Send) -> dict[str, object]:
     }
 
 
-def item_text(item: Item) -> str:
+def item_text(item: Item, now: float) -> str:
     sends = f"{item.sends}, {item.attempts} charged" + (f", {item.unanswered} unanswered" if item.unanswered else "")
     facts = [
-        ("state", standing(item)),
+        ("state", standing(item, now)),
         ("detail", shown(item.detail) if item.detail else None),
         ("source", item.source),
         ("added", clock_time(item.added_at)),
@@ -203,9 +202,9 @@ def run_outcomes(args: argparse.Namespace) -> int:
 
 
 async def _outcomes(args: argparse.Namespace, settings: Loaded) -> int:
-    since = None if args.since is None else time.time() - args.since
     only = frozenset(map(Outcome, args.outcome)) if args.outcome else None
     async with open_reading(settings) as queue:
+        since = None if args.since is None else queue.now() - args.since
         async for item in queue.outcomes(since=since, only=only):
             if args.json:
                 emit_json(settled_json(item))

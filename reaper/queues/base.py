@@ -166,6 +166,9 @@ class Queue(Protocol):
     def owner(self) -> str:
         """This process's random name in leases."""
 
+    def now(self) -> float:
+        """Tell the engine's time, as far as it is known: measured at the opening and with each `tend`."""
+
     # intake
     async def add(
         self,

@@ -49,6 +49,9 @@ class MemoryQueue:
     def owner(self) -> str:
         return self._owner
 
+    def now(self) -> float:
+        return self._clock()
+
     # intake
     async def add(
         self,

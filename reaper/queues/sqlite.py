@@ -97,6 +97,9 @@ class SqliteQueue:
     def owner(self) -> str:
         return self._locks.owner
 
+    def now(self) -> float:
+        return self._clock()
+
     # intake
     async def add(
         self,
