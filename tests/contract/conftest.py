@@ -1,12 +1,19 @@
 """The suite runs once for each back-end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from reaper.queues.base import Queue
 from tests.contract.harness import Harness, MemoryHarness, SqliteHarness
+from tests.contract.postgres_harness import PostgresHarness
+
+MAKE: dict[str, Callable[[Path], Harness]] = {
+    "memory": lambda _: MemoryHarness(),
+    "sqlite": SqliteHarness,
+    "postgres": lambda _: PostgresHarness(),
+}
 
 
 @pytest.fixture
@@ -14,9 +21,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=list(MAKE))
 async def harness(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Harness]:
-    made: Harness = MemoryHarness() if request.param == "memory" else SqliteHarness(tmp_path)
+    made = MAKE[request.param](tmp_path)
     yield made
     await made.close()
 
