@@ -16,7 +16,7 @@ _GONE_AFTER_MS = 15_000
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+|/[A-Za-z0-9._/-]+")
 _ROLLED_BACK = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available: the statement has surely not happened."""
-_NO_TABLE = frozenset({"42P01", "42703", "42883", "3F000"})
+_NO_TABLE = frozenset({"42P01", "42703", "42883"})
 _COMING_OR_GOING = frozenset({"57P01", "57P02", "57P03"})
 _MAY_PASS = frozenset({"08", "28", "40", "53", "57", "58"})
 """Classes of SQLSTATE: connection, authorization, undone, out of resources, operator, system."""
@@ -142,7 +142,7 @@ def _sentence(error: psycopg.Error | OSError, where: str) -> str:
     match state:
         case "3D000":
             return f"{where} is not there: create it, or name another one with --queue"
-        case "42501":
+        case "42501" | "3F000":
             return f"{where} gives this role too few rights ({said}): see docs/queues-postgres.md"
         case "25006":
             return f"{where} is a standby, or set to read only: name the primary"

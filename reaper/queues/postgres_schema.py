@@ -193,7 +193,7 @@ async def _step(connection: Connection, statements: str, version: int) -> None:
     row = await (await connection.execute("SELECT current_schema()")).fetchone()
     schema = None if row is None else row[0]
     if schema is None:
-        raise psycopg.errors.InvalidSchemaName("no schema of the search path exists")
+        raise psycopg.errors.InvalidSchemaName("no schema of the search path exists, or this role may not use it")
     # Without parameters several statements go at once, and % means itself.
     await connection.execute(sql.SQL(statements).format(schema=sql.Identifier(schema)))
     await connection.execute(
@@ -204,8 +204,9 @@ async def _step(connection: Connection, statements: str, version: int) -> None:
 
 
 async def _version(connection: Connection) -> int:
-    found = await (await connection.execute("SELECT to_regclass('reaper_setting') IS NOT NULL")).fetchone()
-    if found is None or not found[0]:
+    # Out of pg_class, as that takes notice of tables made meanwhile; the bare function remembers that there were none.
+    query = "SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass('reaper_setting')"
+    if await (await connection.execute(query)).fetchone() is None:
         return 0
     row = await (
         await connection.execute("SELECT value::text::integer FROM reaper_setting WHERE name = 'schema'")
