@@ -8,11 +8,13 @@ import pytest
 from reaper.queues.base import Queue
 from tests.contract.harness import Harness, MemoryHarness, SqliteHarness
 from tests.contract.postgres_harness import PostgresHarness
+from tests.contract.redis_harness import RedisHarness
 
 MAKE: dict[str, Callable[[Path], Harness]] = {
     "memory": lambda _: MemoryHarness(),
     "sqlite": SqliteHarness,
     "postgres": lambda _: PostgresHarness(),
+    "redis": lambda _: RedisHarness(),
 }
 
 
