@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -126,6 +127,14 @@ class PostgresServer:
             cursor = connection.execute(statement, params or None)
             return cursor.fetchall() if cursor.description else []
 
+    def reload(self, done: Callable[[], bool]) -> None:
+        """Let the server read its settings again, and wait until that is `done`."""
+        self.sql("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + READY_S
+        while not done():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def create_database(self) -> str:
         """Make a new empty database, or take one that was given back empty; return its name."""
         if self._spare:
@@ -137,7 +146,11 @@ class PostgresServer:
 
     def empty_database(self, name: str) -> None:
         """Drop all that is in a database and keep it for the next test: a new one costs a third of a second."""
-        self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database=name)
+        self.sql(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
+            " GRANT USAGE ON SCHEMA public TO PUBLIC",
+            database=name,
+        )
         self._spare.append(name)
 
     def _spawn(self) -> subprocess.Popen[bytes]:

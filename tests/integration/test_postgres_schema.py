@@ -1,0 +1,125 @@
+"""How the tables come to be, what a queue is known by, and what the server is told off for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from reaper.core.model import SessionId
+from reaper.errors import QueueError, QueueUnavailableError
+from reaper.queues.base import Batch, NewItem, Position
+from reaper.queues.postgres import open_postgres
+from tests.contract.harness import ids
+from tests.integration.postgres_kit import Positions, opened
+from tests.integration.postgres_server import PostgresServer, session_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def server() -> PostgresServer:
+    return session_server()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    name = server.create_database()
+    yield name
+    server.empty_database(name)
+
+
+async def test_five_may_start_at_once_and_one_makes_the_tables(server: PostgresServer, database: str) -> None:
+    stores = [Positions() for _ in range(5)]
+    starts = [
+        open_postgres(server.url(database), create=True, read_only=False, worker=True, positions=store.of)
+        for store in stores
+    ]
+    queues = await asyncio.gather(*starts)
+    assert sorted(made for _, made, _ in queues) == [False] * 4 + [True]
+    assert len({store.identity for store in stores}) == 1
+    assert len(stores[0].identity) == 32
+    int(stores[0].identity, 16)
+    for number, (queue, _, _) in enumerate(queues):
+        assert (await queue.add(ids("same", f"s{number}"))).accepted == (2 if number == 0 else 1)
+    assert (await queues[0][0].audit()).balanced
+    for queue, _, _ in queues:
+        await queue.close()
+
+
+async def test_a_queue_that_is_there_is_left_as_it_is(server: PostgresServer, database: str) -> None:
+    first, again = Positions(), Positions()
+    async with opened(server.url(database), positions=first) as queue:
+        await queue.add(ids("a"))
+    _, made, _ = opened_again = await open_postgres(
+        server.url(database), create=True, read_only=False, worker=False, positions=again.of
+    )
+    assert not made
+    assert again.identity == first.identity
+    assert (await opened_again[0].stats()).accepted == 1
+    await opened_again[0].close()
+    assert again.closed
+
+
+async def test_two_queues_are_known_apart(server: PostgresServer, database: str) -> None:
+    other = server.create_database()
+    one, two = Positions(), Positions()
+    async with opened(server.url(database), positions=one), opened(server.url(other), positions=two):
+        assert one.identity != two.identity
+    server.empty_database(other)
+
+
+async def test_the_position_is_kept_after_the_rows(server: PostgresServer, database: str) -> None:
+    positions = Positions()
+    position = Position("/var/log/ids", 1, 2, 3, "hash", 4, 5)
+    async with opened(server.url(database), positions=positions) as queue:
+        server.sql("ALTER TABLE reaper_session ADD CONSTRAINT none CHECK (session_id <> 'a')", database=database)
+        with pytest.raises(QueueError):
+            await queue.add(Batch("file", [NewItem(SessionId("a"))], position=position))
+        assert not positions.seen
+        server.sql("ALTER TABLE reaper_session DROP CONSTRAINT none", database=database)
+        await queue.add(Batch("file", [NewItem(SessionId("a"))], position=position))
+        assert await queue.positions() == [position]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_without_tables_it_says_what_makes_them(server: PostgresServer, database: str, read_only: bool) -> None:
+    with pytest.raises(QueueError, match="reaper queue init") as raised:
+        async with opened(server.url(database), create=False, read_only=read_only):
+            pass
+    assert not isinstance(raised.value, QueueUnavailableError)
+
+
+async def test_a_newer_schema_is_refused(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)):
+        pass
+    server.sql("UPDATE reaper_setting SET value = '99' WHERE name = 'schema'", database=database)
+    with pytest.raises(QueueError, match="newer reaper") as raised:
+        async with opened(server.url(database)):
+            pass
+    assert not isinstance(raised.value, QueueUnavailableError)
+
+
+async def test_a_read_only_use_changes_nothing(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a"))
+    async with opened(server.url(database), read_only=True) as reading:
+        assert (await reading.stats()).ready == 1
+        with pytest.raises(QueueError, match="reading only"):
+            await reading.add(ids("b"))
+        with pytest.raises(QueueError, match="reading only"):
+            await reading.claim(1, lease_s=1)
+    assert server.sql("SELECT count(*) FROM reaper_owner", database=database) == [(0,)]
+
+
+async def test_a_server_that_may_lose_what_it_took_is_told_of(server: PostgresServer, database: str) -> None:
+    server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    queue, _, warnings = await open_postgres(
+        server.url(database), create=True, read_only=False, worker=False, positions=Positions().of
+    )
+    await queue.close()
+    server.sql(f"ALTER DATABASE {database} RESET synchronous_commit")
+    fsync, synchronous = warnings
+    assert "fsync" in fsync
+    assert "synchronous_commit" in synchronous
