@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.common import emit_json, loaded, no_ledger_yet, open_reading, run_async
+from reaper.cli.common import emit_json, loaded, no_ledger_yet, opened, run_async
 from reaper.core.classify import (
     Broken,
     Foreign,
@@ -35,6 +35,12 @@ class Line:
     subject: str
     ok: bool
     text: str
+    warned: bool = False
+    """It works, and something is at risk."""
+
+    @property
+    def word(self) -> str:
+        return "warn" if self.warned else "ok" if self.ok else "FAIL"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,24 +59,26 @@ async def _check(args: argparse.Namespace, settings: Loaded) -> int:
         if no_ledger_yet(settings):
             lines.append(Line("queue", True, "no ledger yet; the first add, once or run makes it"))
         else:
-            async with open_reading(settings) as queue:
-                stats = await queue.stats()
+            async with opened(settings) as found:
+                stats = await found.queue.stats()
+                risks = [Line("queue", True, warning, warned=True) for warning in found.warnings]
             words = f"{stats.ready + stats.delayed} waiting, {stats.dead} dead"
             if stats.imbalance:
                 words += f"; {stats.imbalance} accepted and not accounted for; see: reaper audit"
-            lines.append(Line("queue", stats.imbalance == 0, words))
+            lines += [Line("queue", stats.imbalance == 0, words), *risks]
     except ReaperError as error:
         lines.append(Line("queue", False, str(error)))
     if args.json:
         emit_json({"ok": all(line.ok for line in lines), "lines": [_as_json(line) for line in lines]})
     else:
         for line in lines:
-            sys.stdout.write(f"{'ok  ' if line.ok else 'FAIL'}  {line.subject:<14} {line.text}\n")
+            sys.stdout.write(f"{line.word:<4}  {line.subject:<14} {line.text}\n")
     return Exit.OK if all(line.ok for line in lines) else Exit.INTERNAL
 
 
 def _as_json(line: Line) -> dict[str, object]:
-    return {"subject": line.subject, "ok": line.ok, "text": line.text}
+    warned = {"warned": True} if line.warned else {}
+    return {"subject": line.subject, "ok": line.ok, "text": line.text, **warned}
 
 
 async def _api_lines(settings: Loaded) -> list[Line]:

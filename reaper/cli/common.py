@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 
 import anyio
@@ -19,7 +20,8 @@ from reaper.core.grammar import check_id, parse_duration
 from reaper.core.model import Item, Outcome, SessionId, State
 from reaper.errors import ReaperError, UsageError
 from reaper.queues.base import Queue
-from reaper.queues.open import open_queue
+from reaper.queues.open import Opened, open_queue
+from reaper.settings_env import state_dir
 from reaper.settings_load import Loaded, load
 from reaper.settings_values import sqlite_path
 from reaper.telemetry import logs
@@ -44,24 +46,41 @@ def loaded(args: argparse.Namespace) -> Loaded:
 @asynccontextmanager
 async def open_reading(settings: Loaded) -> AsyncIterator[Queue]:
     """Open the queue to read only; never creates a ledger. Raises QueueError that says where it looked."""
-    async with _opened(settings, create=False, read_only=True, worker=False) as queue:
-        yield queue
+    async with opened(settings) as found:
+        yield found.queue
 
 
 @asynccontextmanager
-async def open_writing(settings: Loaded, worker: bool = False, create: bool = True) -> AsyncIterator[Queue]:
-    """Open the queue to write; tells of a ledger that was created. `worker`: this process will claim."""
-    async with _opened(settings, create=create, read_only=False, worker=worker) as queue:
-        yield queue
+async def open_writing(
+    settings: Loaded, worker: bool = False, create: bool = True, warn: bool = False
+) -> AsyncIterator[Queue]:
+    """Open the queue to write; tells of a ledger that was created. `worker`: this process will claim.
+
+    `warn`: say what the engine's settings put at risk.
+    """
+    async with opened(settings, create=create, read_only=False, worker=worker) as found:
+        for warning in found.warnings if warn else ():
+            say(f"warning: {warning}", logging.WARNING)
+        yield found.queue
 
 
 @asynccontextmanager
-async def _opened(settings: Loaded, *, create: bool, read_only: bool, worker: bool) -> AsyncIterator[Queue]:
-    opened = await open_queue(settings.settings.queue.url, create=create, read_only=read_only, worker=worker)
+async def opened(
+    settings: Loaded, *, create: bool = False, read_only: bool = True, worker: bool = False
+) -> AsyncIterator[Opened]:
+    """Open the queue, to read only unless told otherwise, and what is known of it."""
+    opened = await open_queue(
+        settings.settings.queue.url,
+        create=create,
+        read_only=read_only,
+        worker=worker,
+        state_dir=partial(state_dir, os.environ),
+        inbox_after_s=settings.settings.intake.default_after_s,
+    )
     if opened.created_path is not None:
         say(f"created the ledger {opened.created_path}")
     try:
-        yield opened.queue
+        yield opened
     finally:
         with anyio.CancelScope(shield=True):
             await opened.queue.close()

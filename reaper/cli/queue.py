@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _init(args: argparse.Namespace, settings: Loaded) -> int:
-    async with open_writing(settings) as queue:
+    async with open_writing(settings, warn=True) as queue:
         stats = await queue.stats()
     if args.json:
         emit_json({"ready": True, "accepted": stats.accepted})

@@ -6,6 +6,7 @@ import argparse
 
 from reaper.cli.common import loaded, open_writing, run_async
 from reaper.errors import UsageError
+from reaper.queues.open import is_shared
 from reaper.settings_load import Loaded, load
 
 
@@ -29,14 +30,14 @@ async def _run(args: argparse.Namespace, loaded_settings: Loaded) -> int:
     from reaper.telemetry import logs
 
     settings = loaded_settings.settings
-    if args.on_term == "reap" and not settings.queue.url.startswith("sqlite:"):
+    if args.on_term == "reap" and is_shared(settings.queue.url):
         raise UsageError(
             "--on-term reap: queue.url names a shared queue, whose IDs are not this reaper's alone; "
             "use --on-term drain, or a SQLite ledger of its own"
         )
     credentials = credentials_of(settings)
     logs.configure(settings.telemetry, secrets=credentials.secrets)
-    async with open_writing(loaded_settings, worker=True) as queue:
+    async with open_writing(loaded_settings, worker=True, warn=True) as queue:
         return await Daemon(
             loaded_settings,
             queue,

@@ -5,35 +5,118 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from reaper.errors import ConfigError
-from reaper.queues.base import Queue
+from reaper.errors import ConfigError, QueueError
+from reaper.queues.base import PositionStore, Queue
+from reaper.queues.positions import LocalPositions
+
+EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis"}
+"""The schemes of shared queues, and the extra that brings what each needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open queue; `created_path` names the ledger's file when it was created just now, to be told once."""
+    """An open queue; `created_path` names the ledger's file when it was created just now, to be told once.
+
+    `warnings` tells what the engine's settings put at risk, a sentence each.
+    """
 
     queue: Queue
     created_path: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class _OpenShared(Protocol):
+    async def __call__(
+        self,
+        url: str,
+        *,
+        create: bool,
+        read_only: bool,
+        worker: bool,
+        positions: Callable[[str], PositionStore],
+        inbox_after_s: float,
+    ) -> tuple[Queue, bool, tuple[str, ...]]: ...
 
 
 async def open_queue(
-    url: str, *, create: bool, read_only: bool, worker: bool, clock: Callable[[], float] = time.time
+    url: str,
+    *,
+    create: bool,
+    read_only: bool,
+    worker: bool,
+    clock: Callable[[], float] = time.time,
+    state_dir: Callable[[], Path] | None = None,
+    inbox_after_s: float = 0.0,
 ) -> Opened:
     """Open the queue at `url`.
 
     `create` allows a ledger to be made; `read_only` opens it for reading beside a running daemon; a `worker` claims.
-    `clock` gives Unix seconds where the engine has no server. Raises ConfigError for a URL that no back-end of this
-    version knows (the message holds no part of it that may be secret), QueueError when the queue cannot be used.
+    `clock` gives Unix seconds where the engine has no server. Beside a queue on other machines, positions of followed
+    files are kept in `state_dir` (asked when there is one to keep). `inbox_after_s` is the time to live of what
+    producers put into the queue without a time.
+    Raises ConfigError for a URL that no back-end of this version knows (the message holds no part of it that may be
+    secret), QueueError when the queue cannot be used.
     """
+    scheme = url.partition(":")[0].lower()
+    if scheme in EXTRAS:
+        positions = partial(_positions, state_dir)
+        queue, _, warnings = await _shared(scheme)(
+            url,
+            create=create,
+            read_only=read_only,
+            worker=worker,
+            positions=positions,
+            inbox_after_s=inbox_after_s,
+        )
+        return Opened(queue, warnings=warnings)
     path = ledger_path(url)
 
     from reaper.queues.sqlite import open_ledger
 
-    queue, created = await open_ledger(path, create=create, read_only=read_only, worker=worker, clock=clock)
-    return Opened(queue, path if created else None)
+    ledger, created = await open_ledger(path, create=create, read_only=read_only, worker=worker, clock=clock)
+    return Opened(ledger, path if created else None)
+
+
+def is_shared(url: str) -> bool:
+    """Tell whether a queue is on an engine that other machines use too."""
+    return url.partition(":")[0].lower() in EXTRAS
+
+
+def _shared(scheme: str) -> _OpenShared:
+    try:
+        match EXTRAS[scheme]:
+            case "postgres":
+                from reaper.queues.postgres import open_postgres
+
+                return open_postgres
+            case _:
+                from reaper.queues.redis import open_redis
+
+                return open_redis
+    except ImportError as error:
+        extra = EXTRAS[scheme]
+        raise ConfigError(
+            f"queue.url: {scheme} needs what is not installed ({error.name}): pip install 'archal-reaper[{extra}]'"
+        ) from error
+
+
+def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
+    """Keep positions under the name of the queue they speak of: another queue has to be told everything anew."""
+
+    async def opened() -> Queue:
+        if state_dir is None:
+            raise QueueError("no directory is known for the positions of followed files: set STATE_DIRECTORY")
+        from reaper.queues.sqlite import open_ledger
+
+        path = str(state_dir() / f"positions-{identity}.db")
+        return (await open_ledger(path, create=True, read_only=False, worker=False))[0]
+
+    return LocalPositions(opened)
 
 
 def ledger_path(url: str) -> str:
@@ -41,10 +124,8 @@ def ledger_path(url: str) -> str:
     scheme, found, _ = url.partition(":")
     if not found:
         raise ConfigError("queue.url must be a URL such as sqlite:///var/lib/reaper/ledger.db")
-    if scheme in ("postgres", "postgresql", "redis", "rediss", "valkey", "valkeys"):
-        raise ConfigError(f"queue.url: this version of reaper has no {scheme} back-end: use sqlite:///PATH")
     if scheme != "sqlite":
-        raise ConfigError("queue.url: the scheme is not known to this version of reaper: use sqlite:///PATH")
+        raise ConfigError("queue.url must begin with sqlite:///, postgresql://, redis:// or rediss://")
     try:
         parts = urlsplit(url)
     except ValueError:

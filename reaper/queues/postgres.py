@@ -25,6 +25,7 @@ from reaper.queues.postgres_lane import Connection, Lane, Road, Work, run_work
 from reaper.queues.postgres_schema import Facts, facts, prepare
 from reaper.queues.postgres_sets import PostgresRunSet
 from reaper.queues.postgres_work import SMALL_SET, Apply, Claim, Workbench
+from reaper.queues.server_time import ServerTime
 
 T = TypeVar("T")
 
@@ -71,6 +72,7 @@ class PostgresQueue:
     def __init__(self, road: Road, clock: Callable[[], float] | None, *, read_only: bool) -> None:
         self._road = road
         self._clock = clock
+        self._time = ServerTime(clock)
         self._read_only = read_only
         self._started_at: float | None = None
         self._registered_at: float | None = None
@@ -98,10 +100,14 @@ class PostgresQueue:
 
         made, found = await (self._writes if create else self._reads).ask(check)
         self._started_at = found.now
+        self._time.measured(found.now)
         self._positions = positions(found.identity)
         if worker and not self._read_only:
             await self._register()
         return made, found.warnings
+
+    def now(self) -> float:
+        return self._time.now()
 
     # intake
     async def add(
@@ -186,6 +192,7 @@ class PostgresQueue:
             if time.monotonic() - self._tidied_at > TIDY_S:
                 self._tidied_at = time.monotonic()
                 await postgres_tend.tidy(connection, self._now())
+            self._time.measured(await postgres_rows.server_now(connection))
             return freed
 
         return await self._write(tend)

@@ -208,3 +208,8 @@ async def set_note(connection: Connection, name: str, text: str | None, was: str
 
 def _pause(fields: dict[str, Any]) -> Pause:
     return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
+
+
+async def server_now(connection: Connection) -> float:
+    """Tell the server's time, Unix seconds."""
+    return float((await one_row(connection, f"SELECT {epoch('clock_timestamp()')}", {}))[0])

@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, target: Target, clock: Callable[[], float] | None) -> None:
         self._name = target.shown
         self._tag = target.tag
-        self._clock = clock
+        self.clock = clock
         self._identity = ""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -84,7 +84,7 @@ class Engine:
 
     async def run(self, script: Script, *values: Value) -> Any:
         """Run a script and return its answer. Raises QueueError; then it has run wholly or not at all."""
-        now = f"{self._identity} " if self._clock is None else f"{self._identity} {self._clock()!r}"
+        now = f"{self._identity} " if self.clock is None else f"{self._identity} {self.clock()!r}"
         with _Translated(self._name):
             try:
                 return await self._execute("EVALSHA", script.sha, 1, self._tag, now, *values)

@@ -32,6 +32,7 @@ from reaper.queues.redis_engine import Engine, Value
 from reaper.queues.redis_inbox import Inbox
 from reaper.queues.redis_lua import Script
 from reaper.queues.redis_sets import KEPT_S, SMALL, RedisRunSet
+from reaper.queues.server_time import ServerTime
 
 PORTION = 1_000
 """Rows that one script changes at most, so that no other waits for long."""
@@ -51,6 +52,8 @@ class RedisQueue:
         self._positions = positions
         self._owner = secrets.token_hex(8)
         self._started_at = started_at
+        self._time = ServerTime(engine.clock)
+        self._time.measured(started_at)
         self._applies = Applies(engine, self._owner)
         self._claims = 0
         self._told = False
@@ -59,6 +62,9 @@ class RedisQueue:
     @property
     def owner(self) -> str:
         return self._owner
+
+    def now(self) -> float:
+        return self._time.now()
 
     # intake
     async def add(
@@ -202,6 +208,7 @@ class RedisQueue:
 
     async def paused(self) -> Pause | None:
         now, written = await self._engine.whole(self._engine.run(redis_lua_read.PAUSED))
+        self._time.measured(float(now))
         return redis_rows.pause(written, float(now))
 
     # notes
