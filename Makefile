@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format lock clean
+.PHONY: help demo run test fault check format lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a confi
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest
+
+fault: $(READY) ## Kill reapers and engines under load (FAULT_PROFILE=short|long, FAULT_SEED=n)
+	@$(BIN)/python -m pytest -s tests/fault
 
 check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff format --check .

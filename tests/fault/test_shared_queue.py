@@ -1,0 +1,223 @@
+"""Many reapers on one queue, while they and the engine under them are killed, stopped and left alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from reaper.sandbox.sessions import generate
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import Command, aim, kill, until, write_ids
+from tests.e2e.daemon import free_port, page
+from tests.fault.conftest import Profile
+from tests.fault.engines import Engine
+
+pytestmark = pytest.mark.timeout(900)
+
+QUICK = {"api__timeout_s": 4, "api__connect_timeout_s": 2, "worker__drain_timeout_s": 6, "queue__lease_s": 6}
+"""Short times, so that leases of the dead run out while the test looks on."""
+
+
+class Reapers:
+    """Daemons on one queue; each as on a machine of its own."""
+
+    def __init__(self, home: Path, sandbox: RunningSandbox, engine: Engine, count: int, **settings: object) -> None:
+        self.commands = []
+        self.running: list[subprocess.Popen[str]] = []
+        self._logs = []
+        for number in range(count):
+            folder = home / f"reaper-{number}"
+            folder.mkdir()
+            command = Command(folder)
+            listen = f"127.0.0.1:{free_port()}"
+            aim(command, sandbox, queue__url=engine.url, telemetry__listen=listen, **{**QUICK, **settings})
+            self.commands.append(command)
+            self._logs.append((folder / "log").open("a"))
+            self.running.append(self._start(number))
+
+    def _start(self, number: int) -> subprocess.Popen[str]:
+        return self.commands[number].start("run", stderr=self._logs[number])
+
+    def kill(self, number: int) -> None:
+        """kill -9, and start another in its place."""
+        kill(self.running[number])
+        self.running[number] = self._start(number)
+
+    def restart_the_ended(self) -> None:
+        """As a service manager does."""
+        for number, process in enumerate(self.running):
+            if process.poll() is not None:
+                process.communicate()
+                self.running[number] = self._start(number)
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        logs = [(command.home / "log").read_text().splitlines() for command in self.commands]
+        found = [json.loads(line) for log in logs for line in log if line.startswith("{")]
+        return [event for event in found if event["event"] == name]
+
+    def close(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                kill(process)
+            process.communicate()
+        for log in self._logs:
+            log.close()
+
+
+def waiting(command: Command) -> int | None:
+    """Return how many IDs are open; None while the engine is away."""
+    done = command.run("status", "--json")
+    if done.returncode == 69:
+        return None
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    return int(status["ready"] + status["delayed"] + status["in_flight"])
+
+
+def operator(command: Command, sandbox: RunningSandbox, engine: Engine) -> Command:
+    """Let the command look at the queue and put IDs into it."""
+    aim(command, sandbox, queue__url=engine.url, **QUICK)
+    return command
+
+
+def check_all_stopped(command: Command, sandbox: RunningSandbox, ids: list[str], repeats: int) -> None:
+    """Hold the ledger against what the server did: nothing lost, one outcome each, few sent twice."""
+    outcomes = command.outcomes()
+    assert set(outcomes) == set(ids)
+    assert set(outcomes.values()) <= {"stopped", "already_gone"}
+    final: set[str | None] = set()
+    repeated = 0
+    for delete in sandbox.do(lambda s: list(s.deletes)):
+        repeated += delete.session_id in final
+        if delete.status in (204, 404):
+            final.add(delete.session_id)
+    assert final == set(ids), "an outcome without the server's word"
+    assert repeated <= repeats
+    command.audit()
+
+
+@pytest.mark.slow
+def test_reapers_and_engine_are_killed(
+    command: Command, engine: Engine, profile: Profile, chance: random.Random, tmp_path: Path
+) -> None:
+    """4 reapers; one of them is killed every second or so, the engine now and then."""
+    count, bound = 4, 16
+    some = list(generate(profile.ids, profile.seed))
+    ids = [session.session_id for session in some]
+    with running_sandbox(some, latency="50-150ms", fail="502:0.05,reset:0.01,lost:0.01") as sandbox:
+        operator(command, sandbox, engine)
+        added = command.json("add", "--from", str(write_ids(tmp_path / "ids.txt", ids)))
+        assert added["accepted"] == len(ids)
+        slowly = {"worker__concurrency": bound, "worker__rate_per_s": 50, "retry__base_s": 0.2}
+        reapers = Reapers(tmp_path, sandbox, engine, count, **slowly)
+        kills = engine_kills = 0
+        try:
+            begun = time.monotonic()
+            left: int | None = len(ids)
+            while left is None or left:
+                time.sleep(chance.uniform(0.5, 1.5))
+                if left is None or left > len(ids) // 20:
+                    reapers.kill(chance.randrange(count))
+                    kills += 1
+                    portion = len(ids) * (profile.engine_kills - engine_kills) // (profile.engine_kills + 1)
+                    if engine_kills < profile.engine_kills and (left or 0) < portion:
+                        engine.kill()
+                        engine_kills += 1
+                        time.sleep(chance.uniform(0.0, 2.0))
+                        engine.start()
+                reapers.restart_the_ended()
+                left = waiting(command)
+                assert time.monotonic() - begun < 800, (left, kills, engine_kills)
+        finally:
+            reapers.close()
+        assert kills >= 5
+        assert engine_kills == profile.engine_kills
+        check_all_stopped(command, sandbox, ids, repeats=(kills + count * engine_kills) * bound)
+    print(f"\n{len(ids)} IDs, {kills} reapers and {engine_kills} engines killed: 0 lost, one outcome each")
+
+
+def test_a_reaper_that_slept_past_its_lease_settles_nothing(command: Command, engine: Engine, tmp_path: Path) -> None:
+    some = list(generate(1, 3))
+    with running_sandbox(some, latency="1500ms") as sandbox:
+        operator(command, sandbox, engine)
+        command.json("add", some[0].session_id)
+        reapers = Reapers(tmp_path, sandbox, engine, 1)
+        try:
+            sandbox.until(lambda s: s.counters.deletes == 1, 30)
+            sleeper = reapers.running[0]
+            sleeper.send_signal(signal.SIGSTOP)
+            assert command.json("once", "--wait", "20", timeout_s=60)["already_gone"] == 1
+            sleeper.send_signal(signal.SIGCONT)
+            until(lambda: len(reapers.events("session.lease_lost")) == 1)
+        finally:
+            reapers.close()
+        assert command.outcomes() == {some[0].session_id: "already_gone"}
+        assert sandbox.do(lambda s: dict(s.sends)) == {some[0].session_id: 2}
+        command.audit()
+
+
+def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, tmp_path: Path) -> None:
+    some = list(generate(120, 4))
+    ids = [session.session_id for session in some]
+    bound = 4
+    with running_sandbox(some, latency="400ms") as sandbox:
+        operator(command, sandbox, engine)
+        command.json("add", *ids)
+        reapers = Reapers(tmp_path, sandbox, engine, 1, worker__concurrency=bound, queue__lease_s=30)
+        daemon = reapers.commands[0]
+        try:
+            sandbox.until(lambda s: s.counters.deletes >= 20, 30)
+            engine.kill()
+            until(lambda: page(daemon, "/readyz")[0] == 503)
+            sent = sandbox.do(lambda s: s.counters.deletes)
+            busy = cpu_s(reapers.running[0].pid)
+            time.sleep(8)
+            assert cpu_s(reapers.running[0].pid) - busy < 1.5, "it turns in a busy loop"
+            assert sandbox.do(lambda s: s.counters.deletes) <= sent + 2 * bound
+            assert page(daemon, "/livez")[0] == 200
+            assert "reaper_queue_available 0.0" in page(daemon, "/metrics")[1]
+            done = command.run("once", "--json")
+            assert done.returncode == 69, done.stdout + done.stderr
+            assert "Traceback" not in done.stderr
+            engine.start()
+            until(lambda: waiting(command) == 0, 60)
+            assert page(daemon, "/readyz")[0] == 200
+        finally:
+            reapers.close()
+        assert [len(reapers.events(name)) for name in ("queue.unavailable", "queue.recovered")] == [1, 1]
+        assert set(sandbox.do(lambda s: s.sends).values()) == {1}, "an answer that was kept is not asked for again"
+        check_all_stopped(command, sandbox, ids, repeats=0)
+
+
+def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, tmp_path: Path) -> None:
+    some = list(generate(2_000, 5))
+    with running_sandbox(some, latency="100ms") as sandbox:
+        operator(command, sandbox, engine)
+        ids = write_ids(tmp_path / "ids.txt", [session.session_id for session in some])
+        command.json("add", "--from", str(ids))
+        reapers = Reapers(tmp_path, sandbox, engine, 3, worker__concurrency=4)
+        try:
+            sandbox.until(lambda s: s.counters.deletes >= 50, 30)
+            assert command.run("pause", "--reason", "test").returncode == 0
+            time.sleep(5)
+            sent = sandbox.do(lambda s: s.counters.deletes)
+            time.sleep(2)
+            assert sandbox.do(lambda s: s.counters.deletes) == sent
+            assert len(reapers.events("api.paused")) == 3
+            assert command.run("resume").returncode == 0
+            sandbox.until(lambda s: s.counters.deletes > sent + 50, 10)
+        finally:
+            reapers.close()
+        assert "reaper" in command.run("status").stdout
+
+
+def cpu_s(pid: int) -> float:
+    """Return what a process has used of the processor, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
