@@ -12,9 +12,8 @@
 8. *Fair.* While first sends and retries are both ready, every fourth claim is a retry; within each, oldest due first.
 9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
 10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
-
 11. *Asked again.* An `apply` that ended in `QueueUnavailableError` may be asked again with the same lease: it happens
-   once, and answers as if nothing had been between.
+    once, and answers as if nothing had been between.
 
 Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is away,
 another `QueueError` when it cannot be used.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reaper.core.model import SessionId
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Added, Batch, InvalidLine, Position
 
 
@@ -71,3 +71,6 @@ class Told:
 
     def recovered(self, source: str) -> None:
         self.back.append(source)
+
+    def unavailable(self, error: QueueUnavailableError) -> None:
+        raise error
