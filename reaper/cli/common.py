@@ -17,6 +17,7 @@ from importlib.util import find_spec
 import anyio
 
 from reaper.core.grammar import check_id, parse_duration
+from reaper.core.grammar import span as span
 from reaper.core.model import Item, Outcome, SessionId, State
 from reaper.errors import ReaperError, UsageError
 from reaper.queues.base import Queue
@@ -160,21 +161,6 @@ def shown(text: str) -> str:
     """Return a text from outside fit for a terminal: printable, at most 80 characters."""
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return clean if len(clean) <= 80 else f"{clean[:79]}…"
-
-
-def span(seconds: float) -> str:
-    """Return a duration for people, its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
-    left = max(0, round(seconds))
-    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    for index, (name, size) in enumerate(units):
-        if left >= size:
-            count, rest = divmod(left, size)
-            text = f"{count} {name}"
-            if index + 1 < len(units) and rest >= units[index + 1][1]:
-                smaller, size = units[index + 1]
-                text += f" {rest // size} {smaller}"
-            return text
-    return "0 s"
 
 
 def instant(at: float) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from reaper.core.clock import http_date
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
 
 DETAIL_BYTES = 200
@@ -149,16 +148,10 @@ def retry_after_s(reply: Answered) -> float | None:
     if value.isascii() and value.isdigit():
         return min(float(value), RETRY_AFTER_MOST_S)  # any number of digits: float goes to infinity, int would refuse
     try:
-        wait = _http_date(value) - _http_date(reply.date or "")
-    except (ValueError, TypeError, OverflowError):
+        wait_s = http_date(value) - http_date(reply.date or "")
+    except ValueError:
         return None
-    return min(max(wait.total_seconds(), 0.0), RETRY_AFTER_MOST_S)
-
-
-def _http_date(text: str) -> datetime:
-    """Parse any of the three forms of an HTTP-date (RFC 9110, 5.6.7); the one that names no zone is UTC as well."""
-    at = parsedate_to_datetime(text)
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return min(max(wait_s, 0.0), RETRY_AFTER_MOST_S)
 
 
 def printable(body: bytes) -> str | None:

@@ -49,19 +49,19 @@ def parse_time(text: str) -> float:
     Times before 1970 are refused: they are how programs write "no time", and would be due at once.
     """
     match = _time.fullmatch(text)
-    shown = _shown(text)
+    told = shown(text)
     if match is None:
-        raise ValueError(f"'{shown}' is not a time with a zone (RFC 3339) such as 2030-01-31T12:00:00Z")
+        raise ValueError(f"'{told}' is not a time with a zone (RFC 3339) such as 2030-01-31T12:00:00Z")
     second = int(match["second"])
     # A leap second exists in RFC 3339, but not in datetime.
     stamp = f"{match['day']}T{match['minute']}:{min(second, 59):02d}{match['zone'].upper()}"
     try:
         whole = (datetime.fromisoformat(stamp) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     except ValueError:
-        raise ValueError(f"'{shown}' names a day or an hour that does not exist") from None
+        raise ValueError(f"'{told}' names a day or an hour that does not exist") from None
     at = whole + second // 60 + float(match["fraction"] or 0)
     if at < 0:
-        raise ValueError(f"'{shown}' is before 1970")
+        raise ValueError(f"'{told}' is before 1970")
     return at
 
 
@@ -70,14 +70,28 @@ def parse_duration(text: str) -> float:
     # A bare number stands alone: in 1h30 nobody means seconds.
     match = _duration.fullmatch(f"{text}s" if _seconds.fullmatch(text) else text)
     if match is None or not text:
-        shown = _shown(text)
-        raise ValueError(f"'{shown}' is not a duration such as 90, 45s, 30m, 1h30m or 2d")
+        raise ValueError(f"'{shown(text)}' is not a duration such as 90, 45s, 30m, 1h30m or 2d")
     duration_s = sum(
         float(n) * unit_s for n, unit_s in zip(match.groups(), _DURATION_UNITS_S, strict=True) if n is not None
     )
     if not math.isfinite(duration_s) or duration_s > MAX_DURATION_S:
         raise ValueError("a duration of more than 100 years is surely a mistake")
     return duration_s
+
+
+def span(seconds: float) -> str:
+    """Return a duration for people, its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
+    left = max(0, round(seconds))
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    for index, (name, size) in enumerate(units):
+        if left >= size:
+            count, rest = divmod(left, size)
+            text = f"{count} {name}"
+            if index + 1 < len(units) and rest >= units[index + 1][1]:
+                smaller, size = units[index + 1]
+                text += f" {rest // size} {smaller}"
+            return text
+    return "0 s"
 
 
 def printable(text: bytes) -> str:
@@ -88,5 +102,6 @@ def printable(text: bytes) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return a text from outside as `printable` has it."""
     return printable(text.encode("utf-8", "backslashreplace"))

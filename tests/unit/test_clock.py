@@ -1,0 +1,121 @@
+"""The server's clock: read from `Date`, believed while it moves as time does, whatever the local clock says."""
+
+import pytest
+
+from reaper.core.clock import (
+    MOST_SKEW_S,
+    REBASE_AFTER_S,
+    SETTLED_AFTER_S,
+    Jumped,
+    Reading,
+    ServerClock,
+    Undated,
+    follow,
+    http_date,
+    read_date,
+)
+
+DATE, AT = "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0
+
+
+def test_a_date_is_read_with_its_skew():
+    found = read_date(DATE, local_at=AT + 3600, monotonic_at=50.0, round_trip_s=2.0)
+    assert found == Reading(AT, 49.0, -3598.5, 1.5)
+
+
+@pytest.mark.parametrize("off_s", [0, 3600, -3600, 86_400, -86_400])
+def test_the_local_clock_changes_the_skew_alone(off_s: float):
+    found = read_date(DATE, local_at=AT + off_s, monotonic_at=50.0, round_trip_s=0.0)
+    assert isinstance(found, Reading)
+    assert (found.server_at, found.monotonic_at, found.skew_s) == (AT, 50.0, 0.5 - off_s)
+
+
+def test_every_form_of_an_http_date_is_read():
+    for text in (DATE, "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 09:49:37 +0100"):
+        assert http_date(text) == AT
+
+
+@pytest.mark.parametrize("date", ["", "now", "-1", "\x1b[31m", "Sun, 99 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"])
+def test_a_date_that_cannot_be_read_is_none(date: str):
+    found = read_date(date, local_at=AT, monotonic_at=0.0, round_trip_s=0.0)
+    assert isinstance(found, Undated)
+    assert "cannot be read" in found.reason
+    assert found.reason.isprintable()
+
+
+def test_a_date_that_no_clock_can_show_is_none():
+    with pytest.raises(ValueError, match=r"."):
+        http_date("Mon, 01 Jan 0001 00:00:00 +99999999999999999999")
+
+
+def test_an_answer_without_a_date_says_so():
+    found = read_date(None, local_at=AT, monotonic_at=0.0, round_trip_s=0.0)
+    assert isinstance(found, Undated)
+    assert "no Date" in found.reason
+
+
+def at(server_s: float, passed_s: float) -> Reading:
+    return Reading(AT + server_s, passed_s, 0.0, 0.5)
+
+
+BASE = ServerClock(at(0, 0))
+
+
+def test_the_first_reading_is_believed():
+    assert follow(ServerClock(), at(0, 0)) == (BASE, None)
+
+
+@pytest.mark.parametrize("off_s", [0.0, MOST_SKEW_S, -MOST_SKEW_S])
+def test_a_clock_that_moves_as_time_does_is_believed(off_s: float):
+    assert follow(BASE, at(60 + off_s, 60)) == (BASE, None)
+
+
+@pytest.mark.parametrize("off_s", [MOST_SKEW_S + 1, -MOST_SKEW_S - 1, 86_400, -86_400])
+def test_a_clock_that_jumps_is_not_and_the_time_before_it_stays_the_measure(off_s: float):
+    clock, doubt = follow(BASE, at(60 + off_s, 60))
+    assert isinstance(doubt, Jumped)
+    assert ("back" in doubt.reason) is (off_s < 0)
+    assert clock.base == BASE.base
+    assert follow(clock, at(120, 120)) == (BASE, None)
+
+
+def test_small_steps_add_up():
+    clock, doubt = BASE, None
+    for step in range(1, 4):
+        clock, doubt = follow(clock, at(step * 160, step * 60))
+    assert doubt is None
+    assert isinstance(follow(clock, at(4 * 160, 4 * 60))[1], Jumped)
+
+
+def test_sound_clocks_that_drift_apart_over_months_stay_believed():
+    clock = ServerClock()
+    for hour in range(2000):
+        clock, doubt = follow(clock, at(hour * 3600.2, hour * 3600))
+        assert doubt is None
+    assert clock.base == at(1999 * 3600.2, 1999 * 3600)
+    assert REBASE_AFTER_S == 3600
+
+
+def test_a_clock_that_was_set_is_believed_once_it_has_agreed_with_itself_for_long_enough():
+    clock, jump_s = BASE, 7200
+    for passed_s in (60, 500, 60 + SETTLED_AFTER_S - 1):
+        clock, doubt = follow(clock, at(jump_s + passed_s, passed_s))
+        assert isinstance(doubt, Jumped)
+    believed = at(jump_s + 60 + SETTLED_AFTER_S, 60 + SETTLED_AFTER_S)
+    assert follow(clock, believed) == (ServerClock(believed), None)
+
+
+def test_a_clock_that_jumps_again_begins_its_time_of_trial_anew():
+    clock, doubt = follow(BASE, at(7260, 60))
+    clock, doubt = follow(clock, at(20_000, 61))
+    assert clock.suspect == at(20_000, 61)
+    clock, doubt = follow(clock, at(20_000 + SETTLED_AFTER_S - 1, 60 + SETTLED_AFTER_S))
+    assert isinstance(doubt, Jumped)
+
+
+def test_two_servers_behind_one_name_with_different_clocks_are_believed_by_turns_only():
+    clock = BASE
+    for turn in range(1, 200):
+        wrong = turn % 2 == 1
+        clock, doubt = follow(clock, at(turn * 60 + wrong * 3600, turn * 60))
+        assert isinstance(doubt, Jumped) is wrong
