@@ -1,0 +1,141 @@
+"""What the API tells of sessions is read with distrust: nothing raises, nothing odd passes for sound."""
+
+import json
+
+import pytest
+
+from reaper.core.model import SessionId
+from reaper.core.sessions import (
+    FAULTS_SHOWN,
+    Listing,
+    SessionSummary,
+    Unreadable,
+    parse_list,
+    parse_session,
+    parse_summary,
+)
+
+WHOLE = {
+    "sessionId": "ses-01H",
+    "status": "running",
+    "cloneIds": ["github", "slack"],
+    "endpoints": {},
+    "apiBaseUrls": {},
+    "createdAt": "2030-01-01T00:00:00Z",
+    "expiresAt": "2030-01-01T01:00:00.500+01:00",
+    "alive": True,
+    "scenarioId": "scenario-1",
+    "batchId": "batch-7",
+    "somethingNew": [1],
+}
+AT = 1_893_456_000.0
+BARE = SessionSummary(SessionId("ses-01H"))
+
+
+def test_a_whole_summary_is_read():
+    assert parse_summary(WHOLE) == SessionSummary(
+        SessionId("ses-01H"),
+        status="running",
+        created_at=AT,
+        expires_at=AT + 0.5,
+        batch_id="batch-7",
+        scenario_id="scenario-1",
+        clone_ids=("github", "slack"),
+        alive=True,
+    )
+
+
+def test_missing_and_null_are_the_same_and_not_odd():
+    assert parse_summary({"sessionId": "ses-01H"}) == BARE
+    assert parse_summary(dict.fromkeys(WHOLE) | {"sessionId": "ses-01H"}) == BARE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, value) for name in ("status", "batchId", "scenarioId") for value in (1, True, "", [], {})],
+        *[("cloneIds", value) for value in ("github", {}, 3, ["github", None], [""], [["github"]])],
+        *[(name, value) for name in ("createdAt", "expiresAt") for value in (AT, "", "soon", "2030-01-01", [], False)],
+        ("expiresAt", "2030-01-01T00:00:00"),
+        ("expiresAt", "1960-01-01T00:00:00Z"),
+        ("createdAt", "2030-02-30T00:00:00Z"),
+        *[("alive", value) for value in (0, 1, "true", [])],
+    ],
+)
+def test_a_field_that_holds_something_else_is_odd_and_its_value_is_not_known(name: str, value: object):
+    found = parse_summary(WHOLE | {name: value})
+    sound = parse_summary({key: told for key, told in WHOLE.items() if key != name})
+    assert isinstance(found, SessionSummary)
+    assert isinstance(sound, SessionSummary)
+    assert found.odd == (name,)
+    assert found == SessionSummary(*[getattr(sound, field) for field in SessionSummary.__slots__[:-1]], odd=(name,))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "object"),
+        ([], "object"),
+        ("ses-1", "object"),
+        ({}, "string"),
+        ({"sessionId": 5}, "string"),
+        ({"sessionId": ""}, "empty"),
+        ({"sessionId": "a/../b"}, "character 2"),
+        ({"sessionId": "x" * 129}, "longer"),
+        ({"sessionId": "archal_ws_secret"}, "token"),
+    ],
+)
+def test_without_a_well_formed_id_it_is_no_session(value: object, why: str):
+    found = parse_summary(value)
+    assert isinstance(found, Unreadable)
+    assert why in found.reason
+    assert found.reason.isprintable()
+    assert "secret" not in found.reason
+
+
+def test_a_list_is_read_and_what_is_malformed_is_counted_and_described():
+    body = json.dumps({"sessions": [WHOLE, "x", WHOLE, {"sessionId": "b c"}, {"sessionId": "ses-2"}], "next": 1})
+    found = parse_list(body.encode())
+    assert isinstance(found, Listing)
+    assert [session.session_id for session in found.sessions] == ["ses-01H", "ses-2"]
+    assert found.sessions[0].odd == ()
+    assert found.malformed == 3
+    assert found.faults[:2] == ("entry 2: it is not a JSON object", "entry 3: ses-01H is listed twice")
+    assert found.faults[2].startswith("entry 4: its sessionId is not well-formed: character 2")
+    assert parse_list(b'{"sessions":[]}') == Listing(())
+
+
+def test_however_many_are_malformed_a_few_are_described():
+    found = parse_list(json.dumps({"sessions": [1] * 1000}).encode())
+    assert isinstance(found, Listing)
+    assert (found.malformed, len(found.faults)) == (1000, FAULTS_SHOWN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Welcome</html>",
+        b"[]",
+        b"null",
+        b'{"sessions": {}}',
+        b'{"sessions": null}',
+        b'{"error": "x"}',
+        b'{"sessions": [{"sessionId": "env_1"}, ',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"sessions": [' + b"9" * 5000 + b"]}",
+    ],
+)
+def test_a_body_that_is_no_list_is_unreadable(body: bytes):
+    found = parse_list(body)
+    assert isinstance(found, Unreadable)
+    assert found.reason.isprintable()
+    assert len(found.reason) < 200
+
+
+def test_one_session_must_be_the_one_that_was_asked_for():
+    body = json.dumps(WHOLE).encode()
+    assert parse_session(body, SessionId("ses-01H")) == parse_summary(WHOLE)
+    assert parse_session(body, SessionId("ses-2")) == Unreadable("asked for ses-2, the API told of ses-01H")
+    assert isinstance(parse_session(b"<html>", SessionId("ses-2")), Unreadable)
