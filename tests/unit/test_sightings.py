@@ -1,0 +1,90 @@
+"""Sightings of orphans, and protection: what is remembered, and which names it covers."""
+
+import pytest
+
+from reaper.core.model import SessionId
+from reaper.core.protection import Protection, protection
+from reaper.core.sessions import SessionSummary
+from reaper.core.sightings import Owners, Sightings, look, read_sightings
+
+A, B = SessionId("a"), SessionId("b")
+OWNERS = frozenset({"alive"})
+ORPHANS = [SessionSummary(A, batch_id="gone"), SessionSummary(B, batch_id="gone")]
+
+
+def looked(before: dict[SessionId, float], sessions: list[SessionSummary], owners: Owners, now: float | None):
+    return dict(look(Sightings(before), sessions, owners, now).first)
+
+
+def test_the_first_sighting_counts_and_stays():
+    assert looked({}, ORPHANS, OWNERS, 100.0) == {A: 100.0, B: 100.0}
+    assert looked({A: 100.0}, ORPHANS, OWNERS, 160.0) == {A: 100.0, B: 160.0}
+
+
+def test_what_is_not_listed_or_has_an_owner_is_forgotten():
+    adopted = [SessionSummary(A, batch_id="alive"), SessionSummary(B)]
+    assert looked({A: 1.0, B: 1.0}, adopted, OWNERS, 9.0) == {}
+    assert looked({A: 1.0, B: 1.0}, ORPHANS[:1], OWNERS, 9.0) == {A: 1.0}
+    assert looked({A: 1.0}, [], OWNERS, 9.0) == {}
+
+
+@pytest.mark.parametrize("owners", [None, frozenset[str]()])
+def test_while_the_owners_are_not_known_nobody_is_an_orphan(owners: Owners):
+    assert looked({A: 1.0}, ORPHANS, owners, 9.0) == {}
+
+
+def test_without_the_servers_time_nothing_changes_and_a_time_to_come_counts_from_now():
+    assert looked({A: 1.0}, [], OWNERS, None) == {A: 1.0}
+    assert looked({A: 500.0}, ORPHANS[:1], OWNERS, 9.0) == {A: 9.0}
+
+
+def test_sightings_survive_as_text():
+    seen = look(Sightings(), ORPHANS, OWNERS, 100.25)
+    assert seen.to_text() == '{"a":100.25,"b":100.25}'
+    assert read_sightings(seen.to_text()) == seen
+    assert read_sightings(None) == read_sightings("") == Sightings()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "null", '{"a/b": 1}', '{"a": "1"}', '{"a": NaN}', '{"a": Infinity}', "[" * 100_000, "9" * 5000]
+)
+def test_a_text_that_is_not_understood_saw_nothing(text: str):
+    assert read_sightings(text) == Sightings()
+
+
+def test_a_time_too_large_for_a_float_saw_nothing():
+    assert read_sightings('{"a": 1' + "0" * 400 + "}") == Sightings()
+
+
+WHOLE = SessionSummary(A, batch_id="batch-1", scenario_id="s[1]", clone_ids=("github", "slack"))
+
+
+@pytest.mark.parametrize(
+    ("shield", "reason"),
+    [
+        (protection(["a"]), "session a is protected"),
+        (protection(["batch-1"]), "batch batch-1 is protected"),
+        (protection(["slack"]), "clone slack is protected"),
+        (protection(globs=["batch-?"]), "batch batch-1 is protected by batch-?"),
+        (protection(globs=["s[*"]), "scenario s[1] is protected by s[*"),
+        (protection(globs=["*"]), "session a is protected by *"),
+        (protection(text="\ufeff# mine\r\n\r\n  slack  \r\n"), "clone slack is protected"),
+        (protection(text="nobody\ngit*b"), "clone github is protected by git*b"),
+        (protection(["A", "batch", "batch-*"], ["", "BATCH-*", "b", "s[[]1]", "[ab]"]), None),
+        (protection(text="# a\n"), None),
+        (Protection(), None),
+    ],
+)
+def test_protection_covers_every_name_of_a_session(shield: Protection, reason: str | None):
+    assert shield.of(WHOLE) == reason
+
+
+def test_of_an_explicit_id_only_the_id_is_known():
+    assert protection(["a", "batch-1"]).of_id(A) == "session a is protected"
+    assert protection(globs=["a*"]).of_id(A) == "session a is protected by a*"
+    assert protection(["batch-1"], ["batch-*"]).of_id(A) is None
+    assert protection(["a"]).of(SessionSummary(B)) is None
+
+
+def test_a_pattern_with_many_stars_is_no_trap():
+    assert protection(globs=["*a" * 40 + "b"]).of(SessionSummary(A, scenario_id="a" * 5000)) is None
