@@ -1,0 +1,145 @@
+"""Holds: one per trouble, decided once, expired in time, the same after a journey through the queue's note."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reaper.core.holds import (
+    DECIDED_KEPT,
+    HOLD_LIFE_S,
+    Fate,
+    Guard,
+    Hold,
+    Holds,
+    Refused,
+    approve,
+    discard,
+    expire,
+    file,
+    open_holds,
+    read_holds,
+    to_text,
+)
+from reaper.core.model import SessionId
+from reaper.core.policy import Rule
+
+NOW = 2_000_000_000.0
+
+
+def hold(
+    hold_id: str = "h1", *, at: float = NOW, guards: tuple[Guard, ...] = (Guard.MAX_SHARE,), ids: str = "a b"
+) -> Hold:
+    sessions = dict.fromkeys(map(SessionId, ids.split()), Rule.EXPIRED)
+    return Hold(hold_id, at, at + HOLD_LIFE_S, guards, "6 of 10", sessions)
+
+
+def decided(result: tuple[Holds, Hold] | Refused) -> Holds:
+    assert not isinstance(result, Refused)
+    return result[0]
+
+
+def test_a_hold_is_filed_once_while_it_is_open():
+    first = file((), hold())
+    assert first == (hold(),)
+    assert file(first, hold("h2", at=NOW + 60, ids="a b c")) is first
+    both = file(first, hold("h3", at=NOW + 60, guards=(Guard.MAX_PER_SWEEP, Guard.MAX_SHARE)))
+    assert [each.id for each in both] == ["h1", "h3"]
+    assert file(both, hold("h4", at=NOW + 61, guards=(Guard.MAX_PER_SWEEP,))) is both
+    assert len(file(first, hold("h5", at=NOW + HOLD_LIFE_S))) == 2
+
+
+def test_what_was_discarded_is_not_asked_again_unless_there_is_more():
+    holds = decided(discard(file((), hold()), "h1", by="ann", why="they are mine", now=NOW + 5))
+    assert file(holds, hold("h2", at=NOW + 60)) is holds
+    assert file(holds, hold("h2", at=NOW + 60, guards=(Guard.LIST_SHRINK,), ids="a")) is holds
+    assert len(file(holds, hold("h2", at=NOW + 60, ids="a b c"))) == 2
+    assert len(file(holds, hold("h2", at=NOW + HOLD_LIFE_S))) == 2
+
+
+def test_after_an_approval_a_new_sweep_may_be_held_anew():
+    holds = decided(approve(file((), hold()), "h1", by="ann", why=None, now=NOW + 5))
+    assert len(file(holds, hold("h2", at=NOW + 60))) == 2
+
+
+def test_approving_gives_back_what_was_held_with_who_and_why():
+    two = file(file((), hold()), hold("h2", guards=(Guard.LIST_SHRINK,)))
+    result = approve(two, "h1", by="ann", why="checked", now=NOW + 5)
+    assert not isinstance(result, Refused)
+    holds, approved = result
+    assert approved == replace(hold(), fate=Fate.APPROVED, by="ann", why="checked", decided_at=NOW + 5)
+    assert holds == (approved, two[1])
+    assert two[0].fate is Fate.OPEN, "the list that was given is another one"
+    assert open_holds(holds, NOW + 5) == (two[1],)
+    assert approve(holds, "h1", by="bob", why="again", now=NOW + 2 * HOLD_LIFE_S) == (holds, approved)
+
+
+def test_a_hold_is_decided_once():
+    holds = file((), hold())
+    approved = decided(approve(holds, "h1", by="ann", why=None, now=NOW))
+    discarded = decided(discard(holds, "h1", by="bob", why="no", now=NOW))
+    assert discard(approved, "h1", by="bob", why="no", now=NOW) == Refused("hold h1 was approved by ann")
+    assert approve(discarded, "h1", by="ann", why=None, now=NOW) == Refused("hold h1 was discarded by bob")
+    assert discard(discarded, "h1", by="ann", why="no", now=NOW) == Refused("hold h1 was discarded by bob")
+    assert approve(holds, "h9", by="ann", why=None, now=NOW) == Refused("there is no hold h9")
+
+
+def test_holds_expire_and_say_so():
+    holds, end = file((), hold()), NOW + HOLD_LIFE_S
+    assert expire(holds, end - 0.001) == holds
+    closed = expire(holds, end)
+    assert closed == (replace(hold(), fate=Fate.EXPIRED, decided_at=end),)
+    assert (open_holds(holds, end - 1), open_holds(holds, end), open_holds(closed, NOW)) == (holds, (), ())
+    for each in (holds, closed):
+        refused = approve(each, "h1", by="ann", why=None, now=end)
+        assert isinstance(refused, Refused)
+        assert "has expired" in refused.reason
+    assert decided(approve(holds, "h1", by="ann", why=None, now=end - 1))
+    kept = decided(discard(holds, "h1", by="ann", why="no", now=NOW))
+    assert expire(kept, end) == kept
+
+
+def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all():
+    holds = file((), hold("open", guards=tuple(Guard)))
+    for n in range(DECIDED_KEPT + 5):
+        closed = replace(hold(f"h{n}"), fate=Fate.APPROVED, by="ann", decided_at=NOW)
+        holds = expire((*holds, closed), NOW)
+    assert [each.id for each in holds] == ["open", *(f"h{n}" for n in range(5, DECIDED_KEPT + 5))]
+
+
+def test_holds_come_back_from_their_text():
+    holds = (
+        hold(guards=tuple(Guard)),
+        replace(hold("h2"), fate=Fate.DISCARDED, by="ann ü", why='"no"', decided_at=NOW + 0.5),
+        replace(hold("h3", ids=""), fate=Fate.EXPIRED, decided_at=NOW),
+    )
+    assert read_holds(to_text(holds)) == holds
+    assert json.loads(to_text(holds))[0]["sessions"] == {"a": "expired", "b": "expired"}
+    assert read_holds(None) == read_holds("") == read_holds("[]") == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sessions": ["a"]},
+        {"sessions": {"a/b": "expired"}},
+        {"sessions": {"a": "live"}},
+        {"sessions": {"a": "odd"}},
+        {"guards": []},
+        {"guards": "max_share"},
+        {"guards": ["odd"]},
+        {"fate": "odd"},
+        {"created_at": "now"},
+        {"expires_at": None},
+    ],
+)
+def test_a_hold_that_cannot_be_read_is_not_forgotten_silently(changed: dict[str, object]):
+    each = json.loads(to_text((hold(),)))[0]
+    with pytest.raises(ValueError, match=r"."):
+        read_holds(json.dumps([each | changed]))
+
+
+@pytest.mark.parametrize("text", ["{", "5", "[5]", "[{}]", "null", '["a"]', "[" * 100_000])
+def test_a_text_that_is_no_list_of_holds_is_refused(text: str):
+    with pytest.raises(ValueError, match=r"."):
+        read_holds(text)
