@@ -1,0 +1,62 @@
+"""The last look at a chosen session, just before its DELETE (SPEC 7): people renew sessions late. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reaper.core.classify import Final, Foreign, Verdict, classify
+from reaper.core.model import Answered, Outcome, Reply, SessionId
+from reaper.core.policy import Action, Rule
+from reaper.core.policy import Verdict as Judgement
+from reaper.core.sessions import SessionSummary, parse_session
+
+RENEWED = "renewed"
+"""The detail of an outcome `protected` of a session that no longer qualifies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Send the DELETE: the session still qualifies, or is gone, which the DELETE's own answer has to prove."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """Settle as `protected` with this detail; nothing is sent."""
+
+    detail: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """Nothing can be said of the session, and nothing is sent: it waits as after a DELETE with this answer."""
+
+    verdict: Verdict
+
+
+Recheck = Go | Spare | Unsure
+
+
+def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary, Answered], Judgement]) -> Recheck:
+    """Return what follows from the reply to `GET /api/sessions/{id}`.
+
+    `judge` is the policy with the owners, sightings and settings of now; the answer brings its own `Date`. It may
+    reap by another rule than the sweep did.
+    """
+    if isinstance(reply, Answered) and 200 <= reply.status < 300:
+        session = parse_session(reply.body, session_id)
+        if not isinstance(session, SessionSummary):
+            # Never what `classify` makes of a 2xx: nothing was stopped by reading.
+            return Unsure(Foreign(reply.status))
+        judgement = judge(session, reply)
+        if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
+            return Go(judgement.reason)
+        detail = Rule.PROTECTED.value if judgement.rule is Rule.PROTECTED else RENEWED
+        return Spare(detail, judgement.reason)
+    verdict = classify(reply)
+    if isinstance(verdict, Final) and verdict.outcome is Outcome.ALREADY_GONE:
+        return Go("it is gone already")
+    return Unsure(verdict)

@@ -1,0 +1,72 @@
+"""The last look before a DELETE: renewed ones are spared, gone ones go on, and a read never settles as a stop."""
+
+import json
+
+import pytest
+
+from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent
+from reaper.core.classify import Verdict as Answer
+from reaper.core.model import Answered, Failed, Fault, Outcome, Reply, SessionId
+from reaper.core.policy import Rule, Verdict
+from reaper.core.recheck import Go, Recheck, Spare, Unsure, recheck
+from reaper.core.sessions import SessionSummary
+
+ID = SessionId("ses-1")
+OWN = b'{"error": "x"}'
+
+
+def answered(status: int, body: bytes = OWN) -> Answered:
+    return Answered(status, body, 0.1)
+
+
+def looked(reply: Reply, rule: Rule = Rule.EXPIRED) -> Recheck:
+    def judge(session: SessionSummary, answer: Answered) -> Verdict:
+        assert (session.session_id, answer) == (ID, reply)
+        return Verdict(rule, "why")
+
+    return recheck(reply, ID, judge)
+
+
+FOUND = answered(200, json.dumps({"sessionId": "ses-1"}).encode())
+
+
+@pytest.mark.parametrize("rule", [Rule.EXPIRED, Rule.OVERDUE, Rule.FAILED, Rule.ORPHANED, Rule.ENDED])
+def test_what_still_qualifies_or_has_ended_goes_on(rule: Rule):
+    assert looked(FOUND, rule) == Go("why")
+
+
+@pytest.mark.parametrize("rule", [Rule.LIVE, Rule.STARTING, Rule.UNCLEAR])
+def test_what_no_longer_qualifies_is_spared(rule: Rule):
+    assert looked(FOUND, rule) == Spare("renewed", "why")
+
+
+def test_what_is_protected_by_now_is_spared_as_protected():
+    assert looked(FOUND, Rule.PROTECTED) == Spare("protected", "why")
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_is_gone_goes_on_so_that_the_delete_proves_it(status: int):
+    assert isinstance(looked(answered(status)), Go)
+
+
+UNSURE: list[tuple[Reply, Answer]] = [
+    (answered(200, b"<html>"), Foreign(200)),
+    (answered(200, b""), Foreign(200)),
+    (answered(200, b"{}"), Foreign(200)),
+    (answered(200, b'{"sessionId": "ses-2"}'), Foreign(200)),
+    (answered(204, b""), Foreign(204)),
+    (answered(202, b"{}"), Foreign(202)),
+    (answered(302), Foreign(302)),
+    (answered(404, b"<html>"), Foreign(404)),
+    (answered(401), Unauthorized(0, own=True)),
+    (answered(403), Final(Outcome.FORBIDDEN, '{"error": "x"}')),
+    (answered(429), Throttled(None, own=True)),
+    (answered(502, b""), ServerFault(502)),
+    (Failed(Fault.TIMEOUT, True, "", 20.0), Broken(Fault.TIMEOUT)),
+    (Failed(Fault.CONNECT, False, "", 5.0), Unsent(Fault.CONNECT)),
+]
+
+
+@pytest.mark.parametrize(("reply", "verdict"), UNSURE)
+def test_whatever_else_is_answered_nothing_is_sent(reply: Reply, verdict: Answer):
+    assert looked(reply) == Unsure(verdict)
