@@ -1,7 +1,9 @@
 """A local stand-in for the API, for the demo, tests and rehearsals. Nothing else of the package imports it."""
 
+from reaper.sandbox.assorted import assorted
 from reaper.sandbox.faults import Behaviour, Mode
 from reaper.sandbox.latency import Latency
+from reaper.sandbox.listing import ListFault
 from reaper.sandbox.record import Counters, Delete
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 from reaper.sandbox.sessions import Session, generate
@@ -13,10 +15,12 @@ __all__ = [
     "Counters",
     "Delete",
     "Latency",
+    "ListFault",
     "Mode",
     "RunningSandbox",
     "Sandbox",
     "Session",
+    "assorted",
     "generate",
     "running_sandbox",
 ]

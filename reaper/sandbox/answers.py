@@ -40,13 +40,15 @@ def reason(status: int) -> str:
         return "Unknown"
 
 
-def encode(answer: Answer, *, date: str, request_id: str, close: bool = False) -> bytes:
-    """Return the answer's bytes. 204 and 304 go without a body and without a length (RFC 9110, 8.6)."""
-    lines = [
-        f"HTTP/1.1 {answer.status} {reason(answer.status)}",
-        f"date: {date}",
-        f"x-request-id: {request_id}",
-    ]
+def encode(answer: Answer, *, date: str | None, request_id: str, close: bool = False, endless: bool = False) -> bytes:
+    """Return the answer's bytes. 204 and 304 go without a body and without a length (RFC 9110, 8.6).
+
+    An `endless` one is told no length: its body goes on until the connection ends.
+    """
+    lines = [f"HTTP/1.1 {answer.status} {reason(answer.status)}"]
+    if date is not None:
+        lines.append(f"date: {date}")
+    lines.append(f"x-request-id: {request_id}")
     lines.extend(f"{name}: {value}" for name, value in answer.headers)
     if close:
         lines.append("connection: close")
@@ -54,5 +56,6 @@ def encode(answer: Answer, *, date: str, request_id: str, close: bool = False) -
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     if answer.body:
         lines.append(f"content-type: {answer.content_type}")
-    lines.append(f"content-length: {len(answer.body)}")
+    if not endless:
+        lines.append(f"content-length: {len(answer.body)}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body

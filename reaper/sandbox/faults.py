@@ -31,6 +31,7 @@ class Delivery(Enum):
     HANG = "hang"
     DRIP = "drip"
     GARBAGE = "garbage"
+    ENDLESS = "endless"
 
 
 @dataclass(frozen=True, slots=True)

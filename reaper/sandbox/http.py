@@ -31,7 +31,7 @@ class Request:
 
 
 class Connection(asyncio.Protocol):
-    """One client. `handle` gets each request and must end in exactly one of `answer reset hang drip garbage`.
+    """One client. `handle` gets each request and must end in exactly one of `answer reset hang drip garbage endless`.
 
     The next request is not looked at before that. Calls on a connection that is gone do nothing.
     """
@@ -92,6 +92,14 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None and self.open:
             self._transport.write(data[:1])
             asyncio.get_running_loop().call_later(every_s, lambda: self.drip(data[1:], every_s, close=close))
+
+    def endless(self, head: bytes, chunk: bytes) -> None:
+        """Send a beginning and then the same chunk without an end, as fast as the client reads."""
+        if self._transport is not None and self.open:
+            if not self._full:
+                self._transport.write(head + chunk)
+                head = b""
+            asyncio.get_running_loop().call_later(0.001, self.endless, head, chunk)
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 

@@ -17,8 +17,7 @@ GONE = envelope(404, "There is no such session.")
 NOT_YOURS = envelope(403, "This session belongs to somebody else.")
 NO_ROUTE = envelope(404, "There is nothing at this path.")
 UNAUTHORIZED = envelope(401, "The token is missing, invalid or expired.")
-_ME = as_json({"userId": "usr_sandbox", "email": "sandbox@example.invalid", "plan": "sandbox"})
-_STOPS = {Stop.STOPPED: Answer(204), Stop.FORBIDDEN: NOT_YOURS, Stop.UNKNOWN: GONE}
+_STOPS = {Stop.STOPPED: Answer(204), Stop.PRETENDED: Answer(204), Stop.FORBIDDEN: NOT_YOURS, Stop.UNKNOWN: GONE}
 
 
 class Call(Enum):
@@ -48,7 +47,9 @@ def which(request: Request, session_id: str | None) -> Call:
     return Call.OTHER
 
 
-def perform(call: Call, request: Request, session_id: str | None, account: Account, now: float) -> tuple[Answer, bool]:
+def perform(
+    call: Call, request: Request, session_id: str | None, account: Account, user_id: str | None, now: float
+) -> tuple[Answer, bool]:
     """Carry a call out. Returns the answer and whether a session was stopped by it."""
     match call:
         case Call.STOP:
@@ -57,7 +58,7 @@ def perform(call: Call, request: Request, session_id: str | None, account: Accou
         case Call.LIST:
             return Answer(200, account.listing()), False
         case Call.ME:
-            return _ME, False
+            return (NO_ROUTE if user_id is None else me(user_id)), False
         case Call.GET:
             session = account.get(session_id or "")
             if session is None:
@@ -73,6 +74,11 @@ def perform(call: Call, request: Request, session_id: str | None, account: Accou
             return NO_ROUTE, False
         case _:
             assert_never(call)
+
+
+def me(user_id: str) -> Answer:
+    """Who the token is."""
+    return as_json({"userId": user_id, "email": f"{user_id}@example.invalid", "plan": "sandbox"})
 
 
 def decoded(target: str) -> str | None:

@@ -7,26 +7,17 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from email.utils import formatdate
 from pathlib import Path
-from typing import Self, assert_never
+from typing import Self
 
 from reaper.sandbox import control
-from reaper.sandbox.answers import Answer, encode
+from reaper.sandbox.answers import Answer
 from reaper.sandbox.chance import chance
-from reaper.sandbox.faults import (
-    MODES,
-    SOUND,
-    Behaviour,
-    Delivery,
-    Mode,
-    Script,
-    choose,
-    parse_rates,
-    parse_script,
-)
+from reaper.sandbox.delivery import Stamp, deliver
+from reaper.sandbox.faults import MODES, SOUND, Behaviour, Delivery, Mode, Script, choose, parse_rates, parse_script
 from reaper.sandbox.http import Connection, Request
 from reaper.sandbox.latency import Latency, parse_latency
+from reaper.sandbox.listing import ListFault, behave
 from reaper.sandbox.record import Counters, Delete, Record, fingerprint
 from reaper.sandbox.routes import NO_ROUTE, UNAUTHORIZED, Call, bearer, decoded, perform, which
 from reaper.sandbox.sessions import Account, Session, generate
@@ -67,15 +58,21 @@ class Sandbox:
         log_path: Path | None = None,
         remember: bool = True,
         skew_s: float = 0.0,
+        user_id: str | None = "usr_sandbox",
     ) -> None:
         """`sessions`: how many to generate, or the sessions; `skew_s`: how far its clock is ahead.
+
+        `user_id`: whose the token is; None: there is no `GET /auth/me`. What is public here may be changed at any time.
 
         `remember` false keeps no list of DELETEs in memory. Raises ValueError for a bad `latency` or `fail`.
         """
         self.latency = parse_latency(latency) if isinstance(latency, str) else latency
         self.rates = parse_rates(fail)
         self.sessions = Account(generate(sessions, seed) if isinstance(sessions, int) else sessions, seed)
-        self.token, self.skew_s = token, skew_s
+        self.token, self.user_id, self.stamp = token, user_id, Stamp(skew_s)
+        self.list_fault: ListFault | None = None
+        self.after_list: Callable[[Sandbox], None] | None = None
+        """Called once each list is answered: what happens between a list and what the client makes of it."""
         self.mode, self.deletes_only = Mode.OK, False
         self._seed, self._host, self._port, self._ssl = seed, host, port, ssl_context
         self._record = Record(log_path, remember=remember)
@@ -84,7 +81,6 @@ class Sandbox:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
-        self._date, self._answered = (0, ""), 0
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -127,6 +123,15 @@ class Sandbox:
     def url(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._ssl else 'http'}://{host}:{self._port}"
+
+    @property
+    def skew_s(self) -> float:
+        """How far its clock is ahead of this machine's, in seconds."""
+        return self.stamp.skew_s
+
+    @skew_s.setter
+    def skew_s(self, skew_s: float) -> None:
+        self.stamp.skew_s = skew_s
 
     # --- what it saw --------------------------------------------------------------------------------------------
 
@@ -178,6 +183,18 @@ class Sandbox:
         """Set what the next DELETEs of one session meet, before any rate; end with "forever" to repeat the last."""
         self._scripts[session_id] = parse_script(behaviours)
 
+    def set_list(self, fault: str | None) -> None:
+        """Set what is wrong with the list from now on; None: nothing."""
+        self.list_fault = None if fault is None else ListFault(fault)
+
+    def renew(self, session_id: str, for_s: float) -> None:
+        """Have a session expire so long from now, on the server's clock; less than 0: it has. Raises KeyError."""
+        self.sessions.renew(session_id, self.stamp.now() + for_s)
+
+    def become(self, user_id: str | None, sessions: Iterable[Session] = ()) -> None:
+        """Be another account with the same token; nothing is left of the sessions of the one before."""
+        self.user_id, self.sessions = user_id, Account(sessions, self._seed)
+
     # --- one request --------------------------------------------------------------------------------------------
 
     def _made(self, connection: Connection) -> None:
@@ -186,7 +203,9 @@ class Sandbox:
 
     def _handle(self, request: Request, connection: Connection) -> None:
         if request.target == control.PATH:
-            self._reply(connection, control.answer(self, request, local=connection.local), close=request.close)
+            answer = control.answer(self, request, local=connection.local)
+            self._count(answer)
+            connection.answer(self.stamp.encode(answer, close=request.close), close=request.close)
             return
         counters, session_id = self.counters, decoded(request.target)
         call, before = which(request, session_id), counters.requests
@@ -223,6 +242,8 @@ class Sandbox:
         if bearer(arrival.request) != self.token:
             self.counters.unauthorized += 1
             return _UNAUTHORIZED
+        if arrival.call is Call.LIST and self.list_fault is not None:
+            return behave(self.list_fault, self.sessions)
         if arrival.call is not Call.STOP:
             return SOUND
         if arrival.session_id is None:
@@ -247,12 +268,16 @@ class Sandbox:
         )
         if behaviour.executes:
             ordinary, executed = perform(
-                arrival.call, arrival.request, arrival.session_id, self.sessions, time.time() + self.skew_s
+                arrival.call, arrival.request, arrival.session_id, self.sessions, self.user_id, self.stamp.now()
             )
             answer = answer or ordinary
         if arrival.call is Call.STOP:
             self._note(arrival, behaviour, answer, executed)
-        self._deliver(arrival, behaviour, answer)
+        if answer is not None and behaviour.delivery is Delivery.WHOLE:
+            self._count(answer)
+        deliver(arrival.connection, behaviour, answer, self.stamp, close=arrival.request.close)
+        if arrival.call is Call.LIST and self.after_list is not None:
+            self.after_list(self)
 
     def _note(self, arrival: _Arrival, behaviour: Behaviour, answer: Answer | None, executed: bool) -> None:
         token, whole = bearer(arrival.request), behaviour.delivery is Delivery.WHOLE
@@ -269,32 +294,6 @@ class Sandbox:
             )
         )
 
-    def _deliver(self, arrival: _Arrival, behaviour: Behaviour, answer: Answer | None) -> None:
-        connection, close = arrival.connection, arrival.request.close
-        match behaviour.delivery:
-            case Delivery.WHOLE:
-                assert answer is not None
-                self._reply(connection, answer, close=close)
-            case Delivery.DRIP:
-                assert answer is not None
-                connection.drip(self._encoded(answer, close), behaviour.every_s, close=close)
-            case Delivery.RESET:
-                connection.reset()
-            case Delivery.HANG:
-                connection.hang()
-            case Delivery.GARBAGE:
-                connection.garbage()
-            case _:
-                assert_never(behaviour.delivery)
-
-    def _reply(self, connection: Connection, answer: Answer, *, close: bool) -> None:
+    def _count(self, answer: Answer) -> None:
         statuses = self.counters.statuses
         statuses[answer.status] = statuses.get(answer.status, 0) + 1
-        connection.answer(self._encoded(answer, close), close=close)
-
-    def _encoded(self, answer: Answer, close: bool) -> bytes:
-        second = int(time.time() + self.skew_s)
-        if second != self._date[0]:
-            self._date = (second, formatdate(second, usegmt=True))
-        self._answered += 1
-        return encode(answer, date=self._date[1], request_id=f"req-{self._answered:08d}", close=close)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from random import Random
@@ -19,13 +19,19 @@ class Stop(Enum):
     """What a stop came to."""
 
     STOPPED = "stopped"
+    PRETENDED = "pretended"
+    """It is answered as if it had been, and the session lives."""
     FORBIDDEN = "forbidden"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One hosted session; instants are Unix seconds. `foreign` ones belong to somebody else: 403, and never listed."""
+    """One hosted session; instants are Unix seconds. `foreign` ones belong to somebody else: 403, and never listed.
+
+    A `ghost` answers each DELETE with 204 and lives on. Fields of the summary that are in `odd` are told as there,
+    those in `without` are left out.
+    """
 
     session_id: str
     status: str = "running"
@@ -36,6 +42,9 @@ class Session:
     clone_ids: tuple[str, ...] = ("github",)
     ended_at: float | None = None
     foreign: bool = False
+    ghost: bool = False
+    odd: Mapping[str, object] = field(default_factory=dict, hash=False)
+    without: frozenset[str] = frozenset()
 
     @property
     def active(self) -> bool:
@@ -50,16 +59,17 @@ class Session:
             "scenarioId": self.scenario_id,
             "endedAt": _rfc3339(self.ended_at) if self.ended_at is not None else None,
         }
-        return {
+        whole = {
             "sessionId": self.session_id,
             "status": self.status,
-            "alive": self.active and self.status != "failed",
+            "alive": self.active and self.status not in ("failed", "ended"),
             "cloneIds": list(self.clone_ids),
             "endpoints": urls,
             "apiBaseUrls": urls,
             "createdAt": _rfc3339(self.created_at),
             "expiresAt": _rfc3339(self.expires_at),
         } | {name: value for name, value in optional.items() if value is not None}
+        return {name: value for name, value in {**whole, **self.odd}.items() if name not in self.without}
 
 
 def generate(n: int, seed: int = 0, *, now: float | None = None) -> Iterator[Session]:
@@ -127,7 +137,15 @@ class Account:
 
     def listing(self) -> bytes:
         """Return the body of `GET /api/sessions`."""
-        return b'{"sessions":[' + b",".join(self._fragment(session_id) for session_id in self._active) + b"]}"
+        return b'{"sessions":[' + b",".join(self.fragments()) + b"]}"
+
+    def fragments(self) -> list[bytes]:
+        """Return the entries of the list, each as JSON."""
+        return [self._fragment(session_id) for session_id in self._active]
+
+    def renew(self, session_id: str, expires_at: float) -> None:
+        """Move a session's expiry, as people do while they work. Raises KeyError when there is no such session."""
+        self.put(replace(self._sessions[session_id], expires_at=expires_at))
 
     def stop(self, session_id: str, now: float) -> Stop:
         """Stop a session if it is there, ours and active."""
@@ -136,6 +154,8 @@ class Account:
             return Stop.UNKNOWN
         if session.foreign:
             return Stop.FORBIDDEN
+        if session.ghost:
+            return Stop.PRETENDED
         self.put(replace(session, status="ended", ended_at=now))
         return Stop.STOPPED
 
