@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reaper.core.clock import MOST_SKEW_S, Reading, ServerClock, follow, read_date
 from reaper.core.guard import Limits, Pass, Stop, Sweep, measure, weigh
-from reaper.core.holds import Hold, read_holds, to_text
+from reaper.core.holds import Guard, Hold, read_holds, to_text
 from reaper.core.model import SessionId
 from reaper.core.policy import Action, Judged, Rule, Rules, Verdict, judge
 from reaper.core.protection import Protection
@@ -101,6 +101,25 @@ def test_it_reaps_exactly_what_a_rule_asks_for(
 
 
 @thorough
+@given(
+    st.sampled_from(["starting", "running", "new"]),
+    st.none() | names,
+    owner_sets,
+    st.none() | st.sampled_from([NOW - 60.0, NOW - 59.0]) | st.integers(NOW - DAY, NOW + DAY).map(float),
+    clocks,
+)
+def test_an_orphan_is_reaped_for_two_sightings_and_nothing_less(
+    status: str, batch: str | None, owners: Owners, seen: float | None, now: float | None
+) -> None:
+    hour_old = {"sessionId": "ses-1", "status": status, "cloneIds": [], "batchId": batch}
+    for key, at in (("createdAt", NOW - 3600), ("expiresAt", NOW + 3600)):
+        hour_old[key] = datetime.fromtimestamp(at, UTC).isoformat()
+    alone = owners is not None and len(owners) > 0 and batch is not None and batch not in owners
+    twice = now is not None and seen is not None and NOW - seen >= 60
+    assert (judged(hour_old, owners, seen, now).rule is Rule.ORPHANED) is (alone and twice)
+
+
+@thorough
 @given(sound, owner_sets, seen_times, clocks, shields)
 def test_protection_wins_over_everything_and_changes_nothing_else(
     value: dict[str, Any], owners: Owners, seen: float | None, now: float | None, shield: Protection
@@ -129,7 +148,7 @@ def test_protection_wins_over_everything_and_changes_nothing_else(
     seen_times,
     clocks,
     shields,
-    st.dictionaries(st.sampled_from(FIELDS), junk, min_size=1),
+    st.dictionaries(st.sampled_from(FIELDS), junk, min_size=1, max_size=2),
     st.data(),
 )
 def test_a_missing_or_odd_field_never_turns_keep_into_reap(
@@ -209,17 +228,23 @@ numbers = st.integers(0, 40)
 
 @st.composite
 def sweeps(draw: st.DrawFn) -> Sweep:
-    drawn = draw(st.dictionaries(numbers, rules, max_size=40))
+    # Half of them of round sizes, where a share can be met exactly.
+    size = draw(st.sampled_from([None, 10, 20, 40]))
+    kinds = draw(st.sampled_from([rules, rules.filter(lambda rule: rule is not Rule.ENDED)]))
+    drawn = dict(enumerate(draw(st.lists(kinds, min_size=size or 0, max_size=size or 40))))
     judged = [Judged(SessionSummary(SessionId(f"s{n}")), Verdict(rule, "why")) for n, rule in drawn.items()]
     malformed = draw(st.sampled_from([0, 0, 0, 2]))
     listing = Listing(tuple(each.session for each in judged), malformed, ("why",) * malformed)
-    return Sweep(listing, tuple(judged), frozenset(SessionId(f"s{n}") for n in draw(st.sets(numbers, max_size=9))))
+    known = draw(st.just(set[int]()) | st.sets(numbers, max_size=9))
+    return Sweep(listing, tuple(judged), frozenset(SessionId(f"s{n}") for n in known))
 
 
 limit_values = st.builds(
     Limits, st.integers(1, 12), st.sampled_from([0.1, 0.25, 0.5, 0.75, 1.0]), st.sampled_from([0.1, 0.5, 1.0])
 )
-measures = st.none() | st.frozensets(numbers.map(lambda n: SessionId(f"s{n}")), max_size=40)
+measures = st.none() | st.sampled_from([9, 10, 20, 40, 80]).map(
+    lambda n: frozenset(SessionId(f"s{i}") for i in range(n))
+)
 
 
 @thorough
@@ -239,22 +264,25 @@ def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged
         for each in sweep.judged
         if each.verdict.rule is not Rule.ENDED and each.session.session_id not in sweep.known
     ]
-    lost = len(previous - sweep.known) - len(live) if previous is not None else 0
+    # In whole figures: a share of p % is exceeded when 100 n > p m.
+    before = len(previous - sweep.known) if previous is not None else 0
+    tripped = {
+        Guard.MAX_PER_SWEEP: len(reaped) > limits.max_per_sweep,
+        Guard.MAX_SHARE: len(live) >= 10 and 100 * len(reaped) > round(100 * limits.max_share) * len(live),
+        Guard.LIST_SHRINK: before >= 10 and 100 * (before - len(live)) >= round(100 * limits.list_shrink) * before,
+    }
     if sweep.listing.malformed:
         assert isinstance(ruling, Stop)
-    elif isinstance(ruling, Pass):
-        assert dict(ruling.sessions) == reaped
-        assert len(reaped) <= limits.max_per_sweep
-        assert len(live) < 10 or len(reaped) <= limits.max_share * len(live)
-        if previous is not None and reaped and len(previous - sweep.known) >= 10:
-            assert lost < limits.list_shrink * len(previous - sweep.known)
+    elif not reaped or not any(tripped.values()):
+        assert ruling == Pass(reaped)
     else:
         assert isinstance(ruling, Hold)
-        assert reaped
+        assert ruling.guards == tuple(guard for guard, fired in tripped.items() if fired)
         assert dict(ruling.sessions) == reaped
         assert read_holds(to_text((ruling,))) == (ruling,)
-    after = measure(sweep, ruling, previous)
-    assert after in (previous, frozenset(each.session.session_id for each in live))
+    unfit = isinstance(ruling, Stop) or (isinstance(ruling, Hold) and Guard.LIST_SHRINK in ruling.guards)
+    listed = frozenset(each.session.session_id for each in live)
+    assert measure(sweep, ruling, previous) == (previous if unfit else listed)
 
 
 readings = st.tuples(st.lists(st.tuples(names, names), max_size=4), owner_sets, st.none() | st.integers(0, 300))
