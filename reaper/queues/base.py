@@ -254,6 +254,9 @@ class Queue(Protocol):
     async def show(self, session_id: SessionId) -> Item | None:
         """Return one ID's row."""
 
+    async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+        """Return those of the IDs that have a row: the outcome of what is settled, None while open."""
+
     def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
         """Yield settled rows, oldest settled first, a page in memory at a time."""
 

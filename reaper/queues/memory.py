@@ -279,6 +279,10 @@ class MemoryQueue:
         row = store.find(session_id)
         return None if row is None else row.item(now)
 
+    async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+        store, _ = await self._begin()
+        return {row.session_id: row.outcome for row in map(store.find, session_ids) if row is not None}
+
     async def outcomes(
         self, *, since: float | None = None, only: frozenset[Outcome] | None = None
     ) -> AsyncIterator[Item]:

@@ -248,6 +248,9 @@ class PostgresQueue:
     async def show(self, session_id: SessionId) -> Item | None:
         return await self._read(lambda connection: postgres_rows.show(connection, session_id, self._now()))
 
+    async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+        return await self._read(partial(postgres_rows.outcomes_of, session_ids=session_ids))
+
     async def outcomes(
         self, *, since: float | None = None, only: frozenset[Outcome] | None = None
     ) -> AsyncIterator[Item]:

@@ -80,6 +80,16 @@ async def show(connection: Connection, session_id: SessionId, now: float | None)
     return _item(rows[0]) if rows else None
 
 
+async def outcomes_of(connection: Connection, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+    """Return the outcomes of those of the IDs that have a row, None while open."""
+    rows = await all_rows(
+        connection,
+        "SELECT session_id, outcome FROM reaper_session WHERE session_id = ANY(%(ids)s)",
+        {"ids": [clean(each) for each in session_ids]},
+    )
+    return {SessionId(name): None if outcome is None else Outcome(outcome) for name, outcome in rows}
+
+
 async def settled_page(
     connection: Connection, after: tuple[float | None, int], only: frozenset[Outcome], now: float | None
 ) -> list[tuple[tuple[float, int], Item]]:

@@ -20,6 +20,16 @@ local src = call('HGET', row(ARGV[2]), 'src')
 return {exact(now), fields, src and call('HGET', P .. ':names', src) or ''}
 """
 
+# The outcome of each ID, '' while open, nil for one without a row.
+_OUTCOMES_OF = """
+local found = {}
+for i = 2, #ARGV do
+  local fields = call('HMGET', row(ARGV[i]), 'n', 'out')
+  found[i - 1] = fields[1] and (fields[2] or '')
+end
+return found
+"""
+
 # A page of settled rows after (settled at, place), of the outcomes named, oldest first.
 _SETTLED = """
 local score, n, most, found, rows = ARGV[2], ARGV[3], tonumber(ARGV[4]), {}, {}
@@ -209,6 +219,7 @@ return {exact(now), call('GET', P .. ':pause')}
 
 BEGIN = Script.of("begin", _BEGIN)
 SHOW = Script.of("show", _SHOW)
+OUTCOMES_OF = Script.of("outcomes_of", _OUTCOMES_OF)
 SETTLED = Script.of("settled", _SETTLED)
 STATS = Script.of("stats", _STATS)
 VERIFY = Script.of("verify", _VERIFY)

@@ -225,6 +225,15 @@ class RedisQueue:
         now, flat, source = await self._engine.whole(self._engine.run(redis_lua_read.SHOW, session_id))
         return redis_rows.item(session_id, flat, source, float(now))
 
+    async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+        found: dict[SessionId, Outcome | None] = {}
+        for start in range(0, len(session_ids), PORTION):
+            asked = session_ids[start : start + PORTION]
+            rows = await self._engine.whole(self._engine.run(redis_lua_read.OUTCOMES_OF, *asked))
+            known = zip(asked, rows, strict=True)
+            found |= {name: Outcome(outcome) if outcome else None for name, outcome in known if outcome is not None}
+        return found
+
     async def outcomes(
         self, *, since: float | None = None, only: frozenset[Outcome] | None = None
     ) -> AsyncIterator[Item]:

@@ -231,6 +231,9 @@ class SqliteQueue:
     async def show(self, session_id: SessionId) -> Item | None:
         return await self._thread.read(lambda connection: sqlite_rows.show(connection, session_id, self._clock()))
 
+    async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+        return await self._thread.read(partial(sqlite_rows.outcomes_of, session_ids=session_ids))
+
     async def outcomes(
         self, *, since: float | None = None, only: frozenset[Outcome] | None = None
     ) -> AsyncIterator[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,15 @@ def show(connection: sqlite3.Connection, session_id: SessionId, now: float) -> I
     """Return one row."""
     row = connection.execute(f"{_ITEM} WHERE session_id = ?", (session_id,)).fetchone()
     return None if row is None else _item(row, now)
+
+
+def outcomes_of(connection: sqlite3.Connection, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
+    """Return the outcomes of those of the IDs that have a row, None while open."""
+    rows = connection.execute(
+        "SELECT session_id, outcome FROM json_each(?) AS asked CROSS JOIN item ON session_id = asked.value",
+        (json.dumps(list(session_ids)),),
+    )
+    return {SessionId(name): None if outcome is None else Outcome(outcome) for name, outcome in rows}
 
 
 def settled_page(

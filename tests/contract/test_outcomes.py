@@ -134,3 +134,15 @@ async def test_a_lease_that_is_ended_twice_at_once_counts_once(queue: Queue) -> 
     assert sorted(results) == [False, *[True] * 6]
     audit = await queue.audit()
     assert audit.balanced
+
+
+async def test_the_outcomes_of_many_are_told_at_once(queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await stop_one(queue)
+    await claim_one(queue)
+    asked = [SessionId(name) for name in ("c", "unknown", "a", "b")]
+    assert await queue.outcomes_of(asked) == {A: Outcome.STOPPED, "b": None, "c": None}
+    assert await queue.outcomes_of([]) == {}
+    many = [SessionId(f"s{number}") for number in range(2_500)]
+    await queue.add(ids(*many[:2_000]))
+    assert await queue.outcomes_of(many) == dict.fromkeys(many[:2_000])
