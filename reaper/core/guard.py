@@ -49,10 +49,15 @@ class Sweep:
         }
 
     @property
-    def live(self) -> frozenset[SessionId]:
-        """The sessions that have not ended and that nobody is stopping."""
-        listed = frozenset(each.session.session_id for each in self.judged if each.verdict.rule is not Rule.ENDED)
-        return listed - self.known
+    def listed(self) -> frozenset[SessionId]:
+        """The sessions of the list, but for those that somebody is stopping."""
+        return frozenset(each.session.session_id for each in self.judged) - self.known
+
+    @property
+    def live(self) -> int:
+        """How many of them have not ended."""
+        ended = {each.session.session_id for each in self.judged if each.verdict.rule is Rule.ENDED}
+        return len(self.listed - ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,11 @@ def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None
     Args:
         sweep: what the policy made of the list.
         limits: `guard.*`.
-        previous: the live sessions of the reading before, as `measure` returned them; None: there was none.
+        previous: the sessions of the reading before, as `measure` returned them; None: there was none.
         hold_id: the ID of the hold, should it come to one; a new one each time.
         now: this machine's time, Unix seconds: a hold is the operator's.
     """
-    listing, chosen, live = sweep.listing, sweep.chosen, len(sweep.live)
+    listing, chosen, live, listed = sweep.listing, sweep.chosen, sweep.live, len(sweep.listed)
     if listing.malformed:
         return Stop(f"{listing.malformed} entries of the list are malformed or doubled: {'; '.join(listing.faults)}")
     if not chosen:
@@ -95,9 +100,9 @@ def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None
     if live >= SMALL and len(chosen) / live > limits.max_share:
         tripped[Guard.MAX_SHARE] = f"{len(chosen)} of {live} live {would}, guard.max_share is {limits.max_share:g}"
     expected = len(previous - sweep.known) if previous is not None else 0
-    if expected >= SMALL and (expected - live) / expected >= limits.list_shrink:
+    if expected >= SMALL and (expected - listed) / expected >= limits.list_shrink:
         tripped[Guard.LIST_SHRINK] = (
-            f"{live} sessions are listed where the reading before had {expected}, "
+            f"{listed} sessions are listed where the reading before had {expected}, "
             f"guard.list_shrink is {limits.list_shrink:g}"
         )
     if not tripped:
@@ -115,8 +120,8 @@ def measure(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -
         case Stop():
             return before
         case Hold(guards=guards):
-            return before if Guard.LIST_SHRINK in guards else sweep.live
+            return before if Guard.LIST_SHRINK in guards else sweep.listed
         case Pass():
-            return sweep.live
+            return sweep.listed
         case _ as never:
             assert_never(never)

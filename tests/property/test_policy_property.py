@@ -264,12 +264,13 @@ def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged
         for each in sweep.judged
         if each.verdict.rule is not Rule.ENDED and each.session.session_id not in sweep.known
     ]
+    listed = frozenset(each.session.session_id for each in sweep.judged) - sweep.known
     # In whole figures: a share of p % is exceeded when 100 n > p m.
     before = len(previous - sweep.known) if previous is not None else 0
     tripped = {
         Guard.MAX_PER_SWEEP: len(reaped) > limits.max_per_sweep,
         Guard.MAX_SHARE: len(live) >= 10 and 100 * len(reaped) > round(100 * limits.max_share) * len(live),
-        Guard.LIST_SHRINK: before >= 10 and 100 * (before - len(live)) >= round(100 * limits.list_shrink) * before,
+        Guard.LIST_SHRINK: before >= 10 and 100 * (before - len(listed)) >= round(100 * limits.list_shrink) * before,
     }
     if sweep.listing.malformed:
         assert isinstance(ruling, Stop)
@@ -281,7 +282,6 @@ def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged
         assert dict(ruling.sessions) == reaped
         assert read_holds(to_text((ruling,))) == (ruling,)
     unfit = isinstance(ruling, Stop) or (isinstance(ruling, Hold) and Guard.LIST_SHRINK in ruling.guards)
-    listed = frozenset(each.session.session_id for each in live)
     assert measure(sweep, ruling, previous) == (previous if unfit else listed)
 
 

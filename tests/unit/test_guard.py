@@ -71,6 +71,7 @@ def test_list_shrink_fires_when_the_list_has_lost_its_share():
     assert ruled(sweep(1, 0), limits, ids(20)) == (Guard.LIST_SHRINK,)
     assert ruled(sweep(1, 4), limits, ids(10)) == (Guard.LIST_SHRINK,)
     assert ruled(sweep(1, 99), limits, ids(20)) == ids(1)
+    assert ruled(sweep(1, 8, ended=2), limits, ids(20)) == ids(1), "the list is as long as it is, whatever is in it"
 
 
 def test_list_shrink_cannot_fire_on_the_first_sweep_nor_on_a_few_sessions():
@@ -122,7 +123,7 @@ def test_the_next_list_is_measured_by_the_last_sound_one():
     def next_measure(it: Sweep, limits: Limits) -> frozenset[SessionId] | None:
         return measure(it, weigh(it, limits, previous=before, hold_id="h1", now=NOW), before)
 
-    assert next_measure(sweep(3, 60, ended=5), Limits()) == ids(63)
+    assert next_measure(sweep(3, 60, ended=5), Limits()) == ids(68)
     assert next_measure(sweep(3, 60, known=ids(1)), Limits()) == ids(62, 1)
     assert next_measure(sweep(60, 30), Limits()) == ids(90), "held for its share, the list itself is sound"
     assert next_measure(sweep(1, 30), Limits()) == before
