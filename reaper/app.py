@@ -5,25 +5,34 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 
 from reaper.api.credentials import Credentials
+from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
-from reaper.core.model import Pause
+from reaper.core.guard import Limits
+from reaper.core.model import Pause, Reply
+from reaper.core.policy import Rules as PolicyRules
 from reaper.core.rate import Rate
-from reaper.errors import ConfigError, ReaperError
+from reaper.core.sightings import Sightings, read_sightings
+from reaper.errors import ReaperError
+from reaper.identity import Identity
+from reaper.intake.discovery import SIGHTINGS, SOURCE, Discovery, Policy, SweepReport
 from reaper.intake.follow import Follower
+from reaper.intake.owners import OwnersSource
 from reaper.intake.run import Source
 from reaper.intake.spool import Spool
+from reaper.lastlook import Look
+from reaper.protect import Protector
 from reaper.queues.base import Queue, RunSet
 from reaper.seams import IdleWait, Rules
-from reaper.settings import ProtectSettings, Settings, token_source
-from reaper.telemetry.journal import LogJournal, Meter
+from reaper.settings import Settings, token_source
+from reaper.telemetry.journal import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker import Worker
 
 if TYPE_CHECKING:
@@ -42,16 +51,6 @@ def credentials_of(settings: Settings) -> Credentials:
     """Return the token's keeper. Raises ConfigError when no token is configured at all."""
     source = token_source(settings, os.environ)
     return Credentials(source.file, source.value.get_secret_value() if source.value else None)
-
-
-def refuse_what_is_not_built(settings: Settings) -> None:
-    """Raise ConfigError for a setting whose effect this version does not have: nobody may rely on it in vain."""
-    if settings.protect != ProtectSettings():
-        raise ConfigError(
-            "protect.*: this version cannot protect sessions yet; keep their IDs out of the input instead"
-        )
-    if settings.discovery.enabled:
-        raise ConfigError("discovery.enabled: this version cannot find sessions by itself yet; set it to false")
 
 
 def new_client(settings: Settings, credentials: Credentials) -> Client:
@@ -74,7 +73,6 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
 @asynccontextmanager
 async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
     """Open the API edge; its connections are closed at the end."""
-    refuse_what_is_not_built(settings)
     edge = Edge(new_client(settings, credentials), credentials)
     try:
         yield edge
@@ -94,10 +92,59 @@ def sources_of(settings: Settings, queue: Queue) -> list[Source]:
     return sources
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What decides which sessions are stopped, beside those that somebody names; a reload makes it anew."""
+
+    discovery: Discovery
+    look: Look
+
+
+def new_identity(edge: Edge, queue: Queue, *, pin: bool = True) -> Identity:
+    """Return what reads whose sessions these are; it follows the edge to another address."""
+    return Identity(lambda: edge.client, queue, LogJournal(), pin)
+
+
+def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity, report: SweepReport) -> Finding:
+    """Return discovery and the last look. Raises ConfigError when a protect.file was never readable."""
+    guard, discovery, protect = settings.guard, settings.discovery, settings.protect
+    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, failed=note_failure)
+    protector.now()
+    owners = OwnersSource(
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, failed=note_failure
+    )
+    policy = Policy(
+        enforce=discovery.enforce,
+        rules=PolicyRules(discovery.grace_s),
+        limits=Limits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
+    )
+
+    async def read() -> tuple[Reply, ReadVerdict]:
+        seen = await identity.read()
+        return seen.reply, seen.verdict
+
+    async def sightings() -> Sightings:
+        return read_sightings(await queue.note(SIGHTINGS))
+
+    return Finding(
+        Discovery(queue, read, owners.read, protector.now, policy, report),
+        Look(
+            lambda: edge.client,
+            lambda lease: lease.source.startswith(f"{SOURCE}:"),
+            protector.now,
+            owners.read,
+            sightings,
+            policy.rules,
+            verify=settings.api.verify,
+        ),
+    )
+
+
 def rules_of(settings: Settings) -> Rules:
     """Return the worker's rules."""
     return Rules(
         lease_s=settings.queue.lease_s,
+        send_s=settings.api.timeout_s,
         retry=RetryPolicy(settings.retry.max_attempts, settings.retry.base_s, settings.retry.cap_s),
         keep_settled_s=settings.queue.keep_settled_s,
         drain_timeout_s=settings.worker.drain_timeout_s,
@@ -108,6 +155,8 @@ def new_worker(
     settings: Settings,
     queue: Queue,
     edge: Edge,
+    identity: Identity,
+    finding: Finding,
     *,
     idle: IdleWait,
     enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
@@ -129,12 +178,43 @@ def new_worker(
         token=edge.credentials,
         rules=rules_of(settings),
         journal=LogJournal(meter),
+        identify=identity.verdict,
+        look=finding.look,
         clock=queue.now,
         now=time.monotonic,
         idle=idle,
         enough=enough,
         within=within,
     )
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The parts of one run, made when they are needed: a run that finds nothing to do opens no way to the API."""
+
+    settings: Settings
+    queue: Queue
+    credentials: Credentials
+    opened: AsyncExitStack
+    pin: bool = True
+    """Whether the queue may be told whose account it is for; not when it is open to read."""
+    _parts: tuple[Edge, Identity, Finding] | None = None
+
+    async def _made(self) -> tuple[Edge, Identity, Finding]:
+        if self._parts is None:
+            edge = await self.opened.enter_async_context(open_edge(self.settings, self.credentials))
+            identity = new_identity(edge, self.queue, pin=self.pin)
+            self._parts = edge, identity, new_finding(self.settings, self.queue, edge, identity, SweepLog())
+        return self._parts
+
+    async def finding(self) -> Finding:
+        return (await self._made())[2]
+
+    async def worker(
+        self, *, idle: IdleWait, enough: Callable[[Sequence[Pause], float], bool], within: RunSet
+    ) -> Worker:
+        parts = await self._made()
+        return new_worker(self.settings, self.queue, *parts, idle=idle, enough=enough, within=within)
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

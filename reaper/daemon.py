@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from reaper import __version__
 from reaper.api.credentials import Credentials
-from reaper.app import first_error, new_worker, open_edge, sources_of
+from reaper.app import first_error, new_finding, new_identity, new_worker, open_edge, sources_of
 from reaper.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
@@ -24,7 +25,7 @@ from reaper.settings_load import Loaded
 from reaper.settings_quick import split_listen
 from reaper.telemetry import events, logs
 from reaper.telemetry.health import STALLED_S, health_pages
-from reaper.telemetry.journal import LogReport
+from reaper.telemetry.journal import LogReport, SweepLog
 from reaper.telemetry.listener import serve
 from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.notify import notifier_of
@@ -63,14 +64,20 @@ class Daemon:
         settings = self._loaded.settings
         async with open_edge(settings, self._credentials) as edge:
             metrics = Metrics()
-            worker = new_worker(settings, self._queue, edge, idle=self._idle, meter=metrics)
+            identity = new_identity(edge, self._queue)
+            sweeps = SweepLog(metrics, metrics, lambda: worker.wake())
+            find = partial(new_finding, queue=self._queue, edge=edge, identity=identity, report=sweeps)
+            finding = find(settings)
+            worker = new_worker(settings, self._queue, edge, identity, finding, idle=self._idle, meter=metrics)
             begun = anyio.current_time()
             try:
                 async with anyio.create_task_group() as around:
                     sources = sources_of(settings, self._queue)
                     report = LogReport(metrics, worker.wake, worker.reach.lost)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
-                    parts = Running(self._loaded, self._queue, edge, worker, self._intake, sources, settings)
+                    parts = Running(
+                        self._loaded, self._queue, edge, worker, self._intake, sources, finding, find, settings
+                    )
                     started = anyio.Event()
                     end = partial(self._end, around, parts) if self._reap else None
                     reload = partial(around.start_soon, self._reload, parts)
@@ -79,6 +86,7 @@ class Daemon:
                     await self._listen(around, worker, metrics)
                     around.start_soon(self._intake.run)
                     around.start_soon(self._prune, parts)
+                    around.start_soon(self._discover, parts)
                     around.start_soon(self._beat, worker)
                     logs.get().info(
                         events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
@@ -188,6 +196,17 @@ class Daemon:
                 status = f"queue unavailable: {error}"
             held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
             self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
+
+    async def _discover(self, parts: Running) -> None:
+        """Sweep as long as discovery is on; one that finds the queue away is one less."""
+        while True:
+            settings = parts.settings.discovery
+            if settings.enabled and parts.worker.claims:
+                try:
+                    await parts.finding.discovery.sweep()
+                except QueueUnavailableError as error:
+                    parts.worker.reach.lost(error)
+            await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else IDLE_MOST_S)
 
     async def _prune(self, parts: Running) -> None:
         """Drop imported files as old as the settled rows that are pruned."""

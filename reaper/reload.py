@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reaper.app import Edge, new_client, refuse_what_is_not_built, rules_of, sources_of
+from reaper.app import Edge, Finding, new_client, rules_of, sources_of
 from reaper.core.rate import Rate
 from reaper.intake.run import Intake, Source
 from reaper.queues.base import Queue
@@ -29,6 +29,9 @@ class Running:
     worker: Worker
     intake: Intake
     sources: Sequence[Source]
+    finding: Finding
+    refind: Callable[[Settings], Finding]
+    """Makes what decides which sessions are stopped for changed settings."""
     began_with: Settings
 
     @property
@@ -42,11 +45,11 @@ async def take_over(running: Running, loaded: Loaded) -> tuple[list[str], list[s
     Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
     """
     old, new = running.settings, loaded.settings
-    refuse_what_is_not_built(new)
     source = token_source(new, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
     client = new_client(new, running.edge.credentials) if _connection(new) != _connection(old) else None
     sources = sources_of(new, running.queue) if new.intake != old.intake else None
+    finding = running.refind(new)
 
     value = source.value.get_secret_value() if source.value else None
     token = running.edge.credentials.read(source.file, value)
@@ -59,6 +62,7 @@ async def take_over(running: Running, loaded: Loaded) -> tuple[list[str], list[s
     if client is not None:
         worker.api = running.edge.client = client
     worker.rules = rules_of(new)
+    running.finding, worker.look = finding, finding.look
     rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else Rate(new.worker.rate_per_s)
     worker.gate.retune(worker.now(), new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive)
     if another:

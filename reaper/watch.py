@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from reaper.core.classify import classify_read
 from reaper.errors import QueueUnavailableError
 
 if TYPE_CHECKING:
@@ -28,7 +27,12 @@ async def read_when_due(worker: Worker) -> None:
         if due is None or due > now or not worker.claims:
             await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
             continue
-        verdict = classify_read(await worker.api.list_sessions())
+        try:
+            verdict = await worker.identify()
+        except QueueUnavailableError as error:
+            worker.reach.lost(error)
+            await anyio.sleep(worker.reach.wait_s)
+            continue
         worker.gate.observe_read(worker.now(), verdict, jitter=worker.jitter())
         worker.wake()
 

@@ -17,27 +17,32 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
-from reaper.core.classify import classify
+from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
     Decision,
     Lease,
+    Outcome,
     Pause,
     PauseReason,
     Release,
     Send,
+    Settle,
 )
+from reaper.core.recheck import Go, Spare, Unsure
 from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue, RunSet
 from reaper.reach import Reach
-from reaper.seams import Api, IdleWait, Journal, Rules, TokenWatch
+from reaper.seams import Api, Identify, IdleWait, Journal, LastLook, Rules, TokenWatch
 from reaper.settle import Settler
 from reaper.watch import read_when_due, watch
 
 AHEAD_S, AHEAD_SHARE = 0.02, 4
 """Claims run ahead of the sends by what ends in so many seconds, at most by one in so many of the limit."""
 ANSWERS_LOOKED_AT = 16
+UNSURE_S = 30.0
+"""How long an ID waits, about, that could not be looked at: nothing was sent, so nothing is charged."""
 STALE_S = 1.0
 """A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
 BUSY_REST_S = 0.1
@@ -64,6 +69,8 @@ class Worker:
     rules: Rules
     journal: Journal
     idle: IdleWait
+    identify: Identify
+    look: LastLook | None = None
     within: RunSet | None = None
     enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False
     """Asked every tick with the pauses that hold and how long the queue has been away; True drains."""
@@ -245,6 +252,8 @@ class Worker:
             return await self._apply(lease, ending, None)
         if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
             return await self._apply(lease, Release(0.0), None)
+        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, claimed, now):
+            return None
         outage = self.gate.outage
         at = self.clock()
         self.sends += 1
@@ -265,6 +274,37 @@ class Worker:
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
         return await self._apply(lease, decision, record(reply, at))
+
+    async def _spared(self, look: LastLook, claimed: Claimed, began: float) -> bool:
+        """Look once more before the DELETE; return whether none is sent now, the lease having ended."""
+        decision: Decision = Release(0.0)
+        try:
+            seen = await look(claimed.lease)
+        except QueueUnavailableError as error:
+            self.reach.lost(error)
+            seen = None
+        except anyio.get_cancelled_exc_class():
+            self.gate.in_flight -= 1
+            await self._apply(claimed.lease, decision, None)
+            raise
+        if isinstance(seen, Unsure) and not isinstance(seen.verdict, Final):
+            self.gate.observe(self.now(), claimed.lease.session_id, seen.verdict, jitter=self.jitter(), began=began)
+        elif isinstance(seen, Go) and not self._draining and self.now() - claimed.at < self._latest_s:
+            return False
+        else:
+            self.gate.in_flight -= 1
+        if isinstance(seen, Spare):
+            decision = Settle(Outcome.PROTECTED, seen.detail)
+        elif isinstance(seen, Unsure):
+            decision = Release(UNSURE_S * (0.5 + self.jitter()))
+        self._hand_out()
+        await self._apply(claimed.lease, decision, None)
+        return True
+
+    @property
+    def _latest_s(self) -> float:
+        """How long after its claim a send may begin: it ends before its lease does."""
+        return max(STALE_S, self.rules.lease_s - self.rules.send_s - STALE_S)
 
     async def _apply(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.

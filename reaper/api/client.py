@@ -1,4 +1,4 @@
-"""Speaks HTTP to the API: stop one session, list the active ones.
+"""Speaks HTTP to the API: stop one session, read one, list the active ones, ask who the token is.
 
 Requests go over our own transport, at a constant cost each; through a configured proxy over httpx's.
 """
@@ -69,7 +69,8 @@ class Client:
             self._url.host  # noqa: B018  # decoded here, and only here
         except UnicodeError as error:
             raise ConfigError(f"api.base_url: there can be no host of that name: {error}") from error
-        self._prefix = self._url.raw_path.rstrip(b"/") + b"/api/sessions"
+        self._base = self._url.raw_path.rstrip(b"/")
+        self._prefix = self._base + b"/api/sessions"
         self._sender = _sender(self._url, target)
         self._flying = 0
         self._retired = False
@@ -87,6 +88,15 @@ class Client:
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
         return await self._send(b"GET", self._prefix, LIST_BODY_BYTES)
+
+    async def get_session(self, session_id: SessionId) -> Reply:
+        """Send one `GET /api/sessions/{id}`, the last look before a DELETE."""
+        path = b"%b/%b" % (self._prefix, quote(session_id, safe="").encode())
+        return await self._send(b"GET", path, STOP_BODY_BYTES)
+
+    async def whoami(self) -> Reply:
+        """Send one `GET /auth/me`: whose token it is."""
+        return await self._send(b"GET", self._base + b"/auth/me", STOP_BODY_BYTES)
 
     async def retire(self) -> None:
         """Close when the last answer that is under way is in."""

@@ -8,10 +8,12 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.common import emit_json, loaded, no_ledger_yet, opened, run_async
+from reaper.cli.common import emit_json, loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
+from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
 from reaper.core.classify import (
     Broken,
     Foreign,
+    OtherAccount,
     Proven,
     ReadVerdict,
     ServerFault,
@@ -45,6 +47,11 @@ class Line:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(verb="check")
+    parser.add_argument(
+        "--accept-account",
+        action="store_true",
+        help="from now on the queue is for the account whose token this is; the one pinned before no longer counts",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 async def _check(args: argparse.Namespace, settings: Loaded) -> int:
     where = settings.config_path or "no file; defaults and environment"
     lines = [Line("configuration", True, str(where))]
-    lines += await _api_lines(settings)
+    lines += await _api_lines(settings, accept=args.accept_account)
     try:
         if no_ledger_yet(settings):
             lines.append(Line("queue", True, "no ledger yet; the first add, once or run makes it"))
@@ -81,13 +88,15 @@ def _as_json(line: Line) -> dict[str, object]:
     return {"subject": line.subject, "ok": line.ok, "text": line.text, **warned}
 
 
-async def _api_lines(settings: Loaded) -> list[Line]:
+async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
     from reaper.app import credentials_of, open_edge
 
     try:
         credentials = credentials_of(settings.settings)
         async with open_edge(settings.settings, credentials) as edge:
             reply = await edge.client.list_sessions()
+            whose = account_of(await edge.client.whoami()) if isinstance(classify_read(reply), Proven) else None
+        account = [] if whose is None else [await _account_line(settings, whose, accept=accept)]
     except ReaperError as error:
         return [Line("token", False, str(error))]
     url = settings.settings.api.base_url
@@ -101,7 +110,35 @@ async def _api_lines(settings: Loaded) -> list[Line]:
             return [Line("token", False, f"{url} refused it (401): it is wrong, revoked or expired; put a new one")]
         case verdict:
             return [Line("api", False, _words(url, verdict, reply))]
-    return [*lines, *_clock_lines(reply)]
+    return [*lines, *account, *_clock_lines(reply)]
+
+
+async def _account_line(settings: Loaded, whose: Account | Untold | ReadVerdict, *, accept: bool) -> Line:
+    """Hold the token's account against the queue's; with `accept` write it down."""
+    if not isinstance(whose, Account | Untold):
+        return Line("account", False, "GET /auth/me was not answered: try again")
+    told = whose.shown if isinstance(whose, Account) else whose.reason
+    if accept:
+        async with open_writing(settings) as queue:
+            text = await queue.note(NOTE)
+            new = whose.to_text() if isinstance(whose, Account) else None
+            if not await queue.set_note(NOTE, new, was=text):
+                return Line("account", False, "another process changed it just now: try again")
+        return Line("account", True, f"accepted: {told}")
+    if no_ledger_yet(settings):
+        return Line("account", True, f"{told}; pinned at the first run")
+    async with open_reading(settings) as queue:
+        pinned = read_account(await queue.note(NOTE))
+    match compare(Proven(), whose, pinned):
+        case OtherAccount(pinned=before, found=found):
+            return Line(
+                "account",
+                False,
+                f"the token is that of {found}, the queue was filled for {before}: nothing is stopped. If that is "
+                "meant: reaper check --accept-account",
+            )
+        case Proven():
+            return Line("account", True, told if pinned else f"{told}; none is pinned yet")
 
 
 def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
@@ -114,6 +151,8 @@ def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
             return f"{url} answered 429: too many requests just now; try again later"
         case Broken() | Unsent():
             return f"{url}: {reply.error if isinstance(reply, Failed) else 'no answer'}"
+        case OtherAccount(pinned=pinned, found=found):
+            return f"the token is that of {found}, the queue was filled for {pinned}; reaper check --accept-account"
         case Proven() | Unauthorized():
             return "ok"
 

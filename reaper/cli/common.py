@@ -121,6 +121,14 @@ def session_ids(words: Iterable[str]) -> list[SessionId]:
     return list(ids)
 
 
+def reason_line(text: str) -> str:
+    """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if not line:
+        raise UsageError("--reason must say why")
+    return line[:500]
+
+
 def who() -> str:
     """Return the name under which an operator's act is recorded."""
     behind = os.environ.get("SUDO_USER")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Sequence
@@ -14,10 +15,13 @@ import anyio
 from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
-from reaper.app import credentials_of, first_error, new_worker, open_edge, refuse_what_is_not_built
+from reaper.app import Assembly, Finding, credentials_of, first_error
 from reaper.cli.common import OUTCOME_WORDS, duration, emit_json, loaded, open_writing, run_async, say
+from reaper.core.classify import Unauthorized
+from reaper.core.guard import Pass, Stop
+from reaper.core.holds import Hold
 from reaper.core.model import DEAD, Outcome
-from reaper.errors import Exit
+from reaper.errors import PRECEDENCE, Exit
 from reaper.intake.files import Input, open_inputs, take_in_file
 from reaper.intake.report import NOTHING, add_up
 from reaper.oneshot import Once, Summary, Waits
@@ -50,6 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="leave every retry not due now")
     parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
+    parser.add_argument(
+        "--discover", action="store_true", help="also read the API's list once and judge each session by discovery.*"
+    )
     parser.add_argument("--dry-run", action="store_true", help="send and write nothing; print what would be sent")
 
 
@@ -59,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
         from reaper.cli.dryrun import dry_run
 
         return run_async(dry_run, settings, args.files, args.limit, args.json)
-    refuse_what_is_not_built(settings.settings)
     return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
 
 
@@ -73,6 +79,11 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
         limit = getattr(args, "limit", None)
         taken = await _take_in(queue, inputs, None if limit else members)
         added = taken.added
+        run = Assembly(settings.settings, queue, credentials, opened)
+        found = Exit.OK
+        if getattr(args, "discover", False) and not taken.told_to_stop:
+            found, more = await discover(await run.finding(), None if limit else members)
+            added = add_up(added, more)
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit:
@@ -96,14 +107,38 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
         elif view.open == view.delayed:
             summary = await once.summary(added)
         else:
-            edge = await opened.enter_async_context(open_edge(settings.settings, credentials))
-            worker = new_worker(settings.settings, queue, edge, idle=once.idle, enough=once.enough, within=members)
-            summary = await _unwrapped(once.run(worker, added))
+            summary = await _unwrapped(
+                once.run(await run.worker(idle=once.idle, enough=once.enough, within=members), added)
+            )
+        summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
     else:
         print_summary(summary)
     return summary.exit
+
+
+async def discover(finding: Finding, into: RunSet | None) -> tuple[Exit, Added]:
+    """Sweep once and say what came of it; return the exit code that it asks for by itself."""
+    enforce = finding.discovery.policy.enforce
+    swept = await finding.discovery.sweep(into)
+    match swept.ruling:
+        case Stop(reason=reason):
+            say(f"discovery stopped: {reason}", logging.WARNING)
+            if swept.unread is None:
+                return Exit.HELD, swept.added
+            refused = isinstance(swept.unread, Unauthorized)
+            return Exit.CREDENTIALS if refused else Exit.UNAVAILABLE, swept.added
+        case Hold(reason=reason, sessions=sessions) if enforce:
+            say(f"discovery: a guard holds all {len(sessions)} sessions: {reason}; see: reaper holds", logging.WARNING)
+            return Exit.HELD, swept.added
+        case Hold(reason=reason, sessions=sessions):
+            say(f"discovery only reports: {len(sessions)} would be held by a guard: {reason}; see: reaper sessions")
+        case Pass(sessions=sessions) if enforce:
+            say(f"discovery: {len(sessions)} of {len(swept.judged)} listed sessions are to be stopped")
+        case Pass(sessions=sessions):
+            say(f"discovery only reports: {len(sessions)} would be stopped (discovery.enforce); see: reaper sessions")
+    return Exit.OK, swept.added
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from reaper.cli.common import (
     instant,
     loaded,
     open_writing,
+    reason_line,
     run_async,
     session_ids,
     span,
@@ -59,7 +60,7 @@ def configure_cancel(parser: argparse.ArgumentParser) -> None:
 
 
 def run_cancel(args: argparse.Namespace) -> int:
-    return run_async(_cancel, args, loaded(args), session_ids(args.ids), _reason(args.reason))
+    return run_async(_cancel, args, loaded(args), session_ids(args.ids), reason_line(args.reason))
 
 
 async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionId], reason: str) -> int:
@@ -102,7 +103,7 @@ def configure_pause(parser: argparse.ArgumentParser) -> None:
 def run_pause(args: argparse.Namespace) -> int:
     if args.for_s == 0:
         raise UsageError("--for must be longer than 0; to end a pause: reaper resume")
-    return run_async(_pause, args, loaded(args), _reason(args.reason))
+    return run_async(_pause, args, loaded(args), reason_line(args.reason))
 
 
 async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int:
@@ -135,14 +136,6 @@ async def _resume(args: argparse.Namespace, settings: Loaded) -> int:
     else:
         emit(f"resumed after {span(now - held.since)}" if held else "there was no operator's pause")
     return Exit.OK
-
-
-def _reason(text: str) -> str:
-    """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    if not line:
-        raise UsageError("--reason must say why")
-    return line[:500]
 
 
 FAMILY = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict, dataclass
 
 import anyio
 
@@ -24,8 +25,11 @@ from reaper.cli.common import (
     standing,
     table,
 )
+from reaper.core import ghosts as core_ghosts
+from reaper.core import holds as core_holds
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, Stats
 from reaper.errors import Exit
+from reaper.queues.base import Queue
 from reaper.settings_load import Loaded
 
 WATCH_S = 2.0
@@ -47,16 +51,33 @@ async def _status(args: argparse.Namespace, settings: Loaded) -> int:
         while True:
             stats, reapers = await queue.stats(), await queue.reapers()
             pauses = _pauses(reapers, await queue.paused())
+            found = await _found(queue)
             if args.watch and not args.json and sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
             if args.json:
-                emit_json(status_json(stats, reapers, pauses))
+                emit_json(status_json(stats, reapers, pauses) | asdict(found))
             else:
-                emit(status_text(stats, reapers, pauses, queue.now()))
+                emit(status_text(stats, reapers, pauses, queue.now(), found))
             if not args.watch:
                 return Exit.OK
             sys.stdout.flush()
             await anyio.sleep(WATCH_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What discovery left for the operator: open holds, and sessions that live on."""
+
+    holds: int = 0
+    ghosts: int = 0
+
+
+async def _found(queue: Queue) -> Found:
+    try:
+        holds = core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now())
+    except ValueError:
+        holds = ()  # `reaper holds` says so
+    return Found(len(holds), len(core_ghosts.read_ghosts(await queue.note(core_ghosts.NOTE)).proven))
 
 
 def _pauses(reapers: list[Reaper], operator: Pause | None) -> list[Pause]:
@@ -83,7 +104,7 @@ def status_json(stats: Stats, reapers: list[Reaper], pauses: list[Pause]) -> dic
     }
 
 
-def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: float) -> str:
+def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: float, found: Found) -> str:
     oldest = f"   oldest due for {span(stats.oldest_due_s)}" if stats.ready else ""
     lines = [
         f"ready          {stats.ready:>9}{oldest}",
@@ -101,6 +122,10 @@ def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: f
         waits = stats.ready + stats.delayed
         lines.append("no reaper is working on this queue" + ("; start one: reaper run, or reaper once" * bool(waits)))
     lines += [f"reaper {r.pid}: running for {span(now - r.started_at)}, limit {r.limit}" for r in reapers]
+    if found.holds:
+        lines.append(f"HELD: {found.holds} sweeps wait for you; see: reaper holds")
+    if found.ghosts:
+        lines.append(f"GHOSTS: {found.ghosts} sessions are listed as alive though the API said that they were stopped")
     if stats.imbalance:
         lines.append(f"IMBALANCE: {stats.imbalance} accepted and not accounted for; see: reaper audit")
     return "\n".join(lines)

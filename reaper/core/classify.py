@@ -122,7 +122,16 @@ class Proven:
     generation: int | None = None
 
 
-ReadVerdict = Proven | Unauthorized | Throttled | Foreign | ServerFault | Broken | Unsent
+@dataclass(frozen=True, slots=True)
+class OtherAccount:
+    """The API answered, but for another account than the one whose sessions are in the queue."""
+
+    pinned: str
+    found: str
+    generation: int | None = None
+
+
+ReadVerdict = Proven | OtherAccount | Unauthorized | Throttled | Foreign | ServerFault | Broken | Unsent
 
 
 def classify_read(reply: Reply) -> ReadVerdict:

@@ -18,6 +18,7 @@ from reaper.core.classify import (
     Broken,
     Final,
     Foreign,
+    OtherAccount,
     Proven,
     ReadVerdict,
     ServerFault,
@@ -202,11 +203,17 @@ class Gate:
 
     def observe_read(self, now: float, verdict: ReadVerdict, *, jitter: float) -> None:
         """Take in the answer to a read."""
-        if isinstance(verdict, Proven | Unauthorized) and verdict.generation not in (None, self.generation):
+        if isinstance(verdict, Proven | OtherAccount | Unauthorized) and verdict.generation not in (
+            None,
+            self.generation,
+        ):
             return  # asked before a rotation, which made the next read due at once
         match verdict:
             case Proven():
                 self._prove(now)
+            case OtherAccount(pinned=pinned, found=found):
+                detail = f"the token is that of {found}, the queue was filled for {pinned}"
+                self._hold(now, PauseReason.WRONG_TARGET, detail, closed=True)
             case Unauthorized():
                 self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict), closed=True)
             case Throttled(after_s=after_s):

@@ -14,6 +14,8 @@ from reaper.core.grammar import check_id
 from reaper.core.model import SessionId
 from reaper.core.policy import REAPING, Rule
 
+NOTE = "holds"
+"""The note of the queue that keeps them."""
 HOLD_LIFE_S = 86_400.0
 """How long a hold waits for its operator: no session that it holds lives longer (`ttlSeconds`)."""
 DECIDED_KEPT = 20

@@ -19,6 +19,10 @@ class Protection:
     globs: tuple[str, ...] = ()
     """Patterns in which * is any text and ? any one character; a bracket is itself."""
 
+    def __bool__(self) -> bool:
+        """Tell whether anything is protected at all."""
+        return bool(self.ids or self.globs)
+
     def of(self, session: SessionSummary) -> str | None:
         """Return in words what protects a session; None when nothing does."""
         named = [("scenario", session.scenario_id), *(("clone", clone_id) for clone_id in session.clone_ids or ())]

@@ -9,6 +9,7 @@ from reaper.core.classify import Final, Foreign, Verdict, classify
 from reaper.core.model import Answered, Outcome, Reply, SessionId
 from reaper.core.policy import Action, Rule
 from reaper.core.policy import Verdict as Judgement
+from reaper.core.protection import Protection
 from reaper.core.sessions import SessionSummary, parse_session
 
 RENEWED = "renewed"
@@ -54,9 +55,19 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
         judgement = judge(session, reply)
         if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
             return Go(judgement.reason)
-        detail = Rule.PROTECTED.value if judgement.rule is Rule.PROTECTED else RENEWED
+        detail = judgement.reason if judgement.rule is Rule.PROTECTED else RENEWED
         return Spare(detail, judgement.reason)
     verdict = classify(reply)
     if isinstance(verdict, Final) and verdict.outcome is Outcome.ALREADY_GONE:
         return Go("it is gone already")
     return Unsure(verdict)
+
+
+def recheck_protection(reply: Reply, session_id: SessionId, protection: Protection) -> Recheck:
+    """Return the same for a session that somebody named: only protection can spare it."""
+
+    def unless_protected(session: SessionSummary, _: Answered) -> Judgement:
+        why = protection.of(session)
+        return Judgement(Rule.PROTECTED, why) if why else Judgement(Rule.EXPIRED, "it was named")
+
+    return recheck(reply, session_id, unless_protected)

@@ -1,4 +1,4 @@
-"""A queue in memory, for tests: the same promises as the real ones but durability, no threads, any clock.
+"""A queue in memory, for tests and where there is no ledger yet: every promise but durability, no threads, any clock.
 
 Several queues can share one `Store`, as processes share a ledger; `Store.bury` plays the death of one of them.
 """

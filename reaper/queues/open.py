@@ -82,6 +82,13 @@ async def open_queue(
     return Opened(ledger, path if created else None)
 
 
+def empty_queue() -> Queue:
+    """Return a queue in memory, for commands that only look where there is no ledger yet."""
+    from reaper.queues.memory import MemoryQueue
+
+    return MemoryQueue()
+
+
 def is_shared(url: str) -> bool:
     """Tell whether a queue is on an engine that other machines use too."""
     return url.partition(":")[0].lower() in EXTRAS

@@ -18,6 +18,13 @@ INTAKE_NOTED: Final = "intake.noted"
 INTAKE_FAILED: Final = "intake.failed"
 INTAKE_RECOVERED: Final = "intake.recovered"
 
+ACCOUNT_PINNED: Final = "account.pinned"
+ACCOUNT_UNTOLD: Final = "account.untold"
+
+SWEEP_JUDGED: Final = "sweep.judged"
+SWEEP_HELD: Final = "sweep.held"
+SWEEP_STOPPED: Final = "sweep.stopped"
+
 SESSION_SETTLED: Final = "session.settled"
 SESSION_RETRY_SCHEDULED: Final = "session.retry_scheduled"
 SESSION_LEASE_LOST: Final = "session.lease_lost"

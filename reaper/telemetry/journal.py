@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, Settle
+from reaper.core.holds import Hold
+from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle
+from reaper.core.policy import Rule
 from reaper.errors import QueueUnavailableError
 from reaper.queues.base import Added, InvalidLine
 from reaper.telemetry import events
@@ -68,11 +70,68 @@ class LogJournal:
         if last:
             get().warning(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
 
+    def account_pinned(self, account: str) -> None:
+        get().info(events.ACCOUNT_PINNED, account=account)
+
+    def account_untold(self, why: str) -> None:
+        get().warning(events.ACCOUNT_UNTOLD, detail=f"{why}: that the token is the right account's is not proven")
+
     def queue_unavailable(self, why: str) -> None:
         get().error(events.QUEUE_UNAVAILABLE, detail=why)
 
     def queue_recovered(self, away_s: float) -> None:
         get().warning(events.QUEUE_RECOVERED, away_s=round(away_s, 1))
+
+
+def note_failure(sentence: str) -> None:
+    """Say that something configured cannot be used now; told once per change by whoever uses it."""
+    get().warning(events.INTAKE_FAILED, error=sentence)
+
+
+class Sweeps(Protocol):
+    """Counts sweeps for `/metrics`."""
+
+    def swept(self, result: str, rules: Mapping[Rule, int]) -> None: ...
+
+    def ghost(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLog:
+    """What discovery tells, as log events and metrics; `added` is called when there is something new to claim."""
+
+    meter: Sweeps | None = None
+    lines: Lines | None = None
+    added: Callable[[], None] = lambda: None
+
+    def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
+        counts = {rule.value: count for rule, count in rules.items() if count}
+        get().info(events.SWEEP_JUDGED, **counts, queued=queued, enforced=enforced)
+        if self.meter is not None:
+            self.meter.swept("judged", rules)
+
+    def held(self, hold: Hold, *, new: bool) -> None:
+        tell = get().warning if new else get().info
+        tell(events.SWEEP_HELD, hold=hold.id if new else None, sessions=len(hold.sessions), detail=hold.reason)
+        if self.meter is not None:
+            self.meter.swept("held", {})
+
+    def stopped(self, reason: str) -> None:
+        get().warning(events.SWEEP_STOPPED, detail=reason)
+        if self.meter is not None:
+            self.meter.swept("stopped", {})
+
+    def ghost(self, session_id: SessionId, outcome: Outcome) -> None:
+        get().warning(events.SESSION_GHOST, session_id=session_id, outcome=outcome.value)
+        if self.meter is not None:
+            self.meter.ghost()
+
+    def imported(self, kind: str, source: str, added: Added) -> None:
+        counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
+        if self.lines is not None:
+            self.lines.taken_in(kind, **counts)
+        get().info(events.INTAKE_IMPORTED, source=source, **counts)
+        self.added()
 
 
 class Lines(Protocol):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from reaper import __version__
 from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
+from reaper.core.policy import Rule
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 STATUSES = ("2xx", "3xx", "401", "403", "404", "429", "4xx", "502", "5xx", "none")
-SOURCES = ("file", "spool", "stdin", "argument")
+SOURCES = ("file", "spool", "stdin", "argument", "discovery")
+SWEEPS = ("judged", "held", "stopped")
 _OPEN = (State.READY, State.DELAYED, State.IN_FLIGHT)
 
 
@@ -52,6 +54,18 @@ class Metrics:
             "reaper_ledger_imbalance", "Rounds accepted and not accounted for.", registry=self.registry
         )
         self._lines = Counter("reaper_intake_lines", "Lines taken in.", ["source", "result"], registry=self.registry)
+        self._sweeps = Counter(
+            "reaper_sweeps", "Readings of the API's list, by what came of them.", ["result"], registry=self.registry
+        )
+        self._listed = Gauge(
+            "reaper_listed_sessions",
+            "Sessions of the last list, by the rule that decided.",
+            ["rule"],
+            registry=self.registry,
+        )
+        self._ghosts = Counter(
+            "reaper_ghosts", "Sessions listed as alive after the API said they were gone.", registry=self.registry
+        )
         self._success = Gauge(
             "reaper_last_success_timestamp_seconds",
             "When a session was last found stopped or gone; the start of the process before that.",
@@ -67,6 +81,10 @@ class Metrics:
             self._queue.labels(state.value)
         for reason in PauseReason:
             self._paused.labels(reason.value)
+        for result in SWEEPS:
+            self._sweeps.labels(result)
+        for rule in Rule:
+            self._listed.labels(rule.value)
         for source in SOURCES:
             for result in ("accepted", "duplicate", "invalid"):
                 self._lines.labels(source, result)
@@ -88,6 +106,16 @@ class Metrics:
         self._lines.labels(source, "accepted").inc(accepted)
         self._lines.labels(source, "duplicate").inc(duplicate)
         self._lines.labels(source, "invalid").inc(invalid)
+
+    def swept(self, result: str, rules: Mapping[Rule, int]) -> None:
+        """Count one reading of the list and, where it was judged, its sessions."""
+        self._sweeps.labels(result).inc()
+        for rule, count in rules.items():
+            self._listed.labels(rule.value).set(count)
+
+    def ghost(self) -> None:
+        """Count one session that lives on."""
+        self._ghosts.inc()
 
     def queue(self, stats: Stats | None) -> None:
         """Set the gauges of the queue; None: it cannot be reached, and what was known of it is no longer told."""

@@ -40,8 +40,8 @@ def test_what_no_longer_qualifies_is_spared(rule: Rule):
     assert looked(FOUND, rule) == Spare("renewed", "why")
 
 
-def test_what_is_protected_by_now_is_spared_as_protected():
-    assert looked(FOUND, Rule.PROTECTED) == Spare("protected", "why")
+def test_what_is_protected_by_now_is_spared_with_the_reason():
+    assert looked(FOUND, Rule.PROTECTED) == Spare("why", "why")
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
 from reaper.core.model import (
@@ -76,6 +77,12 @@ class FakeApi:
         finally:
             self.in_flight -= 1
 
+    async def get_session(self, session_id: SessionId) -> Reply:
+        raise NotImplementedError(session_id)
+
+    async def whoami(self) -> Reply:
+        raise NotImplementedError
+
     async def list_sessions(self) -> Reply:
         self.reads.append(anyio.current_time())
         generation = self.token.generation
@@ -110,6 +117,12 @@ class Noted:
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         self.pauses.append(f"-{reason}{'.' if last else ''}")
 
+    def account_pinned(self, account: str) -> None:
+        self.queue.append(f"account: {account}")
+
+    def account_untold(self, why: str) -> None:
+        self.queue.append(f"no account: {why}")
+
     def queue_unavailable(self, why: str) -> None:
         self.queue.append(f"away: {why}")
 
@@ -139,14 +152,19 @@ async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0
     once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60), clock)
     token, journal = FakeToken(), Noted()
     fake = FakeApi(answer, token, **api)  # type: ignore[arg-type]
+
+    async def identify() -> ReadVerdict:
+        return classify_read(await fake.list_sessions())
+
     worker = Worker(
         queue=queue,
         api=fake,
         gate=Gate(bound),
         token=token,
-        rules=Rules(lease_s=120, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25),
+        rules=Rules(lease_s=120, send_s=20, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25),
         journal=journal,
         idle=once.idle,
+        identify=identify,
         within=members,
         enough=once.enough,
         clock=clock,
