@@ -30,7 +30,7 @@ from reaper.queues.server_time import ServerTime
 T = TypeVar("T")
 
 WORK_S = 5.0
-"""How long a claim or an apply may take: with the 10 s in which psycopg tries to cancel it, what a worker waits."""
+"""How long a claim or an apply may take: with the time to cancel it, less than the 15 s that a worker waits."""
 OTHER_S = 120.0
 """How long anything else may take: an audit reads every row."""
 TOGETHER = 512

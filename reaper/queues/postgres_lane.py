@@ -9,8 +9,10 @@ a second at most: whoever asks again at once does not turn in a busy loop, and s
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import select
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,6 +27,8 @@ from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.postgres_errors import connect_s, is_rolled_back, may_pass, place, translated
 
 BACKOFF_S, BACKOFF_MOST_S = 0.1, 1.0
+CANCEL_S = 5.0
+"""How long the server may take to end a call that took too long; then the connection is cut."""
 TRIES = 4
 """Of a statement that the engine undid in favour of another."""
 
@@ -195,6 +199,8 @@ class Lane(Generic[A]):
         for tried in range(TRIES):
             last = tried == TRIES - 1
             connection = await self._ready()
+            # A call that takes too long is cancelled on the server, for which psycopg waits twice 5 s: not that long.
+            hang_up = asyncio.get_running_loop().call_later(self.call_s + CANCEL_S, _hang_up, connection)
             try:
                 async with asyncio.timeout(self.call_s):
                     return await self.carry_out(connection, asks)
@@ -215,6 +221,8 @@ class Lane(Generic[A]):
             except BaseException:
                 await self._lose(asks)
                 raise
+            finally:
+                hang_up.cancel()
         raise AssertionError("the last try ends in a result or an error")
 
     async def _alone(self, ask: A) -> object:
@@ -240,6 +248,12 @@ class Lane(Generic[A]):
         if connection is not None:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
+
+
+def _hang_up(connection: Connection) -> None:
+    """End a connection under whoever waits for its answer."""
+    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _is_stale(connection: Connection) -> bool:
