@@ -12,7 +12,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,23 +93,30 @@ class PostgresServer:
     def kill(self) -> None:
         """End all of the server's processes, as loss of the machine would, its disk aside."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        children = self._children()
         self._process.kill()
         for pid in children:
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
-    def freeze(self) -> list[int]:
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
         """Stop all of the server's processes where they are; connections stay open and nothing answers."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        pids = [self._process.pid, *map(int, children)]
+        pids = [*self._children(), self._process.pid]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        return pids
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop(self) -> None:
         """Stop the server at once, in order."""
@@ -135,6 +143,11 @@ class PostgresServer:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
+    def terminate(self, database: str) -> None:
+        """Cut every connection to a database from the server's side, and wait until they are gone."""
+        query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        self.sql(query, (database,))
+
     def create_database(self) -> str:
         """Make a new empty database, or take one that was given back empty; return its name."""
         if self._spare:
@@ -146,6 +159,7 @@ class PostgresServer:
 
     def empty_database(self, name: str) -> None:
         """Drop all that is in a database and keep it for the next test: a new one costs a third of a second."""
+        self.terminate(name)
         self.sql(
             "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
             " GRANT USAGE ON SCHEMA public TO PUBLIC",

@@ -113,7 +113,7 @@ async def test_no_connection_to_spare_and_a_database_that_is_closed(server: Post
 async def test_a_standby_is_left_as_soon_as_it_is_none(server: PostgresServer, database: str) -> None:
     async with opened(server.url(database)) as queue:
         server.sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-        terminate(server, database)
+        server.terminate(database)
         with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
             await queue.add(ids("a"))
         assert (await queue.stats()).accepted == 0, "reading goes on"
@@ -192,11 +192,3 @@ async def test_tls_is_verified_when_asked_for(server: PostgresServer, database: 
 
 async def use(queue: Queue) -> bool:
     return (await queue.add(ids("a"))).accepted == 1 and len(await queue.claim(1, lease_s=LEASE_S)) == 1
-
-
-def terminate(server: PostgresServer, database: str) -> None:
-    """Cut every connection to a database from the server's side."""
-    server.sql(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-        (database,),
-    )

@@ -1,0 +1,345 @@
+"""Lost answers, cut connections, a server that dies, freezes or is away: nothing acknowledged is lost or twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+
+from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
+from reaper.errors import QueueUnavailableError
+from reaper.queues.postgres import PostgresQueue
+from tests.contract.harness import LEASE_S, STOPPED, claim_one, ids, names, sent
+from tests.integration.postgres_kit import CuttingProxy, opened
+from tests.integration.postgres_server import URL_PASSWORD, PostgresServer, session_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def server() -> PostgresServer:
+    return session_server()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    name = server.create_database()
+    yield name
+    server.empty_database(name)
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    """A server that writes to the disk and may be killed."""
+    server = PostgresServer(durable=True)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+async def proxy(server: PostgresServer) -> AsyncIterator[CuttingProxy]:
+    async with CuttingProxy(server.port).running() as running:
+        yield running
+
+
+def through(proxy: CuttingProxy, database: str) -> str:
+    return f"postgresql://postgres:{URL_PASSWORD}@127.0.0.1:{proxy.port}/{database}"
+
+
+async def settled_once(queue: PostgresQueue) -> bool:
+    item = await queue.show(SessionId("a"))
+    assert item is not None
+    audit = await queue.audit()
+    return (
+        item.outcome is Outcome.STOPPED
+        and len(item.history) == 1
+        and audit.balanced
+        and audit.stats.settled[Outcome.STOPPED] == 1
+    )
+
+
+async def test_an_apply_whose_answer_was_lost_is_recognised(
+    server: PostgresServer, database: str, proxy: CuttingProxy
+) -> None:
+    async with opened(through(proxy, database)) as queue:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        proxy.lose_answer()
+        with pytest.raises(QueueUnavailableError):
+            await queue.apply(lease, STOPPED, sent())
+        assert proxy.lost.is_set()
+        assert await settled_once(queue), "it had happened"
+        assert await queue.apply(lease, STOPPED, sent())
+        assert await settled_once(queue)
+        assert not await queue.apply(lease, STOPPED, sent()), "answered for, it is over as any other"
+
+
+async def test_an_apply_that_never_arrived_happens_when_asked_again(
+    server: PostgresServer, database: str, proxy: CuttingProxy
+) -> None:
+    async with opened(through(proxy, database)) as queue:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        proxy.lose_question()
+        with pytest.raises(QueueUnavailableError):
+            await queue.apply(lease, STOPPED, sent())
+        assert (await queue.stats()).in_flight == 1
+        assert await queue.apply(lease, STOPPED, sent())
+        assert await settled_once(queue)
+
+
+async def test_an_apply_that_is_still_under_way_is_recognised(
+    server: PostgresServer, database: str, proxy: CuttingProxy
+) -> None:
+    """The row is locked by a third; the first apply waits for it on the server when its connection goes."""
+    async with opened(through(proxy, database)) as queue, opened(server.url(database)) as watching:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        blocker = await psycopg.AsyncConnection.connect(server.url(database))
+        await blocker.execute("SELECT 1 FROM reaper_session FOR UPDATE")
+        first = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        await waiting_for_a_lock(server, database, 1)
+        proxy.cut()
+        with pytest.raises(QueueUnavailableError):
+            await first
+        again = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        await waiting_for_a_lock(server, database, 2)
+        await blocker.rollback()
+        await blocker.close()
+        assert await again
+        assert await settled_once(watching)
+
+
+async def test_a_lease_lost_in_between_is_not_taken_for_the_lost_answer(
+    server: PostgresServer, database: str, proxy: CuttingProxy
+) -> None:
+    async with opened(through(proxy, database)) as queue, opened(server.url(database)) as other:
+        await queue.add(ids("a"))
+        (lease,) = await queue.claim(1, lease_s=0.05)
+        proxy.lose_question()
+        with pytest.raises(QueueUnavailableError):
+            await queue.apply(lease, STOPPED, sent())
+        second = await poll_claim(other)
+        assert second.session_id == lease.session_id
+        assert not await queue.apply(lease, STOPPED, sent())
+        assert await other.apply(second, STOPPED, sent())
+
+
+async def test_many_lost_answers_at_once_are_told_apart(
+    server: PostgresServer, database: str, proxy: CuttingProxy
+) -> None:
+    async with opened(through(proxy, database)) as queue:
+        await queue.add(ids(*(f"s{number}" for number in range(50))))
+        leases = await queue.claim(50, lease_s=LEASE_S)
+        proxy.lose_answer()
+
+        async def apply(lease: Lease) -> bool:
+            try:
+                return await queue.apply(lease, STOPPED, sent())
+            except QueueUnavailableError:
+                return await queue.apply(lease, STOPPED, sent())
+
+        assert all(await asyncio.gather(*map(apply, leases)))
+        audit = await queue.audit()
+        assert audit.balanced
+        assert audit.stats.settled[Outcome.STOPPED] == 50
+
+
+async def test_a_backend_terminated_while_an_apply_waits(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        blocker = await psycopg.AsyncConnection.connect(server.url(database))
+        await blocker.execute("SELECT 1 FROM reaper_session FOR UPDATE")
+        first = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        await waiting_for_a_lock(server, database, 1)
+        server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with pytest.raises(QueueUnavailableError, match=r"closed the connection|stopping"):
+            await first
+        await blocker.close()
+        assert await queue.apply(lease, STOPPED, sent())
+        assert await settled_once(queue)
+
+
+async def test_idle_connections_that_were_cut_are_noticed_in_time(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a", "b"))
+        await claim_one(queue)
+        server.terminate(database)
+        assert names(await queue.claim(1, lease_s=LEASE_S)) == ["b"]
+        assert (await queue.add(ids("c"))).accepted == 1
+        assert (await queue.stats()).in_flight == 2
+
+
+async def test_a_cancelled_claim_that_waits_on_the_server_leaves_the_queue_usable(
+    server: PostgresServer, database: str
+) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a", "b"))
+        blocker = await psycopg.AsyncConnection.connect(server.url(database))
+        await blocker.execute("LOCK TABLE reaper_session IN ACCESS EXCLUSIVE MODE")
+        claiming = asyncio.create_task(queue.claim(2, lease_s=LEASE_S))
+        await waiting_for_a_lock(server, database, 1)
+        claiming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await claiming
+        await blocker.close()
+        async with asyncio.timeout(10):
+            got: list[str] = []
+            while len(got) < 2:
+                got += names(await queue.claim(2, lease_s=LEASE_S))
+        assert sorted(got) == ["a", "b"]
+        assert {(item.sends) for name in got if (item := await queue.show(SessionId(name)))} == {1}
+
+
+async def test_what_one_process_holds_no_other_gets(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)) as one, opened(server.url(database)) as two:
+        await one.add(ids(*(f"s{number}" for number in range(400))))
+        claims = [queue.claim(7, lease_s=LEASE_S) for _ in range(40) for queue in (one, two)]
+        got = [name for leases in await asyncio.gather(*claims) for name in names(leases)]
+        got += names(await one.claim(400, lease_s=LEASE_S))
+        assert len(got) == len(set(got)) == 400
+
+
+async def test_a_claim_passes_over_rows_that_somebody_else_has_locked(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a", "b"))
+        blocker = await psycopg.AsyncConnection.connect(server.url(database))
+        await blocker.execute("SELECT 1 FROM reaper_session WHERE session_id = 'a' FOR UPDATE")
+        began = time.monotonic()
+        assert names(await queue.claim(2, lease_s=LEASE_S)) == ["b"]
+        assert time.monotonic() - began < 2
+        await blocker.close()
+        assert names(await queue.claim(2, lease_s=LEASE_S)) == ["a"]
+
+
+async def test_while_the_server_is_away_each_call_fails_soon_and_none_turns_in_a_loop(
+    mortal: PostgresServer,
+) -> None:
+    database = mortal.create_database()
+    async with opened(mortal.url(database)) as queue:
+        await queue.add(ids("a", "b"))
+        lease = await claim_one(queue)
+        mortal.kill()
+        began, cpu, failed = time.monotonic(), time.process_time(), 0
+        while time.monotonic() - began < 3:
+            asked = time.monotonic()
+            with pytest.raises(QueueUnavailableError):
+                await queue.claim(1, lease_s=LEASE_S)
+            with pytest.raises(QueueUnavailableError):
+                await queue.stats()
+            assert time.monotonic() - asked < 3
+            failed += 1
+        assert failed < 20
+        assert time.process_time() - cpu < 1
+        mortal.start()
+        async with asyncio.timeout(10):
+            assert await ask_again(queue, lease)
+        assert (await poll_claim(queue)).session_id == "b"
+
+
+@pytest.mark.slow
+async def test_a_frozen_server_is_given_up_in_time_and_nothing_is_in_doubt_afterwards(mortal: PostgresServer) -> None:
+    database = mortal.create_database()
+    async with opened(mortal.url(database)) as queue:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        with mortal.frozen():
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailableError, match="did not answer within"):
+                await queue.apply(lease, STOPPED, sent())
+            assert time.monotonic() - began < 13, "a worker waits for 15 s"
+        async with asyncio.timeout(20):
+            assert await ask_again(queue, lease)
+        assert await settled_once(queue)
+
+
+async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresServer) -> None:
+    """Three times; what was acknowledged stays, each ID ends once, and the books balance."""
+    database = mortal.create_database()
+    accepted: set[str] = set()
+    stopped: list[str] = []
+    adding = True
+    errors = 0
+
+    async def add(queue: PostgresQueue, who: str) -> None:
+        nonlocal errors
+        number = 0
+        while adding:
+            batch = ids(*(f"{who}.{number}.{item}" for item in range(5)))
+            try:
+                await queue.add(batch)
+            except QueueUnavailableError:
+                errors += 1
+                continue
+            accepted.update(item.session_id for item in batch.items)
+            number += 1
+
+    async def work(queue: PostgresQueue) -> None:
+        nonlocal errors
+        while True:
+            try:
+                leases = await queue.claim(3, lease_s=4.0)
+                if not leases and not adding and await queue.next_at() is None:
+                    return
+            except QueueUnavailableError:
+                errors += 1
+                continue
+            for lease in leases:
+                decision = Retry(0.0) if hash(lease.receipt) % 5 == 0 else STOPPED
+                answer = sent(502) if isinstance(decision, Retry) else sent()
+                if await ask_again(queue, lease, decision, answer) and decision is STOPPED:
+                    stopped.append(lease.session_id)
+            await asyncio.sleep(0 if leases else 0.02)
+
+    async with asyncio.timeout(90), opened(mortal.url(database)) as one, opened(mortal.url(database)) as two:
+        async with asyncio.TaskGroup() as group:
+            for queue in (one, two):
+                group.create_task(add(queue, queue.owner))
+                for _ in range(4):
+                    group.create_task(work(queue))
+            for _ in range(3):
+                before = len(stopped)
+                while len(stopped) < before + 100:  # noqa: ASYNC110 - whatever ends first
+                    await asyncio.sleep(0.01)
+                mortal.kill()
+                await asyncio.to_thread(mortal.start)
+            adding = False
+        audit = await one.audit()
+        assert audit.balanced, audit.lines
+        rows = {name for (name,) in mortal.sql("SELECT session_id FROM reaper_session", database=database)}
+        assert accepted <= rows
+        assert set(stopped) <= rows
+        assert len(stopped) == len(set(stopped)), "nothing is told twice that it was settled"
+        assert audit.stats.accepted == audit.stats.settled[Outcome.STOPPED] == len(rows)
+        assert errors >= 3
+
+
+async def ask_again(queue: PostgresQueue, lease: Lease, decision: Decision = STOPPED, send: Send | None = None) -> bool:
+    while True:
+        try:
+            return await queue.apply(lease, decision, send or sent())
+        except QueueUnavailableError:
+            continue
+
+
+async def poll_claim(queue: PostgresQueue) -> Lease:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                if leases := await queue.claim(1, lease_s=LEASE_S):
+                    return leases[0]
+            except QueueUnavailableError:
+                pass
+            await asyncio.sleep(0.01)
+
+
+async def waiting_for_a_lock(server: PostgresServer, database: str, number: int) -> None:
+    async with asyncio.timeout(10):
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
