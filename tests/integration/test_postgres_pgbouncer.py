@@ -1,0 +1,93 @@
+"""Through PgBouncer in transaction mode, with fewer connections to the server than the reapers have to it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from reaper.core.model import Outcome
+from reaper.queues.postgres import PostgresQueue
+from tests.contract.harness import LEASE_S, STOPPED, ids, sent
+from tests.integration.postgres_kit import opened
+from tests.integration.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def pooled_url() -> Iterator[str]:
+    """Start PgBouncer in front of the session's server; yield the URL of a new database behind it."""
+    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if program is None:
+        missing("has no pgbouncer beside it")
+    server, port = session_server(), free_port()
+    database = server.create_database()
+    directory = server.directory / f"pgbouncer-{port}"
+    directory.mkdir()
+    directory.chmod(0o755)
+    (directory / "users").write_text(f'"postgres" "{PASSWORD}"\n')
+    (directory / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\npool_mode = transaction\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\n"
+        f"auth_file = {directory / 'users'}\ndefault_pool_size = 2\nmax_client_conn = 100\n"
+    )
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen([program, directory / "pgbouncer.ini"], user=unprivileged(), stdout=log, stderr=log)
+    url = server.url(database).replace(f":{server.port}/", f":{port}/")
+    try:
+        wait_for(url, process, directory / "log")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+        server.empty_database(database)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+
+
+async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
+    async def work(queue: PostgresQueue) -> int:
+        done = 0
+        while leases := await queue.claim(5, lease_s=LEASE_S):
+            for held in await asyncio.gather(*(queue.apply(lease, STOPPED, sent()) for lease in leases)):
+                assert held
+                done += 1
+        return done
+
+    async with opened(pooled_url) as one, opened(pooled_url) as two, opened(pooled_url) as three:
+        queues = (one, two, three)
+        await asyncio.gather(
+            *(queue.add(ids(*(f"{queue.owner}.{n}.{i}" for i in range(10)))) for queue in queues for n in range(20))
+        )
+        chosen = one.new_set()
+        await one.add(ids("of.set"), into=chosen)
+        assert len(await one.claim(5, lease_s=LEASE_S, within=chosen)) == 1
+        done = await asyncio.gather(*(work(queue) for queue in queues for _ in range(4)))
+        assert sum(done) == 600
+        for queue in queues:
+            await queue.tell(1, [])
+            await queue.tend(1e9)
+        assert len(await two.reapers()) == 3
+        assert await three.set_note("n", "1", was=None)
+        assert await two.note("n") == "1"
+        audit = await two.audit()
+        assert audit.balanced
+        assert audit.stats.settled[Outcome.STOPPED] == 600
+        assert audit.stats.in_flight == 1
+        assert len([item async for item in one.outcomes()]) == 600
