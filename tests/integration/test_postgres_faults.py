@@ -213,6 +213,7 @@ async def test_a_claim_passes_over_rows_that_somebody_else_has_locked(server: Po
         began = time.monotonic()
         assert names(await queue.claim(2, lease_s=LEASE_S)) == ["b"]
         assert time.monotonic() - began < 2
+        await blocker.rollback()
         await blocker.close()
         assert names(await queue.claim(2, lease_s=LEASE_S)) == ["a"]
 
