@@ -38,6 +38,8 @@ _PASSING = {
     "MOVED": _MOVED,
     "ASK": _MOVED,
 }
+_FORBIDDEN = ("can't run this command", "has no permissions")
+"""How Redis 7.0 and Valkey 9 say inside a script that a right is missing."""
 # Before 7.0 the engine wraps an error inside a script into a sentence of its own.
 _code = re.compile(rf"(?:^|[\s-])({'|'.join((*_PASSING, 'NOPERM', REPLACED))})\b").search
 
@@ -70,7 +72,7 @@ def _answered(error: Exception, name: str) -> QueueError:
             f"the queue at {name} was emptied or replaced while it was in use: find out how, and what it held, then "
             "start again"
         )
-    if code == "NOPERM" or "can't run this command" in str(error):
+    if code == "NOPERM" or any(words in str(error) for words in _FORBIDDEN):
         return QueueError(
             f"{name} forbids what the queue needs: give its user the rights that the documentation names ({error})"
         )

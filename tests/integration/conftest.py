@@ -1,7 +1,28 @@
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.integration.redis_server import RedisServer
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Sockets and threads are tested on the loop that the product runs on."""
     return "asyncio"
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A queue of the test's own on the Redis server that the tests share."""
+    return f"t{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A Redis server of the test's own; its parameter is `appendfsync`."""
+    server = RedisServer(tmp_path, appendfsync=getattr(request, "param", "everysec"))
+    server.start()
+    yield server
+    server.kill()

@@ -1,0 +1,104 @@
+"""The Redis queue when the server dies under load: nothing acknowledged is lost, nothing is counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from reaper.core.model import Lease, Outcome, Send, Settle
+from reaper.errors import QueueUnavailableError
+from reaper.queues.redis_queue import RedisQueue
+from tests.integration.redis_server import RedisServer, ids, opened
+
+pytestmark = pytest.mark.anyio
+
+STOPPED = Settle(Outcome.STOPPED)
+NO_CONTENT = Send(1.0, 0.25, 204)
+MANY = 1_600
+PRODUCED = 200
+KILLS = 4
+LEASE_S = 3.0
+
+
+class Load:
+    """A reaper that adds, another program that adds to the inbox, workers that settle, and who kills the server."""
+
+    def __init__(self, server: RedisServer, queues: list[RedisQueue]) -> None:
+        self.server = server
+        self.queues = queues
+        self.settled: Counter[str] = Counter()
+        self.refused = self.added = 0
+
+    async def add(self) -> None:
+        for start in range(0, MANY, 20):
+            batch = ids(*(f"s{number}" for number in range(start, start + 20)))
+            while True:
+                try:
+                    await self.queues[0].add(batch)
+                    break
+                except QueueUnavailableError:
+                    self.refused += 1
+                    await asyncio.sleep(0.05)
+            self.added += 20
+            await asyncio.sleep(0.02)
+
+    async def produce(self) -> None:
+        for number in range(PRODUCED):
+            answer = ""
+            while not answer.startswith("$"):
+                with suppress(OSError):
+                    command = ("XADD", "{reaper}:inbox", "*", "session_id", f"p{number}")
+                    answer = await asyncio.to_thread(self.server.ask, *command)
+                await asyncio.sleep(0.01)
+
+    async def settle(self, queue: RedisQueue, lease: Lease) -> None:
+        while True:
+            try:
+                self.settled[lease.session_id] += await queue.apply(lease, STOPPED, NO_CONTENT)
+                return
+            except QueueUnavailableError:
+                self.refused += 1
+                await asyncio.sleep(0.05)
+
+    async def work(self, queue: RedisQueue) -> None:
+        while self.settled.total() < MANY + PRODUCED:
+            leases = []
+            try:
+                leases = await queue.claim(16, lease_s=LEASE_S)
+                await queue.tend(1e9)
+            except QueueUnavailableError:
+                self.refused += 1
+            await asyncio.sleep(0.02)
+            await asyncio.gather(*(self.settle(queue, lease) for lease in leases))
+
+    async def kill(self) -> None:
+        for number in range(1, KILLS + 1):
+            while self.added < number * MANY // (KILLS + 1):  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.005)
+            self.server.kill()
+            await asyncio.sleep(0.2)
+            await asyncio.to_thread(self.server.start)
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("own_server", ["everysec", "always"], indirect=True)
+async def test_a_killed_server_loses_nothing_and_settles_nothing_twice(own_server: RedisServer) -> None:
+    queues = [await opened(own_server.url()) for _ in range(2)]
+    for queue in queues:
+        assert queue._inbox is not None
+        queue._inbox.left_behind_s = 2.0  # else what a reader had when the server died comes half a minute later
+    load = Load(own_server, queues)
+    parts = (load.add(), load.produce(), load.kill(), *(load.work(queue) for queue in queues))
+    await asyncio.wait_for(asyncio.gather(*parts), 120)
+    assert load.refused > 0, "no call met the server's death: the test showed nothing"
+    everyone = [f"s{number}" for number in range(MANY)] + [f"p{number}" for number in range(PRODUCED)]
+    assert load.settled == dict.fromkeys(everyone, 1)
+    audit = await queues[1].audit()
+    assert audit.balanced, [line for line in audit.lines if not line.balanced]
+    assert audit.stats.accepted == audit.stats.settled[Outcome.STOPPED] == MANY + PRODUCED
+    assert len([item async for item in queues[0].outcomes()]) == MANY + PRODUCED
+    for queue in queues:
+        await queue.close()

@@ -1,0 +1,245 @@
+"""The Redis server's settings, rights and names: what is warned of, what is enough, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import pytest
+from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, ResponseError
+
+from reaper.core.model import Outcome, Send, SessionId, Settle
+from reaper.errors import ConfigError, QueueError, QueueUnavailableError
+from reaper.queues.base import Batch, InvalidLine
+from reaper.queues.redis import open_redis
+from reaper.queues.redis_engine import too_old, warnings_of
+from reaper.queues.redis_errors import translated
+from reaper.queues.redis_queue import RedisQueue
+from reaper.queues.redis_url import parse_url
+from tests.integration.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
+
+pytestmark = pytest.mark.anyio
+
+DOCS = Path(__file__).parents[2] / "docs" / "queues-redis.md"
+
+
+async def warned(url: str) -> tuple[str, ...]:
+    """Open and close the queue; return the warnings."""
+    queue, _, warnings = await open_redis(
+        url, create=True, read_only=False, worker=True, positions=lambda identity: KeptPositions()
+    )
+    await queue.close()
+    return warnings
+
+
+async def test_a_server_that_forgets_is_warned_of(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru", appendonly="no")
+    server.start()
+    try:
+        assert ["appendonly" in text or "allkeys-lru" in text for text in await warned(server.url())] == [True, True]
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (("yes", "always", "noeviction"), []),
+        (("yes", "everysec", "noeviction"), ["two seconds"]),
+        (("yes", "no", "noeviction"), ["appendfsync is no"]),
+        (("no", "always", "volatile-ttl"), ["appendonly", "running `once`"]),
+    ],
+)
+def test_warnings_name_what_is_at_risk(settings: tuple[str, str, str], named: list[str]) -> None:
+    found = warnings_of(dict(zip(("appendonly", "appendfsync", "maxmemory-policy"), settings, strict=True)))
+    assert len(found) == len(named)
+    assert all(word in text for word, text in zip(named, found, strict=True))
+
+
+async def everything(queue: RedisQueue) -> None:
+    """Call every method once, on rows of each kind."""
+    mine = queue.new_set()
+    await queue.add(Batch("test", ids("a", "b", "c", "d").items, [InvalidLine(1, "why", "?")]), into=mine)
+    one, two = await queue.claim(2, lease_s=60, within=mine)
+    assert await queue.apply(one, Settle(Outcome.FORBIDDEN), Send(1.0, 0.1, 403))
+    await queue.cancel(two.session_id, reason="why", by="who")
+    await queue.tend(1e9)
+    await queue.tell(4, [])
+    assert len(await queue.reapers()) == 1
+    await queue.postpone(SessionId("c"), 60)
+    assert await queue.make_due(retries=True) == 1
+    assert await queue.reopen([one.session_id], reason="why", by="who") == 1
+    assert await queue.purge([one.session_id]) == 0
+    await queue.pause(None)
+    assert await queue.paused() is None
+    assert await queue.set_note("account", "x", was=None)
+    assert await queue.set_note("account", None, was="x")
+    assert await queue.note("account") is None
+    assert await queue.positions() == []
+    assert await mine.include_due() == 4
+    assert len([name async for name in mine.ids()]) == 4
+    assert (await mine.view()).open == 4
+    assert await mine.next_at() is not None
+    assert await queue.next_at() is not None
+    assert (await queue.audit()).balanced
+    assert [item async for item in queue.outcomes()] == []
+    await queue.close()
+
+
+async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: RedisServer) -> None:
+    rules = re.findall(r"^ACL SETUSER .*$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rules) == 2
+    for rule in rules:
+        assert own_server.ask(*rule.split()) == "+OK\r\n"
+    assert own_server.ask("XADD", "{reaper}:inbox", "*", "session_id", "from-outside").startswith("$")
+    (warning,) = await warned(own_server.url(auth="reaper:PASSWORD@"))
+    assert "two seconds" in warning
+    queue = await opened(own_server.url(auth="reaper:PASSWORD@"))
+    assert (await queue.claim(1, lease_s=60))[0].session_id == "from-outside"
+    with pytest.raises(QueueError, match="forbids"):
+        await queue._engine.ask("FLUSHALL")
+    await queue.close()
+    assert own_server.ask("FLUSHALL") == "+OK\r\n"
+    await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
+    assert own_server.ask("ACL", "SETUSER", "reaper", "-config", "-info") == "+OK\r\n"
+    assert ["cannot be checked" in text for text in await warned(own_server.url(auth="reaper:PASSWORD@"))] == [True]
+
+
+async def test_no_password_is_told(own_server: RedisServer) -> None:
+    assert own_server.ask("ACL", "SETUSER", "u", "on", ">right", "~*", "+@all") == "+OK\r\n"
+    with pytest.raises(QueueUnavailableError, match="refused the user or the password") as caught:
+        await opened(own_server.url(auth="u:hunter2@"))
+    told: BaseException | None = caught.value
+    while told is not None:
+        assert "hunter2" not in f"{told} {told!r}"
+        told = told.__cause__ or told.__context__
+    assert "hunter2" not in repr(parse_url(own_server.url(auth="u:hunter2@")))
+
+
+async def test_a_cluster_node_serves_it_all_in_one_slot(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    server.start_or_skip("'cluster-port", "this server cannot be told the port of its cluster")
+    try:
+        assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "+OK\r\n"
+        until = time.monotonic() + 20
+        while "cluster_state:ok" not in server.ask("CLUSTER", "INFO"):
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
+        await everything(await opened(server.url()))
+    finally:
+        server.kill()
+
+
+async def test_a_reading_queue_begins_and_changes_nothing(prefix: str) -> None:
+    def nowhere(identity: str) -> KeptPositions:
+        return KeptPositions()
+
+    url = shared_server().url(prefix)
+    for read_only, create in ((True, True), (False, False)):
+        with pytest.raises(QueueError, match="there is no queue"):
+            await open_redis(url, create=create, read_only=read_only, worker=False, positions=nowhere)
+    writing = await opened(url)
+    shared_server().ask("XADD", f"{{{prefix}}}:inbox", "*", "session_id", "a")
+    reading, begun, _ = await open_redis(url, create=False, read_only=True, worker=False, positions=nowhere)
+    assert not begun
+    assert await reading.next_at() is None, "reading takes nothing out of the inbox"
+    for change in (
+        reading.add(ids("b")),
+        reading.claim(1, lease_s=1),
+        reading.tend(1),
+        reading.cancel(SessionId("a"), reason="", by=""),
+        reading.purge([]),
+        reading.pause(None),
+        reading.set_note("x", "y", was=None),
+    ):
+        with pytest.raises(QueueError, match="reading only"):
+            await change
+    await reading.close()
+    await writing.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis:///0",
+        "valkey://h/0",
+        "redis://h:port/0",
+        "redis://h/a",
+        "redis://h?x=1",
+        "redis://h?prefix={a}",
+        "redis://h?ca_file=/x",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_url(url)
+
+
+def test_a_url_names_its_parts() -> None:
+    target = parse_url("rediss://me:p%40ss@[::1]:7000/3?prefix=x&ca_file=/ca.pem")
+    assert (target.host, target.port, target.db, target.tls, target.ca_file) == ("::1", 7000, 3, True, "/ca.pem")
+    assert (target.username, target.password, target.tag) == ("me", "p@ss", "{x}")
+    assert target.shown == "rediss://[::1]:7000/3"
+
+
+async def test_a_password_that_is_being_changed_is_waited_for(own_server: RedisServer) -> None:
+    assert own_server.ask("ACL", "SETUSER", "u", "on", ">old", "~*", "+@all") == "+OK\r\n"
+    queue = await opened(own_server.url(auth="u:old@"))
+    assert own_server.ask("ACL", "SETUSER", "u", "resetpass", ">new") == "+OK\r\n"
+    own_server.ask("CLIENT", "KILL", "USER", "u")
+    await asyncio.sleep(0)
+    for _ in range(2):
+        with pytest.raises(QueueUnavailableError):
+            await queue.stats()
+    with pytest.raises(QueueUnavailableError, match="refused the user or the password"):
+        await queue.add(ids("a"))
+    assert own_server.ask("ACL", "SETUSER", "u", ">old") == "+OK\r\n"
+    assert (await queue.add(ids("a"))).accepted == 1
+    await queue.close()
+
+
+async def test_a_missing_right_is_named_and_not_waited_for(own_server: RedisServer) -> None:
+    assert own_server.ask("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-zadd") == "+OK\r\n"
+    queue = await opened(own_server.url(auth="u:p@"))
+    with pytest.raises(QueueError, match="forbids what the queue needs") as caught:
+        await queue.add(ids("a"))
+    assert not isinstance(caught.value, QueueUnavailableError)
+    await queue.close()
+
+
+async def test_a_newer_queue_is_left_alone(prefix: str) -> None:
+    await (await opened(shared_server().url(prefix))).close()
+    assert shared_server().ask("HSET", f"{{{prefix}}}:meta", "schema", "2") == ":0\r\n"
+    with pytest.raises(QueueError, match="newer reaper"):
+        await opened(shared_server().url(prefix))
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("5.0.14", True), ("6.0.16", True), ("6.2.0", False), ("7.2.4", False), ("255.x", False)]
+)
+def test_a_server_too_old_is_told_by_its_version(version: str, old: bool) -> None:
+    assert too_old(version) is old
+
+
+@pytest.mark.parametrize(
+    ("error", "passes", "says"),
+    [
+        (BusyLoadingError("Redis is loading the dataset in memory"), True, "still reading"),
+        (ResponseError("BUSY Redis is busy running a script"), True, "busy"),
+        (ResponseError("NOREPLICAS Not enough good replicas to write."), True, "replicas"),
+        (ResponseError("Error running script: @user_script:9: -OOM command not allowed"), True, "out of memory"),
+        (ResponseError("Error running script: @user_script:9: -READONLY You can't write"), True, "replica"),
+        (ClusterDownError("The cluster is down"), True, "cluster"),
+        (MovedError("7000 10.0.0.1:6379"), True, "node"),
+        (ResponseError("ACL failure in script: User u has no permissions to run the 'zadd' command"), False, "forbids"),
+        (ResponseError("The user executing the script can't run this command or subcommand"), False, "forbids"),
+        (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False, "cannot be used"),
+        (InvalidResponse("Protocol Error: b'HTTP/1.1 400'"), False, "is not Redis"),
+    ],
+)
+def test_what_may_pass_by_itself_is_told_from_what_may_not(error: Exception, passes: bool, says: str) -> None:
+    told = translated(error, "redis://h:6379/0")
+    assert isinstance(told, QueueUnavailableError) is passes
+    assert says in str(told)
