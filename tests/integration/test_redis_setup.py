@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -105,6 +106,17 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
     assert own_server.ask("ACL", "SETUSER", "reaper", "-config", "-info") == "+OK\r\n"
     assert ["cannot be checked" in text for text in await warned(own_server.url(auth="reaper:PASSWORD@"))] == [True]
+
+
+async def test_the_documented_commands_add(own_server: RedisServer) -> None:
+    lines = re.findall(r"^redis-cli (XADD .*)$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    queue = await opened(own_server.url())
+    for line in lines:
+        assert own_server.ask(*shlex.split(line)).startswith("$")
+    await queue.tend(1e9)
+    stats = await queue.stats()
+    assert (stats.ready, stats.delayed, stats.invalid) == (1, 1, 0)
+    await queue.close()
 
 
 async def test_no_password_is_told(own_server: RedisServer) -> None:
