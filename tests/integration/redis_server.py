@@ -108,6 +108,7 @@ class RedisServer:
 @cache
 def shared_server() -> RedisServer:
     """Return the server that the contract's tests share, each with a prefix of its own; it ends with the tests."""
+    program()  # where there is none, no directory is left behind
     directory = Path(tempfile.mkdtemp(prefix="redis-"))
     server = RedisServer(directory)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
