@@ -29,6 +29,7 @@ from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.command import Command, kill, until, write_ids
 from tests.e2e.daemon import daemon, free_port, page, watch
+from tests.integration.redis_server import RedisServer
 from tests.tools import need
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "reaper.rules.yaml"
@@ -46,12 +47,15 @@ class Scene:
     ids: int = 8
     fail: str = ""
     settings: dict[str, object] = field(default_factory=dict)
+    shared: bool = False
+    """Its queue is on an engine of its own."""
 
 
 @dataclass(slots=True)
 class Stage:
     """A scene that is set up."""
 
+    engine: RedisServer | None
     command: Command
     sandbox: RunningSandbox
     process: subprocess.Popen[str]
@@ -100,6 +104,11 @@ def spoil(stage: Stage) -> None:
     stage.feed(*stage.ids, "two words")
 
 
+def lose_the_queue(stage: Stage) -> None:
+    assert stage.engine is not None
+    stage.engine.kill()
+
+
 SCENES = {
     "well": Scene(set(), Stage.feed, ids=40, fail="502:0.1,404:0.1,429:1:0.02"),
     "credentials": Scene({"ReaperPausedForCredentials", "ReaperNoSuccess"}, revoke),
@@ -135,6 +144,7 @@ SCENES = {
             "worker__drain_timeout_s": 310,
         },
     ),
+    "engine away": Scene({"ReaperQueueUnavailable"}, lose_the_queue, shared=True),
     "crashing": Scene({"ReaperRestarting", "ReaperDown"}),
 }
 
@@ -240,11 +250,17 @@ def staged(scene: Scene, home: Path, seed: int) -> Iterator[Stage]:
     """Start a scene's stand-in and its daemon, with nothing to do yet."""
     home.mkdir()
     command, some = Command(home), list(generate(scene.ids, seed))
-    with running_sandbox(some, fail=scene.fail, latency="20ms") as sandbox:
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(running_sandbox(some, fail=scene.fail, latency="20ms"))
+        engine = RedisServer(home) if scene.shared else None
+        if engine is not None:
+            stack.callback(engine.kill)
+            engine.start()
+            command.env["REAPER_QUEUE__URL"] = engine.url()
         (home / "ids").touch()
         watch(command, sandbox, intake__files=home / "ids", intake__poll_s=0.2, **scene.settings)
-        with daemon(command) as process:
-            yield Stage(command, sandbox, process, [session.session_id for session in some])
+        process = stack.enter_context(daemon(command))
+        yield Stage(engine, command, sandbox, process, [session.session_id for session in some])
 
 
 def crash_again_and_again(stage: Stage, server: Prometheus) -> None:
@@ -293,6 +309,7 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
         assert of["well"] == set(), "a daemon that is well was called ill"
         assert len(stages["well"].command.outcomes()) >= 30, "it had nothing to do"
         assert "ReaperNoSuccess" not in of["operator"], "a pause that was ordered is no fault"
+        assert of["engine away"] == {"ReaperQueueUnavailable"}, "nothing else is known of a queue that is away"
         assert {alert for alert in of["stalled"] if alert.startswith("ReaperPaused")} == set()
     for alert, notes in server.told.items():
         text = " ".join(notes.values())
