@@ -60,9 +60,13 @@ class Reach:
             try:
                 answer = await ask()
             except QueueUnavailableError as error:
-                self.lost(error)
-                with anyio.move_on_after(self.wait_s):
-                    await self._back.wait()  # it answered somebody else
+                await self.wait_out(error)
             else:
                 self.found()
                 return answer
+
+    async def wait_out(self, error: QueueUnavailableError) -> None:
+        """The queue could not be used: wait until it is worth asking again."""
+        self.lost(error)
+        with anyio.move_on_after(self.wait_s):
+            await self._back.wait()  # it answered somebody else

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
 from reaper.core.model import Decision, Lease, Send, Settle
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
 from reaper.reach import Reach
 from reaper.seams import Journal
@@ -30,24 +31,44 @@ class Settler:
     _under_way: dict[anyio.CancelScope, float] = field(default_factory=dict)
     """What the queue is asked to take, since when."""
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> None:
-        """Have a decision carried out, and say what came of it. Raises QueueError when it was given up."""
-        held: bool | None = None
-        with anyio.CancelScope(shield=True) as scope:
-            self._under_way[scope] = self.reach.now()
-            try:
-                held = await self.reach.patiently(lambda: self.queue.apply(lease, decision, send))
-            finally:
-                del self._under_way[scope]
-        if held is None:
+    @contextmanager
+    def shielding(self) -> Iterator[anyio.CancelScope]:
+        """Open what `apply` is called in, as often as need be; it shields from outside while an apply is under way.
+
+        One for each task, because one for each apply would cost as much as a request. Raises QueueError at the end
+        when an apply was given up.
+        """
+        with anyio.CancelScope() as scope:
+            yield scope
+        if scope.cancel_called:
             why = f": {self.reach.why}" if self.reach.away_s else f" within {SETTLE_TIMEOUT_S:g} s"
             raise QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again")
+
+    async def apply(self, scope: anyio.CancelScope, lease: Lease, decision: Decision, send: Send | None) -> None:
+        """Have a decision carried out, and say what came of it; `scope` is cancelled when it was given up."""
+        scope.shield = True
+        self._under_way[scope] = self.reach.now()
+        try:
+            while True:
+                try:
+                    held = await self.queue.apply(lease, decision, send)
+                except QueueUnavailableError as error:
+                    await self.reach.wait_out(error)
+                else:
+                    break
+        finally:
+            del self._under_way[scope]
+            # Given up, it is to end as that, whatever else is going on outside.
+            scope.shield = scope.cancel_called
+        self.reach.found()
         if not held:
             self.journal.lease_lost(lease)
         elif isinstance(decision, Settle):
             self.journal.settled(lease, decision, send)
         else:
             self.journal.returned(lease, decision, send)
+        if scope.cancel_called:  # given up in the very moment in which it was taken: nothing more is begun
+            await anyio.lowlevel.checkpoint()
 
     async def guard(self) -> None:
         """Give up what the queue does not take: one look for all, because a timer for each would cost each."""

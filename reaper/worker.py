@@ -228,31 +228,32 @@ class Worker:
 
     async def _hand_back(self) -> None:
         """Release what was claimed and reached no slot."""
-        with suppress(QueueError):
+        with suppress(QueueError), self._settler.shielding() as scope:
             while waiting := self._leases or self._given:
-                await self._apply(waiting.popleft().lease, Release(0.0), None)
+                await self._apply(scope, waiting.popleft().lease, Release(0.0), None)
 
     async def _rest(self, wait_s: float) -> None:
         with anyio.move_on_after(wait_s):
             await self._wake.wait()
 
     async def _slot(self) -> None:
-        while True:
-            while self._given:
-                await self._handle(self._given.popleft())
-            if self._over:
-                return
-            rest = anyio.Event()
-            self._resting.append(rest)
-            await rest.wait()
+        with self._settler.shielding() as scope:
+            while True:
+                while self._given:
+                    await self._handle(scope, self._given.popleft())
+                if self._over:
+                    return
+                rest = anyio.Event()
+                self._resting.append(rest)
+                await rest.wait()
 
-    async def _handle(self, claimed: Claimed) -> None:
+    async def _handle(self, scope: anyio.CancelScope, claimed: Claimed) -> None:
         lease, now = claimed.lease, self.now()
         if ending := give_up(lease):
-            return await self._apply(lease, ending, None)
+            return await self._apply(scope, lease, ending, None)
         if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
-            return await self._apply(lease, Release(0.0), None)
-        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, claimed, now):
+            return await self._apply(scope, lease, Release(0.0), None)
+        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, scope, claimed, now):
             return None
         outage = self.gate.outage
         at = self.clock()
@@ -262,7 +263,7 @@ class Worker:
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
             send = Send(at, self.now() - now, error="given up: the reaper was told to leave")
-            await self._apply(lease, Release(0.0, ambiguous=True), send)
+            await self._apply(scope, lease, Release(0.0, ambiguous=True), send)
             raise
         self.sends += reply.again
         verdict = classify(reply)
@@ -273,9 +274,9 @@ class Worker:
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
-        return await self._apply(lease, decision, record(reply, at))
+        return await self._apply(scope, lease, decision, record(reply, at))
 
-    async def _spared(self, look: LastLook, claimed: Claimed, began: float) -> bool:
+    async def _spared(self, look: LastLook, scope: anyio.CancelScope, claimed: Claimed, began: float) -> bool:
         """Look once more before the DELETE; return whether none is sent now, the lease having ended."""
         decision: Decision = Release(0.0)
         try:
@@ -285,7 +286,7 @@ class Worker:
             seen = None
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            await self._apply(claimed.lease, decision, None)
+            await self._apply(scope, claimed.lease, decision, None)
             raise
         if isinstance(seen, Unsure) and not isinstance(seen.verdict, Final):
             self.gate.observe(self.now(), claimed.lease.session_id, seen.verdict, jitter=self.jitter(), began=began)
@@ -298,7 +299,7 @@ class Worker:
         elif isinstance(seen, Unsure):
             decision = Release(UNSURE_S * (0.5 + self.jitter()))
         self._hand_out()
-        await self._apply(claimed.lease, decision, None)
+        await self._apply(scope, claimed.lease, decision, None)
         return True
 
     @property
@@ -306,11 +307,11 @@ class Worker:
         """How long after its claim a send may begin: it ends before its lease does."""
         return max(STALE_S, self.rules.lease_s - self.rules.send_s - STALE_S)
 
-    async def _apply(self, lease: Lease, decision: Decision, send: Send | None) -> None:
+    async def _apply(self, scope: anyio.CancelScope, lease: Lease, decision: Decision, send: Send | None) -> None:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
         self._busy -= 1
         self.wake()
-        await self._settler.apply(lease, decision, send)
+        await self._settler.apply(scope, lease, decision, send)
 
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""

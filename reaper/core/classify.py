@@ -71,6 +71,7 @@ class Unsent:
     fault: Fault
 
 
+_STOPPED = Final(Outcome.STOPPED)
 Verdict = Final | Unauthorized | Foreign | Throttled | ServerFault | Broken | Unsent
 
 
@@ -82,7 +83,7 @@ def classify(reply: Reply) -> Verdict:
         return Broken(reply.fault) if reply.written else Unsent(reply.fault)
     status = reply.status
     if status == 204:
-        return Final(Outcome.STOPPED)
+        return _STOPPED
     if 500 <= status < 600 or status in (408, 425):
         after_s = (retry_after_s(reply) or 0.0) if status == 503 else 0.0
         return ServerFault(status, after_s, own=status < 500 and _is_own_error(reply.body))

@@ -154,6 +154,9 @@ class Gate:
 
     def start(self, now: float) -> bool:
         """Count one send that starts now; False, and nothing counted, when it may not."""
+        if self.in_flight < self.limit and self._open(now):
+            self.in_flight += 1  # as below, of which nothing else has anything to do then
+            return True
         if self.admit(now).most < 1:
             return False
         self.in_flight += 1
@@ -260,6 +263,10 @@ class Gate:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
+    def _open(self, now: float) -> bool:
+        """Whether nothing but the limit can hold up a send: `admit` in short, for every send of a good day."""
+        return self._operator is None and self.steady and self._throttle.until <= now
+
     def _hold(self, now: float, reason: PauseReason, detail: str, *, closed: bool = False) -> None:
         """Raise a pause, or with `closed` return one that is on trial to waiting for the read."""
         held = self._held.get(reason)
@@ -273,6 +280,8 @@ class Gate:
 
     def _answered_otherwise(self, same: PauseReason | None) -> None:
         """End the trials that this answer, of the kind `same`, shows to be over."""
+        if not self._held:
+            return
         for reason in [r for r, held in self._held.items() if held.trial_at is not None and r is not same]:
             self._drop(reason)
 

@@ -57,8 +57,10 @@ class Limiter:
             began: the instant at which its send began, on the same clock.
             in_flight: the sends in flight when it came, itself among them.
         """
+        if not self.adaptive or began <= self._cut_at:
+            return
         overloaded = is_overload(verdict)
-        if not self.adaptive or overloaded is None or began <= self._cut_at:
+        if overloaded is None:
             return
         spared = self._spared > 0
         self._spared -= spared
