@@ -12,9 +12,11 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partialmethod
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol, TextIO
 from urllib.parse import quote
 
@@ -27,7 +29,6 @@ from reaper.telemetry.journald import is_journal, with_priority
 MASK = "********"
 FOREIGN_LEVEL = logging.WARNING
 _HANDLER = "reaper"
-_FIRST = ("timestamp", "level", "event")
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
 _sink: _Sink | None = None
@@ -76,18 +77,18 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
     stream = stream or sys.stderr
     console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
     common: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        _Stamped(_console_time if console else _Instants()),
         # Without locals: they would show tokens, and bodies of answers.
         structlog.processors.format_exc_info,
     ]
     encode = json.JSONEncoder(default=repr).encode
-    render: Processor = lambda logger, method, event: encode(event)  # noqa: E731
+    render: Processor = lambda logger, method, event: encode(event)  # noqa: E731  # leaves the event as it is
     if console:
         colors = stream.isatty() and not os.environ.get("NO_COLOR")
-        render = structlog.dev.ConsoleRenderer(
+        pretty = structlog.dev.ConsoleRenderer(
             colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
+        render = lambda logger, method, event: pretty(logger, method, dict(event))  # noqa: E731
     flush()
     _sink = sink = _Sink(stream, is_journal(stream, os.environ))
     render = _Masked(render, secrets)
@@ -134,21 +135,52 @@ def _traces(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({text for form in _forms(secrets) for text in (form, json.dumps(form)[1:-1], repr(form)[1:-1])})
 
 
+def _console_time() -> str:
+    return datetime.now().strftime("%H:%M:%S")  # whoever sits there wants their own
+
+
+class _Instants:
+    """The time as RFC 3339 in UTC; what is the same for all lines of a second is made once."""
+
+    __slots__ = ("_second", "_text")
+
+    def __init__(self) -> None:
+        self._second, self._text = -1, ""
+
+    def __call__(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{int((now - second) * 1e6):06d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamped:
+    """A structlog processor: time, level and event, in this order and before all else."""
+
+    instant: Callable[[], str]
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        level = "error" if method == "exception" else method
+        return {"timestamp": self.instant(), "level": level, "event": event.pop("event", None), **event}
+
+
 @dataclass(frozen=True, slots=True)
 class _Masked:
-    """A structlog processor: renders with time, level and event first, without secrets in names or values."""
+    """A structlog processor: renders without secrets in names or values."""
 
     render: Processor
     secrets: Callable[[], tuple[str, ...]]
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
         secrets = self.secrets()
-        ordered = {key: event.pop(key) for key in _FIRST if key in event} | dict(event)
-        text = str(self.render(logger, method, dict(ordered)))
-        if not any(trace in text for trace in _traces(secrets)):
-            return text
-        clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in ordered.items()}
-        return str(self.render(logger, method, clean))
+        text = str(self.render(logger, method, event))
+        for trace in _traces(secrets):
+            if trace in text:
+                clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in event.items()}
+                return str(self.render(logger, method, clean))
+        return text
 
 
 def _clean(value: object, secrets: tuple[str, ...]) -> object:
@@ -194,11 +226,22 @@ class _Sink:
         except (OSError, ValueError):
             pass
 
-    debug = partialmethod(write, level=logging.DEBUG)
-    info = msg = partialmethod(write, level=logging.INFO)
-    warning = partialmethod(write, level=logging.WARNING)
-    error = exception = partialmethod(write, level=logging.ERROR)
-    critical = partialmethod(write, level=logging.CRITICAL)
+    def debug(self, line: str) -> None:
+        self.write(line, logging.DEBUG)
+
+    def info(self, line: str) -> None:
+        self.write(line, logging.INFO)
+
+    def warning(self, line: str) -> None:
+        self.write(line, logging.WARNING)
+
+    def error(self, line: str) -> None:
+        self.write(line, logging.ERROR)
+
+    def critical(self, line: str) -> None:
+        self.write(line, logging.CRITICAL)
+
+    msg, exception = info, error
 
 
 class _Handler(logging.Handler):
