@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar, assert_never
 
 from reaper.core.model import DEAD, AuditLine, Decision, Outcome, Release, Retry, Send, Settle
@@ -58,6 +59,8 @@ def take_turns(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) 
     """Return up to `most` of both, each in its own order; `turn` counts the claims before (promise 8)."""
     taken: list[T] = []
     first, retry = next(firsts, None), next(retries, None)
+    if retry is None:
+        return taken if first is None else [first, *islice(firsts, most - 1)]
     while len(taken) < most:
         retry_is_next = (turn + len(taken)) % RETRY_EVERY == RETRY_EVERY - 1
         if retry is not None and (first is None or retry_is_next):

@@ -36,10 +36,10 @@ def count(connection: sqlite3.Connection, name: str, more: int = 1) -> None:
     connection.execute("UPDATE counter SET value = value + ? WHERE name = ?", (more, name))
 
 
-def count_each(connection: sqlite3.Connection, names: Sequence[str]) -> None:
-    """Let several counters grow by one."""
+def count_each(connection: sqlite3.Connection, names: Sequence[str], more: int = 1) -> None:
+    """Let several counters grow by the same."""
     marks = ", ".join("?" * len(names))
-    connection.execute(f"UPDATE counter SET value = value + 1 WHERE name IN ({marks})", names)
+    connection.execute(f"UPDATE counter SET value = value + ? WHERE name IN ({marks})", (more, *names))
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:

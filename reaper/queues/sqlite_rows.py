@@ -25,11 +25,19 @@ FROM item JOIN source ON source.id = source_id
 
 def with_send(history: str, send: Send) -> str:
     """Return the recorded sends with one more; the oldest goes when there are too many."""
-    columns = ("at", "duration_s", "status", "error", "request_id")
-    fields = {name: value for name in columns if (value := getattr(send, name)) is not None}
-    if history == "[]":
-        return json.dumps([fields])
-    return json.dumps([*json.loads(history), fields][-HISTORY:])
+    return json.dumps([*json.loads(history), fields_of(send)][-HISTORY:])
+
+
+def fields_of(send: Send) -> dict[str, object]:
+    """Return what is recorded of a send."""
+    fields: dict[str, object] = {"at": send.at, "duration_s": send.duration_s, "status": send.status}
+    if send.status is None:
+        del fields["status"]
+    if send.error is not None:
+        fields["error"] = send.error
+    if send.request_id is not None:
+        fields["request_id"] = send.request_id
+    return fields
 
 
 def show(connection: sqlite3.Connection, session_id: SessionId, now: float) -> Item | None:

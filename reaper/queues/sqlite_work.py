@@ -41,8 +41,9 @@ SELECT {_COLUMNS} FROM item INDEXED BY item_open CROSS JOIN temp.member ON set_i
 CROSS JOIN source ON source.id = source_id WHERE {_READY}
 """
 _CLAIM = """
-UPDATE item SET sends = sends + 1, owner = :owner, receipt = :owner || '.' || (:turn + claimed.key),
-    lease_until = :until, finals_before = finals_seen, finals_seen = :finals
+UPDATE item SET sends = sends + 1, owner = :owner,
+    receipt = claimed.value || '.' || :owner || '.' || (:turn + claimed.key), lease_until = :until,
+    finals_before = finals_seen, finals_seen = :finals
 FROM json_each(:ids) AS claimed WHERE item.id = claimed.value
 """
 _HELD = """
@@ -75,7 +76,10 @@ def claim(
     set_id: int | None,
     small_set: bool,
 ) -> list[Lease]:
-    """Claim up to `most` ready IDs. `turn` is how many this process claimed before: its receipts go on from there."""
+    """Claim up to `most` ready IDs. `turn` is how many this process claimed before: its receipts go on from there.
+
+    A receipt begins with its row's ID: an apply goes straight to the row.
+    """
     query = _AS_ONE.format(
         CLAIMABLE if set_id is None else CLAIMABLE_OF_SMALL_SET if small_set else CLAIMABLE_OF_LARGE_SET
     )
@@ -96,7 +100,7 @@ def claim(
     until = now + lease_s
     ids = json.dumps([row[0] for row in chosen])
     connection.execute(_CLAIM, {"owner": owner, "turn": turn, "until": until, "finals": finals, "ids": ids})
-    return [_lease(row, f"{owner}.{number}", finals, until) for number, row in enumerate(chosen, start=turn)]
+    return [_lease(row, f"{row[0]}.{owner}.{number}", finals, until) for number, row in enumerate(chosen, start=turn)]
 
 
 def _lease(row: Any, receipt: str, finals: int, until: float) -> Lease:

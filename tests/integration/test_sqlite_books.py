@@ -7,6 +7,7 @@ import pytest
 
 from reaper.core.model import Outcome
 from reaper.queues.sqlite import SqliteQueue, open_ledger
+from reaper.queues.sqlite_batch import SETTLE
 from reaper.queues.sqlite_schema import IS_DEAD
 from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
 from tests.contract.harness import ids, stop_one
@@ -43,6 +44,13 @@ async def test_no_question_of_the_hot_path_reads_or_sorts_the_whole_table(path: 
     assert "USING" in plan
     assert "TEMP B-TREE" not in plan
     assert not [line for line in plan.splitlines() if line.startswith("SCAN item") and "INDEX" not in line]
+    await queue.close()
+
+
+async def test_applies_that_come_together_go_straight_to_their_rows(path: Path) -> None:
+    queue = await open_for_work(path)
+    settle = SETTLE.replace("?", ":now")
+    assert "SEARCH item USING INTEGER PRIMARY KEY" in await queue._thread.read(lambda c: explain(c, settle))
     await queue.close()
 
 
