@@ -38,7 +38,7 @@ from reaper.seams import Api, Identify, IdleWait, Journal, LastLook, Rules, Toke
 from reaper.settle import Settler
 from reaper.watch import read_when_due, watch
 
-AHEAD_S, AHEAD_SHARE = 0.02, 4
+AHEAD_S, AHEAD_SHARE = 0.05, 2
 """Claims run ahead of the sends by what ends in so many seconds, at most by one in so many of the limit."""
 ANSWERS_LOOKED_AT = 16
 UNSURE_S = 30.0
@@ -91,6 +91,8 @@ class Worker:
     """Given, and not taken up yet: a slot is about to."""
     _answer_s: float = 1.0
     """How long an answer takes of late."""
+    _ahead: int = 0
+    """How far claims run ahead."""
     reach: Reach = field(init=False)
     _settler: Settler = field(init=False)
     _slots: TaskGroup = field(init=False)
@@ -203,12 +205,12 @@ class Worker:
         Those start as others end, in the time that the next claim takes to be durable; they are claimed once half of
         them is used up, so that claims stay few.
         """
-        ahead = 0
+        self._ahead = 0
         if self.gate.steady and admission.why in (None, "in_flight"):
-            ahead = min(self.gate.limit // AHEAD_SHARE, int(self.gate.limit * AHEAD_S / self._answer_s))
-        if not ahead:
+            self._ahead = min(self.gate.limit // AHEAD_SHARE, int(self.gate.limit * AHEAD_S / self._answer_s))
+        if not self._ahead:
             return min(admission.most - len(self._leases) - len(self._given), self.gate.limit - self._busy)
-        return self.gate.limit + ahead - self._busy if len(self._leases) * 2 <= ahead else 0
+        return self.gate.limit + self._ahead - self._busy if len(self._leases) * 2 <= self._ahead else 0
 
     def _hand_out(self) -> None:
         """Give what was claimed to slots, as many as may be in flight."""
@@ -310,7 +312,8 @@ class Worker:
     async def _apply(self, scope: anyio.CancelScope, lease: Lease, decision: Decision, send: Send | None) -> None:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
         self._busy -= 1
-        self.wake()
+        if send is None or not self._ahead or len(self._leases) * 2 <= self._ahead:
+            self.wake()
         await self._settler.apply(scope, lease, decision, send)
 
     def pauses(self) -> list[Pause]:

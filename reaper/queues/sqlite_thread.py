@@ -20,8 +20,8 @@ from reaper.errors import QueueError
 from reaper.queues.sqlite_errors import is_fatal, translated
 
 T = TypeVar("T")
-LINGER_S = 0.004
-"""How long what is cheaper together waits for company, unless something else goes to the thread before."""
+LINGER_S, COMPANY = 0.02, 64
+"""How long what is cheaper together waits for company, and how much is enough, unless something else goes before."""
 
 A = TypeVar("A")
 Work = Callable[[sqlite3.Connection], T]
@@ -119,7 +119,7 @@ class LedgerThread:
         loop = asyncio.get_running_loop()
         call.future = future = loop.create_future()
         self._posted.append(call)
-        if call.together is None and not self._soon:
+        if not self._soon and (call.together is None or len(self._posted) >= COMPANY):
             self._soon = True
             loop.call_soon(self._hand_over)
         elif not self._soon and self._later is None:
