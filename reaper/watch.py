@@ -54,10 +54,23 @@ async def watch(worker: Worker) -> None:
             if worker.reach.away_s:
                 worker.reach.found()
                 worker.wake()
-        worker.report_pauses()
+        report_pauses(worker)
         if not worker.draining and worker.enough(worker.pauses(), worker.reach.away_s):
             worker.drain()
         await anyio.sleep(TICK_S)
+
+
+def report_pauses(worker: Worker) -> None:
+    """Say each beginning and end of a pause once."""
+    held = {pause.reason: pause for pause in worker.pauses()}
+    if held.keys() == worker.told.keys():
+        return
+    for reason in held.keys() - worker.told.keys():
+        worker.journal.paused(held[reason])
+    for reason in worker.told.keys() - held.keys():
+        worker.journal.resumed(reason, worker.clock() - worker.told[reason].since, last=not held)
+    worker.told = held
+    worker.wake()
 
 
 class _AtQueue:

@@ -23,26 +23,22 @@ from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
     Decision,
     Lease,
-    Outcome,
     Pause,
     PauseReason,
     Release,
     Send,
-    Settle,
 )
-from reaper.core.recheck import Go, Spare, Unsure
+from reaper.core.recheck import Go, Recheck, Unsure, ending
 from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue, RunSet
 from reaper.reach import Reach
 from reaper.seams import Api, Identify, IdleWait, Journal, LastLook, Rules, TokenWatch
 from reaper.settle import Settler
-from reaper.watch import read_when_due, watch
+from reaper.watch import read_when_due, report_pauses, watch
 
 AHEAD_S, AHEAD_SHARE = 0.05, 2
 """Claims run ahead of the sends by what ends in so many seconds, at most by one in so many of the limit."""
 ANSWERS_LOOKED_AT = 16
-UNSURE_S = 30.0
-"""How long an ID waits, about, that could not be looked at: nothing was sent, so nothing is charged."""
 STALE_S = 1.0
 """A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
 BUSY_REST_S = 0.1
@@ -81,6 +77,8 @@ class Worker:
     jitter: Callable[[], float] = random.random
     sends: int = 0
     """DELETEs sent so far."""
+    told: dict[PauseReason, Pause] = field(default_factory=dict)
+    """The pauses whose beginning was said, and whose end was not."""
     moved_at: float = 0.0
     """When the claim loop last turned, by `now`: what liveness looks at."""
     _busy: int = 0
@@ -103,7 +101,6 @@ class Worker:
     _finishing: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _hands: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    _told: dict[PauseReason, Pause] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.reach = Reach(self.journal, self.now, self.jitter)
@@ -119,7 +116,7 @@ class Worker:
             around.start_soon(self._settler.guard)
             with self._hands:
                 await self._work()
-            self.report_pauses()
+            report_pauses(self)
             around.cancel_scope.cancel()
 
     def drain(self) -> None:
@@ -251,8 +248,8 @@ class Worker:
 
     async def _handle(self, scope: anyio.CancelScope, claimed: Claimed) -> None:
         lease, now = claimed.lease, self.now()
-        if ending := give_up(lease):
-            return await self._apply(scope, lease, ending, None)
+        if hopeless := give_up(lease):
+            return await self._apply(scope, lease, hopeless, None)
         if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
             return await self._apply(scope, lease, Release(0.0), None)
         if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, scope, claimed, now):
@@ -280,15 +277,14 @@ class Worker:
 
     async def _spared(self, look: LastLook, scope: anyio.CancelScope, claimed: Claimed, began: float) -> bool:
         """Look once more before the DELETE; return whether none is sent now, the lease having ended."""
-        decision: Decision = Release(0.0)
+        seen: Recheck | None = None
         try:
             seen = await look(claimed.lease)
         except QueueUnavailableError as error:
             self.reach.lost(error)
-            seen = None
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            await self._apply(scope, claimed.lease, decision, None)
+            await self._apply(scope, claimed.lease, ending(None, 0.0), None)
             raise
         if isinstance(seen, Unsure) and not isinstance(seen.verdict, Final):
             self.gate.observe(self.now(), claimed.lease.session_id, seen.verdict, jitter=self.jitter(), began=began)
@@ -296,12 +292,8 @@ class Worker:
             return False
         else:
             self.gate.in_flight -= 1
-        if isinstance(seen, Spare):
-            decision = Settle(Outcome.PROTECTED, seen.detail)
-        elif isinstance(seen, Unsure):
-            decision = Release(UNSURE_S * (0.5 + self.jitter()))
         self._hand_out()
-        await self._apply(scope, claimed.lease, decision, None)
+        await self._apply(scope, claimed.lease, ending(seen, self.jitter()), None)
         return True
 
     @property
@@ -320,16 +312,3 @@ class Worker:
         """Return the pauses that hold, in wall-clock time."""
         now = self.now()
         return [pause.shifted(self.clock() - now) for pause in self.gate.pauses(now)]
-
-    def report_pauses(self) -> bool:
-        """Say each beginning and end of a pause once; return whether there was one."""
-        held = {pause.reason: pause for pause in self.pauses()}
-        if held.keys() == self._told.keys():
-            return False
-        for reason in held.keys() - self._told.keys():
-            self.journal.paused(held[reason])
-        for reason in self._told.keys() - held.keys():
-            self.journal.resumed(reason, self.clock() - self._told[reason].since, last=not held)
-        self._told = held
-        self.wake()
-        return True

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from reaper.core.classify import Final, Foreign, Verdict, classify
-from reaper.core.model import Answered, Outcome, Reply, SessionId
+from reaper.core.model import Answered, Outcome, Release, Reply, SessionId, Settle
 from reaper.core.policy import Action, Rule
 from reaper.core.policy import Verdict as Judgement
 from reaper.core.protection import Protection
 from reaper.core.sessions import SessionSummary, parse_session
 
+UNSURE_S = 30.0
+"""How long an ID waits, about, that could not be looked at."""
 RENEWED = "renewed"
 """The detail of an outcome `protected` of a session that no longer qualifies."""
 
@@ -39,6 +42,22 @@ class Unsure:
 
 
 Recheck = Go | Spare | Unsure
+
+
+def ending(seen: Recheck | None, jitter: float) -> Settle | Release:
+    """Return what becomes of a lease under which nothing is sent after the look; None: there was no time to look.
+
+    Nothing was sent, so nothing is charged, not even to a session that can never be looked at: it waits.
+    """
+    match seen:
+        case Spare(detail=detail):
+            return Settle(Outcome.PROTECTED, detail)
+        case Unsure():
+            return Release(UNSURE_S * (0.5 + jitter))
+        case Go() | None:
+            return Release(0.0)
+        case _ as never:
+            assert_never(never)
 
 
 def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary, Answered], Judgement]) -> Recheck:

@@ -6,9 +6,9 @@ import pytest
 
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent
 from reaper.core.classify import Verdict as Answer
-from reaper.core.model import Answered, Failed, Fault, Outcome, Reply, SessionId
+from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
 from reaper.core.policy import Rule, Verdict
-from reaper.core.recheck import Go, Recheck, Spare, Unsure, recheck
+from reaper.core.recheck import Go, Recheck, Spare, Unsure, ending, recheck
 from reaper.core.sessions import SessionSummary
 
 ID = SessionId("ses-1")
@@ -70,3 +70,10 @@ UNSURE: list[tuple[Reply, Answer]] = [
 @pytest.mark.parametrize(("reply", "verdict"), UNSURE)
 def test_whatever_else_is_answered_nothing_is_sent(reply: Reply, verdict: Answer):
     assert looked(reply) == Unsure(verdict)
+
+
+def test_how_a_lease_ends_under_which_nothing_is_sent():
+    assert ending(Spare("renewed", "why"), 0.5) == Settle(Outcome.PROTECTED, "renewed")
+    assert ending(None, 0.5) == ending(Go("why"), 0.5) == Release(0.0)
+    assert ending(Unsure(Foreign(200)), 0.0) == Release(15.0)
+    assert ending(Unsure(Foreign(200)), 1.0) == Release(45.0)

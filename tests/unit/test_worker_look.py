@@ -1,0 +1,128 @@
+"""The last look before a DELETE, in virtual time: who is spared is not sent, and nothing is sent too late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import anyio
+import pytest
+
+from reaper.core.classify import Final, ServerFault, Unauthorized
+from reaper.core.model import Lease, Outcome, SessionId
+from reaper.core.recheck import Go, Recheck, Spare, Unsure
+from tests.unit.worker_kit import World, well, world
+
+pytestmark = pytest.mark.anyio
+
+GO = Go("it expired")
+
+
+@dataclass(slots=True)
+class FakeLook:
+    """Says what the test wants, after a while."""
+
+    says: Recheck = GO
+    of: dict[str, Recheck] = field(default_factory=dict)
+    takes_s: float = 0.05
+    looked: list[SessionId] = field(default_factory=list)
+
+    def wanted(self, lease: Lease) -> bool:
+        return True
+
+    async def __call__(self, lease: Lease) -> Recheck:
+        self.looked.append(lease.session_id)
+        await anyio.sleep(self.takes_s)
+        return self.of.get(lease.session_id, self.says)
+
+
+async def looking(n: int, look: FakeLook, **more: float) -> World:
+    w = await world(n, well, **more)  # type: ignore[arg-type]
+    w.worker.look = look
+    return w
+
+
+async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
+    look = FakeLook(of={"s1": Spare("renewed", "it expires in 1 h")})
+    w = await looking(6, look)
+    summary = await w.run()
+    assert summary.view.settled == {Outcome.STOPPED: 5, Outcome.PROTECTED: 1}
+    assert w.api.sent[SessionId("s1")] == 0
+    assert sorted(look.looked) == [f"s{n}" for n in range(6)]
+    item = await w.queue.show(SessionId("s1"))
+    assert item is not None
+    assert (item.detail, item.sends) == ("renewed", 0)
+    assert w.worker.gate.in_flight == 0
+    assert (await w.queue.audit()).balanced
+
+
+async def test_looks_count_against_the_bound() -> None:
+    look = FakeLook(takes_s=1.0)
+    w = await looking(12, look)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.run)
+        await anyio.sleep(0.9)
+        assert len(look.looked) == 4
+    assert w.api.peak <= 4
+
+
+async def test_a_refused_look_pauses_and_charges_nothing() -> None:
+    look = FakeLook(says=Unsure(Unauthorized(0, own=True)))
+    w = await looking(5, look)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(3)
+        w.worker.drain()
+    assert w.journal.pauses[0] == "+credentials"
+    assert sum(w.api.sent.values()) == 0
+    items = [await w.queue.show(SessionId(f"s{n}")) for n in range(5)]
+    assert all(item is not None and (item.attempts, item.sends) == (0, 0) for item in items)
+    assert w.worker.gate.in_flight == 0
+
+
+async def test_an_outage_of_the_look_opens_the_breaker() -> None:
+    w = await looking(20, FakeLook(says=Unsure(ServerFault(502))))
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(1.2)
+        assert w.journal.pauses[0] == "+api_down"
+        w.worker.drain()
+    assert sum(w.api.sent.values()) == 0
+
+
+async def test_a_look_that_is_forbidden_is_no_final_answer() -> None:
+    w = await looking(30, FakeLook(says=Unsure(Final(Outcome.FORBIDDEN))))
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(2)
+        w.worker.drain()
+    assert w.worker.gate.finals == 0
+    assert w.journal.outcomes == []
+    assert w.worker.gate.in_flight == 0
+
+
+async def test_nothing_is_sent_that_could_outlast_its_lease() -> None:
+    look = FakeLook(takes_s=3.0)
+    w = await looking(1, look)
+    w.worker.rules = replace(w.worker.rules, lease_s=22.0, send_s=20.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(4)
+        assert sum(w.api.sent.values()) == 0
+        look.takes_s = 0.5
+        await anyio.sleep(10)
+    assert w.api.sent == {SessionId("s0"): 1}
+
+
+@pytest.mark.parametrize("end", ["drain", "leave"])
+async def test_a_worker_that_ends_during_a_look_sends_nothing(end: str) -> None:
+    w = await looking(4, FakeLook(takes_s=2.0))
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(1)
+        begun = anyio.current_time()
+        getattr(w.worker, end)()
+    assert anyio.current_time() - begun <= (2.5 if end == "drain" else 0.5)
+    assert sum(w.api.sent.values()) == 0
+    stats = await w.queue.stats()
+    assert (stats.ready, stats.in_flight) == (4, 0)
+    assert w.worker.gate.in_flight == 0
