@@ -1,0 +1,53 @@
+"""Ghosts: listed as alive after the API said they were gone, twice, a minute apart; told once, and forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reaper.core.ghosts import APART_S, Ghosts, look, read_ghosts
+from reaper.core.model import Outcome, SessionId
+from reaper.core.sessions import SessionSummary
+
+ONE = SessionId("ses-1")
+ALIVE = SessionSummary(ONE, status="running", alive=True)
+STOPPED: dict[SessionId, Outcome | None] = {ONE: Outcome.STOPPED}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.STOPPED, Outcome.ALREADY_GONE])
+def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Outcome) -> None:
+    ghosts, new = look(Ghosts(), [ALIVE], {ONE: outcome}, 1_000.0)
+    assert new == []
+    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S - 1)
+    assert new == []
+    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S)
+    assert (new, ghosts.proven) == ([ONE], {ONE})
+    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + 10 * APART_S)
+    assert (new, ghosts.proven) == ([], {ONE})
+    assert read_ghosts(ghosts.to_text()) == ghosts
+
+
+@pytest.mark.parametrize(
+    "session", [replace(ALIVE, status="ended"), replace(ALIVE, alive=False), replace(ALIVE, status=None)]
+)
+def test_what_is_not_listed_as_alive_is_none(session: SessionSummary) -> None:
+    seen = Ghosts({ONE: 0.0})
+    assert look(seen, [session], STOPPED, 1_000.0) == (Ghosts(), [])
+    assert look(seen, [], STOPPED, 1_000.0) == (Ghosts(), [])
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.FORBIDDEN, Outcome.PROTECTED, Outcome.CANCELLED])
+def test_what_nobody_said_was_gone_is_none(outcome: Outcome | None) -> None:
+    assert look(Ghosts({ONE: 0.0}), [ALIVE], {ONE: outcome}, 1_000.0) == (Ghosts(), [])
+    assert look(Ghosts({ONE: 0.0}), [ALIVE], {}, 1_000.0) == (Ghosts(), [])
+
+
+def test_a_clock_that_was_set_back_only_delays_the_report() -> None:
+    ghosts, new = look(Ghosts({ONE: 5_000.0}), [ALIVE], STOPPED, 1_000.0)
+    assert (ghosts.first, new) == ({ONE: 1_000.0}, [])
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"first": 7}', '{"first": {"a": "x"}}', '{"proven": 7}'])
+def test_what_is_not_understood_was_not_seen(text: str | None) -> None:
+    assert read_ghosts(text) == Ghosts()

@@ -1,0 +1,147 @@
+"""Whose sessions these are: the account is pinned once, and another one is a wrong target."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
+from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
+from reaper.core.gate import Gate
+from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
+from reaper.identity import Identity
+from reaper.queues.memory import MemoryQueue
+from tests.unit.worker_kit import LIST
+
+pytestmark = pytest.mark.anyio
+
+
+def me(user_id: object = "usr_1", status: int = 200, **more: object) -> Answered:
+    return Answered(status, json.dumps({"userId": user_id, **more}).encode(), 0.0)
+
+
+@dataclass(slots=True)
+class FakeApi:
+    whose: Reply
+    listing: Reply = LIST
+    asked: int = 0
+
+    async def list_sessions(self) -> Reply:
+        return self.listing
+
+    async def whoami(self) -> Reply:
+        self.asked += 1
+        return self.whose
+
+    async def get_session(self, session_id: SessionId) -> Reply:
+        raise NotImplementedError
+
+    async def stop(self, session_id: SessionId) -> Reply:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Told:
+    said: list[str] = field(default_factory=list)
+
+    def account_pinned(self, account: str) -> None:
+        self.said.append(f"pinned {account}")
+
+    def account_untold(self, why: str) -> None:
+        self.said.append(f"untold {why}")
+
+
+def identity(api: FakeApi, queue: MemoryQueue, *, pin: bool = True) -> tuple[Identity, list[str]]:
+    told = Told()
+    return Identity(lambda: api, queue, told, pin), told.said
+
+
+async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
+    api, queue = FakeApi(me(email="a@example.org")), MemoryQueue(clock=anyio.current_time)
+    one, said = identity(api, queue)
+    assert isinstance(await one.verdict(), Proven)
+    assert isinstance(await one.verdict(), Proven)
+    assert said == ["pinned usr_1 (a@example.org)"]
+    assert read_account(await queue.note(NOTE)) == Account("usr_1", "a@example.org")
+    api.whose = me(email="renamed@example.org")
+    assert isinstance(await one.verdict(), Proven), "an address may change, the account is the same"
+
+
+@pytest.mark.parametrize("whose", [me("usr_2"), Answered(404, b'{"error": "x"}', 0.0), me(None)])
+async def test_another_account_or_one_that_is_no_longer_told_is_a_wrong_target(whose: Reply) -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    await identity(FakeApi(me()), queue)[0].verdict()
+    verdict = await identity(FakeApi(whose), queue)[0].verdict()
+    assert isinstance(verdict, OtherAccount)
+    assert verdict.pinned == "usr_1"
+    gate = Gate(4)
+    gate.observe_read(1.0, verdict, jitter=0.5)
+    (pause,) = gate.pauses(1.0)
+    assert pause.reason is PauseReason.WRONG_TARGET
+    assert "usr_1" in pause.detail
+    assert gate.admit(1.0).most == 0
+    gate.observe_read(2.0, Proven(), jitter=0.5)
+    assert gate.admit(2.0).most == 1, "a read that succeeds lets one go on trial"
+
+
+async def test_where_nothing_is_told_that_is_said_once_and_nothing_is_pinned() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    one, said = identity(FakeApi(Answered(404, b"<html>", 0.0)), queue)
+    for _ in range(3):
+        assert isinstance(await one.verdict(), Proven)
+    assert said == ["untold /auth/me answered 404"]
+    assert await queue.note(NOTE) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Answered(502, b"", 0.0), ServerFault),
+        (Answered(429, b"", 0.0, retry_after="3"), Throttled),
+        (Failed(Fault.TIMEOUT, True, "late", 0.0), Broken),
+        (Failed(Fault.NO_TOKEN, False, "none", 0.0), Unauthorized),
+    ],
+)
+async def test_who_cannot_be_asked_now_proves_nothing(reply: Reply, kind: type) -> None:
+    verdict = await identity(FakeApi(reply), MemoryQueue(clock=anyio.current_time))[0].verdict()
+    assert isinstance(verdict, kind)
+
+
+async def test_a_list_that_proves_nothing_is_not_followed_by_the_question() -> None:
+    api = FakeApi(me(), listing=Answered(404, b"<html>", 0.0))
+    assert isinstance(await identity(api, MemoryQueue(clock=anyio.current_time))[0].verdict(), Foreign)
+    assert api.asked == 0
+
+
+async def test_who_only_reads_pins_nothing() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    assert isinstance(await identity(FakeApi(me()), queue, pin=False)[0].verdict(), Proven)
+    assert await queue.note(NOTE) is None
+
+
+async def test_of_two_who_pin_at_once_the_second_compares() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    note = queue.note
+    seen = 0
+
+    async def late(name: str) -> str | None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:  # between this look and the pinning, another reaper pins
+            text = await note(name)
+            await queue.set_note(NOTE, Account("usr_other").to_text(), was=None)
+            return text
+        return await note(name)
+
+    queue.note = late  # type: ignore[method-assign]
+    assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)
+
+
+def test_what_is_no_account_is_none() -> None:
+    for text in (None, "", "{", "[]", '{"userId": 7}', '{"userId": ""}', "[" * 100_000):
+        assert read_account(text) is None
+    assert account_of(Answered(401, b"{}", 0.0, token_generation=0)) == Untold("/auth/me answered 401")
+    assert compare(Proven(), Untold("why"), None) == Proven()
