@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 from reaper.cli.health import DEADLINE_S
+from reaper.queues.open import EXTRAS
 from reaper.settings import Settings
 from tests.deploy.image_base import ROOT, buildah
 from tests.tools import need
@@ -36,6 +38,18 @@ def test_dockerfile_and_page_agree_with_the_rest() -> None:
     assert min(waits) >= settings.worker.drain_timeout_s + 10
     (probe,) = re.findall(r"HEALTHCHECK .*--timeout=(\d+)s", dockerfile)
     assert int(probe) > DEADLINE_S + 1
+
+
+def test_the_image_gets_every_extra_as_it_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    (locked,) = (one["optional-dependencies"] for one in lock["package"] if one["name"] == project["name"])
+    syncs = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if "uv sync" in line]
+    assert len(syncs) == 2
+    for sync in syncs:
+        assert "--frozen" in sync
+        assert set(re.findall(r"--extra (\S+)", sync)) == project["optional-dependencies"].keys() == locked.keys()
+    assert set(EXTRAS.values()) <= locked.keys()
 
 
 def test_only_what_is_needed_goes_to_the_builder(tmp_path: Path) -> None:
