@@ -13,7 +13,7 @@ import yaml
 from tests.tools import need
 
 TREE = Path(__file__).parents[2] / "kubernetes"
-OVERLAYS = ("daemon", "cron", "sidecar")
+OVERLAYS = ("daemon", "cron", "sidecar", "queue")
 APART = (TREE / "namespace.yaml", TREE / "overlays/cron/ledger.yaml")
 """What is applied by itself, so that no overlay takes it along when it is deleted."""
 
@@ -147,6 +147,56 @@ def _container_faults(one: Doc, pod: Doc) -> list[str]:
         "lifecycle": "lifecycle" not in one,
     }
     return [name for name, kept in rules.items() if not kept]
+
+
+# --- KEDA ---------------------------------------------------------------------------------------------------------
+
+# Its kinds are in no schema of Kubernetes. From KEDA's CustomResourceDefinition, the fields of use here; from its
+# Prometheus scaler, the metadata that it reads: others would be passed over in silence.
+_SCALED = {
+    "scaleTargetRef": dict, "pollingInterval": int, "cooldownPeriod": int, "initialCooldownPeriod": int,
+    "minReplicaCount": int, "maxReplicaCount": int, "idleReplicaCount": int, "fallback": dict, "advanced": dict,
+    "triggers": list,
+}  # fmt: skip
+_TRIGGER = {
+    "type": str,
+    "name": str,
+    "metricType": str,
+    "useCachedMetrics": bool,
+    "authenticationRef": dict,
+    "metadata": dict,
+}
+_PROMETHEUS = {
+    "serverAddress", "query", "threshold", "activationThreshold", "ignoreNullValues", "namespace", "customHeaders",
+    "queryParameters", "unsafeSsl", "timeout", "authModes",
+}  # fmt: skip
+
+
+def scaling_faults(doc: Doc) -> list[str]:
+    """Return what is wrong with a ScaledObject whose triggers ask Prometheus."""
+    spec = doc["spec"]
+    found = [] if (doc["apiVersion"], doc["kind"]) == ("keda.sh/v1alpha1", "ScaledObject") else ["apiVersion or kind"]
+    found += _unlike(spec, _SCALED)
+    if set(spec.get("scaleTargetRef", {})) - {"apiVersion", "kind"} != {"name"}:
+        found.append("scaleTargetRef")
+    for trigger in spec.get("triggers", []):
+        found += _unlike(trigger, _TRIGGER)
+        metadata = trigger.get("metadata", {})
+        found += [f"metadata.{name} is unknown" for name in metadata.keys() - _PROMETHEUS]
+        found += [f"metadata.{name} is missing" for name in {"serverAddress", "query", "threshold"} - metadata.keys()]
+        # The API server refuses numbers and booleans there.
+        found += [f"metadata.{name} is no string" for name, value in metadata.items() if not isinstance(value, str)]
+        if (trigger.get("type"), trigger.get("metricType")) != ("prometheus", "AverageValue"):
+            found.append("type or metricType")
+    return found
+
+
+def _unlike(given: Doc, known: dict[str, type]) -> list[str]:
+    return [
+        f"{name} is unknown or of another type"
+        for name, value in given.items()
+        if name not in known or not isinstance(value, known[name]) or type(value) is bool is not known[name]
+    ]
 
 
 # --- what a Job makes of a failed pod -----------------------------------------------------------------------------

@@ -25,8 +25,8 @@ COMPONENT = ROOT / "kubernetes" / "components" / "monitoring"
 
 _METRIC = re.compile(r"\b((?:reaper|process)_[a-z0-9_]+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(=~|!~|!=|=)\s*\"([^\"]*)\"")
-TARGET_LABELS = {"job", "instance"}
-"""Labels that Prometheus adds; `le` aside, every other one is the daemon's own."""
+TARGET_LABELS = {"job", "instance", "pod"}
+"""Labels that Prometheus or its operator adds; `le` aside, every other one is the daemon's own."""
 
 
 def groups() -> list[dict[str, Any]]:

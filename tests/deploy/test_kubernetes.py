@@ -12,10 +12,24 @@ import yaml
 import reaper
 from reaper.cli.main import parse
 from reaper.errors import Exit
+from reaper.queues.open import EXTRAS, is_shared
 from reaper.settings import Settings
 from reaper.settings_load import load
 from reaper.settings_values import sqlite_path
-from tests.deploy.kube import APART, OVERLAYS, PROBES, TREE, Doc, Overlay, action_on, faults, overlay, text_of
+from tests.deploy.kube import (
+    APART,
+    OVERLAYS,
+    PROBES,
+    TREE,
+    Doc,
+    Overlay,
+    action_on,
+    faults,
+    overlay,
+    scaling_faults,
+    text_of,
+)
+from tests.deploy.monitoring_kit import run, unknown
 from tests.tools import need
 
 OLDEST = "1.29.0"
@@ -26,15 +40,19 @@ APP_END_S = 30
 """What a test's own container is left to end in before the sidecar's turn comes."""
 
 GUIDE = TREE.parent / "docs" / "kubernetes.md"
+SECRET_URL = "postgresql://reaper:secret@engine.example/reaper"
+"""What the Secret reaper-queue has for its key `url` here."""
+URL_VARIABLE = {"name": "REAPER_QUEUE__URL", "valueFrom": {"secretKeyRef": {"name": "reaper-queue", "key": "url"}}}
 
 every_overlay = pytest.mark.parametrize("one", OVERLAYS)
 
 
-def settings_of(one: Overlay, folder: Path) -> Settings:
+def settings_of(one: Overlay, folder: Path, url: str = SECRET_URL) -> Settings:
     """Read the overlay's reaper.toml as its container does: with its variables, and no others."""
     path = folder / "reaper.toml"
     path.write_text(one.toml)
-    environ = {entry["name"]: entry["value"] for entry in one.reaper.get("env", [])}
+    given = one.reaper.get("env", [])
+    environ = {entry["name"]: url if entry == URL_VARIABLE else entry["value"] for entry in given}
     return load(path, parse(one.reaper["args"]).flags, environ).settings
 
 
@@ -45,14 +63,17 @@ def settings_of(one: Overlay, folder: Path) -> Settings:
 @pytest.mark.parametrize("one", [*OVERLAYS, *APART], ids=[*OVERLAYS, *(file.stem for file in APART)])
 def test_every_object_is_valid_strictly(one: str | Path, release: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "objects.yaml"
-    file.write_text(one.read_text() if isinstance(one, Path) else text_of(one))
+    docs = list(yaml.safe_load_all(one.read_text() if isinstance(one, Path) else text_of(one)))
+    # A kind that is not Kubernetes' own has a test of its own.
+    docs = [doc for doc in docs if doc["kind"] != "ScaledObject"]
+    file.write_text(yaml.safe_dump_all(docs))
     done = subprocess.run(
         [need("kubernetes-validate"), "--strict", *release, str(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     # An object of a kind that it has no schema for is passed over, not passed.
     passed = (done.stdout + done.stderr).count(" passed for resource ")
-    assert passed == len(list(yaml.safe_load_all(file.read_text())))
+    assert passed == len(docs) > 0
 
 
 @every_overlay
@@ -86,7 +107,8 @@ def test_the_image_is_a_release_under_a_name_to_replace(one: str) -> None:
 def test_the_settings_and_arguments_are_ones_that_reaper_takes(one: str, tmp_path: Path) -> None:
     settings_of(overlay(one), tmp_path)
     args = parse(overlay(one).reaper["args"])
-    expected = {"daemon": ("run", "drain"), "cron": ("once", None), "sidecar": ("run", "reap")}
+    drains = ("run", "drain")
+    expected = {"daemon": drains, "cron": ("once", None), "sidecar": ("run", "reap"), "queue": drains}
     assert (args.verb, getattr(args, "on_term", None)) == expected[one]
     for path in getattr(args, "files", []):
         mount = overlay(one).mount_of(overlay(one).reaper, path)
@@ -96,9 +118,11 @@ def test_the_settings_and_arguments_are_ones_that_reaper_takes(one: str, tmp_pat
 @every_overlay
 def test_every_path_in_the_settings_lies_on_the_right_volume(one: str, tmp_path: Path) -> None:
     rendered, settings = overlay(one), settings_of(overlay(one), tmp_path)
-    ledger = rendered.mount_of(rendered.reaper, sqlite_path(settings.queue.url))
+    # On a shared queue, what is kept here is how far files were read.
+    kept = "/var/lib/reaper" if is_shared(settings.queue.url) else sqlite_path(settings.queue.url)
+    ledger = rendered.mount_of(rendered.reaper, kept)
     assert not ledger.get("readOnly")
-    kind = "emptyDir" if one == "sidecar" else "persistentVolumeClaim"
+    kind = "persistentVolumeClaim" if one in ("daemon", "cron") else "emptyDir"
     assert kind in rendered.volumes[ledger["name"]]
     assert settings.api.token_file is not None
     token = rendered.mount_of(rendered.reaper, settings.api.token_file)
@@ -124,15 +148,17 @@ def test_the_grace_period_is_longer_than_the_drain(one: str, tmp_path: Path) -> 
     assert overlay(one).spec["terminationGracePeriodSeconds"] >= need_s
 
 
-@pytest.mark.parametrize("one", ["daemon", "sidecar"])
+@pytest.mark.parametrize("one", ["daemon", "sidecar", "queue"])
 def test_probes_ask_the_port_that_reaper_listens_on(one: str, tmp_path: Path) -> None:
     container = overlay(one).reaper
     host, _, port = settings_of(overlay(one), tmp_path).telemetry.listen.rpartition(":")
     assert host == "0.0.0.0"  # noqa: S104  # probes come from outside of the pod
     assert container["ports"] == [{"name": "metrics", "containerPort": int(port)}]
     asked = {probe: container[probe]["httpGet"] for probe in PROBES if probe in container}
+    long_lived = {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
     paths = {
-        "daemon": {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"},
+        "daemon": long_lived,
+        "queue": long_lived,
         # A liveness probe would end it by SIGTERM, and that stops sessions in use.
         "sidecar": {"startupProbe": "/readyz"},
     }
@@ -165,6 +191,10 @@ def test_one_ledger_has_one_pod(one: str) -> None:
             ledger = yaml.safe_load((TREE / "overlays/cron/ledger.yaml").read_text())
             (claim,) = (v["persistentVolumeClaim"] for v in rendered.spec["volumes"] if "persistentVolumeClaim" in v)
             assert claim == {"claimName": ledger["metadata"]["name"]}
+        case "Deployment":
+            # No ledger: its settings name a shared queue, and no claim is there to put a ledger on.
+            assert not [volume for volume in rendered.volumes.values() if "persistentVolumeClaim" in volume]
+            assert 'url = "postgresql://' in rendered.toml
         case kind:
             assert kind == "Job"
             assert (rendered.job.get("completions", 1), rendered.job.get("parallelism", 1)) == (1, 1)
@@ -184,7 +214,8 @@ def test_the_token_is_in_no_environment(one: str) -> None:
         assert "envFrom" not in container
         names = {entry["name"]: entry for entry in container.get("env", [])}
         assert not {name for name in names if "TOKEN" in name.upper()}
-        assert not [entry for entry in names.values() if "valueFrom" in entry]
+        secret = [entry for entry in names.values() if "valueFrom" in entry]
+        assert secret == ([URL_VARIABLE] if one == "queue" else [])
         secrets = {
             mount["name"]
             for mount in container.get("volumeMounts", [])
@@ -217,9 +248,10 @@ def _name(doc: Doc) -> tuple[str, str]:
 
 @every_overlay
 def test_the_network_is_closed_but_for_names_the_api_and_metrics(one: str) -> None:
-    (policy,) = overlay(one).kinds("NetworkPolicy")
+    (policy,) = (doc for doc in overlay(one).kinds("NetworkPolicy") if "reaper-network" in str(doc["spec"]))
     spec = policy["spec"]
     assert spec["podSelector"]["matchLabels"].items() <= overlay(one).labels.items()
+    assert len(overlay(one).kinds("NetworkPolicy")) == (2 if one == "queue" else 1)
     assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
     (scrape,) = spec["ingress"]
     assert scrape["ports"] == [{"protocol": "TCP", "port": 9464}]
@@ -263,7 +295,166 @@ def test_the_sidecar_outlives_the_app_and_stops_no_session_in_use(tmp_path: Path
     assert users["spool"] == users["reaper"] != users["app"]
 
 
+# --- the shared queue ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", EXTRAS)
+def test_the_url_of_the_secret_is_the_one_in_effect(scheme: str, tmp_path: Path) -> None:
+    url = f"{scheme}://reaper:secret@engine.example/0"
+    assert settings_of(overlay("queue"), tmp_path, url).queue.url == url
+
+
+def test_several_pods_share_the_queue_and_one_at_a_time_goes() -> None:
+    rendered = overlay("queue")
+    assert rendered.workload["kind"] == "Deployment"
+    assert rendered.job["replicas"] >= 2
+    (budget,) = rendered.kinds("PodDisruptionBudget")
+    assert budget["spec"]["selector"] == rendered.job["selector"]
+    assert budget["spec"]["maxUnavailable"] == 1
+    # None is ready while the engine is away: no drain of a node has to wait for that.
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    (spread,) = rendered.spec["topologySpreadConstraints"]
+    assert spread["labelSelector"] == rendered.job["selector"]
+
+
+def test_the_way_to_the_engine_is_open_for_these_pods_alone() -> None:
+    rendered = overlay("queue")
+    (policy,) = (doc for doc in rendered.kinds("NetworkPolicy") if doc["metadata"]["name"] == "reaper-engine-queue")
+    spec = policy["spec"]
+    assert spec["podSelector"] == rendered.job["selector"]
+    others = [overlay(one).labels for one in OVERLAYS if one != "queue"]
+    assert not [labels for labels in others if spec["podSelector"]["matchLabels"].items() <= labels.items()]
+    assert spec["policyTypes"] == ["Egress"]
+    (rule,) = spec["egress"]
+    assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {("TCP", 5432), ("TCP", 6379)}
+    assert all(rule["to"]), "an empty target would be everything"
+    assert not [to for to in rule["to"] if to.get("ipBlock", {}).get("cidr") in ("0.0.0.0/0", "::/0")]
+
+
+def scaled() -> Doc:
+    (found,) = overlay("queue").kinds("ScaledObject")
+    return found
+
+
+def test_the_depth_of_the_queue_decides_how_many_pods_there_are() -> None:
+    assert scaling_faults(scaled()) == []
+    spec, workload = scaled()["spec"], overlay("queue").workload
+    assert spec["scaleTargetRef"] == {"name": workload["metadata"]["name"]}
+    # An apply sets the number in the Deployment: it must be one that KEDA may have chosen.
+    assert 1 < spec["minReplicaCount"] == workload["spec"]["replicas"] < spec["maxReplicaCount"]
+    (trigger,) = spec["triggers"]
+    assert float(trigger["metadata"]["threshold"]) > 0
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    assert unknown(trigger["metadata"]["query"]) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("spec/minReplicas", 2), ("spec/maxReplicaCount", "6"), ("spec/triggers/0/metadata/threshold", 5000)],
+)
+def test_a_slip_in_the_scaling_is_seen(place: str, value: object) -> None:
+    slipped = yaml.safe_load(yaml.safe_dump(scaled()))
+    *way, last = place.split("/")
+    target = slipped
+    for step in way:
+        target = target[int(step) if step.isdigit() else step]
+    target[last] = value
+    assert len(scaling_faults(slipped)) == 1
+
+
+def test_the_depth_is_counted_once_and_unknown_while_nobody_knows_it(tmp_path: Path) -> None:
+    """Every pod tells of the whole queue, one that has lost it says NaN; no sample at all is an error to KEDA."""
+    name = overlay("queue").workload["metadata"]["name"]
+    labels = f'{{job="reaper", namespace="reaper", state="ready", pod="{name}-5d9c7b6f4-%s"}}'
+    series = {
+        labels % "aaaaa": "100 NaN NaN 7",
+        labels % "bbbbb": "100 120 NaN NaN",
+        labels.replace("ready", "delayed") % "aaaaa": "900 900 900 900",
+        # The daemon of another overlay, with a ledger of its own.
+        '{job="reaper", namespace="reaper", state="ready", pod="reaper-0"}': "5000 5000 5000 5000",
+    }
+    query = scaled()["spec"]["triggers"][0]["metadata"]["query"]
+    asked = [
+        {
+            "expr": query,
+            "eval_time": f"{minute}m",
+            "exp_samples": [] if depth is None else [{"labels": "{}", "value": depth}],
+        }
+        for minute, depth in enumerate((100, 120, None, 7))
+    ]
+    given = [{"series": f"reaper_queue_sessions{key}", "values": values} for key, values in series.items()]
+    cases = {"tests": [{"interval": "1m", "input_series": given, "promql_expr_test": asked}]}
+    file = tmp_path / "depth.yaml"
+    file.write_text(yaml.safe_dump(cases))
+    done = run(need("promtool"), "test", "rules", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_the_overlay_takes_the_monitoring_that_its_scaling_needs(tmp_path: Path) -> None:
+    (tmp_path / "kubernetes").symlink_to(TREE)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(example("# kustomization.yaml beside a checkout"))
+    docs = kustomized(mine)
+    (monitor,) = (doc for doc in docs if doc["kind"] == "PodMonitor")
+    labels = overlay("queue").labels
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in [
+        port["name"] for port in overlay("queue").reaper["ports"]
+    ]
+    job = labels[monitor["spec"]["jobLabel"]]
+    assert f'job="{job}"' in scaled()["spec"]["triggers"][0]["metadata"]["query"]
+    (policy,) = (doc for doc in docs if doc["metadata"]["name"] == "reaper-engine-queue")
+    (rule,) = policy["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [6432], "the patch replaces the ports"
+    assert rule["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]
+    (changed,) = (doc for doc in docs if doc["kind"] == "ScaledObject")
+    assert scaling_faults(changed) == []
+    assert changed["spec"]["maxReplicaCount"] != scaled()["spec"]["maxReplicaCount"]
+    assert changed["spec"]["scaleTargetRef"] == scaled()["spec"]["scaleTargetRef"]
+
+
+def test_a_suffix_of_ones_own_reaches_what_keda_scales(tmp_path: Path) -> None:
+    (tmp_path / "kubernetes").symlink_to(TREE)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text("resources: [../kubernetes/overlays/queue]\nnameSuffix: -two\n")
+    names = {doc["kind"]: doc for doc in kustomized(mine)}
+    assert names["ScaledObject"]["spec"]["scaleTargetRef"]["name"] == names["Deployment"]["metadata"]["name"]
+
+
+def test_the_overlay_without_keda(tmp_path: Path) -> None:
+    (tmp_path / "kubernetes").symlink_to(TREE)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    patch = example("# without KEDA")
+    (mine / "kustomization.yaml").write_text(f"resources: [../kubernetes/overlays/queue]\n{patch}")
+    kinds = {doc["kind"] for doc in kustomized(mine)}
+    assert kinds == {doc["kind"] for doc in overlay("queue").docs} - {"ScaledObject"}
+
+
 # --- the guide ----------------------------------------------------------------------------------------------------
+
+
+def example(begin: str) -> str:
+    """Return the one YAML block of the guide that begins so."""
+    blocks: list[str] = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    (found,) = (block for block in blocks if block.startswith(begin))
+    return found
+
+
+def kustomized(folder: Path) -> list[Doc]:
+    done = subprocess.run([need("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def test_the_commands_of_the_guide_are_ones_that_reaper_takes() -> None:
+    commands = re.findall(r"^\$ kubectl .* -- reaper (.+)$", GUIDE.read_text(), re.MULTILINE)
+    assert len(commands) > 10
+    for command in commands:
+        parse(command.partition(" <")[0].split())
 
 
 def test_the_guide_names_what_is_there() -> None:
@@ -273,8 +464,8 @@ def test_the_guide_names_what_is_there() -> None:
     assert [path for path in paths if not (TREE.parent / path).exists()] == []
     names = {doc["metadata"]["name"] for one in OVERLAYS for doc in overlay(one).docs}
     names |= {yaml.safe_load(file.read_text())["metadata"]["name"] for file in APART}
-    used = re.findall(r"\b(?:statefulset|cronjob|job|pvc|svc)/([\w-]+)", text)
-    assert "agent-test-sidecar" in used
+    used = re.findall(r"\b(?:deployment|scaledobject|statefulset|cronjob|job|pvc|svc)/([\w-]+)", text)
+    assert {"agent-test-sidecar", "reaper-queue"} <= set(used)
     made = {"reaper-now", "reaper-look", "ledger-reaper-0"}
     assert set(used) <= names | made
     assert OLDEST.rpartition(".")[0] in text
@@ -282,12 +473,11 @@ def test_the_guide_names_what_is_there() -> None:
 
 @every_overlay
 def test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings(one: str, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     mine = tmp_path / "mine"
     mine.mkdir()
     (tmp_path / "kubernetes").symlink_to(TREE)
     (mine / "reaper.toml").write_text("[worker]\nconcurrency = 7\n")
-    (mine / "kustomization.yaml").write_text(example.replace("overlays/daemon", f"overlays/{one}"))
+    (mine / "kustomization.yaml").write_text(example("apiVersion:").replace("overlays/daemon", f"overlays/{one}"))
     done = subprocess.run([need("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "registry.example.com" not in done.stdout

@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,14 +26,21 @@ from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.deploy.kube import Doc, Overlay, overlay
 from tests.e2e.command import TOKEN, until
 from tests.e2e.daemon import free_port
+from tests.fault.engines import Engine, Postgres, Redis
 from tests.tools import missing, need
 
 
 class Pod:
-    """An overlay's pod in a directory of its own; `users`: each container runs as the user that its pod names."""
+    """An overlay's pod in a directory of its own; `users`: each container runs as the user that its pod names.
 
-    def __init__(self, rendered: Overlay, folder: Path, sandbox: RunningSandbox, ids: str, users: bool) -> None:
+    `secret` is what every variable from a Secret has for its value; None: such variables are missing.
+    """
+
+    def __init__(
+        self, rendered: Overlay, folder: Path, sandbox: RunningSandbox, ids: str, users: bool, secret: str | None
+    ) -> None:
         self.rendered, self.users = rendered, users
+        self._secret = secret
         self.folder = folder
         self._port = free_port()
         self._url = sandbox.url
@@ -77,13 +86,17 @@ class Pod:
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONDONTWRITEBYTECODE": "1",
-            **{entry["name"]: self._here(entry["value"]) for entry in one.get("env", [])},
+            **{entry["name"]: self._here(entry["value"]) for entry in one.get("env", []) if "value" in entry},
         }
+        if self._secret is not None:
+            environ |= {entry["name"]: self._secret for entry in one.get("env", []) if "valueFrom" in entry}
         if "command" not in one:
             environ |= {
                 "REAPER_CONFIG": self._here("/etc/reaper/reaper.toml"),
                 "REAPER_API__BASE_URL": self._url,
                 "REAPER_TELEMETRY__LISTEN": f"127.0.0.1:{self._port}",
+                # As the image has it.
+                "STATE_DIRECTORY": self._here("/var/lib/reaper"),
             }
         with (self.folder / f"{name}.log").open("a") as log:
             process = subprocess.Popen(
@@ -126,6 +139,11 @@ class Pod:
     def said(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log events of reaper that have a name."""
+        lines = [json.loads(line) for line in self.said("reaper").splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
     def close(self) -> None:
         for process in self._started:
             if process.poll() is None:
@@ -134,11 +152,13 @@ class Pod:
 
 
 @contextmanager
-def pod(name: str, sandbox: RunningSandbox, *, ids: str = "", users: bool = False) -> Iterator[Pod]:
+def pod(
+    name: str, sandbox: RunningSandbox, *, ids: str = "", users: bool = False, secret: str | None = None
+) -> Iterator[Pod]:
     # Not pytest's own directory: nobody else may look into that.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        one = Pod(overlay(name), Path(folder), sandbox, ids, users)
+        one = Pod(overlay(name), Path(folder), sandbox, ids, users, secret)
         try:
             yield one
         finally:
@@ -221,3 +241,70 @@ def test_the_cron_job_goes_on_with_what_an_earlier_pod_left() -> None:
         assert sandbox.sends == dict.fromkeys(sessions, 1)
         assert one.run("reaper")[0] == 0
         assert sandbox.sends == dict.fromkeys(sessions, 1)
+
+
+# --- the shared queue ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["postgres", "redis"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    started: Engine = Postgres() if request.param == "postgres" else Redis(tmp_path)
+    yield started
+    started.close()
+
+
+def test_pods_share_one_queue_and_one_that_goes_leaves_the_rest_to_the_others(engine: Engine) -> None:
+    sessions = [session.session_id for session in generate(200, 10)]
+    at_work = partial(pod, "queue", secret=engine.url)
+    with (
+        running_sandbox(list(generate(200, 10)), latency="200ms") as sandbox,
+        at_work(sandbox) as one,
+        at_work(sandbox) as other,
+    ):
+        first, second = one.start("reaper"), other.start("reaper")
+        until(lambda: one.answers("readinessProbe") and other.answers("readinessProbe"))
+        # Handed in at one of them, seen by both.
+        assert one.run("reaper", ["add", *sessions])[0] == 0
+        until(lambda: len(one.events("session.settled")) > 5 and len(other.events("session.settled")) > 5)
+        first.terminate()
+        assert first.wait(timeout=60) == 0, one.said("reaper")
+        assert len(sandbox.sends) < len(sessions), "too quick: nothing was left to the other"
+        until(lambda: len(one.events("session.settled")) + len(other.events("session.settled")) == len(sessions), 60)
+        second.terminate()
+        assert second.wait(timeout=60) == 0, other.said("reaper")
+        assert sandbox.sends == dict.fromkeys(sessions, 1)
+        assert other.run("reaper", ["audit"])[0] == 0
+        # The password is part of the URL.
+        assert "s3cret" not in one.said("reaper") + other.said("reaper")
+
+
+def test_a_pod_outlives_its_engine_and_is_not_ready_meanwhile(engine: Engine) -> None:
+    (session,) = generate(1, 11)
+    with (
+        running_sandbox([session]) as sandbox,
+        pod("queue", sandbox, secret=engine.url) as one,
+        pod("queue", sandbox, secret=engine.url) as late,
+    ):
+        daemon = one.start("reaper")
+        until(lambda: one.answers("readinessProbe"))
+        engine.kill()
+        until(lambda: not one.answers("readinessProbe"))
+        assert one.answers("livenessProbe")
+        # One that starts now ends, and is started again by Kubernetes.
+        assert late.start("reaper").wait(timeout=60) == 69, late.said("reaper")
+        engine.start()
+        until(lambda: one.answers("readinessProbe"), 60)
+        late.start("reaper")
+        until(lambda: late.answers("readinessProbe"))
+        assert late.run("reaper", ["add", session.session_id])[0] == 0
+        until(lambda: set(sandbox.sends) == {session.session_id})
+        daemon.terminate()
+        assert daemon.wait(timeout=30) == 0, one.said("reaper")
+        assert len(one.events("queue.unavailable")) == len(one.events("queue.recovered")) == 1
+
+
+def test_a_pod_without_the_variable_makes_no_ledger_of_its_own() -> None:
+    with running_sandbox(0) as sandbox, pod("queue", sandbox) as one:
+        assert one.start("reaper").wait(timeout=60) == 69
+        assert "queue-url-of-the-secret-is-missing" in one.said("reaper")
+        assert list((one.folder / "state").iterdir()) == []
