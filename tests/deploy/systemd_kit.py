@@ -162,7 +162,14 @@ def _fetch_packages(place: Path, clone: Path, wheels: Path) -> None:
     if subprocess.run([SYSTEM_PYTHON, "-c", newer], capture_output=True, check=False).returncode != 0:
         missing(TOOL, f"needs {SYSTEM_PYTHON}, 3.11 or newer, with its venv module")
     subprocess.run([SYSTEM_PYTHON, "-m", "venv", place], check=True, capture_output=True)
-    words = [f"{place}/bin/pip", "wheel", "--quiet", f"--wheel-dir={wheels}", str(clone), "hatchling>=1.27"]
+    words = [
+        f"{place}/bin/pip",
+        "wheel",
+        "--quiet",
+        f"--wheel-dir={wheels}",
+        f"{clone}[postgres,redis]",
+        "hatchling>=1.27",
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     for built in wheels.glob("archal_reaper-*"):

@@ -322,6 +322,49 @@ def test_the_line_for_a_monitor_takes_work_left_for_success(machine: Host) -> No
     machine.box.run(*monitor, expect=1)
 
 
+# --- a shared queue -------------------------------------------------------------------------------------------------
+
+
+def test_the_service_and_its_operators_share_a_queue(machine: Host) -> None:
+    engine = "redis-server --port 6399 --bind 127.0.0.1 --appendonly yes --dir /run/engine"
+    start = ("systemd-run", "--quiet", "--unit=engine", "-p", "RuntimeDirectory=engine", *engine.split())
+    if machine.box.run("which", "redis-server", expect=None).returncode != 0:
+        missing("redis-server", "is not installed")
+    machine.box.run(*start, "--save", "")
+    try:
+        machine.follow("shared-queue")
+        use_queue(machine, "redis://127.0.0.1:6399/0")
+        until(lambda: "PONG" in machine.box.run("redis-cli", "-p", "6399", "ping", expect=None).stdout, "it answers")
+        machine.follow("shared-queue-start")
+        machine.add(3)
+        until(lambda: machine.stopped() == 3, "what an operator added is stopped")
+        assert machine.box.run("find", "/var/lib/reaper", "-name", "reaper.db").stdout == ""
+        machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/reaper.toml", expect=1)
+
+        machine.box.run("systemctl", "stop", "engine")
+        until(lambda: "queue unavailable" in machine.show("reaper", "StatusText"), "systemd is told")
+        assert machine.show("reaper", "ActiveState") == "active"
+    finally:
+        machine.box.run("systemctl", "stop", "engine", expect=None)
+
+
+def test_a_service_whose_engine_is_away_is_tried_again(machine: Host) -> None:
+    machine.follow("shared-queue")
+    use_queue(machine, "postgresql://reaper:s3cret@127.0.0.1:1/reaper")
+    machine.box.run("systemctl", "start", "reaper", expect=1)
+    until(lambda: machine.show("reaper", "SubState") == "auto-restart", "systemd waits to start it again")
+    assert machine.show("reaper", "ExecMainStatus") == "69"
+    # The driver is loaded under all the restrictions of the service.
+    assert "PostgreSQL at 127.0.0.1:1" in machine.journal("reaper")
+    assert "s3cret" not in machine.journal("reaper")
+
+
+def use_queue(machine: Host, url: str) -> None:
+    """Write a URL where the page says to put it."""
+    machine.box.run("sed", "-i", f'/^.queue.$/,/^.intake.$/s|^url = .*|url = "{url}"|', "/etc/reaper/reaper.toml")
+    assert url in machine.box.run("cat", "/etc/reaper/reaper.toml").stdout
+
+
 # --- drop-ins, upgrade, removal -------------------------------------------------------------------------------------
 
 
