@@ -20,6 +20,8 @@ _AGAIN = 3
 """How often an exchange that a peer refused is sent again at most."""
 _BARREN = 3
 """Connections in a row that ended without an answer, after which those who wait are told."""
+AT_ONCE = 48
+"""Connections that are being opened at most: a handshake takes memory and CPU that an open connection does not."""
 _TICK_S = 0.005
 """Deadlines closer together than this are kept by one look, the earlier ones late by that much."""
 _EARLY_S = 0.001
@@ -64,6 +66,7 @@ class Pool:
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
         self._flying: dict[Exchange, _Line] = {}
         self._attempts: set[asyncio.Task[None]] = set()
+        self._sponsors: set[Exchange] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = math.inf
@@ -231,19 +234,20 @@ class Pool:
     # Opening and closing.
 
     def _grow(self, sponsor: Exchange | None = None) -> None:
-        """Open as many connections as those who wait need, within the bound.
+        """Open as many connections as those who wait need, within the bounds.
 
-        Each attempt has a sponsor, who fails with it if still waiting. Where one connection may carry all who wait,
-        one is opened at a time, and all who wait fail with it.
+        Each attempt has a sponsor of its own, who fails with it if still waiting. Where one connection may carry all
+        who wait, one is opened at a time, and all who wait fail with it.
         """
         while not self._closed:
             wanted = len(self._waiting) if self._opener.many is False else min(len(self._waiting), 1)
-            if len(self._attempts) >= wanted:
+            if len(self._attempts) >= min(wanted, AT_ONCE):
                 return
             if not self._has_place():
                 return
-            if sponsor is None or sponsor not in self._waiting:
-                sponsor = next(iter(self._waiting))
+            if sponsor is None or sponsor not in self._waiting or sponsor in self._sponsors:
+                sponsor = next(one for one in self._waiting if one not in self._sponsors)
+            self._sponsors.add(sponsor)
             self._attempts.add(asyncio.ensure_future(self._open(sponsor)))
             sponsor = None
 
@@ -263,14 +267,17 @@ class Pool:
             self._fail_waiting(sponsor, error)
         finally:
             self._attempts.discard(task)
+            self._sponsors.discard(sponsor)
             self._grow()
 
     def _made(self, connection: Connection, version: bytes) -> None:
         self._lines[connection] = _Line(connection, version)
 
     def _fail_waiting(self, sponsor: Exchange, error: Exception) -> None:
-        for exchange in [sponsor] if self._opener.many is False else list(self._waiting):
-            if exchange in self._waiting:
+        for exchange in list(self._waiting):
+            # Where nothing is open, who has no attempt of their own had no better chance.
+            alone = self._opener.many is False and (self._lines or exchange in self._sponsors)
+            if exchange is sponsor or not alone:
                 del self._waiting[exchange]
                 exchange.fail(error)
 

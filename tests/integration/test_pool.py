@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from reaper.api.opening import Opener
-from reaper.api.pool import Pool
+from reaper.api.pool import AT_ONCE, Pool
 from reaper.api.wire import Connection, Exchange, Owner, WireFault
 from tests.integration.raw_server import GONE, End, RawServer, Wait
 from tests.integration.transport_kit import (
@@ -208,3 +208,41 @@ async def test_all_who_wait_for_a_refused_connection_hear_of_it_at_once(http: st
         seen = await asyncio.gather(*(client.send() for _ in range(50)))
     assert {one.trouble for one in seen} == {"unconnected"}
     assert len({id(one.error) for one in seen}) == 50, "each raises an error of its own"
+
+
+async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_served() -> None:
+    opener = Scripted(*[0.05] * 150)
+    pool = Pool(cast(Opener, opener), most=200, keep_idle_s=30)
+    sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(150)]
+    await asyncio.sleep(0)  # sends
+    await asyncio.sleep(0)  # opens
+    assert opener.opened == AT_ONCE
+    await until(lambda: sum(one.exchange is not None for one in opener.made) == 150)
+    assert opener.opened == 150
+    for one in opener.made:
+        one.answer(pool)
+    await asyncio.gather(*sent)
+    await pool.aclose()
+
+
+class Refusing:
+    """An opener that fails."""
+
+    many = False
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    async def open(self, owner: Owner, made: Callable[[Connection, bytes], None]) -> Connection:
+        self.opened += 1
+        await asyncio.sleep(0.05)
+        raise httpx.ConnectTimeout("no connection within 0.05 s")
+
+
+async def test_where_no_connection_can_be_opened_nobody_waits_for_a_turn_to_fail() -> None:
+    opener = Refusing()
+    pool = Pool(cast(Opener, opener), most=500, keep_idle_s=30)
+    seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(300)), return_exceptions=True)
+    assert {type(one) for one in seen} == {httpx.ConnectTimeout}
+    assert opener.opened == AT_ONCE
+    await pool.aclose()
