@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -45,8 +46,7 @@ BUSY_REST_S = 0.1
 """How long the claim loop rests at most while sends are under way: their ends wake it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A lease on its way to a slot, when it was claimed, and how many final answers there were then."""
 
     lease: Lease

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 import time
@@ -31,6 +32,8 @@ LIST_BODY_BYTES = 32 * 1024 * 1024
 STALE_AFTER_S = 1.0
 """A connection that was idle for less did not go stale: its reset is an answer to this send, recorded and charged."""
 REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-requestid")
+_CLEAN = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
+"""IDs that percent-encoding leaves as they are: most of them."""
 _LOOKED_AT = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
 _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
@@ -81,9 +84,8 @@ class Client:
 
         The ID travels percent-encoded as one path segment. Cancelling closes the connection.
         """
-        return await self._send(
-            b"DELETE", b"%b/%b" % (self._prefix, quote(session_id, safe="").encode()), STOP_BODY_BYTES
-        )
+        name = session_id if _CLEAN(session_id) else quote(session_id, safe="")
+        return await self._send(b"DELETE", b"%b/%b" % (self._prefix, name.encode()), STOP_BODY_BYTES)
 
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
@@ -135,7 +137,7 @@ class Client:
             time.perf_counter() - begun,
             retry_after=named.get(b"retry-after"),
             date=named.get(b"date"),
-            request_id=next((named[name][:200] for name in REQUEST_ID_HEADERS if named.get(name)), None),
+            request_id=_request_id(named),
             token_generation=token.generation,
             again=exchange.again,
         )
@@ -161,6 +163,13 @@ def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
         if name in _LOOKED_AT and name not in found:
             found[name] = value.decode("latin-1")
     return found
+
+
+def _request_id(named: dict[bytes, str]) -> str | None:
+    for name in REQUEST_ID_HEADERS if named else ():
+        if value := named.get(name):
+            return value[:200]
+    return None
 
 
 def _sender(url: httpx.URL, target: Target) -> Sender:
