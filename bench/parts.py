@@ -1,20 +1,22 @@
 """Where the time of one session goes: CPU microseconds of each part, measured by leaving parts out.
 
-    .venv/bin/python -m bench.parts [--sessions 20000] [--concurrency 256]
+    .venv/bin/python -m bench.parts [--sessions 20000] [--concurrency 256] [--latency-ms 0] [--runs 3]
 
-Runs the worker over an API that answers at once without a network: with a queue in memory and no log, with the log
-written to a file, with the ledger on disk. The differences are the parts; the last line is the whole process.
+The worker runs with nothing behind it (a queue that is a counter, an API that answers at once, no log), then with each
+part put in for real: the log written to a file, the ledger on disk, HTTP/1.1 in the clear and over TLS and HTTP/2 to
+`bench/server.py`, which runs on another core. The difference to the first line is what the part costs; all threads of
+the process count. Answers that come one by one (`--latency-ms 100 --concurrency 64`) cost more than those that come
+together.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import os
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +24,24 @@ from typing import Any
 
 import anyio
 
+from bench.served import certified, served
+from reaper.api.client import Client, Target
+from reaper.api.credentials import Credentials
+from reaper.cli.common import run_async
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
-from reaper.core.model import Answered, Reply, SessionId
+from reaper.core.model import Answered, Decision, Lease, Reply, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.memory import MemoryQueue
 from reaper.queues.sqlite import open_ledger
-from reaper.seams import Journal, Rules
+from reaper.seams import Api, Journal, Rules
 from reaper.telemetry import logs
 from reaper.telemetry.journal import LogJournal
 from reaper.worker import Worker
+
+TOKEN = "archal_ws_some_token"
+NOW_S = 0.002
+"""How late `AtOnce` answers at least: all that come together go on together."""
 
 
 class AtOnce:
@@ -39,19 +49,35 @@ class AtOnce:
 
     answer = Answered(204, b"", 0.001)
 
+    def __init__(self, latency_s: float) -> None:
+        self._latency_s = latency_s
+
     async def stop(self, session_id: SessionId) -> Reply:
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(self._latency_s)
         return self.answer
 
     async def list_sessions(self) -> Reply:
         return Answered(200, b'{"sessions": []}', 0.001)
 
 
-class Token:
-    generation = 0
+class Counter(MemoryQueue):
+    """A queue that gives so many leases and forgets what becomes of them."""
 
-    def refresh(self) -> bool:
-        return False
+    def __init__(self, sessions: int) -> None:
+        super().__init__()
+        self._left = sessions
+
+    async def claim(self, most: int, **_: Any) -> list[Lease]:
+        given = range(self._left, max(0, self._left - most), -1)
+        self._left -= len(given)
+        return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
+
+    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
+        self._left += not isinstance(decision, Settle)  # on a busy machine a lease may get too old to be sent
+        return True
+
+    async def next_at(self) -> float | None:
+        return 0.0 if self._left else None
 
 
 class Silent:
@@ -67,11 +93,27 @@ class Silent:
 
     def resumed(self, *_: Any, **__: Any) -> None: ...
 
+    def queue_unavailable(self, *_: Any) -> None: ...
+
+    def queue_recovered(self, *_: Any) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     log_format: str = "json"
     log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is put in, and how much is asked of it."""
+
+    sessions: int
+    concurrency: int
+    latency_s: float
+    target: Target | None = None
+    log: bool = False
+    ledger: bool = False
 
 
 def cpu_s() -> float:
@@ -80,66 +122,90 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def work(
-    make: Callable[[AsyncExitStack], Any], journal: Journal, sessions: int, concurrency: int
-) -> tuple[float, float]:
-    """Work off so many sessions; return wall and CPU microseconds per session, from the first claim on."""
+async def work(run: Run, cost: list[float]) -> int:
+    """Work off so many sessions; note the CPU microseconds per session, from the first claim on."""
     async with AsyncExitStack() as opened:
-        queue: Queue = await make(opened)
-        items = [NewItem(SessionId(f"ses_{number:024x}")) for number in range(sessions)]
-        for at in range(0, sessions, 5000):
-            await queue.add(Batch("bench", items[at : at + 5000]))
+        queue: Queue = Counter(run.sessions)
+        if run.ledger:
+            folder = opened.enter_context(tempfile.TemporaryDirectory())
+            queue, _ = await open_ledger(str(Path(folder, "ledger.db")), create=True, read_only=False, worker=True)
+            opened.push_async_callback(queue.close)
+            items = [NewItem(SessionId(f"ses_{number:024x}")) for number in range(run.sessions)]
+            for at in range(0, run.sessions, 5000):
+                await queue.add(Batch("bench", items[at : at + 5000]))
+            del items
+        credentials = Credentials(None, TOKEN)
+        api: Api = AtOnce(run.latency_s)
+        if run.target is not None:
+            client = Client(run.target, credentials)
+            opened.push_async_callback(client.aclose)
+            api = client
 
         async def idle(paused: bool) -> float | None:
             return None if await queue.next_at() is None else 0.01
 
+        journal: Journal = LogJournal() if run.log else Silent()
         worker = Worker(
             queue=queue,
-            api=AtOnce(),
-            gate=Gate(concurrency),
-            token=Token(),
+            api=api,
+            gate=Gate(run.concurrency),
+            token=credentials,
             rules=Rules(120.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
             journal=journal,
             idle=idle,
+            now=time.monotonic,
         )
-        begun, before = time.perf_counter(), cpu_s()
+        before = cpu_s()
         await worker.run()
-        assert worker.sends == sessions
-        return (time.perf_counter() - begun) / sessions * 1e6, (cpu_s() - before) / sessions * 1e6
+        assert worker.sends == run.sessions
+        cost.append((cpu_s() - before) / run.sessions * 1e6)
+    return 0
 
 
-async def in_memory(opened: AsyncExitStack) -> Queue:
-    return MemoryQueue()
-
-
-async def on_disk(opened: AsyncExitStack) -> Queue:
-    folder = opened.enter_context(tempfile.TemporaryDirectory())
-    queue, _ = await open_ledger(str(Path(folder, "ledger.db")), create=True, read_only=False, worker=True)
-    opened.push_async_callback(queue.close)
-    return queue
+def measured(run: Run, runs: int) -> float:
+    """Return the median of the CPU microseconds per session."""
+    cost: list[float] = []
+    for _ in range(runs):
+        run_async(work, run, cost, fast=True)
+    return statistics.median(cost)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=20_000)
     parser.add_argument("--concurrency", type=int, default=256)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
-    with tempfile.TemporaryFile("w") as file:
-        assert isinstance(file, io.TextIOBase)
-        logs.configure(LogSettings(), file, secrets=lambda: ("archal_ws_some_token",))
-        log = LogJournal()
-        print(f"{asked.sessions} sessions, {asked.concurrency} at once, medians of {asked.runs}; µs per session")
-        print(f"{'':<36}{'wall':>8}{'CPU':>8}")
-        for name, make, journal in (
-            ("worker and gate, queue in memory", in_memory, Silent()),
-            ("the same, with the log", in_memory, log),
-            ("the same, with the ledger, no log", on_disk, Silent()),
-            ("all", on_disk, log),
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[1]})
+    print(f"{asked.sessions} sessions, {asked.concurrency} at once, {asked.latency_ms:g} ms, medians of {asked.runs}")
+    print(f"{'CPU per session':<44}{'µs':>6}{'part':>8}")
+    base = 0.0
+
+    def tell(name: str, part: float | None = None, **more: Any) -> float:
+        run = Run(asked.sessions, asked.concurrency, asked.latency_ms / 1000 or NOW_S, **more)
+        cost = measured(run, asked.runs)
+        print(f"{name:<44}{cost:>6.0f}{'' if part is None else f'{cost - part:>+8.0f}'}", flush=True)
+        return cost
+
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w") as file:
+        logs.configure(LogSettings(), file, secrets=lambda: (TOKEN,))
+        base = tell("worker and gate, nothing behind them")
+        tell("with the log", base, log=True)
+        tell("with the ledger", base, ledger=True)
+        certificate = certified(Path(folder))
+        for name, http, tls in (
+            ("HTTP/1.1", "1.1", None),
+            ("HTTP/1.1 over TLS", "1.1", certificate),
+            ("HTTP/2 over TLS", "2", certificate),
         ):
-            took = [anyio.run(work, make, journal, asked.sessions, asked.concurrency) for _ in range(asked.runs)]
-            wall, cpu = (statistics.median(figures) for figures in zip(*took, strict=True))
-            print(f"{name:<36}{wall:>8.0f}{cpu:>8.0f}", flush=True)
+            with served(Path(folder), asked.latency_ms, tls, cores[0] if len(cores) > 1 else None, "own") as server:
+                ca = str(server.authority) if server.authority else None
+                target = Target(server.url, 20.0, 5.0, ca, None, http, asked.concurrency)  # type: ignore[arg-type]
+                tell(f"with {name}", base, target=target)
+                tell(f"all, with {name}", target=target, log=True, ledger=True)
 
 
 if __name__ == "__main__":
