@@ -105,11 +105,18 @@ def new_identity(edge: Edge, queue: Queue, *, pin: bool = True) -> Identity:
     return Identity(lambda: edge.client, queue, LogJournal(), pin)
 
 
-def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity, report: SweepReport) -> Finding:
-    """Return discovery and the last look. Raises ConfigError when a protect.file was never readable."""
-    guard, discovery, protect = settings.guard, settings.discovery, settings.protect
+def protector_of(settings: Settings) -> Protector:
+    """Return what knows who is protected. Raises ConfigError when protect.file cannot be read."""
+    protect = settings.protect
     protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, failed=note_failure)
     protector.now()
+    return protector
+
+
+def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity, report: SweepReport) -> Finding:
+    """Return discovery and the last look. Raises ConfigError when a protect.file was never readable."""
+    guard, discovery = settings.guard, settings.discovery
+    protector = protector_of(settings)
     owners = OwnersSource(
         discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, failed=note_failure
     )

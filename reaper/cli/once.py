@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
-from reaper.app import Assembly, Finding, credentials_of, first_error
+from reaper.app import Assembly, Finding, credentials_of, first_error, protector_of
 from reaper.cli.common import OUTCOME_WORDS, duration, emit_json, loaded, open_writing, run_async, say
 from reaper.core.classify import Unauthorized
 from reaper.core.guard import Pass, Stop
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         from reaper.cli.dryrun import dry_run
 
         return run_async(dry_run, settings, args.files, args.limit, args.json)
+    protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
     return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
 
 

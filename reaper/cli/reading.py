@@ -55,7 +55,7 @@ async def _status(args: argparse.Namespace, settings: Loaded) -> int:
             if args.watch and not args.json and sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
             if args.json:
-                emit_json(status_json(stats, reapers, pauses) | asdict(found))
+                emit_json(status_json(stats, reapers, pauses) | found.as_json())
             else:
                 emit(status_text(stats, reapers, pauses, queue.now(), found))
             if not args.watch:
@@ -70,6 +70,10 @@ class Found:
 
     holds: int = 0
     ghosts: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """Return what there is of it, so that the shape of `status --json` is SPEC 3's where there is nothing."""
+        return {name: count for name, count in asdict(self).items() if count}
 
 
 async def _found(queue: Queue) -> Found:

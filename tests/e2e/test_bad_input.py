@@ -62,9 +62,8 @@ def test_odd_lines_are_named_and_the_rest_is_taken(command: Command, tmp_path: P
         ("REAPER_QUEUE__LEASE_S", "5", "queue.lease_s"),
         ("REAPER_WORKER__CONCURENCY", "5", "REAPER_WORKER__CONCURRENCY"),
         ("REAPER_WORKER__CONCURRENCY", "0", "worker.concurrency"),
-        # Settings that this version knows and cannot honour: nobody may rely on them in vain.
-        ("REAPER_PROTECT__IDS", "env_1", "protect"),
-        ("REAPER_DISCOVERY__ENABLED", "true", "discovery.enabled"),
+        # Nobody may rely on a protection that cannot be read.
+        ("REAPER_PROTECT__FILE", "/nowhere/protected", "protect.file"),
     ],
 )
 def test_bad_settings(command: Command, name: str, value: str, words: str) -> None:

@@ -98,7 +98,7 @@ def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) 
         ("[worker]\nconcurrency = 5000\n", "1 to 1000"),
         ("[worker\n", "is not TOML"),
         ('[api]\nbase_url = "https://127.0.0.1:1"\nca_file = "/nowhere/ca.pem"\n', "api.ca_file"),
-        ("[protect]\nids = ['x']\n", "protect"),
+        ("[protect]\nfile = '/nowhere/protected'\n", "protect.file"),
         ('[intake]\nspool_dir = "/proc/spool"\n', "intake.spool_dir"),
         ('[intake]\nfiles = ["a\\u0000b"]\n', "NUL"),
         ('[api]\ntoken_file = "a\\u0000b"\n', "NUL"),

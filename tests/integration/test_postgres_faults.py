@@ -264,11 +264,11 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
     database = mortal.create_database()
     accepted: set[str] = set()
     stopped: list[str] = []
-    adding = True
+    adding, adders = True, 2
     errors = 0
 
     async def add(queue: PostgresQueue, who: str) -> None:
-        nonlocal errors
+        nonlocal errors, adders
         number = 0
         while adding:
             batch = ids(*(f"{who}.{number}.{item}" for item in range(5)))
@@ -279,13 +279,14 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
                 continue
             accepted.update(item.session_id for item in batch.items)
             number += 1
+        adders -= 1
 
     async def work(queue: PostgresQueue) -> None:
         nonlocal errors
         while True:
             try:
                 leases = await queue.claim(3, lease_s=4.0)
-                if not leases and not adding and await queue.next_at() is None:
+                if not leases and not adders and await queue.next_at() is None:
                     return
             except QueueUnavailableError:
                 errors += 1
