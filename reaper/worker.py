@@ -37,8 +37,8 @@ from reaper.seams import Api, Identify, IdleWait, Journal, LastLook, Rules, Toke
 from reaper.settle import Settler
 from reaper.watch import read_when_due, report_pauses, watch
 
-AHEAD_S, AHEAD_SHARE = 0.05, 2
-"""Claims run ahead of the sends by what ends in so many seconds, at most by one in so many of the limit."""
+AHEAD_S = 0.05
+"""Claims run ahead of the sends by what ends in so many seconds, at most by the limit."""
 ANSWERS_LOOKED_AT = 16
 STALE_S = 1.0
 """A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
@@ -204,7 +204,7 @@ class Worker:
         """
         self._ahead = 0
         if self.gate.steady and admission.why in (None, "in_flight"):
-            self._ahead = min(self.gate.limit // AHEAD_SHARE, int(self.gate.limit * AHEAD_S / self._answer_s))
+            self._ahead = int(self.gate.limit * min(1.0, AHEAD_S / self._answer_s))
         if not self._ahead:
             return min(admission.most - len(self._leases) - len(self._given), self.gate.limit - self._busy)
         return self.gate.limit + self._ahead - self._busy if len(self._leases) * 2 <= self._ahead else 0
