@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
@@ -46,7 +47,8 @@ class Target:
     timeout_s: float
     connect_timeout_s: float
     ca_file: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    """May hold a password."""
     http: Http = "auto"
     concurrency: int = 32
     """Requests in flight at most; one connection more, for a read, is the most that is opened."""
@@ -129,15 +131,18 @@ class Client:
             self._flying -= 1
             if self._retired and not self._flying:
                 await asyncio.shield(self.aclose())
-        headers = exchange.answer_headers
-        named = _named(headers)
+        named = _named(exchange.answer_headers)
+        request_id = _request_id(named)
+        body = bytes(exchange.body)
+        if method == b"DELETE" and body:  # only of these is anything kept
+            body = _without(token.value, body.decode("latin-1")).encode("latin-1")
         return Answered(
             exchange.status,
-            bytes(exchange.body),
+            body,
             time.perf_counter() - begun,
             retry_after=named.get(b"retry-after"),
             date=named.get(b"date"),
-            request_id=_request_id(named),
+            request_id=_without(token.value, request_id)[:200] if request_id else None,
             token_generation=token.generation,
             again=exchange.again,
         )
@@ -156,6 +161,14 @@ class Client:
         return self._headers[1]
 
 
+def _without(token: str, text: str) -> str:
+    """Return what a server said without the token, which some repeat when they refuse it: it would be written down."""
+    text = text.replace(token, "********")
+    if '"' in token or "\\" in token:  # then JSON writes it in another way
+        text = text.replace(json.dumps(token)[1:-1], "********")
+    return text
+
+
 def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
     """Return those of the headers that are looked at; the first of each name."""
     found: dict[bytes, str] = {}
@@ -168,7 +181,7 @@ def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
 def _request_id(named: dict[bytes, str]) -> str | None:
     for name in REQUEST_ID_HEADERS if named else ():
         if value := named.get(name):
-            return value[:200]
+            return value
     return None
 
 
