@@ -37,9 +37,10 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the directories that are missing, private to this user. Raises ConfigError when one can't be used."""
-        for directory in (self._directory, *(self._directory / room for room in ROOMS)):
+        above = [parent for parent in reversed(self._directory.parents) if not parent.exists()]
+        for directory in (*above, self._directory, *(self._directory / room for room in ROOMS)):
             try:
-                directory.mkdir(mode=0o700, parents=directory == self._directory, exist_ok=True)
+                directory.mkdir(mode=0o700, exist_ok=True)  # one by one: `parents` would make the others for all
             except OSError as error:
                 raise ConfigError(f"intake.spool_dir: {directory} cannot be made: {error.strerror}") from error
             if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):

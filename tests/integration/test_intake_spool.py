@@ -53,6 +53,19 @@ async def test_files_are_taken_in_by_name_and_moved(scene: Scene) -> None:
     assert (scene.root / "new").stat().st_mode & 0o777 == 0o700
 
 
+def test_all_that_it_makes_is_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Spool(RecordingQueue(), tmp_path / "deep" / "er" / "spool").prepare()  # type: ignore[arg-type]
+    finally:
+        os.umask(before)
+    made = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert made == dict.fromkeys(
+        ["deep", "deep/er", "deep/er/spool", *(f"deep/er/spool/{room}" for room in ("tmp", "new", "done", "bad"))],
+        0o700,
+    )
+
+
 async def test_a_name_used_again_gets_a_suffix(scene: Scene) -> None:
     for content in (b"a\n", b"b\n", b"c\n"):
         scene.put("x", content)
