@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test fault check format lock clean
+.PHONY: help demo run test prove fault check format lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a confi
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest
+
+prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
+	@$(BIN)/python -m tests.proof.prove
 
 fault: $(READY) ## Kill reapers and engines under load (FAULT_PROFILE=short|long, FAULT_SEED=n)
 	@$(BIN)/python -m pytest -s tests/fault

@@ -205,6 +205,22 @@ async def test_what_one_process_holds_no_other_gets(server: PostgresServer, data
         assert len(got) == len(set(got)) == 400
 
 
+async def test_a_claim_that_is_not_committed_yet_counts_as_one(server: PostgresServer, database: str) -> None:
+    """Two that claim at the same instant: the later one must not write its lease over the first's when that commits."""
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a", "b"))
+        other = await psycopg.AsyncConnection.connect(server.url(database))
+        await other.execute(
+            "UPDATE reaper_session SET sends = 1, owner = 'other', receipt = 'other.1.1',"
+            " lease_until = now() + interval '1 minute' WHERE session_id = 'a'"
+        )
+        claim = asyncio.ensure_future(queue.claim(2, lease_s=LEASE_S))
+        await asyncio.wait({claim}, timeout=1.0)
+        await other.commit()
+        await other.close()
+        assert names(await claim) == ["b"]
+
+
 async def test_a_claim_passes_over_rows_that_somebody_else_has_locked(server: PostgresServer, database: str) -> None:
     async with opened(server.url(database)) as queue:
         await queue.add(ids("a", "b"))

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from reaper.core.model import Outcome
+from reaper.errors import QueueError
 from reaper.queues.sqlite import SqliteQueue, open_ledger
 from reaper.queues.sqlite_batch import SETTLE
 from reaper.queues.sqlite_schema import IS_DEAD
 from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
-from tests.contract.harness import ids, stop_one
+from tests.contract.harness import STOPPED, claim_one, ids, sent, stop_one
 
 pytestmark = pytest.mark.anyio
 
@@ -110,4 +111,22 @@ async def test_every_count_altered_by_hand_is_noticed(path: Path) -> None:
                     hand.execute(line)
         hand.close()
         assert (await queue.audit()).balanced, f"put back after: {change}"
+    await queue.close()
+
+
+async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
+    """When the counters cannot be written, neither is the outcome: no crash in between leaves one without the other."""
+    queue = await open_for_work(path)
+    await queue.add(ids("a"))
+    lease = await claim_one(queue)
+    refuse = "CREATE TEMP TRIGGER no BEFORE UPDATE ON counter BEGIN SELECT RAISE(ABORT, 'not now'); END"
+    await queue._thread.read(lambda c: c.execute(refuse).fetchall())
+    with pytest.raises(QueueError):
+        await queue.apply(lease, STOPPED, sent())
+    await queue._thread.read(lambda c: c.execute("DROP TRIGGER temp.no").fetchall())
+    stats = await queue.stats()
+    assert (stats.in_flight, stats.settled[Outcome.STOPPED]) == (1, 0)
+    assert (await queue.audit()).balanced
+    assert await queue.apply(lease, STOPPED, sent())
+    assert (await queue.audit()).balanced
     await queue.close()

@@ -1,0 +1,44 @@
+"""Promises 3 and 4 where they are easily lost: settles that come together, and whoever tends the queue."""
+
+import anyio
+import pytest
+
+from reaper.core.model import Lease, Outcome
+from reaper.queues.base import Queue
+from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ids, names, sent
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("handed_back", [True, False])
+async def test_late_settles_that_come_together_are_refused_too(
+    harness: Harness, queue: Queue, other: Queue, handed_back: bool
+) -> None:
+    """What comes together may be written by one statement: it has to look at each receipt, too."""
+    await queue.add(ids(*"abcdef"))
+    late = await queue.claim(6, lease_s=LEASE_S)
+    harness.advance(LEASE_S)
+    held = await other.claim(6, lease_s=LEASE_S)
+    for lease in held if handed_back else ():
+        assert await other.apply(lease, NOW, None)
+    results: list[bool] = []
+
+    async def end(lease: Lease) -> None:
+        results.append(await queue.apply(lease, STOPPED, sent()))
+
+    async with anyio.create_task_group() as group:
+        for lease in late:
+            group.start_soon(end, lease)
+    assert results == [False] * 6
+    assert (await queue.stats()).settled[Outcome.STOPPED] == 0
+    assert (await queue.audit()).balanced
+
+
+async def test_a_lease_ends_by_time_alone_whoever_tends_the_queue(harness: Harness, queue: Queue, other: Queue) -> None:
+    await queue.add(ids("a"))
+    await queue.claim(1, lease_s=LEASE_S)
+    for _ in range(3):
+        harness.advance(LEASE_S / 3)
+        for process in (queue, other):
+            await process.tend(1e9)
+    assert names(await other.claim(1, lease_s=LEASE_S)) == ["a"]

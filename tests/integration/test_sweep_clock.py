@@ -1,0 +1,73 @@
+"""A sweep judges by the server's clock: this machine's may be years off."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from reaper.core.classify import Proven, ReadVerdict
+from reaper.core.guard import Limits
+from reaper.core.model import Answered, Reply
+from reaper.core.policy import Rule, Rules
+from reaper.core.protection import Protection
+from reaper.core.sightings import Owners
+from reaper.intake.discovery import Discovery, Policy
+from reaper.queues.memory import MemoryQueue
+
+pytestmark = pytest.mark.anyio
+
+YEAR = 365 * 86_400.0
+
+
+class Silent:
+    """A report that keeps the rules of the last sweep."""
+
+    rules: Mapping[Rule, int]
+
+    def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
+        self.rules = rules
+
+    def held(self, *_: Any, **__: Any) -> None: ...
+
+    stopped = ghost = imported = held
+
+
+def session(name: str, expires_at: float) -> dict[str, object]:
+    def told(at: float) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+    return {
+        "sessionId": name,
+        "status": "running",
+        "createdAt": told(expires_at - 3600),
+        "expiresAt": told(expires_at),
+        "cloneIds": ["github"],
+    }
+
+
+@pytest.mark.parametrize("off_s", [-YEAR, 0.0, YEAR])
+async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
+    """The server's clock is `off_s` ahead of ours; one session expired on it, another has an hour to go."""
+    server_now = time.time() + off_s
+    body = {"sessions": [session("old", server_now - 600), session("young", server_now + 3600)]}
+    answer = Answered(200, json.dumps(body).encode(), 0.01, date=formatdate(server_now, usegmt=True))
+
+    async def read() -> tuple[Reply, ReadVerdict]:
+        return answer, Proven()
+
+    async def owners() -> Owners:
+        return None
+
+    queue, report = MemoryQueue(), Silent()
+    policy = Policy(enforce=True, rules=Rules(), limits=Limits())
+    swept = await Discovery(queue, read, owners, Protection, policy, report).sweep()  # type: ignore[arg-type]
+    assert {each.session.session_id: each.verdict.rule for each in swept.judged} == {
+        "old": Rule.EXPIRED,
+        "young": Rule.LIVE,
+    }
+    assert swept.added.accepted == 1

@@ -1,0 +1,95 @@
+"""The last look before a DELETE: protection is for every ID, whoever asked for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from reaper.core.model import Answered, Lease, Reply, SessionId
+from reaper.core.policy import Rules
+from reaper.core.protection import Protection
+from reaper.core.recheck import Go, Spare, Unsure
+from reaper.core.sightings import Owners, Sightings
+from reaper.lastlook import Look
+
+pytestmark = pytest.mark.anyio
+
+NAMED = Lease(SessionId("env_1"), "r", 1, 0, 1, 0, False, False, "ids.txt", 0.0)
+CHOSEN = replace(NAMED, source="discovery:expired")
+IN_BATCH = Answered(200, json.dumps({"sessionId": "env_1", "batchId": "nightly"}).encode(), 0.1)
+
+
+@dataclass
+class Reading:
+    """An API that answers one read; anything else is an error of the test."""
+
+    reply: Reply = IN_BATCH
+    asked: list[str] = field(default_factory=list)
+
+    async def get_session(self, session_id: SessionId) -> Reply:
+        self.asked.append(session_id)
+        return self.reply
+
+    async def stop(self, session_id: SessionId) -> Reply:
+        raise NotImplementedError
+
+    async def list_sessions(self) -> Reply:
+        raise NotImplementedError
+
+    async def whoami(self) -> Reply:
+        raise NotImplementedError
+
+
+def look(api: Reading, protection: Protection, *, verify: bool = True) -> Look:
+    async def owners() -> Owners:
+        return None
+
+    async def sightings() -> Sightings:
+        return Sightings()
+
+    return Look(
+        api=lambda: api,
+        chosen=lambda lease: lease.source.startswith("discovery:"),
+        protection=lambda: protection,
+        owners=owners,
+        sightings=sightings,
+        rules=Rules(),
+        verify=verify,
+    )
+
+
+@pytest.mark.parametrize("lease", [NAMED, CHOSEN])
+async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
+    api = Reading()
+    looking = look(api, Protection(frozenset({"env_1"})))
+    assert looking.wanted(lease)
+    assert await looking(lease) == Spare("session env_1 is protected", "session env_1 is protected")
+    assert api.asked == [], "the ID alone says it"
+
+
+@pytest.mark.parametrize("lease", [NAMED, CHOSEN])
+async def test_a_session_of_a_protected_batch_is_spared_whoever_named_it(lease: Lease) -> None:
+    api = Reading()
+    looking = look(api, Protection(globs=("night*",)))
+    assert looking.wanted(lease)
+    assert isinstance(await looking(lease), Spare)
+    assert api.asked == ["env_1"]
+
+
+async def test_what_nothing_protects_goes_on_and_is_not_looked_at_without_need() -> None:
+    assert not look(Reading(), Protection()).wanted(NAMED)
+    assert look(Reading(), Protection()).wanted(CHOSEN), "the policy is asked once more"
+    assert isinstance(await look(Reading(), Protection(frozenset({"other"})))(NAMED), Go)
+
+
+async def test_without_reads_the_id_alone_decides_for_what_was_named() -> None:
+    api = Reading()
+    assert isinstance(await look(api, Protection(globs=("night*",)), verify=False)(NAMED), Go)
+    assert api.asked == []
+
+
+async def test_a_session_that_cannot_be_read_is_not_stopped() -> None:
+    looking = look(Reading(Answered(502, b"", 0.1)), Protection(globs=("night*",)))
+    assert isinstance(await looking(NAMED), Unsure)
