@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -150,11 +150,12 @@ def who() -> str:
 
 
 def say(text: str, level: int = logging.INFO) -> None:
-    """Tell the operator something beside the data, on stderr."""
+    """Tell the operator something beside the data, on stderr. That nobody reads it stops no work."""
     logs.flush()
     line = f"reaper: {logs.redacted(text)}"
-    sys.stderr.write(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
+        sys.stderr.flush()
 
 
 def emit(text: str) -> None:

@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from reaper import __version__
 from reaper.errors import Exit, ReaperError
@@ -192,10 +192,14 @@ def dispatch(words: list[str]) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         code = _say(f"the output cannot be written: {error.strerror}", Exit.INTERNAL)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
     return code
 
 
@@ -223,7 +227,7 @@ def _told(error: BaseException, verbose: bool) -> int:
         return 130
     if isinstance(error, BrokenPipeError):
         # Whoever read the output has seen enough.
-        _drop_stdout()
+        _drop(sys.stdout)
         return Exit.OK
     if verbose:
         sys.stderr.write(_masked("".join(traceback.format_exception(error))))
@@ -250,10 +254,10 @@ def _masked(text: str) -> str:
     return text
 
 
-def _drop_stdout() -> None:
-    """Let the interpreter's last flush at exit go nowhere instead of failing."""
+def _drop(stream: TextIO) -> None:
+    """Let the interpreter's last flush at exit go nowhere instead of failing: it would change the exit code to 120."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)
 
 
