@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Command
 from tests.fault.engines import Engine, Postgres, Redis
+from tests.fault.warm import Warm
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,35 @@ class Profile:
 
     ids: int
     engine_kills: int
-    seed: int
+    kills: int
+    """SIGKILLs at random moments."""
+    every: int
+    """Of the system calls that write, each so manieth is a crash point."""
+    signals: int
+    """SIGTERMs at random moments."""
+    cuts: int
+    """Power cuts."""
+    requests: int
+    """Requests while 30 % of them fail."""
+    lines: int
+    """Hostile input lines."""
+    flips: int
+    """Ledgers with bits flipped."""
+    seed: int = 1
 
 
-PROFILES = {"short": Profile(2_000, 2, 1), "long": Profile(20_000, 10, 1)}
+PROFILES = {
+    "short": Profile(1_200, 1, kills=100, every=12, signals=20, cuts=100, requests=4_000, lines=20_000, flips=25),
+    "long": Profile(
+        20_000, 10, kills=2_200, every=1, signals=300, cuts=2_000, requests=200_000, lines=1_000_000, flips=1_000
+    ),
+}
 
 
 @pytest.fixture
 def profile() -> Profile:
     found = PROFILES[os.environ.get("FAULT_PROFILE", "short")]
-    seed = int(os.environ.get("FAULT_SEED", found.seed))
-    return Profile(found.ids, found.engine_kills, seed)
+    return replace(found, seed=int(os.environ.get("FAULT_SEED", found.seed)))
 
 
 @pytest.fixture
@@ -41,6 +60,13 @@ def chance(profile: Profile) -> random.Random:
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     return Command(tmp_path)
+
+
+@pytest.fixture
+def warm() -> Iterator[Warm]:
+    made = Warm()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["postgres", "redis"])

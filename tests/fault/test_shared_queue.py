@@ -15,8 +15,10 @@ from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.command import Command, aim, kill, until, write_ids
 from tests.e2e.daemon import free_port, page
+from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
 from tests.fault.engines import Engine
+from tests.fault.evidence import peak, settle_up
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -86,20 +88,13 @@ def operator(command: Command, sandbox: RunningSandbox, engine: Engine) -> Comma
     return command
 
 
-def check_all_stopped(command: Command, sandbox: RunningSandbox, ids: list[str], repeats: int) -> None:
-    """Hold the ledger against what the server did: nothing lost, one outcome each, few sent twice."""
-    outcomes = command.outcomes()
-    assert set(outcomes) == set(ids)
-    assert set(outcomes.values()) <= {"stopped", "already_gone"}
-    final: set[str | None] = set()
-    repeated = 0
-    for delete in sandbox.do(lambda s: list(s.deletes)):
-        repeated += delete.session_id in final
-        if delete.status in (204, 404):
-            final.add(delete.session_id)
-    assert final == set(ids), "an outcome without the server's word"
-    assert repeated <= repeats
-    command.audit()
+def check_all_stopped(
+    command: Command, sandbox: RunningSandbox, ids: list[str], reapers: Reapers, bounds: Bounds
+) -> None:
+    """Hold the queue against what the server did; none may have failed for good."""
+    logs = [one.home / "log" for one in reapers.commands]
+    found = settle_up(command, sandbox.deletes, ids, bounds, logs=logs, peak_in_flight=peak(sandbox))
+    assert {row["outcome"] for row in found.rows} <= {"stopped", "already_gone"}
 
 
 @pytest.mark.slow
@@ -136,9 +131,10 @@ def test_reapers_and_engine_are_killed(
                 assert time.monotonic() - begun < 800, (left, kills, engine_kills)
         finally:
             reapers.close()
-        assert kills >= 5
+        assert kills >= 3
         assert engine_kills == profile.engine_kills
-        check_all_stopped(command, sandbox, ids, repeats=(kills + count * engine_kills) * bound)
+        bounds = Bounds(in_flight=count * bound, repeats=(kills + count * engine_kills) * bound)
+        check_all_stopped(command, sandbox, ids, reapers, bounds)
     print(f"\n{len(ids)} IDs, {kills} reapers and {engine_kills} engines killed: 0 lost, one outcome each")
 
 
@@ -157,9 +153,9 @@ def test_a_reaper_that_slept_past_its_lease_settles_nothing(command: Command, en
             until(lambda: len(reapers.events("session.lease_lost")) == 1)
         finally:
             reapers.close()
+        check_all_stopped(command, sandbox, [some[0].session_id], reapers, Bounds(in_flight=2, repeats=1))
         assert command.outcomes() == {some[0].session_id: "already_gone"}
         assert sandbox.do(lambda s: dict(s.sends)) == {some[0].session_id: 2}
-        command.audit()
 
 
 def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, tmp_path: Path) -> None:
@@ -192,11 +188,11 @@ def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, 
             reapers.close()
         assert [len(reapers.events(name)) for name in ("queue.unavailable", "queue.recovered")] == [1, 1]
         assert set(sandbox.do(lambda s: s.sends).values()) == {1}, "an answer that was kept is not asked for again"
-        check_all_stopped(command, sandbox, ids, repeats=0)
+        check_all_stopped(command, sandbox, ids, reapers, Bounds(in_flight=bound))
 
 
 def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, tmp_path: Path) -> None:
-    some = list(generate(2_000, 5))
+    some = list(generate(1_000, 5))
     with running_sandbox(some, latency="100ms") as sandbox:
         operator(command, sandbox, engine)
         ids = write_ids(tmp_path / "ids.txt", [session.session_id for session in some])
@@ -205,7 +201,7 @@ def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, 
         try:
             sandbox.until(lambda s: s.counters.deletes >= 50, 30)
             assert command.run("pause", "--reason", "test").returncode == 0
-            time.sleep(5)
+            time.sleep(3)
             sent = sandbox.do(lambda s: s.counters.deletes)
             time.sleep(2)
             assert sandbox.do(lambda s: s.counters.deletes) == sent
