@@ -24,6 +24,7 @@ from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
     Decision,
     Lease,
+    Outcome,
     Pause,
     PauseReason,
     Release,
@@ -286,7 +287,9 @@ class Worker:
             self.gate.in_flight -= 1
             await self._apply(scope, claimed.lease, ending(None, 0.0), None)
             raise
-        if isinstance(seen, Unsure) and not isinstance(seen.verdict, Final):
+        if isinstance(seen, Unsure) and (
+            not isinstance(seen.verdict, Final) or seen.verdict.outcome is Outcome.FORBIDDEN
+        ):
             self.gate.observe(self.now(), claimed.lease.session_id, seen.verdict, jitter=self.jitter(), began=began)
         elif isinstance(seen, Go) and not self._draining and self.now() - claimed.at < self._latest_s:
             return False

@@ -15,6 +15,7 @@ from reaper.core.sessions import SessionSummary, parse_session
 
 UNSURE_S = 30.0
 """How long an ID waits, about, that could not be looked at."""
+UNTOLD = "the API refused to tell of it, so nothing was sent"
 RENEWED = "renewed"
 """The detail of an outcome `protected` of a session that no longer qualifies."""
 
@@ -47,11 +48,14 @@ Recheck = Go | Spare | Unsure
 def ending(seen: Recheck | None, jitter: float) -> Settle | Release:
     """Return what becomes of a lease under which nothing is sent after the look; None: there was no time to look.
 
-    Nothing was sent, so nothing is charged, not even to a session that can never be looked at: it waits.
+    Nothing was sent, so nothing is charged. A session that the API refuses to tell of ends as that: it would wait for
+    ever otherwise, and nobody would hear of it.
     """
     match seen:
         case Spare(detail=detail):
             return Settle(Outcome.PROTECTED, detail)
+        case Unsure(verdict=Final(outcome=outcome, detail=detail)):
+            return Settle(outcome, f"{UNTOLD}: {detail}" if detail else UNTOLD)
         case Unsure():
             return Release(UNSURE_S * (0.5 + jitter))
         case Go() | None:

@@ -69,7 +69,10 @@ class _Failed(Exception):
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        return file.read(MOST_BYTES).decode("utf-8")
+        text = file.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:  # cut off, it would make orphans of the rest
+        raise _Failed(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB")
+    return text.decode("utf-8")
 
 
 def _lines(text: str) -> list[str]:

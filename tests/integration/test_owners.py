@@ -72,6 +72,18 @@ async def test_a_command_that_is_not_there_and_a_file_that_is_not_there(tmp_path
         assert "count as alive" in told[0]
 
 
+async def test_a_file_that_is_too_large_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owners beyond the cut would seem dead, and their sessions orphaned."""
+    monkeypatch.setattr("reaper.intake.owners.MOST_BYTES", 20)
+    path = tmp_path / "owners"
+    path.write_text("batch-1\nbatch-2\n")
+    assert await asked(OwnersSource(path)) == (frozenset({"batch-1", "batch-2"}), [])
+    path.write_text("batch-1\nbatch-2\nbatch-3\n")
+    owners, told = await asked(OwnersSource(path))
+    assert owners is None
+    assert "larger than" in told[0]
+
+
 async def test_an_answer_is_good_for_a_while_and_trouble_is_told_once(tmp_path: Path) -> None:
     path, now = tmp_path / "owners", Now()
     path.write_text("batch-1\n")

@@ -8,7 +8,7 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.classify import Verdict as Answer
 from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
 from reaper.core.policy import Rule, Verdict
-from reaper.core.recheck import Go, Recheck, Spare, Unsure, ending, recheck
+from reaper.core.recheck import UNTOLD, Go, Recheck, Spare, Unsure, ending, recheck
 from reaper.core.sessions import SessionSummary
 
 ID = SessionId("ses-1")
@@ -77,3 +77,6 @@ def test_how_a_lease_ends_under_which_nothing_is_sent():
     assert ending(None, 0.5) == ending(Go("why"), 0.5) == Release(0.0)
     assert ending(Unsure(Foreign(200)), 0.0) == Release(15.0)
     assert ending(Unsure(Foreign(200)), 1.0) == Release(45.0)
+    for outcome in (Outcome.FORBIDDEN, Outcome.REJECTED):
+        end = ending(Unsure(Final(outcome, "not yours")), 0.5)
+        assert end == Settle(outcome, f"{UNTOLD}: not yours"), "what is refused is refused for good"

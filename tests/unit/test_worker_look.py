@@ -89,15 +89,21 @@ async def test_an_outage_of_the_look_opens_the_breaker() -> None:
     assert sum(w.api.sent.values()) == 0
 
 
-async def test_a_look_that_is_forbidden_is_no_final_answer() -> None:
-    w = await looking(30, FakeLook(says=Unsure(Final(Outcome.FORBIDDEN))))
+async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_of_them_a_storm() -> None:
+    w = await looking(30, FakeLook(says=Unsure(Final(Outcome.FORBIDDEN, "not yours"))))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(2)
         w.worker.drain()
-    assert w.worker.gate.finals == 0
-    assert w.journal.outcomes == []
+    assert w.journal.pauses[0] == "+forbidden_storm"
+    assert sum(w.api.sent.values()) == 0
+    dead = (await w.queue.stats()).settled[Outcome.FORBIDDEN]
+    assert 20 <= dead < 30, "a right that was lost does not make dead letters of a whole backlog"
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert "refused to tell of it" in (item.detail or "")
     assert w.worker.gate.in_flight == 0
+    assert (await w.queue.audit()).balanced
 
 
 async def test_nothing_is_sent_that_could_outlast_its_lease() -> None:
