@@ -5,20 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
+from reaper.app import Assembly, credentials_of
 from reaper.cli.common import emit, emit_json, no_ledger_yet, open_reading, say
+from reaper.cli.once import tell_sweep
+from reaper.core.guard import Pass, Stop
 from reaper.core.model import SessionId
-from reaper.errors import Exit
+from reaper.errors import PRECEDENCE, Exit
+from reaper.intake.discovery import Swept, Unfit
 from reaper.intake.files import open_inputs
 from reaper.intake.reader import Reader
 from reaper.queues.base import Queue
+from reaper.queues.open import empty_queue
 from reaper.settings_load import Loaded
 from reaper.telemetry import logs
 
 
-async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool) -> int:
-    """Print the IDs that a run would send now; exit 3 when lines are invalid, like the run itself."""
+async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool, discovered: bool) -> int:
+    """Print the IDs that a run would send now; exit as the run itself for invalid lines and for what stops a sweep."""
     send: dict[SessionId, None] = {}
     seen: set[SessionId] = set()
     duplicate = delayed = invalid = 0
@@ -44,6 +49,7 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
                         else:
                             send[item.session_id] = None
                         seen.add(item.session_id)
+        found = await _discover(settings, queue or empty_queue(), send) if discovered else Exit.OK
     ids = list(send)[:limit]
     if as_json:
         counts = {"would_send": len(ids), "duplicate": duplicate, "delayed": delayed, "invalid": invalid}
@@ -53,7 +59,23 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
             emit(session_id)
         sys.stdout.flush()
         say(f"dry run: {len(ids)} would be stopped, {delayed} are due later; {duplicate} duplicate, {invalid} invalid")
-    return Exit.DEAD if invalid else Exit.OK
+    return min(Exit.DEAD if invalid else Exit.OK, found, key=PRECEDENCE.index)
+
+
+async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None]) -> Exit:
+    """Judge the list and add what a sweep would queue; return the exit code that the sweep would ask for."""
+    credentials = credentials_of(settings.settings)
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    async with AsyncExitStack() as opened:
+        finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
+        seen = await finding.discovery.look()
+    enforce = finding.discovery.policy.enforce
+    if isinstance(seen, Unfit):
+        return tell_sweep(Swept(Stop(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
+    ruling = finding.discovery.weigh(seen)[1]
+    if isinstance(ruling, Pass) and enforce:
+        send.update(dict.fromkeys(ruling.sessions))
+    return tell_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from reaper.core.guard import Pass, Stop
 from reaper.core.holds import Hold
 from reaper.core.model import DEAD, Outcome
 from reaper.errors import PRECEDENCE, Exit
+from reaper.intake.discovery import Swept
 from reaper.intake.files import Input, open_inputs, take_in_file
 from reaper.intake.report import NOTHING, add_up
 from reaper.oneshot import Once, Summary, Waits
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         from reaper.cli.dryrun import dry_run
 
-        return run_async(dry_run, settings, args.files, args.limit, args.json)
+        return run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
     protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
     return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
 
@@ -121,25 +122,31 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
 
 async def discover(finding: Finding, into: RunSet | None) -> tuple[Exit, Added]:
     """Sweep once and say what came of it; return the exit code that it asks for by itself."""
-    enforce = finding.discovery.policy.enforce
     swept = await finding.discovery.sweep(into)
+    return tell_sweep(swept, enforce=finding.discovery.policy.enforce), swept.added
+
+
+def tell_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:
+    """Say what came, or would come, of a sweep; return the exit code that it asks for by itself."""
     match swept.ruling:
         case Stop(reason=reason):
             say(f"discovery stopped: {reason}", logging.WARNING)
             if swept.unread is None:
-                return Exit.HELD, swept.added
-            refused = isinstance(swept.unread, Unauthorized)
-            return Exit.CREDENTIALS if refused else Exit.UNAVAILABLE, swept.added
+                return Exit.HELD
+            return Exit.CREDENTIALS if isinstance(swept.unread, Unauthorized) else Exit.UNAVAILABLE
+        case Hold(reason=reason, sessions=sessions) if enforce and dry:
+            say(f"discovery: a guard would hold all {len(sessions)} sessions: {reason}; see: reaper sessions")
+            return Exit.HELD
         case Hold(reason=reason, sessions=sessions) if enforce:
             say(f"discovery: a guard holds all {len(sessions)} sessions: {reason}; see: reaper holds", logging.WARNING)
-            return Exit.HELD, swept.added
+            return Exit.HELD
         case Hold(reason=reason, sessions=sessions):
             say(f"discovery only reports: {len(sessions)} would be held by a guard: {reason}; see: reaper sessions")
         case Pass(sessions=sessions) if enforce:
             say(f"discovery: {len(sessions)} of {len(swept.judged)} listed sessions are to be stopped")
         case Pass(sessions=sessions):
             say(f"discovery only reports: {len(sessions)} would be stopped (discovery.enforce); see: reaper sessions")
-    return Exit.OK, swept.added
+    return Exit.OK
 
 
 @dataclass(slots=True)

@@ -111,11 +111,7 @@ class Discovery:
         if isinstance(seen, Unfit):
             self.report.stopped(seen.reason)
             return Swept(Stop(seen.reason), unread=seen.verdict)
-        known = frozenset(each for each, outcome in seen.outcomes.items() if outcome not in AGAIN)
-        sweep = Sweep(seen.listing, seen.judged, known)
-        ruling = weigh(
-            sweep, self.policy.limits, previous=seen.previous, hold_id=secrets.token_hex(3), now=self.queue.now()
-        )
+        sweep, ruling = self.weigh(seen)
         added = NOTHING
         if isinstance(ruling, Stop):
             self.report.stopped(ruling.reason)
@@ -146,6 +142,15 @@ class Discovery:
         previous = _read_listed(await self.queue.note(LISTED), self.queue.now())
         asked = {each.session_id for each in listing.sessions} | (previous or frozenset())
         return Seen(listing, judged, server_now, await self.queue.outcomes_of(sorted(asked)), previous)
+
+    def weigh(self, seen: Seen) -> tuple[Sweep, Ruling]:
+        """Return the sweep, and whether it may go on; change nothing."""
+        known = frozenset(each for each, outcome in seen.outcomes.items() if outcome not in AGAIN)
+        sweep = Sweep(seen.listing, seen.judged, known)
+        ruling = weigh(
+            sweep, self.policy.limits, previous=seen.previous, hold_id=secrets.token_hex(3), now=self.queue.now()
+        )
+        return sweep, ruling
 
     def _server_now(self, reply: Answered) -> float | Jumped | None:
         # CLOCK_BOOTTIME counts sleep, as the server's clock does.

@@ -114,6 +114,23 @@ def test_only_reports_unless_told_otherwise(command: Command) -> None:
         assert command.json("holds") == []
 
 
+def test_a_dry_run_says_what_a_sweep_would_stop_and_changes_nothing(command: Command) -> None:
+    some = expired(3)
+    with running_sandbox([*some, *live(9)]) as sandbox:
+        aim(command, sandbox)
+        assert command.json("once", "--discover", "--dry-run")["session_ids"] == []
+        aim(command, sandbox, **ON)
+        assert set(command.json("once", "--discover", "--dry-run")["session_ids"]) == ids(some)
+        aim(command, sandbox, **ON, guard__max_per_sweep=2)
+        done = command.run("once", "--discover", "--dry-run")
+        assert (done.returncode, done.stdout) == (4, "")
+        assert "would hold all 3" in done.stderr
+        sandbox.do(lambda s: s.set_list("malformed"))
+        assert command.run("once", "--discover", "--dry-run").returncode == 4
+        assert sent(sandbox) == set()
+    assert not command.ledger.exists()
+
+
 def test_a_session_renewed_between_list_and_delete_is_spared(command: Command) -> None:
     some = expired(2)
     with running_sandbox([*some, *live(8)]) as sandbox:
