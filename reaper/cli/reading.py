@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import anyio
@@ -25,10 +26,10 @@ from reaper.cli.common import (
     standing,
     table,
 )
-from reaper.core import ghosts as core_ghosts
 from reaper.core import holds as core_holds
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, Stats
 from reaper.errors import Exit
+from reaper.intake.discovery import left_for_people
 from reaper.queues.base import Queue
 from reaper.settings_load import Loaded
 
@@ -51,7 +52,7 @@ async def _status(args: argparse.Namespace, settings: Loaded) -> int:
         while True:
             stats, reapers = await queue.stats(), await queue.reapers()
             pauses = _pauses(reapers, await queue.paused())
-            found = await _found(queue)
+            found = Found(**await left_for_people(queue))
             if args.watch and not args.json and sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
             if args.json:
@@ -74,14 +75,6 @@ class Found:
     def as_json(self) -> dict[str, int]:
         """Return what there is of it, so that the shape of `status --json` is SPEC 3's where there is nothing."""
         return {name: count for name, count in asdict(self).items() if count}
-
-
-async def _found(queue: Queue) -> Found:
-    try:
-        holds = core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now())
-    except ValueError:
-        holds = ()  # `reaper holds` says so
-    return Found(len(holds), len(core_ghosts.read_ghosts(await queue.note(core_ghosts.NOTE)).proven))
 
 
 def _pauses(reapers: list[Reaper], operator: Pause | None) -> list[Pause]:
@@ -129,7 +122,9 @@ def status_text(stats: Stats, reapers: list[Reaper], pauses: list[Pause], now: f
     if found.holds:
         lines.append(f"HELD: {found.holds} sweeps wait for you; see: reaper holds")
     if found.ghosts:
-        lines.append(f"GHOSTS: {found.ghosts} sessions are listed as alive though the API said that they were stopped")
+        lines.append(
+            f"GHOSTS: {found.ghosts} sessions live on though the API said they were gone; see: reaper sessions"
+        )
     if stats.imbalance:
         lines.append(f"IMBALANCE: {stats.imbalance} accepted and not accounted for; see: reaper audit")
     return "\n".join(lines)
@@ -149,14 +144,28 @@ def run_show(args: argparse.Namespace) -> int:
 async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionId) -> int:
     async with open_reading(settings) as queue:
         item, now = await queue.show(session_id), queue.now()
+        held = await _held(queue, session_id) if item is None else None
     if item is None:
         say(f"{session_id} is unknown here: it was never added, or was pruned or purged")
+        if held is not None:
+            say(f"a guard holds the sweep that chose it as {held}; see: reaper holds")
+        else:
+            say("what discovery says of a session that is listed: reaper sessions")
         return Exit.DEAD
     if args.json:
         emit_json(item_json(item))
     else:
         emit(item_text(item, now))
     return Exit.OK
+
+
+async def _held(queue: Queue, session_id: SessionId) -> str | None:
+    """Return the rule and the hold of a session that waits in one, in words."""
+    with suppress(ValueError):
+        for hold in core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now()):
+            if session_id in hold.sessions:
+                return f"{hold.sessions[session_id].value} (hold {hold.id})"
+    return None
 
 
 def item_json(item: Item) -> dict[str, object]:

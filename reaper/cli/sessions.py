@@ -76,10 +76,7 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
 
 def _judged_json(judged: Judged, seen: Seen) -> dict[str, object]:
     session, verdict = judged.session, judged.verdict
-    queued = None
-    if session.session_id in seen.outcomes:
-        outcome = seen.outcomes[session.session_id]
-        queued = "open" if outcome is None else outcome.value
+    queued = _queued(judged, seen)
     return {
         "session_id": session.session_id,
         "status": session.status,
@@ -93,6 +90,14 @@ def _judged_json(judged: Judged, seen: Seen) -> dict[str, object]:
     }
 
 
+def _queued(judged: Judged, seen: Seen) -> str | None:
+    """Return what the queue knows of a session; None: nothing."""
+    if judged.session.session_id not in seen.outcomes:
+        return None
+    outcome = seen.outcomes[judged.session.session_id]
+    return "open" if outcome is None else outcome.value
+
+
 def _table(seen: Seen) -> None:
     now = seen.server_now
     rows = [
@@ -103,9 +108,10 @@ def _table(seen: Seen) -> None:
             _span_to(each.session.expires_at, now),
             shown(each.session.batch_id or "-"),
             each.verdict.action.value,
-            f"{each.verdict.rule.value}: {each.verdict.reason}",
+            f"{each.verdict.rule.value}: {each.verdict.reason}" + (f" [queue: {queued}]" if queued else ""),
         )
         for each in seen.judged
+        for queued in (_queued(each, seen),)
     ]
     head = ("session", "status", "age", "left", "owner", "verdict", "reason")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(6)]

@@ -48,6 +48,8 @@ class SweepReport(Protocol):
 
     def ghost(self, session_id: SessionId, outcome: Outcome) -> None: ...
 
+    def left(self, *, holds: int, ghosts: int) -> None: ...
+
     def imported(self, kind: str, source: str, added: Added) -> None: ...
 
 
@@ -107,6 +109,11 @@ class Discovery:
 
     async def sweep(self, into: RunSet | None = None) -> Swept:
         """Read and judge once; queue what passed, or hold it whole. `into` takes what is queued."""
+        swept = await self._sweep(into)
+        self.report.left(**await left_for_people(self.queue))
+        return swept
+
+    async def _sweep(self, into: RunSet | None) -> Swept:
         seen = await self.look()
         if isinstance(seen, Unfit):
             self.report.stopped(seen.reason)
@@ -210,6 +217,16 @@ async def add_chosen(
     return total
 
 
+async def left_for_people(queue: Queue) -> dict[str, int]:
+    """Return how many holds are open, and how many sessions are ghosts."""
+    try:
+        holds = core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now())
+    except ValueError:
+        holds = ()  # `reaper holds` says so
+    ghosts = core_ghosts.read_ghosts(await queue.note(core_ghosts.NOTE))
+    return {"holds": len(holds), "ghosts": len(ghosts.proven)}
+
+
 async def measure_anew(queue: Queue, hold: Hold) -> None:
     """Let the next list be measured by none before it, once somebody decided about a hold for its shrinking."""
     if Guard.LIST_SHRINK in hold.guards:
@@ -241,7 +258,7 @@ def _read_listed(text: str | None, now: float) -> frozenset[SessionId] | None:
 
 def _unread(verdict: ReadVerdict, reply: Reply) -> str:
     if isinstance(verdict, OtherAccount):
-        return f"the token is that of {verdict.found}, the queue was filled for {verdict.pinned}"
+        return f"the token is that of {verdict.found}, the queue was filled for {verdict.pinned}; see: reaper check"
     if isinstance(reply, Answered):
         what = "something that is no list of sessions" if reply.status == 200 else str(reply.status)
         return f"GET /api/sessions answered {what}"

@@ -95,6 +95,8 @@ class Sweeps(Protocol):
 
     def ghost(self) -> None: ...
 
+    def left(self, *, holds: int, ghosts: int) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class SweepLog:
@@ -125,6 +127,10 @@ class SweepLog:
         get().warning(events.SESSION_GHOST, session_id=session_id, outcome=outcome.value)
         if self.meter is not None:
             self.meter.ghost()
+
+    def left(self, *, holds: int, ghosts: int) -> None:
+        if self.meter is not None:
+            self.meter.left(holds=holds, ghosts=ghosts)
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}

@@ -66,6 +66,14 @@ class Metrics:
         self._ghosts = Counter(
             "reaper_ghosts", "Sessions listed as alive after the API said they were gone.", registry=self.registry
         )
+        self._open_holds = Gauge(
+            "reaper_open_holds", "Held sweeps that wait for an operator, as of the last sweep.", registry=self.registry
+        )
+        self._ghost_sessions = Gauge(
+            "reaper_ghost_sessions",
+            "Sessions that live on though the API said they were gone, as of the last sweep.",
+            registry=self.registry,
+        )
         self._success = Gauge(
             "reaper_last_success_timestamp_seconds",
             "When a session was last found stopped or gone; the start of the process before that.",
@@ -116,6 +124,11 @@ class Metrics:
     def ghost(self) -> None:
         """Count one session that lives on."""
         self._ghosts.inc()
+
+    def left(self, *, holds: int, ghosts: int) -> None:
+        """Set what the last sweep left for people."""
+        self._open_holds.set(holds)
+        self._ghost_sessions.set(ghosts)
 
     def queue(self, stats: Stats | None) -> None:
         """Set the gauges of the queue; None: it cannot be reached, and what was known of it is no longer told."""

@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.command import Command, kill, until, write_ids
 from tests.e2e.daemon import daemon, free_port, page, watch
+from tests.e2e.test_discovery import age_the_ghosts
 from tests.integration.redis_server import RedisServer
 from tests.tools import need
 
@@ -47,6 +48,8 @@ class Scene:
     ids: int = 8
     fail: str = ""
     settings: dict[str, object] = field(default_factory=dict)
+    lists: str = ""
+    """What is wrong with its list from the start."""
     shared: bool = False
     """Its queue is on an engine of its own."""
 
@@ -109,6 +112,19 @@ def lose_the_queue(stage: Stage) -> None:
     stage.engine.kill()
 
 
+def raise_a_ghost(stage: Stage) -> None:
+    """One session is answered with 204 and lives on; it was seen so a minute ago, too."""
+    ghost = stage.ids[0]
+    stage.sandbox.do(lambda s: s.sessions.put(replace(s.sessions[ghost], ghost=True, status="running")))
+    stage.feed(ghost)
+    age_the_ghosts(stage.command, ghost)
+
+
+SWEEPING: dict[str, object] = {
+    "discovery__enabled": "true",
+    "discovery__enforce": "true",
+    "discovery__interval_s": 1,
+}
 SCENES = {
     "well": Scene(set(), Stage.feed, ids=40, fail="502:0.1,404:0.1,429:1:0.02"),
     "credentials": Scene({"ReaperPausedForCredentials", "ReaperNoSuccess"}, revoke),
@@ -145,6 +161,11 @@ SCENES = {
         },
     ),
     "engine away": Scene({"ReaperQueueUnavailable"}, lose_the_queue, shared=True),
+    "held": Scene({"ReaperSweepHeld"}, settings={**SWEEPING, "guard__max_per_sweep": 1}, ids=40),
+    "unfit list": Scene({"ReaperSweepStopped"}, settings=SWEEPING, lists="malformed"),
+    "ghost": Scene(
+        {"ReaperGhosts"}, raise_a_ghost, settings={"discovery__enabled": "true", "discovery__interval_s": 1}
+    ),
     "crashing": Scene({"ReaperRestarting", "ReaperDown"}),
 }
 
@@ -252,6 +273,8 @@ def staged(scene: Scene, home: Path, seed: int) -> Iterator[Stage]:
     command, some = Command(home), list(generate(scene.ids, seed))
     with ExitStack() as stack:
         sandbox = stack.enter_context(running_sandbox(some, fail=scene.fail, latency="20ms"))
+        if scene.lists:
+            sandbox.do(lambda s: s.set_list(scene.lists))
         engine = RedisServer(home) if scene.shared else None
         if engine is not None:
             stack.callback(engine.kill)

@@ -13,7 +13,7 @@ from reaper.sandbox import assorted
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.command import Command, aim, until, write_ids
-from tests.e2e.daemon import daemon, events, watch
+from tests.e2e.daemon import daemon, events, page, watch
 
 H = 3600.0
 ON = {"discovery__enforce": "true"}
@@ -168,6 +168,7 @@ def test_a_guard_holds_the_first_sweep_whole(
         assert (hold["guards"], set(hold["sessions"]), hold["fate"]) == ([guard], ids(some), "open")
         command.json("once", "--discover", code=4)
         assert command.json("holds", code=4)["hold"] == hold["hold"], "the same sweep is held once"
+        assert f"expired (hold {hold['hold']})" in command.run("show", some[0].session_id).stderr
         # One of them is renewed meanwhile, and one ends by itself: approve means what still qualifies.
         sandbox.do(lambda s: s.renew(some[0].session_id, H))
         assert command.json("approve", hold["hold"], "--reason", "a nightly run left them")["accepted"] == len(some)
@@ -291,13 +292,15 @@ def test_a_daemon_finds_spares_and_reports_ghosts(command: Command, tmp_path: Pa
             age_the_ghosts(command)
             until(lambda: len(events(command, "session.ghost")) == 1)
             until(lambda: command.json("status")["ghosts"] == 1)
+            until(lambda: "reaper_ghost_sessions 1.0" in page(command, "/metrics")[1])
+            assert "[queue: stopped]" in next(x for x in command.run("sessions").stdout.splitlines() if "ghost" in x)
             assert process.poll() is None
         assert events(command, "session.ghost")[0]["session_id"] == "env_ghost"
         assert sandbox.do(lambda s: s.sends["env_ghost"]) == 1, "a ghost is not hammered"
     command.audit()
 
 
-def age_the_ghosts(command: Command) -> None:
+def age_the_ghosts(command: Command, ghost: str = "env_ghost") -> None:
     import sqlite3
 
     def aged() -> bool:
@@ -307,6 +310,6 @@ def age_the_ghosts(command: Command) -> None:
             value["first"] = {one: at - 61 for one, at in value["first"].items()}
             ledger.execute("UPDATE setting SET value = ? WHERE name = 'note.ghosts'", (json.dumps(value),))
         ledger.close()
-        return "env_ghost" in value["first"]
+        return ghost in value["first"]
 
     until(aged)
