@@ -169,8 +169,9 @@ def new_worker(
     enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
     within: RunSet | None = None,
     meter: Meter | None = None,
+    each: bool = True,
 ) -> Worker:
-    """Return a worker over an open queue and edge."""
+    """Return a worker over an open queue and edge; for `each` see `LogJournal`."""
     gate = Gate(
         settings.worker.concurrency,
         adaptive=settings.worker.adaptive,
@@ -184,7 +185,7 @@ def new_worker(
         gate=gate,
         token=edge.credentials,
         rules=rules_of(settings),
-        journal=LogJournal(meter),
+        journal=LogJournal(meter, each),
         identify=identity.verdict,
         look=finding.look,
         clock=queue.now,
@@ -218,10 +219,18 @@ class Assembly:
         return (await self._made())[2]
 
     async def worker(
-        self, *, idle: IdleWait, enough: Callable[[Sequence[Pause], float], bool], within: RunSet
+        self,
+        *,
+        idle: IdleWait,
+        enough: Callable[[Sequence[Pause], float], bool],
+        within: RunSet,
+        meter: Meter | None = None,
+        each: bool = True,
     ) -> Worker:
         parts = await self._made()
-        return new_worker(self.settings, self.queue, *parts, idle=idle, enough=enough, within=within)
+        return new_worker(
+            self.settings, self.queue, *parts, idle=idle, enough=enough, within=within, meter=meter, each=each
+        )
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

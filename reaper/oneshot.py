@@ -100,6 +100,16 @@ class Once:
                 return True
         return False
 
+    def ends_in_s(self, pauses: Sequence[Pause], away_s: float) -> float | None:
+        """Return in how long what holds now ends the run, None when nothing of it does."""
+        now = self._clock()
+        left = [self._waits.unavailable_s - away_s] if away_s else []
+        for pause in pauses:
+            _, wait_s = self._patience(pause.reason)
+            if wait_s is not None:
+                left.append(pause.since + wait_s - now)
+        return max(0.0, min(left)) if left else None
+
     def _patience(self, reason: PauseReason) -> tuple[Exit, float | None]:
         match reason:
             case PauseReason.CREDENTIALS:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reaper.cli.common import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
+from reaper.cli.progress import reading, way_of
 from reaper.core.grammar import check_id, parse_time, printable
 from reaper.core.model import Item, SessionId
 from reaper.errors import Exit, UsageError
@@ -56,6 +57,10 @@ class Taken:
     invalid: list[tuple[str, InvalidLine]] = field(default_factory=list)
     """The first of them, with where they stood."""
 
+    def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+        self.total = add_up(self.total, added)
+        self.refuse(source, lines)
+
     def refuse(self, source: str, lines: Sequence[InvalidLine]) -> None:
         self.invalid += [(source, line) for line in lines][: NAMED - len(self.invalid)]
 
@@ -71,24 +76,21 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
                 batch = _arguments(args.ids, args.at)
                 taken.refuse("argument", batch.invalid)
                 taken.total = await queue.add(batch, again=args.again, by=who(), default_after_s=after_s)
-            for one in inputs:
-                more = await take_in_file(
-                    queue,
-                    one,
-                    again=args.again,
-                    by=who(),
-                    default_after_s=after_s,
-                    on_batch=partial(_batch_taken, taken, one.source),
-                )
-                taken.total = add_up(taken.total, more)
+            way = way_of(settings, quiet=args.quiet)
+            async with reading(way, inputs, lambda: taken.total):
+                for one in inputs:
+                    await take_in_file(
+                        queue,
+                        one,
+                        again=args.again,
+                        by=who(),
+                        default_after_s=after_s,
+                        on_batch=partial(taken.batch, one.source),
+                    )
             duplicates = await _known(queue, taken.total.duplicates[:NAMED])
             now = queue.now()
     _tell(taken, duplicates, now, as_json=args.json)
     return Exit.DEAD if taken.total.invalid else Exit.OK
-
-
-def _batch_taken(taken: Taken, source: str, _: Added, lines: Sequence[InvalidLine]) -> None:
-    taken.refuse(source, lines)
 
 
 def _arguments(words: Sequence[str], due_at: float | None) -> Batch:

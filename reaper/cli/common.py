@@ -8,7 +8,9 @@ import getpass
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -150,12 +152,16 @@ def who() -> str:
 
 
 def say(text: str, level: int = logging.INFO) -> None:
-    """Tell the operator something beside the data, on stderr. That nobody reads it stops no work."""
-    logs.flush()
+    """Tell the operator something beside the data, on stderr; on a terminal no word is broken in two.
+
+    That nobody reads it stops no work.
+    """
     line = f"reaper: {logs.redacted(text)}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     with suppress(OSError):
-        sys.stderr.write(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
-        sys.stderr.flush()
+        logs.beside(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
 
 
 def emit(text: str) -> None:

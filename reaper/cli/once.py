@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -16,11 +15,13 @@ from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app import Assembly, Finding, credentials_of, first_error, protector_of
-from reaper.cli.common import OUTCOME_WORDS, duration, emit_json, loaded, open_writing, run_async, say
+from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
+from reaper.cli.figures import Tally
+from reaper.cli.progress import Running, Way, each_told, reading, telling, way_of
+from reaper.cli.summary import print_summary
 from reaper.core.classify import Unauthorized
 from reaper.core.guard import Pass, Stop
 from reaper.core.holds import Hold
-from reaper.core.model import DEAD, Outcome
 from reaper.errors import PRECEDENCE, Exit
 from reaper.intake.discovery import Swept
 from reaper.intake.files import Input, open_inputs, take_in_file
@@ -74,12 +75,13 @@ def run(args: argparse.Namespace) -> int:
 async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str]) -> int:
     """Take in the files, stop the set, print the summary; return the exit code."""
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    way = way_of(settings, quiet=args.quiet)
     async with AsyncExitStack() as opened:
         inputs = opened.enter_context(open_inputs(files))
         queue = await opened.enter_async_context(open_writing(settings, worker=True))
         members = queue.new_set()
         limit = getattr(args, "limit", None)
-        taken = await _take_in(queue, inputs, None if limit else members)
+        taken = await _take_in(queue, inputs, None if limit else members, way)
         added = taken.added
         run = Assembly(settings.settings, queue, credentials, opened)
         found = Exit.OK
@@ -109,14 +111,18 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
         elif view.open == view.delayed:
             summary = await once.summary(added)
         else:
-            summary = await _unwrapped(
-                once.run(await run.worker(idle=once.idle, enough=once.enough, within=members), added)
+            tally = Tally()
+            tally.looked(view)
+            worker = await run.worker(
+                idle=once.idle, enough=once.enough, within=members, meter=tally, each=each_told(settings, way)
             )
+            async with telling(way, Running(worker, members, tally, once.ends_in_s)):
+                summary = await _unwrapped(once.run(worker, added))
         summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
     else:
-        print_summary(summary)
+        print_summary(summary, drawn=way is Way.REGION)
     return summary.exit
 
 
@@ -162,21 +168,22 @@ class _Taken:
             logs.line_invalid(source, line)
 
 
-async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None) -> _Taken:
+async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: Way) -> _Taken:
     taken = _Taken()
-    async with anyio.create_task_group() as reading:
+    async with anyio.create_task_group() as around:
 
         async def obey(*, task_status: TaskStatus[None]) -> None:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 task_status.started()
                 async for _ in signals:
                     taken.told_to_stop = True
-                    reading.cancel_scope.cancel()
+                    around.cancel_scope.cancel()
 
-        await reading.start(obey)
-        for one in inputs:
-            await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
-        reading.cancel_scope.cancel()
+        await around.start(obey)
+        async with reading(way, inputs, lambda: taken.added):
+            for one in inputs:
+                await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
+        around.cancel_scope.cancel()
     return taken
 
 
@@ -185,26 +192,3 @@ async def _unwrapped(run: Awaitable[Summary]) -> Summary:
         return await run
     except BaseExceptionGroup as group:
         raise first_error(group) from group
-
-
-def print_summary(summary: Summary) -> None:
-    """Print the human summary to stdout, and why work was left to stderr."""
-    settled = summary.view.settled
-    rows = [(OUTCOME_WORDS[outcome], settled.get(outcome, 0)) for outcome in Outcome if settled.get(outcome, 0)]
-    rows += [("still waiting", summary.view.open - summary.view.delayed), ("delayed", summary.view.delayed)]
-    total = sum(settled.values()) + summary.view.open
-    added = summary.added
-    sys.stdout.write(
-        f"{total} sessions in {summary.duration_s:.1f} s with {summary.sends} sends"
-        f"  ({added.accepted} accepted, {added.duplicate} duplicate, {added.invalid} invalid)\n"
-    )
-    for word, count in rows:
-        if count:
-            sys.stdout.write(f"  {word:<14}{count:>9}\n")
-    sys.stdout.flush()
-    if summary.why:
-        say(f"left early: {summary.why}; what was not stopped stays queued for the next run")
-    elif summary.view.delayed:
-        say(f"{summary.view.delayed} not due yet stay queued: run again later, or let `reaper run` wait for them")
-    if any(settled.get(outcome, 0) for outcome in DEAD):
-        say("some sessions could not be stopped; see: reaper dead list")

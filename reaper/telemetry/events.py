@@ -12,11 +12,14 @@ CONFIG_REFUSED: Final = "config.refused"
 LISTENER_FAILED: Final = "listener.failed"
 
 INTAKE_IMPORTED: Final = "intake.imported"
+INTAKE_PROGRESSED: Final = "intake.progressed"
 INTAKE_LINE_INVALID: Final = "intake.line_invalid"
 INTAKE_CLOSED: Final = "intake.closed"
 INTAKE_NOTED: Final = "intake.noted"
 INTAKE_FAILED: Final = "intake.failed"
 INTAKE_RECOVERED: Final = "intake.recovered"
+
+ONCE_PROGRESSED: Final = "once.progressed"
 
 ACCOUNT_PINNED: Final = "account.pinned"
 ACCOUNT_UNTOLD: Final = "account.untold"

@@ -17,7 +17,7 @@ from reaper.telemetry.logs import get
 
 
 class Meter(Protocol):
-    """Counts for `/metrics`; `once` has none."""
+    """Counts sends and outcomes: for `/metrics`, and for what `once` shows of its progress."""
 
     def sent(self, send: Send) -> None: ...
 
@@ -29,12 +29,16 @@ class LogJournal:
     """The journal of a working process."""
 
     meter: Meter | None = None
+    each: bool = True
+    """Whether each session's end and return is told, at info; a display of the whole stands for them."""
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
         if self.meter is not None:
             self.meter.settled(settle.outcome, time.time())
             if send is not None:
                 self.meter.sent(send)
+        if not self.each:
+            return
         get().info(
             events.SESSION_SETTLED,
             session_id=lease.session_id,
@@ -51,6 +55,8 @@ class LogJournal:
             return
         if self.meter is not None:
             self.meter.sent(send)
+        if not self.each:
+            return
         get().info(
             events.SESSION_RETRY_SCHEDULED,
             session_id=lease.session_id,

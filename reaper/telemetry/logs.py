@@ -20,11 +20,9 @@ from functools import lru_cache
 from typing import Protocol, TextIO
 from urllib.parse import quote
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
-
 from reaper.telemetry import events
 from reaper.telemetry.journald import is_journal, with_priority
+from reaper.telemetry.lean import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
 
 MASK = "********"
 FOREIGN_LEVEL = logging.WARNING
@@ -32,6 +30,7 @@ _HANDLER = "reaper"
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
 _sink: _Sink | None = None
+_above: Callable[[str], None] | None = None
 
 
 class LogSettings(Protocol):
@@ -106,6 +105,23 @@ def flush() -> None:
     """Write what was logged in this turn of the loop, before something else is written beside it."""
     if _sink is not None:
         _sink.flush()
+
+
+def divert(above: Callable[[str], None] | None) -> None:
+    """Hand whole lines to `above` from now on, which puts them above what it draws on stderr; None ends that."""
+    global _above
+    flush()
+    _above = above
+
+
+def beside(text: str) -> None:
+    """Write a line to stderr that is no event, in its place among those that are."""
+    flush()
+    if _above is not None:
+        _above(text)
+        return
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def redacted(text: str) -> str:
@@ -221,6 +237,9 @@ class _Sink:
     def flush(self) -> None:
         lines, self.waiting = self.waiting, []
         try:
+            if _above is not None and lines:
+                _above("".join(lines))
+                return
             self.stream.write("".join(lines))
             self.stream.flush()
         except (OSError, ValueError):

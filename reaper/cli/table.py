@@ -1,0 +1,44 @@
+"""The summary of `once` as a table in colour, for a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reaper.cli.common import OUTCOME_WORDS
+from reaper.cli.region import STYLES
+from reaper.cli.summary import heading, rows
+from reaper.core.model import DEAD, Outcome
+from reaper.oneshot import Summary
+
+_OUTCOMES = {word: outcome for outcome, word in OUTCOME_WORDS.items()}
+
+
+def summary_table(summary: Summary, console: Console | None = None) -> None:
+    """Print the summary to a console; None: to stdout, which is a terminal."""
+    console = console or Console(file=sys.stdout, force_terminal=True, highlight=False, emoji=False, markup=False)
+    total = sum(summary.view.settled.values()) + summary.view.open
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("outcome")
+    table.add_column("sessions", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("what to do")
+    for word, count in rows(summary):
+        outcome = _OUTCOMES.get(word)
+        style = "yellow" if outcome is None else STYLES[outcome]
+        table.add_row(Text(word, style), f"{count:,}", f"{count / total:.1%}", _to_do(outcome, word))
+    console.print(heading(summary))
+    if total:
+        console.print(table)
+
+
+def _to_do(outcome: Outcome | None, word: str) -> str:
+    if outcome in DEAD:
+        return f"reaper dead list --outcome {outcome.value}"
+    if outcome is None:
+        return "run again" if word == "still waiting" else "run again when they are due"
+    return ""

@@ -1,0 +1,153 @@
+"""On a terminal: what is drawn and what is not, and that nothing of it is left behind or gets into a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import Command, aim, write_ids
+from tests.e2e.terminal import HIDE, on_terminal
+
+SESSIONS = 40
+
+
+@pytest.fixture
+def slow(command: Command) -> Iterator[RunningSandbox]:
+    """A sandbox that takes two seconds for forty IDs."""
+    with running_sandbox(SESSIONS, latency="100ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=2)
+        write_ids(command.home / "ids.txt", list(sandbox.do(lambda it: list(it.sessions.active))))
+        yield sandbox
+
+
+def test_a_region_is_drawn_instead_of_a_line_for_each_session_and_ends_in_a_table(
+    command: Command, slow: RunningSandbox
+) -> None:
+    seen = on_terminal(command, "once", "ids.txt")
+    assert seen.code == 0, seen.text
+    assert HIDE in seen.screen
+    assert "2 in flight of at most 2" in seen.text
+    assert "session.settled" not in seen.text
+    assert "stopped 40 100.0%" in " ".join(seen.text.split())
+    assert seen.clean
+
+
+def test_v_shows_the_lines_too(command: Command, slow: RunningSandbox) -> None:
+    seen = on_terminal(command, "once", "ids.txt", "-v")
+    assert seen.text.count("session.settled") == 40
+    assert HIDE in seen.screen
+    assert seen.clean
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["-q"], {}),
+        ([], {"term": "dumb"}),
+        ([], {"columns": 39}),
+        ([], {"env": {"REAPER_TELEMETRY__LOG_FORMAT": "json"}}),
+    ],
+)
+def test_no_region_where_none_is_wanted_or_none_can_be(
+    command: Command, slow: RunningSandbox, words: list[str], options: dict[str, object]
+) -> None:
+    seen = on_terminal(command, "once", "ids.txt", *words, **options)  # type: ignore[arg-type]
+    assert seen.code == 0
+    assert HIDE not in seen.screen
+    assert "in flight of at most" not in seen.text
+    assert ("session.settled" in seen.text) == (words != ["-q"])
+
+
+def test_no_color_has_a_region_without_colours(command: Command, slow: RunningSandbox) -> None:
+    seen = on_terminal(command, "once", "ids.txt", env={"NO_COLOR": "1"})
+    assert HIDE in seen.screen
+    assert not any(f"\x1b[{code}m" in seen.screen for code in (31, 32, 33, 36, "38;5;197"))
+    assert seen.clean
+
+
+def test_json_goes_to_the_pipe_whole_and_the_last_state_stays_on_the_terminal(
+    command: Command, slow: RunningSandbox
+) -> None:
+    seen = on_terminal(command, "once", "ids.txt", "--json", piped=True)
+    assert json.loads(seen.piped)["stopped"] == 40
+    assert "\x1b" not in seen.piped
+    assert "100 %  40 of 40" in seen.text
+    assert seen.clean
+
+
+def test_ctrl_c_ends_what_is_in_flight_and_leaves_the_terminal_clean(command: Command, slow: RunningSandbox) -> None:
+    def when(screen: str, process: subprocess.Popen[bytes]) -> bool:
+        if "in flight of at most" not in screen:
+            return False
+        process.send_signal(signal.SIGINT)
+        return True
+
+    seen = on_terminal(command, "once", "ids.txt", when=when)
+    assert seen.code == 75
+    assert "left early: told to stop" in seen.text
+    assert "Traceback" not in seen.text
+    assert seen.clean
+    assert command.run("once").returncode == 0
+    command.audit()
+
+
+def test_a_pause_is_told_with_what_to_do(command: Command, slow: RunningSandbox) -> None:
+    command.env |= {"ARCHAL_TOKEN": "archal_ws_wrong", "REAPER_API__CREDENTIALS_WAIT_S": "2"}
+    seen = on_terminal(command, "once", "ids.txt")
+    assert seen.code == 77
+    assert "PAUSED: credentials" in seen.text
+    assert "write a good token" in seen.text
+    assert "left for the next run in 1 s" in seen.text
+    assert "archal_ws_wrong" not in seen.text
+    assert seen.clean
+
+
+def test_a_reader_that_leaves_early_breaks_nothing(command: Command, slow: RunningSandbox, tmp_path: Path) -> None:
+    reaper = f"{shlex.quote(sys.executable)} -m reaper"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {reaper} once ids.txt | head -n 0; {reaper} outcomes | head -n 1"],
+        env=command.environ(), cwd=command.home, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_where_nothing_is_drawn_rich_is_not_imported(command: Command) -> None:
+    (command.home / "empty").touch()
+    code = "import sys; from reaper.__main__ import main; main(sys.argv[1:]); print('rich' in sys.modules)"
+    for words in (["once", "empty"], ["add", "ses-1"], ["status"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env={**command.environ(), "PYTHONPATH": os.getcwd()}, cwd=command.home, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert done.stdout.endswith("False\n"), (words, done.stdout, done.stderr)
+
+
+def test_half_a_minute_without_a_terminal_is_told_in_a_line(command: Command, slow: RunningSandbox) -> None:
+    code = (
+        "import sys; from reaper.cli import progress; progress.LINE_S = 0.3; progress.LOOK_S = 0.1\n"
+        "from reaper.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "once", "ids.txt"],
+        env={**command.environ(), "PYTHONPATH": os.getcwd()}, cwd=command.home, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    told = [line for line in lines if line["event"] == "once.progressed"]
+    assert told
+    assert (told[0]["total"], told[0]["limit"], told[0]["level"]) == (40, 2, "info")
+    assert 0 < told[-1]["done"] <= 40
+    assert [line for line in lines if line["event"] == "session.settled"]

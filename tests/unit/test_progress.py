@@ -1,0 +1,193 @@
+"""Progress: the figures, what is drawn of them, and which way they are told."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from reaper.cli import progress, region
+from reaper.cli.figures import IntakeFigures, Pace, RunFigures, Tally
+from reaper.cli.pauses import WHAT_TO_DO
+from reaper.cli.progress import Way
+from reaper.cli.table import summary_table
+from reaper.core.model import Outcome, Pause, PauseReason
+from reaper.errors import Exit
+from reaper.oneshot import Summary
+from reaper.queues.base import Added, SetView
+
+VIEW = SetView(100, 7, 12, 0, {Outcome.STOPPED: 1290, Outcome.ALREADY_GONE: 15, Outcome.FORBIDDEN: 5})
+FIGURES = RunFigures(VIEW, in_flight=32, limit=64, sends=1500, now=1000.0, rate_per_s=148.2)
+
+
+def drawn(frame: RenderableType, width: int, **options: Any) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=bool(options), **options)
+    console.print(frame, end="")
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    pace = Pace()
+    assert pace.per_s is None
+    for second in range(100):
+        pace.note(second, 10 * min(second, 50))
+    assert pace.per_s == 0, "a rate of long ago is told"
+    pace = Pace()
+    pace.note(0, 0)
+    pace.note(0.5, 400)
+    assert pace.per_s is None, "half a second tells nothing"
+    pace.note(2, 400)
+    assert pace.per_s == 200
+
+
+def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_there_is() -> None:
+    tally = Tally()
+    tally.looked(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
+    for _ in range(4):
+        tally.settled(Outcome.STOPPED, 0.0)
+    view = tally.view
+    assert (view.settled[Outcome.STOPPED], view.open, view.delayed, view.retrying) == (7, 12, 5, 2)
+    for _ in range(50):
+        tally.settled(Outcome.REJECTED, 0.0)
+    view = tally.view
+    assert sum(view.settled.values()) == 3 + 11
+    assert (view.open, view.retrying) == (5, 0)
+    tally.looked(SetView(0, 5, 0, 0, {Outcome.STOPPED: 14}))
+    assert tally.view.settled == {Outcome.STOPPED: 14}
+
+
+def test_figures_of_a_run() -> None:
+    assert (FIGURES.done, FIGURES.total) == (1310, 1422)
+    assert FIGURES.left_s == pytest.approx(112 / 148.2)
+    assert replace(FIGURES, pauses=(Pause(PauseReason.OPERATOR, 1.0, "lunch"),)).left_s is None
+    assert FIGURES.fields() == {
+        "done": 1310, "total": 1422, "rate_per_s": 148.2, "left_s": 0.8, "in_flight": 32, "limit": 64,
+        "retrying": 12, "delayed": 7, "sends": 1500, "stopped": 1290, "already_gone": 15, "forbidden": 5,
+    }  # fmt: skip
+
+
+# --- what is drawn ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_at_80_columns() -> None:
+    bar, *facts = drawn(region.run_frame(FIGURES, 80), 80).splitlines()
+    assert bar.startswith("━━━━")
+    assert bar.rstrip().endswith(" 92 %  1,310 of 1,422")
+    assert facts == [
+        "148/s · about 1 s left · 32 in flight of at most 64 · 12 retries wait",
+        "7 due later",
+        "stopped 1,290 · already gone 15 · forbidden 5",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_nothing_is_wider_than_the_terminal_and_no_fact_is_broken(width: int) -> None:
+    pause = Pause(PauseReason.CREDENTIALS, 988.0, "the API refused the token (401)")
+    figures = replace(FIGURES, pauses=(pause,), ends_in_s=18.0, stopping=True, away="the ledger is locked")
+    lines = drawn(region.run_frame(figures, width), width).splitlines()
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for fact in ("92 %", "32 in flight of at most 64", "12 retries wait", "already gone 15", "PAUSED: credentials"):
+        assert fact in text
+    assert WHAT_TO_DO[PauseReason.CREDENTIALS].split()[0] in text
+    assert "left for the next run in 18 s" in text
+    assert "Ctrl-C again" in text
+    assert "QUEUE AWAY" in text
+
+
+@pytest.mark.parametrize("reason", PauseReason)
+def test_every_pause_says_what_to_do(reason: PauseReason) -> None:
+    figures = replace(FIGURES, pauses=(Pause(reason, 940.0, "because", until=1030.0),))
+    text = drawn(region.run_frame(figures, 200), 200)
+    assert f"PAUSED: {reason.value}, for 1 m, ends in 30 s: because" in text
+    assert WHAT_TO_DO[reason] in text
+
+
+def test_before_the_api_has_shown_itself_the_region_says_so() -> None:
+    assert "asking the API who it is" in drawn(region.run_frame(replace(FIGURES, proven=False), 80), 80)
+
+
+def test_colours_are_left_out_under_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = region.run_frame(FIGURES, 80)
+    assert "\x1b[32mstopped" in drawn(frame, 80, color_system="standard", no_color=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in drawn(frame, 80, color_system="standard")
+
+
+def test_what_comes_from_outside_cannot_steer_the_terminal() -> None:
+    pause = Pause(PauseReason.OPERATOR, 1.0, "evil \x1b[2J [red]markup[/red]")
+    text = drawn(region.run_frame(replace(FIGURES, pauses=(pause,)), 120), 120)
+    assert "\x1b[2J" not in text
+    assert "[red]markup[/red]" in text
+
+
+def test_taking_in() -> None:
+    figures = IntakeFigures("ids.txt", Added(120_000, 3_000, 2), 0.5, 100_000.0)
+    lines = [line.rstrip() for line in drawn(region.intake_frame(figures, 80), 80).splitlines()]
+    assert lines[0] == "reading ids.txt"
+    assert "50 %  of the bytes" in lines[1]
+    assert lines[2] == "120,000 accepted · 3,000 duplicate · 2 invalid · 100,000/s · about 1 s left"
+    assert len(drawn(region.intake_frame(replace(figures, share=None), 80), 80).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("per_s", "text"), [(None, "-/s"), (0, "0.0/s"), (0.2, "12 a minute"), (3.21, "3.2/s"), (1480, "1,480/s")]
+)
+def test_rates_for_people(per_s: float | None, text: str) -> None:
+    assert region.rate(per_s) == text
+
+
+def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None:
+    view = SetView(1, 2, 0, 0, {Outcome.STOPPED: 5, Outcome.FORBIDDEN: 2})
+    summary = Summary(Added(10, 0, 0), view, 12, 1.5, Exit.DEAD)
+    console = Console(file=io.StringIO(), width=80)
+    summary_table(summary, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "10 sessions in 1.5 s with 12 sends" in text
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "forbidden 2 20.0% reaper dead list --outcome forbidden" in rows
+    assert "still waiting 1 10.0% run again" in rows
+
+
+# --- which way ----------------------------------------------------------------------------------------------------
+
+
+def way(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    tty: bool = True,
+    term: str = "xterm",
+    columns: int = 80,
+    log_format: str = "auto",
+    quiet: bool = False,
+) -> Way:
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: tty))
+    monkeypatch.setattr(progress, "columns", lambda: columns)
+    settings: Any = SimpleNamespace(settings=SimpleNamespace(telemetry=SimpleNamespace(log_format=log_format)))
+    return progress.way_of(settings, quiet=quiet, environ={"TERM": term})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, Way.REGION),
+        ({"columns": 40}, Way.REGION),
+        ({"columns": 39}, Way.LINES),
+        ({"term": "dumb"}, Way.LINES),
+        ({"term": ""}, Way.LINES),
+        ({"log_format": "json"}, Way.LINES),
+        ({"tty": False}, Way.LINES),
+        ({"quiet": True}, Way.NONE),
+    ],
+)
+def test_which_way_progress_is_told(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: Way) -> None:
+    assert way(monkeypatch, **options) is told
