@@ -86,8 +86,7 @@ class Client:
 
         The ID travels percent-encoded as one path segment. Cancelling closes the connection.
         """
-        name = session_id if _CLEAN(session_id) else quote(session_id, safe="")
-        return await self._send(b"DELETE", b"%b/%b" % (self._prefix, name.encode()), STOP_BODY_BYTES)
+        return await self._send(b"DELETE", self._path_of(session_id), STOP_BODY_BYTES)
 
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
@@ -95,8 +94,7 @@ class Client:
 
     async def get_session(self, session_id: SessionId) -> Reply:
         """Send one `GET /api/sessions/{id}`, the last look before a DELETE."""
-        path = b"%b/%b" % (self._prefix, quote(session_id, safe="").encode())
-        return await self._send(b"GET", path, STOP_BODY_BYTES)
+        return await self._send(b"GET", self._path_of(session_id), STOP_BODY_BYTES)
 
     async def whoami(self) -> Reply:
         """Send one `GET /auth/me`: whose token it is."""
@@ -146,6 +144,10 @@ class Client:
             token_generation=token.generation,
             again=exchange.again,
         )
+
+    def _path_of(self, session_id: SessionId) -> bytes:
+        name = session_id if _CLEAN(session_id) else quote(session_id, safe="")
+        return b"%b/%b" % (self._prefix, name.encode())
 
     def _headers_for(self, generation: int, token: str) -> tuple[tuple[bytes, bytes], ...]:
         """Return the same object for as long as the token is the same: the transport keeps what it makes of it."""
