@@ -1,0 +1,185 @@
+"""The recipes of docs/recipes.md as they stand there: who dies is reaped after its time, who lives is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reaper.sandbox.sessions import Session
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.e2e.command import Command, until
+from tests.e2e.daemon import daemon, watch
+
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
+TTL_S = 5.0
+BIN = Path(sys.executable).parent
+
+
+def recipe(name: str) -> str:
+    (found,) = re.findall(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", RECIPES.read_text(), flags=re.S)
+    return str(found)
+
+
+@dataclass(slots=True)
+class Job:
+    """A job in a directory of its own; `process` is what a kill -9 meets."""
+
+    home: Path
+    session: str
+    environ: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    killed: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def script(self, name: str, text: str) -> None:
+        path = self.home / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def start(self, *words: str) -> int:
+        with (self.home / "stderr").open("ab") as log:
+            self.process = subprocess.Popen(
+                words,
+                cwd=self.home,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        return self.process.wait()
+
+    @property
+    def working(self) -> bool:
+        return (self.home / "working").exists()
+
+    def finish(self) -> None:
+        (self.home / "finish").touch()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.killed = True
+        self.process.send_signal(signal.SIGKILL)
+
+
+def workflow(job: Job) -> None:
+    """Run the steps as a runner does: bash -e, GITHUB_ENV, and `if: always()`."""
+    (spec,) = yaml.safe_load(recipe("workflow"))["jobs"].values()
+    job.environ = {**spec["env"], **job.environ, "GITHUB_ENV": str(job.home / "github_env")}
+    (job.home / "github_env").touch()
+    failed = False
+    for step in spec["steps"]:
+        if job.killed or (failed and step.get("if") != "always()"):
+            continue
+        failed |= job.start("bash", "-e", "-c", step["run"]) != 0
+        job.environ |= dict(line.split("=", 1) for line in (job.home / "github_env").read_text().splitlines())
+
+
+def plain(job: Job) -> None:
+    job.script("job", recipe("plain"))
+    job.start("./job")
+
+
+def trap(job: Job) -> None:
+    job.script("with-session", recipe("trap"))
+    job.start("./with-session", job.session, "./run-tests")
+
+
+def in_pytest(job: Job) -> None:
+    job.script("conftest.py", recipe("pytest"))
+    job.script("my_project.py", f"def create_session():\n    return {job.session!r}\n")
+    job.script(
+        "test_it.py",
+        "import subprocess\n\n\ndef test_it(hosted_session):\n"
+        f"    assert hosted_session == {job.session!r}\n    subprocess.run(['./run-tests'], check=True)\n",
+    )
+    job.environ["PYTHONPATH"] = str(job.home)
+    job.start(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+
+
+def sent(sandbox: RunningSandbox) -> set[str]:
+    return set(sandbox.do(lambda s: dict(s.sends)))
+
+
+@contextmanager
+def begun(run: Callable[[Job], None], command: Command, name: str) -> Iterator[Job]:
+    home = command.home / name
+    home.mkdir()
+    environ = {**command.environ(), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TTL": f"{TTL_S}", "EVERY": "1"}
+    environ.pop("ARCHAL_TOKEN")
+    job = Job(home, f"env_{name}", environ)
+    job.script("create-session", f"#!/bin/sh\necho {job.session}\n")
+    job.script("run-tests", "#!/bin/sh\ntouch working\nuntil [ -e finish ]; do sleep 0.1; done\n")
+    thread = threading.Thread(target=lambda: (run(job), job.over.set()))
+    thread.start()
+    try:
+        yield job
+    finally:
+        job.finish()
+        thread.join(30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [workflow, plain, trap, in_pytest], ids=lambda run: run.__name__)
+def test_who_dies_is_reaped_who_lives_is_not_and_who_ends_is_stopped_at_once(
+    command: Command, run: Callable[[Job], None]
+) -> None:
+    now = time.time()
+    names = ("dies", "lives")
+    some = [Session(f"env_{name}", created_at=now, expires_at=now + 3600) for name in names]
+    with running_sandbox(some) as sandbox:
+        watch(command, sandbox, intake__poll_s=0.2)
+        with daemon(command), begun(run, command, "dies") as dies, begun(run, command, "lives") as lives:
+            until(lambda: dies.working and lives.working)
+            since = time.monotonic()
+            dies.kill()
+            until(lambda: "env_dies" in sent(sandbox))
+            assert time.monotonic() - since > TTL_S / 4, "it had its time"
+            until(lambda: time.monotonic() - since > 2.5 * TTL_S)
+            assert sent(sandbox) == {"env_dies"}, "who lives was stopped"
+            lives.finish()
+            assert lives.over.wait(30)
+            until(lambda: "env_lives" in sent(sandbox), TTL_S)
+            assert command.json("show", "env_lives")["outcome"] == "stopped"
+    command.audit()
+
+
+@pytest.mark.slow
+def test_a_trap_gives_the_session_back_when_it_is_told_to_end(command: Command) -> None:
+    now = time.time()
+    with running_sandbox([Session("env_term", created_at=now, expires_at=now + 3600)]) as sandbox:
+        watch(command, sandbox)
+        command.env["TTL"] = "1h"
+        with daemon(command), begun(trap, command, "term") as job:
+            job.environ["TTL"] = "1h"
+            until(lambda: job.working)
+            assert job.process is not None
+            job.process.send_signal(signal.SIGTERM)
+            job.finish()  # a shell waits for what it runs before it obeys
+            until(lambda: "env_term" in sent(sandbox))
+            assert job.process.wait(30) == 143
+
+
+def test_the_four_commands_do_what_is_said(command: Command) -> None:
+    assert command.json("add", "env_12345", "--after", "30m")["accepted"] == 1
+    assert command.json("postpone", "env_12345", "--after", "30m")["result"] == "done"
+    assert command.json("postpone", "env_12345", "--after", "0")["result"] == "done"
+    assert command.json("cancel", "env_12345", "--reason", "stopped it")["result"] == "done"
+    assert command.run("postpone", "env_12345", "--after", "1m").returncode == 3
+    command.audit()
+
+
+@pytest.mark.parametrize("name", ["workflow", "plain", "trap", "pytest"])
+def test_a_recipe_is_short(name: str) -> None:
+    assert len(recipe(name).splitlines()) <= 25
