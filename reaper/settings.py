@@ -176,17 +176,26 @@ class DiscoverySettings(BaseModel):
 
     model_config = _SECTION
 
-    enabled: bool = Field(False, description="Read the API's list of sessions regularly and judge each by policy.")
+    enabled: bool = Field(
+        False,
+        description="Read the API's list of sessions regularly, in `reaper run`, and judge each by the "
+        "rules of docs/discovery.md; `once --discover` does so without this.",
+    )
     interval_s: Float = Field(60.0, ge=1, le=DAY_S, description="Time between two readings of the list, ± 10 %.")
     grace_s: Float = Field(
-        120.0, ge=0, le=DAY_S, description="How long past its expiry a session is left alone: people renew late."
+        120.0,
+        ge=0,
+        le=DAY_S,
+        description="How long past its expiry, or past 24 h, a session is left alone: people renew late.",
     )
     enforce: bool = Field(False, description="Stop what the policy chose. When false, it is only reported.")
     owners_file: OptionalPath = Field(
         None, description="File with the batch IDs that are alive, one per line; sessions of others are orphaned."
     )
     owners_command: Command = Field(
-        (), description="Command that prints the batch IDs that are alive, one per line; run without a shell."
+        (),
+        description="Command that prints the batch IDs that are alive, one per line; run without a shell, and not at "
+        "all where discovery.owners_file is set.",
     )
     owners_timeout_s: Float = Field(
         10.0, gt=0, le=600, description="Deadline of the owners command; without its answer nothing is orphaned."
@@ -198,9 +207,15 @@ class ProtectSettings(BaseModel):
 
     model_config = _SECTION
 
-    ids: Names = Field((), description="Session, batch, scenario or clone IDs to spare.")
+    ids: Names = Field(
+        (),
+        description="Session, batch, scenario or clone IDs to spare. As soon as anything is protected, each session is "
+        "read once more before its DELETE.",
+    )
     globs: Names = Field((), description="Patterns with * and ? on the same IDs.")
-    file: OptionalPath = Field(None, description="File with further IDs and patterns, one per line.")
+    file: OptionalPath = Field(
+        None, description="File with further IDs and patterns, one per line; read again when it changes."
+    )
 
 
 class GuardSettings(BaseModel):

@@ -210,6 +210,19 @@ def test_an_unfit_list_stops_the_sweep(command: Command, fault: str) -> None:
         assert sent(sandbox) == set()
 
 
+def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
+    """What waits for its due time waits on, what was cancelled stays, whatever the list says."""
+    some = expired(3)
+    with running_sandbox([*some, *live(9)]) as sandbox:
+        aim(command, sandbox, **ON)
+        command.json("add", some[0].session_id, some[1].session_id, "--after", "30m")
+        command.json("cancel", some[1].session_id, "--reason", "somebody looks into it")
+        command.json("once", "--discover")
+        assert sent(sandbox) == {some[2].session_id}
+        assert "[queue: cancelled]" in command.run("sessions").stdout
+    command.audit()
+
+
 def test_the_token_of_another_account_stops_nothing(command: Command, tmp_path: Path) -> None:
     some = live(5)
     with running_sandbox(some) as sandbox:

@@ -40,6 +40,7 @@ async def test_a_file_names_one_batch_per_line(tmp_path: Path) -> None:
     path = tmp_path / "owners"
     path.write_text("\ufeffbatch-1\n\n# gone: batch-2\n  batch-3  \n")
     assert await asked(OwnersSource(path)) == (frozenset({"batch-1", "batch-3"}), [])
+    assert await asked(OwnersSource(path, ("/nonexistent/command",))) == (frozenset({"batch-1", "batch-3"}), [])
 
 
 async def test_a_command_is_run_without_a_shell() -> None:

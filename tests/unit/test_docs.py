@@ -1,0 +1,114 @@
+"""What the documents say, held against the code: rules, events, settings, commands, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from reaper.cli.main import VERBS, parse
+from reaper.core.holds import Guard
+from reaper.core.policy import REAPING, Rule
+from reaper.errors import Exit
+from reaper.settings_doc import knobs
+from reaper.settings_load import load
+from reaper.telemetry import events
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+NEW = [DOCS / "discovery.md", DOCS / "recipes.md", ROOT / "README.md"]
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(path), flags=re.S | re.M)
+
+
+def rows(path: Path, name: str) -> dict[str, str]:
+    """Return the rows of a marked table: the code in the first column, and the rest."""
+    (found,) = re.findall(rf"<!-- {name}:[^\n]*-->\n(.*?)<!-- /{name} -->", text(path), flags=re.S)
+    return dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", found, flags=re.M))
+
+
+def test_the_table_of_rules_has_each_rule_and_what_it_does() -> None:
+    said = {rule: row.split(" | ")[0] for rule, row in rows(DOCS / "discovery.md", "rules").items()}
+    assert said == {rule.value: "stopped" if rule in REAPING else "kept" for rule in Rule}
+
+
+def test_the_table_of_guards_has_each_guard() -> None:
+    assert set(rows(DOCS / "discovery.md", "guards")) == {f"guard.{guard.value}" for guard in Guard}
+
+
+def test_the_events_named_exist_and_those_of_discovery_and_the_queue_are_there() -> None:
+    known = {value for name, value in vars(events).items() if name.isupper()}
+    named = set(rows(DOCS / "monitoring.md", "events"))
+    assert named <= known
+    assert {event for event in known if event.split(".")[0] in ("sweep", "account", "queue", "api")} <= named
+
+
+@pytest.mark.parametrize("number", range(len(blocks(DOCS / "discovery.md", "toml"))))
+def test_a_snippet_of_configuration_loads(number: int, tmp_path: Path) -> None:
+    snippet = blocks(DOCS / "discovery.md", "toml")[number]
+    path = tmp_path / "reaper.toml"
+    path.write_text(snippet)
+    result = load(path, {}, {"HOME": "/h"})
+    assert result.warnings == ()
+    for section, table in tomllib.loads(snippet).items():
+        for name in table:
+            assert "reaper.toml" in result.origins[f"{section}.{name}"]
+
+
+def test_there_are_snippets() -> None:
+    assert len(blocks(DOCS / "discovery.md", "toml")) >= 4
+
+
+@pytest.mark.parametrize("page", NEW, ids=lambda path: path.name)
+def test_the_commands_shown_exist(page: Path) -> None:
+    shown = [line[2:].split("  #")[0] for block in blocks(page, "console") for line in block.splitlines()]
+    said = re.findall(r"`(reaper [a-z][^`]*)`", text(page))
+    commands = [one for one in (*shown, *said) if one.startswith("reaper ")]
+    assert commands
+    for command in commands:
+        words = shlex.split(re.sub(r"[<|&].*", "", command))[1:]
+        if words[0] in VERBS and not {"COMMAND", "…"} & set(words):
+            whole = ["HOLD" if words == ["approve"] or words == ["discard"] else ""]
+            parse_or_fail([*words, *filter(None, whole)], command)
+
+
+def parse_or_fail(words: list[str], command: str) -> None:
+    needs = {"show": ["ID"], "postpone": ["ID", "--after", "1"], "cancel": ["ID", "--reason", "x"], "dead": ["list"]}
+    needs |= {"pause": ["--reason", "x"], "config": ["show"], "queue": ["init"]}
+    verb = words[0]
+    try:
+        parse(words if len(words) > 1 else [verb, *needs.get(verb, [])])
+    except SystemExit as stop:
+        pytest.fail(f"{command}: exits with {stop.code}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(page)):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", NEW, ids=lambda path: path.name)
+def test_the_settings_named_exist(page: Path) -> None:
+    known = set(knobs())
+    sections = {key.split(".")[0] for key in known}
+    named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", text(page)))
+    events_known = {value for name, value in vars(events).items() if name.isupper()}
+    assert {one for one in named if one.split(".")[0] in sections} - known - events_known == set()
+
+
+def test_the_readme_is_short_and_has_every_exit_code() -> None:
+    lines = text(ROOT / "README.md").splitlines()
+    assert len(lines) <= 150
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", "\n".join(lines), flags=re.M)}
+    assert codes == {int(code) for code in Exit}
