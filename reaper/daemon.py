@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from reaper import __version__
 from reaper.api.credentials import Credentials
 from reaper.app import first_error, new_finding, new_identity, new_worker, open_edge, sources_of
+from reaper.core.classify import OtherAccount
 from reaper.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
@@ -203,7 +204,11 @@ class Daemon:
             settings = parts.settings.discovery
             if settings.enabled and parts.worker.claims:
                 try:
-                    await parts.finding.discovery.sweep()
+                    swept = await parts.finding.discovery.sweep()
+                    if isinstance(swept.unread, OtherAccount):
+                        # Each session of the queue would be a 404 to it: this holds up every DELETE, not only the sweep.
+                        parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
+                        parts.worker.wake()
                 except QueueUnavailableError as error:
                     parts.worker.reach.lost(error)
             await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else IDLE_MOST_S)

@@ -31,7 +31,7 @@ from reaper.core.classify import Unauthorized
 from reaper.core.holds import Fate, Hold, Holds, Refused, open_holds
 from reaper.core.policy import Action, Judged
 from reaper.errors import Exit, QueueError, RefusedError
-from reaper.intake.discovery import Seen, Unfit, add_chosen, change_holds, measure_anew
+from reaper.intake.discovery import AGAIN, Seen, Unfit, add_chosen, change_holds, measure_anew
 from reaper.queues.base import Queue
 from reaper.queues.open import empty_queue
 from reaper.settings_load import Loaded
@@ -98,6 +98,12 @@ def _queued(judged: Judged, seen: Seen) -> str | None:
     return "open" if outcome is None else outcome.value
 
 
+def _known(judged: Judged, seen: Seen) -> bool:
+    """Return whether the queue has accepted it, so that no sweep chooses it; what was spared may be chosen anew."""
+    session_id = judged.session.session_id
+    return session_id in seen.outcomes and seen.outcomes[session_id] not in AGAIN
+
+
 def _table(seen: Seen) -> None:
     now = seen.server_now
     rows = [
@@ -120,8 +126,13 @@ def _table(seen: Seen) -> None:
         line = "  ".join([*(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True)), row[6]])
         emit(line if len(line) <= most else line[: most - 1] + "…")
     counts = Counter(each.verdict.action for each in seen.judged)
+    known = sum(each.verdict.action is Action.REAP and _known(each, seen) for each in seen.judged)
+    left_out = f" ({known} of them are the queue's already: a sweep leaves them to it)" if known else ""
     sys.stdout.flush()
-    say(f"{len(rows)} sessions: {counts[Action.REAP]} to reap, {counts[Action.KEEP]} to keep; nothing was stopped")
+    say(
+        f"{len(rows)} sessions: {counts[Action.REAP]} to reap{left_out}, {counts[Action.KEEP]} to keep; "
+        "nothing was stopped"
+    )
 
 
 def _span_to(later: float | None, earlier: float | None) -> str:

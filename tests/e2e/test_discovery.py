@@ -219,7 +219,9 @@ def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
         command.json("cancel", some[1].session_id, "--reason", "somebody looks into it")
         command.json("once", "--discover")
         assert sent(sandbox) == {some[2].session_id}
-        assert "[queue: cancelled]" in command.run("sessions").stdout
+        done = command.run("sessions")
+        assert "[queue: cancelled]" in done.stdout
+        assert "2 to reap (2 of them are the queue's already" in done.stderr
     command.audit()
 
 
@@ -242,6 +244,24 @@ def test_the_token_of_another_account_stops_nothing(command: Command, tmp_path: 
         assert "--accept-account" in check.stdout
         assert command.run("check", "--accept-account").returncode == 0
         assert command.json("once")["already_gone"] == 4
+
+
+def test_a_sweep_that_meets_another_account_holds_up_the_whole_daemon(command: Command) -> None:
+    """The same token, another account behind the address: no send may record a session as gone."""
+    some = live(2)
+    with running_sandbox(some) as sandbox:
+        watch(command, sandbox, discovery__enabled="true", discovery__interval_s=1, telemetry__log_format="json")
+        with daemon(command):
+            until(lambda: len(events(command, "sweep.judged")) >= 1)
+            sandbox.do(lambda s: s.become("usr_other"))
+            until(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"])
+            command.json("add", *sorted(ids(some)))
+            stopped = len(events(command, "sweep.stopped"))
+            until(lambda: len(events(command, "sweep.stopped")) >= stopped + 2)
+            assert sent(sandbox) == set()
+            assert command.run("check", "--accept-account").returncode == 0
+            until(lambda: sent(sandbox) == ids(some))
+    command.audit()
 
 
 def test_an_api_that_does_not_tell_whose_the_token_is_is_told_of_once(command: Command) -> None:
