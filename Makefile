@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault check format lock clean
+.PHONY: help demo run test prove fault check audit-deps format lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/test_imports.py
+
+audit-deps: $(READY) ## Ask the index's vulnerability service about every dependency (needs the network)
+	@$(BIN)/uv export --quiet --frozen --no-dev --all-extras --no-emit-project --output-file .venv/audited.txt
+	@UV_SYSTEM_CERTS=1 $(BIN)/uvx --quiet --from 'pip-audit>=2.9,<3' pip-audit --strict --disable-pip --requirement .venv/audited.txt
 
 format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff format .

@@ -162,6 +162,12 @@ def test_a_forgotten_restriction_is_seen_in_the_exposure(root: Path) -> None:
     assert exposure(file) > MOST_EXPOSED
 
 
+@pytest.mark.parametrize("name", [DAEMON, ONCE])
+def test_a_service_leaves_nothing_for_others_to_read(name: str) -> None:
+    """No core file, which would hold the token, and no file that another user may open."""
+    assert (only(name, "LimitCORE"), only(name, "UMask"), only(name, "StateDirectoryMode")) == ("0", "0077", "0700")
+
+
 # --- both services alike --------------------------------------------------------------------------------------------
 
 
