@@ -11,6 +11,8 @@ CORE: tuple[Bug, ...] = (
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
         "reaper/worker.py",
+        "from reaper.core.recheck import ",
+        "from reaper.core.model import Settle\nfrom reaper.core.recheck import ",
         "        at = self.clock()\n        self.sends += 1\n",
         "        at = self.clock()\n        self.sends += 1\n"
         "        await self.queue.apply(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))\n",

@@ -5,6 +5,7 @@ That the bugs are caught takes minutes: `make prove`.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.proof.bugs import BUGS
 from tests.proof.planted import Bug, DoesNotApplyError, bug, changed, table, with_table
 from tests.proof.prove import PAGE, Seen, caught, passed
 from tests.proof.verdicts import kind_of
+from tests.tools import need
 
 ROOT = Path(reaper.__file__).parents[1]
 TEST = "tests/unit/test_x.py::test_it"
@@ -27,6 +29,23 @@ def test_a_bug_applies_is_python_and_names_tests_that_exist(planted: Bug) -> Non
     for test in planted.tests:
         path, _, name = test.partition("::")
         assert f"def {name.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8"), test
+
+
+def test_no_bug_uses_a_name_that_is_not_there(tmp_path: Path) -> None:
+    """The code moves on, and what it no longer imports would break the test instead of failing it."""
+    for planted in BUGS:
+        for path, text in changed(ROOT, planted).items():
+            target = tmp_path / planted.name / path
+            target.parent.mkdir(parents=True)
+            target.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [need("ruff"), "check", "--isolated", "--no-cache", "--select", "F821", "--output-format", "concise", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_bugs_are_told_apart() -> None:
