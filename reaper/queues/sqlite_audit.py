@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from reaper.core.model import HISTORY, Audit, Outcome, Stats
 from reaper.queues.books import ACCEPTED, DUPLICATE, INVALID, Figures, dead_kept, equations, pruned, settled
+from reaper.queues.sqlite_errors import damaged
+from reaper.queues.sqlite_rows import as_written
 from reaper.queues.sqlite_schema import AT, IS_DEAD
 
 PRUNED_AT_ONCE = 1_000
@@ -73,13 +75,17 @@ def stats(connection: sqlite3.Connection, now: float) -> Stats:
 
 
 def audit(connection: sqlite3.Connection, now: float) -> Audit:
-    """Compare the counters with the rows themselves, every one of them read."""
-    kept = {
-        Outcome(outcome): number
-        for outcome, number in connection.execute(
-            "SELECT outcome, count(*) FROM item NOT INDEXED WHERE outcome IS NOT NULL GROUP BY outcome"
-        )
-    }
+    """Compare the counters with the rows themselves, every one of them read. Raises DatabaseError for a damaged
+    file: where an index does not name what its table holds, IDs are lost to whoever asks by it, and all figures right.
+    """
+    (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if finding != "ok":
+        raise damaged(" ".join(finding.split()))
+    rows = connection.execute(
+        "SELECT outcome, count(*) FROM item NOT INDEXED WHERE outcome IS NOT NULL GROUP BY outcome"
+    )
+    with as_written():
+        kept = {Outcome(outcome): number for outcome, number in rows}
     by_source = connection.execute(
         "SELECT coalesce(sum(accepted), 0), coalesce(sum(duplicate), 0), coalesce(sum(invalid), 0) FROM source"
     ).fetchone()

@@ -19,6 +19,13 @@ def is_fatal(error: BaseException) -> bool:
     return code_of(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def damaged(finding: str) -> sqlite3.DatabaseError:
+    """Return what SQLite raises for a damaged file, for damage that it only tells of when asked."""
+    error = sqlite3.DatabaseError(finding)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def translated(error: sqlite3.Error, path: str) -> QueueError:
     """Return the error to raise, with the cause set."""
     result = QueueError(_sentence(error, path))

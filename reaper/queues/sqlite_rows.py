@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from reaper.core.model import DEAD, HISTORY, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State
+from reaper.errors import QueueError
 from reaper.queues.base import Position
 from reaper.queues.sqlite_schema import AT, IS_DEAD
 
 PAGE = 500
 """Rows of `outcomes` in memory at a time."""
+LAST_INSTANT = 253_402_300_799
+"""The end of the year 9999, the last that can be told."""
 
 _ITEM = f"""
 SELECT session_id, outcome, source.name, added_at, {AT}, round, attempts, sends, recorded, history, status, detail,
@@ -23,9 +27,21 @@ FROM item JOIN source ON source.id = source_id
 """
 
 
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Read what we wrote ourselves: what cannot be read so is damage. Raises QueueError."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError) as error:
+        raise QueueError(
+            f"a row of the ledger is damaged ({error}): restore a copy made with `reaper queue backup`"
+        ) from error
+
+
 def with_send(history: str, send: Send) -> str:
     """Return the recorded sends with one more; the oldest goes when there are too many."""
-    return json.dumps([*json.loads(history), fields_of(send)][-HISTORY:])
+    with as_written():
+        return json.dumps([*json.loads(history), fields_of(send)][-HISTORY:])
 
 
 def fields_of(send: Send) -> dict[str, object]:
@@ -52,7 +68,8 @@ def outcomes_of(connection: sqlite3.Connection, session_ids: Sequence[SessionId]
         "SELECT session_id, outcome FROM json_each(?) AS asked CROSS JOIN item ON session_id = asked.value",
         (json.dumps(list(session_ids)),),
     )
-    return {SessionId(name): None if outcome is None else Outcome(outcome) for name, outcome in rows}
+    with as_written():
+        return {SessionId(name): None if outcome is None else Outcome(outcome) for name, outcome in rows}
 
 
 def settled_page(
@@ -82,10 +99,11 @@ def reapers(connection: sqlite3.Connection) -> list[Reaper]:
     """Return what the working processes told, the dead included."""
     columns = 'owner, pid, started_at, told_at, "limit", pauses'
     rows = connection.execute(f"SELECT {columns} FROM owner WHERE told_at IS NOT NULL ORDER BY started_at, owner")
-    return [
-        Reaper(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in json.loads(pauses)))
-        for owner, pid, started_at, told_at, limit, pauses in rows
-    ]
+    with as_written():
+        return [
+            Reaper(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in json.loads(pauses)))
+            for owner, pid, started_at, told_at, limit, pauses in rows
+        ]
 
 
 def _pause(fields: dict[str, Any]) -> Pause:
@@ -95,30 +113,39 @@ def _pause(fields: dict[str, Any]) -> Pause:
 def _item(row: Any, now: float) -> Item:
     (session_id, outcome, source, added_at, at, round_, attempts, sends, recorded, history) = row[:10]
     (status, detail, settled_at, by, reason, lease_until) = row[10:16]
-    if outcome is not None:
-        state = State.SETTLED
-    elif at <= now:
-        state = State.READY
-    else:
-        state = State.DELAYED if lease_until is None else State.IN_FLIGHT
-    return Item(
-        session_id=SessionId(session_id),
-        state=state,
-        outcome=None if outcome is None else Outcome(outcome),
-        source=source,
-        added_at=added_at,
-        due_at=at,
-        round=round_,
-        attempts=attempts,
-        sends=sends,
-        unanswered=sends - recorded - (state is State.IN_FLIGHT),
-        history=tuple(Send(**fields) for fields in json.loads(history)),
-        status=status,
-        detail=detail,
-        settled_at=settled_at,
-        by=by,
-        reason=reason,
-    )
+    with as_written():
+        _instants(added_at, at, settled_at)
+        if outcome is not None:
+            state = State.SETTLED
+        elif at <= now:
+            state = State.READY
+        else:
+            state = State.DELAYED if lease_until is None else State.IN_FLIGHT
+        return Item(
+            session_id=SessionId(session_id),
+            state=state,
+            outcome=None if outcome is None else Outcome(outcome),
+            source=source,
+            added_at=added_at,
+            due_at=at,
+            round=round_,
+            attempts=attempts,
+            sends=sends,
+            unanswered=sends - recorded - (state is State.IN_FLIGHT),
+            history=tuple(Send(**fields) for fields in json.loads(history)),
+            status=status,
+            detail=detail,
+            settled_at=settled_at,
+            by=by,
+            reason=reason,
+        )
+
+
+def _instants(*instants: float | None) -> None:
+    """Check that instants can be told. Raises ValueError or TypeError."""
+    for at in instants:
+        if at is not None and not 0 <= at <= LAST_INSTANT:
+            raise ValueError(f"{at!r} is no instant")
 
 
 def tell(
@@ -149,7 +176,8 @@ def set_pause(connection: sqlite3.Connection, pause: Pause | None) -> None:
 def paused(connection: sqlite3.Connection) -> Pause | None:
     """Return the operator's pause, even if its time is over."""
     row = connection.execute("SELECT value FROM setting WHERE name = 'pause'").fetchone()
-    return None if row is None else _pause(json.loads(row[0]))
+    with as_written():
+        return None if row is None else _pause(json.loads(row[0]))
 
 
 def note(connection: sqlite3.Connection, name: str) -> str | None:
