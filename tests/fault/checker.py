@@ -187,7 +187,9 @@ def said(delete: Delete) -> int | None:
     """Return the status that the client may have heard: a drip that was fast enough is an answer too."""
     if not delete.delivered:
         return None
-    return 204 if delete.fault == "drip" and delete.executed else delete.status
+    if delete.fault == "drip":
+        return 204 if delete.executed else 404
+    return delete.status
 
 
 def is_final(status: int | None) -> bool:

@@ -39,7 +39,7 @@ class Profile:
 
 
 PROFILES = {
-    "short": Profile(1_200, 1, kills=100, every=12, signals=20, cuts=100, requests=4_000, lines=20_000, flips=25),
+    "short": Profile(1_200, 1, kills=100, every=12, signals=20, cuts=100, requests=3_000, lines=20_000, flips=20),
     "long": Profile(
         20_000, 10, kills=2_200, every=1, signals=300, cuts=2_000, requests=200_000, lines=1_000_000, flips=1_000
     ),
@@ -62,7 +62,7 @@ def command(tmp_path: Path) -> Command:
     return Command(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
     made = Warm()
     yield made

@@ -70,8 +70,8 @@ class Killing:
             self.faster += 1
             self.accepted.update(ids)
             self.usual_s[verb] += 0.2 * (time.monotonic() - begun - self.usual_s[verb])
-        running.out.unlink()
-        running.err.unlink()
+        running.out.unlink(missing_ok=True)
+        running.err.unlink(missing_ok=True)
 
     def look(self) -> None:
         """Let all end; the ledger and the server must agree."""

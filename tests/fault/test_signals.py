@@ -67,13 +67,13 @@ def test_sigterm_at_random_moments(command: Command, warm: Warm, profile: Profil
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_sigterm_while_the_server_hangs(command: Command, twice: bool) -> None:
+def test_sigterm_while_the_server_hangs(command: Command, warm: Warm, twice: bool) -> None:
     """The first waits for the sends' own deadline; the second does not."""
     ids = [f"ses-{one}" for one in range(40)]
     with running_sandbox(map(Session, ids)) as sandbox:
         sandbox.do(lambda s: s.set_mode("hang", deletes_only=True))
         watch(command, sandbox, worker__concurrency=BOUND, **QUICK)
-        assert command.run("add", *ids).returncode == 0
+        assert warm.run(command, "add", *ids).returncode == 0
         with daemon(command) as process:
             sandbox.until(lambda s: s.counters.deletes == BOUND, 30)
             begun = time.monotonic()
@@ -85,20 +85,22 @@ def test_sigterm_while_the_server_hangs(command: Command, twice: bool) -> None:
             took_s = time.monotonic() - begun
         assert sandbox.counters.deletes == BOUND, "it claimed more while draining"
         sandbox.do(lambda s: s.set_mode("ok"))
-        # Sends that were given up may have done their work: they are due again, and told to be ambiguous.
-        assert command.run("once", "-q").returncode == 0
+        # Sends that were given up may have done their work: they are due again.
+        path = str(write_ids(command.home / "ids.txt", ids))
+        assert warm.run(command, "once", "-q", path).returncode == 0
         settle_up(
             command,
             sandbox.deletes,
             ids,
             Bounds(in_flight=BOUND, sends_per_id=2),
+            run=partial(warm.run, command),
             logs=[command.home / "daemon.log"],
             peak_in_flight=peak(sandbox),
             took={"the end": (took_s, 1.5 if twice else 6.0)},
         )
 
 
-def test_stdout_is_closed(command: Command) -> None:
+def test_stdout_is_closed(command: Command, warm: Warm) -> None:
     """Whoever read the output has seen enough; the work is done all the same."""
     ids = [f"ses-{one}" for one in range(30)]
     with running_sandbox(map(Session, ids), latency="10ms") as sandbox:
@@ -109,11 +111,11 @@ def test_stdout_is_closed(command: Command) -> None:
         process.stdout.close()
         process.stderr.close()
         assert process.wait(timeout=60) == 0
-        settle_up(command, sandbox.deletes, ids, Bounds(in_flight=32))
+        settle_up(command, sandbox.deletes, ids, Bounds(in_flight=32), run=partial(warm.run, command))
 
 
 @pytest.mark.parametrize("ends", ["it is read at last", "it is killed"])
-def test_stderr_that_nobody_reads(command: Command, ends: str) -> None:
+def test_stderr_that_nobody_reads(command: Command, warm: Warm, ends: str) -> None:
     """A full pipe may hold the reaper up; what is sent stays bounded, and all goes on when somebody reads."""
     ids = [f"ses-{one}" for one in range(300)]
     with running_sandbox(map(Session, ids)) as sandbox:
@@ -134,12 +136,13 @@ def test_stderr_that_nobody_reads(command: Command, ends: str) -> None:
         process.communicate(timeout=60)
         assert process.returncode == (0 if ends == "it is read at last" else -signal.SIGKILL)
         if ends == "it is killed":
-            assert command.run("once", "-q", path).returncode == 0
+            assert warm.run(command, "once", "-q", path).returncode == 0
         settle_up(
             command,
             sandbox.deletes,
             ids,
             Bounds(in_flight=BOUND, repeats=BOUND if ends == "it is killed" else 0),
+            run=partial(warm.run, command),
             texts={"stderr": said.decode()},
             peak_in_flight=peak(sandbox),
         )

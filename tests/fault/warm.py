@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ class Warm:
     code: Path | None = None
     _server: subprocess.Popen[str] = field(init=False)
     _number: int = 0
+    _last: Running | None = None
 
     def __post_init__(self) -> None:
         path = [str(self.code)] if self.code else []
@@ -50,7 +52,10 @@ class Warm:
     def start(
         self, command: Command, *args: str, limits: Mapping[str, int] | None = None, stopped: bool = False
     ) -> Running:
-        """Start one command; the one before must have ended."""
+        """Start one command; one that was left running by a test that failed is killed first."""
+        if self._last is not None and self._last.code is None:
+            self._last.send_signal(signal.SIGKILL)
+            self.wait(self._last)
         self._number += 1
         out, err = (command.home / f"warm-{self._number}.{name}" for name in ("out", "err"))
         wish: dict[str, Any] = {
@@ -62,7 +67,8 @@ class Warm:
             "stopped": stopped,
         }
         self._tell(json.dumps(wish))
-        return Running(int(self._line()), out, err)
+        self._last = Running(int(self._line()), out, err)
+        return self._last
 
     def wait(self, running: Running) -> int:
         """Return the exit code once it has ended; less than 0: the signal that ended it."""
