@@ -206,7 +206,7 @@ class Daemon:
                 try:
                     swept = await parts.finding.discovery.sweep()
                     if isinstance(swept.unread, OtherAccount):
-                        # Each session of the queue would be a 404 to it: this holds up every DELETE, not only the sweep.
+                        # To it each session of the queue is a 404: this holds up every DELETE, not the sweep alone.
                         parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
                         parts.worker.wake()
                 except QueueUnavailableError as error:
