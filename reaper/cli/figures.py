@@ -16,23 +16,28 @@ PACE_FROM_S = 1.0
 
 @dataclass(slots=True)
 class Pace:
-    """A rate over the last seconds, from a figure that grows. Instants are on any clock that runs steadily."""
+    """A rate over the last `most_s` seconds, from a figure that grows. Instants are on any clock that runs steadily."""
 
+    most_s: float = PACE_OVER_S
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def note(self, now: float, count: int) -> None:
         """Note how far it is."""
         self._seen.append((now, count))
-        while len(self._seen) > 2 and self._seen[1][0] <= now - PACE_OVER_S:
+        while len(self._seen) > 2 and self._seen[1][0] <= now - self.most_s:
             self._seen.popleft()
 
     @property
     def per_s(self) -> float | None:
         """The rate, None while it cannot be told."""
-        if not self._seen:
+        if self.over_s < PACE_FROM_S:
             return None
-        (began, first), (ended, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (ended - began) if ended - began >= PACE_FROM_S else None
+        return (self._seen[-1][1] - self._seen[0][1]) / self.over_s
+
+    @property
+    def over_s(self) -> float:
+        """How many seconds it is the rate of."""
+        return self._seen[-1][0] - self._seen[0][0] if self._seen else 0.0
 
 
 @dataclass(slots=True)

@@ -41,8 +41,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "add": Verb("add", "queue session IDs, now or for later"),
     },
     "see": {
-        "status": Verb("reading", "the whole queue and every pause"),
-        "show": Verb("reading", "one session ID and all that happened to it"),
+        "status": Verb("status", "the whole queue and every pause"),
+        "show": Verb("show", "one session ID and all that happened to it"),
         "outcomes": Verb("reading", "one line for each settled ID"),
         "audit": Verb("reading", "verify that every accepted ID is accounted for"),
         "sessions": Verb("sessions", "the account's live sessions, and what the policy says of each"),

@@ -151,3 +151,31 @@ def test_half_a_minute_without_a_terminal_is_told_in_a_line(command: Command, sl
     assert (told[0]["total"], told[0]["limit"], told[0]["level"]) == (40, 2, "info")
     assert 0 < told[-1]["done"] <= 40
     assert [line for line in lines if line["event"] == "session.settled"]
+
+
+def test_status_watch_has_a_screen_of_its_own_and_gives_the_old_one_back(command: Command) -> None:
+    command.run("add", "ses-1", "ses-2")
+
+    def when(screen: str, process: subprocess.Popen[bytes]) -> bool:
+        if "oldest due" not in screen:
+            return False
+        process.send_signal(signal.SIGINT)
+        return True
+
+    seen = on_terminal(command, "status", "--watch", when=when)
+    assert seen.code == 0, seen.text
+    assert "\x1b[?1049h" in seen.screen
+    assert "Traceback" not in seen.text
+    assert seen.clean
+
+
+def test_status_watch_into_a_pipe_is_plain_text_again_and_again(command: Command) -> None:
+    command.run("add", "ses-1")
+    process = command.start("status", "--watch")
+    assert process.stdout is not None
+    text = "".join(process.stdout.readline() for _ in range(8))
+    process.send_signal(signal.SIGINT)
+    rest, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (0, "")
+    assert (text + rest).count("ready  ") >= 2
+    assert "\x1b" not in text
