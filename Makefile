@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault check audit-deps format lock clean
+.PHONY: help demo run test prove fault check audit-deps format generated lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ audit-deps: $(READY) ## Ask the index's vulnerability service about every depend
 format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+generated: $(READY) ## Write completions/ and man/ anew from the command line
+	@$(BIN)/python -m completions
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade

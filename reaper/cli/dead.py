@@ -41,7 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_options(action, works=True)
         action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
         action.add_argument(
-            "--outcome", choices=[outcome.value for outcome in Outcome if outcome in DEAD], help="only these"
+            "--outcome",
+            metavar="OUTCOME",
+            choices=[outcome.value for outcome in Outcome if outcome in DEAD],
+            help=f"only these: {', '.join(outcome for outcome in Outcome if outcome in DEAD)}",
         )
         if name != "list":
             action.add_argument("--all", action="store_true", help="all of them (with --outcome: all of that outcome)")

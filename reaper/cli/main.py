@@ -13,11 +13,12 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NoReturn, TextIO
 
 from reaper import __version__
+from reaper.cli.examples import examples
 from reaper.errors import Exit, ReaperError
 from reaper.telemetry.journald import is_journal, with_priority
 
@@ -82,26 +83,60 @@ exit codes (the first that applies):
 """
 
 
+class Help(argparse.HelpFormatter):
+    """Paragraphs are filled; lines that begin with two blanks, and lists with a heading, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = [
+            part if "\n  " in part or part.startswith("  ") else super(Help, self)._fill_text(part, width, indent)
+            for part in text.split("\n\n")
+        ]
+        return "\n\n".join(filled)
+
+
 class LazyParser(argparse.ArgumentParser):
-    """A verb's parser; `fill` adds its arguments when it is about to parse, once."""
+    """A verb's parser; `fill` adds its arguments when they are needed, once."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse has it
+    def filled(self) -> LazyParser:
+        """Return it with all its arguments."""
         if self.fill is not None:
             fill, self.fill = self.fill, None
             fill(self)
-        return super().parse_known_args(args, namespace)
+        return self
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse has it
+        self.filled()
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            # Here and not at the root, which does not know this verb's options.
+            self.error(self._unknown(unknown[0]))
+        return found, unknown
+
+    def _unknown(self, word: str) -> str:
+        name = word.split("=")[0]
+        if not name.startswith("-"):
+            return f"there is one argument too many: {word!r}"
+        return f"there is no option {name!r}" + _near(name, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        """Name the nearest command instead of all of them."""
-        if wrong := re.match(r"argument COMMAND: invalid choice: '([^']*)'", message):
-            near = difflib.get_close_matches(wrong[1], VERBS, n=1)
-            message = f"there is no command {wrong[1]!r}" + (f"; did you mean {near[0]}?" if near else "; see --help")
-        super().error(message)
+        """Say in one line what is wrong, with the nearest word that is right, and where more is told."""
+        if wrong := re.match(r"argument ([^:]*): invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            what, word, choices = wrong.groups()
+            choices = choices.replace("'", "")
+            # The commands are many, and --help has them in order.
+            told = f"there is no command {word!r}" if what == "COMMAND" else f"{what}: {word!r} is none of {choices}"
+            message = told + _near(word, choices.split(", "))
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n  {self.prog} --help tells more\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def _near(word: str, words: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
+    return f". Did you mean {near[0]}?" if near else ""
+
+
+def build_parser() -> LazyParser:
     """Return the parser of the whole command line; verbs fill in their own part later."""
     width = max(map(len, VERBS))
     lines = ["Stops expired and orphaned hosted sessions, and accounts for every one of them.", ""]
@@ -119,7 +154,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_options(root, works=True)
     commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
     for name, verb in VERBS.items():
-        parser = commands.add_parser(name, description=f"{verb.help[0].upper()}{verb.help[1:]}.", allow_abbrev=False)
+        description = f"{verb.help[0].upper()}{verb.help[1:]}."
+        parser = commands.add_parser(name, description=description, allow_abbrev=False, formatter_class=Help)
         parser.fill = _filler(name)
     return root
 
@@ -128,6 +164,7 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
     def fill(parser: argparse.ArgumentParser) -> None:
         add_options(parser, works=VERBS[name].works)
         _entry(name)[0](parser)
+        parser.epilog = "\n\n".join(filter(None, (parser.epilog, examples(name))))
 
     return fill
 

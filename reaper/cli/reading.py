@@ -28,7 +28,11 @@ from reaper.settings_load import Loaded
 def configure_outcomes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=duration, metavar="TIME", help="settled in the last TIME, as 1h")
     parser.add_argument(
-        "--outcome", action="append", choices=[outcome.value for outcome in Outcome], help="only these; may be repeated"
+        "--outcome",
+        action="append",
+        metavar="OUTCOME",
+        choices=[outcome.value for outcome in Outcome],
+        help=f"only these; may be repeated: {', '.join(Outcome)}",
     )
 
 

@@ -232,7 +232,7 @@ def test_a_full_disk_under_the_output_is_one_sentence(command: Command) -> None:
 def test_usage_configuration_and_the_nearest_command(command: Command) -> None:
     typo = command.run("stauts")
     assert typo.returncode == 2
-    assert "did you mean status?" in typo.stderr
+    assert "Did you mean status?" in typo.stderr
     assert command.run("status", "--concurrency", "0").returncode == 78
     shown = command.run("--help")
     assert shown.returncode == 0

@@ -91,3 +91,25 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.dispatch(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(f"\n  {name} " in out for name in main.VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("once --limt 5", "reaper once: there is no option '--limt'. Did you mean --limit?"),
+        ("dead lst", "reaper dead: list|retry|purge: 'lst' is none of list, retry, purge. Did you mean list?"),
+        ("dead list --outcom x", "reaper dead list: there is no option '--outcom'. Did you mean --outcome?"),
+        ("--jsn status", "reaper: there is no option '--jsn'. Did you mean --json?"),
+        ("stauts", "reaper: there is no command 'stauts'. Did you mean status?"),
+        ("xyzzy", "reaper: there is no command 'xyzzy'"),
+        ("show a b", "reaper show: there is one argument too many: 'b'"),
+        ("run --on-term reep", "reaper run: --on-term: 'reep' is none of drain, reap. Did you mean reap?"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.dispatch(words.split()) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == told
+    assert second.endswith("--help tells more")

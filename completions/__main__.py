@@ -1,0 +1,32 @@
+"""Writes the completions and the manual pages anew: `make generated`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from completions.manual import pages
+from completions.shells import bash, fish, zsh
+from completions.tree import read
+
+ROOT = Path(__file__).parent.parent
+
+
+def files() -> dict[str, str]:
+    """Return every generated file by its path from the root."""
+    root = read()
+    made = {
+        "completions/reaper.bash": bash(root),
+        "completions/_reaper": zsh(root),
+        "completions/reaper.fish": fish(root),
+    }
+    return made | {f"man/{name}": text for name, text in pages(root).items()}
+
+
+def main() -> None:
+    """Write them."""
+    for name, text in files().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
