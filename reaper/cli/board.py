@@ -80,7 +80,7 @@ def _depth(watched: Watched, now: Standing) -> RenderableType:
     oldest = f"oldest due for {span(stats.oldest_due_s)}" if stats.ready else ""
     grid.add_row("ready", Text(f"{stats.ready:,}", "bold"), oldest)
     grid.add_row("delayed", f"{stats.delayed:,}", "")
-    grid.add_row("in flight", f"{stats.in_flight:,}", "" if now.limit is None else f"of at most {now.limit:,}")
+    grid.add_row("in flight", f"{stats.in_flight:,}", "" if now.limit is None else f"limit {now.limit:,}")
     dead = Text(f"{stats.dead:,}", "bold red" if stats.dead else "")
     grid.add_row("dead", dead, "reaper dead list" if stats.dead else "")
     pace = watched.pace

@@ -107,10 +107,17 @@ async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
             lack = credentials.current.lack or "there is none"
             return [Line("token", False, f"{lack}; write one there, it is read again when it changes")]
         case Unauthorized():
-            return [Line("token", False, f"{url} refused it (401): it is wrong, revoked or expired; put a new one")]
+            return [
+                Line("token", False, f"{url} refused it (401): it is wrong, revoked or expired; {_renew(settings)}")
+            ]
         case verdict:
             return [Line("api", False, _words(url, verdict, reply))]
     return [*lines, *account, *_clock_lines(reply)]
+
+
+def _renew(settings: Loaded) -> str:
+    file = settings.settings.api.token_file
+    return f"write a new one into {file}" if file else "set ARCHAL_TOKEN, or what holds it, anew"
 
 
 async def _account_line(settings: Loaded, whose: Account | Untold | ReadVerdict, *, accept: bool) -> Line:
@@ -150,7 +157,8 @@ def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
         case Throttled():
             return f"{url} answered 429: too many requests just now; try again later"
         case Broken() | Unsent():
-            return f"{url}: {reply.error if isinstance(reply, Failed) else 'no answer'}"
+            why = reply.error if isinstance(reply, Failed) else "no answer"
+            return f"{url}: {why}; is api.base_url right, and does this machine reach it (api.proxy, api.ca_file)?"
         case OtherAccount(pinned=pinned, found=found):
             return f"the token is that of {found}, the queue was filled for {pinned}; reaper check --accept-account"
         case Proven() | Unauthorized():
@@ -166,4 +174,10 @@ def _clock_lines(reply: Reply) -> list[Line]:
         return []
     if abs(skew_s) <= SKEW_S:
         return [Line("clock", True, "agrees with the server's")]
-    return [Line("clock", False, f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set it")]
+    return [
+        Line(
+            "clock",
+            False,
+            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set this machine's",
+        )
+    ]

@@ -101,7 +101,7 @@ def run_frame(now: RunFigures, width: int) -> RenderableType:
     for pause in now.pauses:
         parts += paused(pause, now.now)
     if now.ends_in_s is not None and (now.pauses or now.away):
-        parts.append(Text(f" → left for the next run in {span(now.ends_in_s)}", "dim"))
+        parts.append(Text(f" → else this run ends in {span(now.ends_in_s)}, and the rest stays queued", "dim"))
     if not now.proven and not now.pauses:
         parts.append(Text("asking the API who it is; nothing is sent before", "dim"))
     if now.stopping:

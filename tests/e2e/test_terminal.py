@@ -106,7 +106,7 @@ def test_a_pause_is_told_with_what_to_do(command: Command, slow: RunningSandbox)
     assert seen.code == 77
     assert "PAUSED: credentials" in seen.text
     assert "write a good token" in seen.text
-    assert "left for the next run in 1 s" in seen.text
+    assert "else this run ends in 1 s" in seen.text
     assert "archal_ws_wrong" not in seen.text
     assert seen.clean
 
