@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from reaper.cli.main import VERBS, LazyParser, build_parser
+from reaper.cli.main import VERBS, build_parser
+from reaper.cli.parser import LazyParser
 
 FILES = ("FILE", "ID|FILE")
 

@@ -33,6 +33,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "cli.demo": ("sandbox",),
     "cli.health": ("errors", "settings_quick"),
     "cli.main": ("errors", "__version__", "app", "telemetry.journald"),
+    "cli.examples": (),
+    "cli.parser": ("errors",),
     "cli.progress": ("worker",),
     "cli.sandbox": ("sandbox",),
     "core": (),
@@ -72,7 +74,17 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pydantic_settings": SETTINGS,
     "annotated_types": SETTINGS,
 }
-PLAIN = ("__main__", "core", "errors", "sandbox", "settings_quick", "cli.health", "cli.main")
+PLAIN = (
+    "__main__",
+    "core",
+    "errors",
+    "sandbox",
+    "settings_quick",
+    "cli.examples",
+    "cli.health",
+    "cli.main",
+    "cli.parser",
+)
 
 
 def inside(name: str, rooms: tuple[str, ...]) -> bool:
