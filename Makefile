@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault check audit-deps format generated lock clean
+.PHONY: help demo run test prove fault soak check audit-deps format generated lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,11 @@ test: $(READY) ## Run every test
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
 	@$(BIN)/python -m tests.proof.prove
 
-fault: $(READY) ## Kill reapers and engines under load (FAULT_PROFILE=short|long, FAULT_SEED=n)
+fault: $(READY) ## Kill, starve and mislead reapers, engines, disks and servers (FAULT_PROFILE=short|long, FAULT_SEED=n)
 	@$(BIN)/python -m pytest -s tests/fault
+
+soak: $(READY) ## Run a daemon for long with faults on (HOURS=n, 0.5 by default; FAULT_SEED=n)
+	@$(BIN)/python -m tests.fault.soak --hours $(or $(HOURS),0.5)
 
 check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff format --check .
