@@ -102,6 +102,8 @@ def judge(
     status, created_at, expires_at = session.status, session.created_at, session.expires_at
     if status is None or created_at is None or expires_at is None or session.clone_ids is None or session.odd:
         return Verdict(Rule.UNCLEAR, _unclear(session))
+    if expires_at + LIFE_MOST_S < created_at:  # as where a program writes "no time" as 1970
+        return Verdict(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
     if server_now is not None and created_at > server_now + MOST_SKEW_S:
         return Verdict(Rule.UNCLEAR, f"createdAt is {span(created_at - server_now)} ahead of the server's own clock")
     if status == "starting" and (server_now is None or server_now - created_at < STARTING_S):

@@ -43,6 +43,8 @@ def table(session: Session, owners: set[str], now: float) -> str:
     assert session.expires_at is not None
     if session.status == "ended" or session.ended_at is not None:
         return "ended"
+    if session.expires_at + 24 * H < session.created_at:
+        return "unclear"
     if session.status == "starting" and now - session.created_at < 900:
         return "starting"
     if session.expires_at + 120 < now:

@@ -30,6 +30,8 @@ def table(summary: dict[str, object], now: float) -> str:
         return "protected"
     if summary["status"] == "ended":
         return "ended"
+    if past_s > age_s + 24 * H:
+        return "unclear"
     if summary["status"] == "starting" and age_s < 15 * 60:
         return "starting"
     if past_s > 120:
@@ -72,7 +74,7 @@ async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines
     async with Sandbox(assorted(500)) as sandbox:
         _, judged, expected = await swept(sandbox, off_s)
     assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
-    rules = {"expired", "overdue", "failed", "orphaned", "protected", "ended", "starting", "live"}
+    rules = {"expired", "overdue", "failed", "orphaned", "protected", "ended", "starting", "live", "unclear"}
     assert Counter(expected.values()).keys() == rules
 
 

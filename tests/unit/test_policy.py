@@ -46,7 +46,11 @@ TABLE = [
     (session(expires_at=NOW - GRACE + 1), Rule.LIVE),
     (session(expires_at=NOW - GRACE), Rule.LIVE),
     (session(expires_at=NOW - GRACE - 0.001), Rule.EXPIRED),
-    (session(expires_at=NOW - 10 * DAY), Rule.EXPIRED),
+    (session(created_at=NOW - 11 * DAY, expires_at=NOW - 10 * DAY), Rule.EXPIRED),
+    # an expiry that no session can have had: "no time", written as 1970
+    (session(created_at=NOW - H, expires_at=NOW - H - DAY), Rule.EXPIRED),
+    (session(created_at=NOW - H, expires_at=NOW - H - DAY - 1), Rule.UNCLEAR),
+    (session(created_at=NOW - H, expires_at=0.0), Rule.UNCLEAR),
     (session(expires_at=NOW - H, status="failed"), Rule.EXPIRED),
     (session(expires_at=NOW - H, status="a status of later days"), Rule.EXPIRED),
     (session(expires_at=NOW - H, alive=False, batch_id=None, scenario_id=None), Rule.EXPIRED),
