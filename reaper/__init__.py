@@ -1,3 +1,91 @@
-"""Reaper stops expired and orphaned hosted clone sessions, and accounts for every one of them."""
+"""Reaper stops expired and orphaned hosted clone sessions, and accounts for every one of them.
+
+From Python: `reaper.open` and `reaper.stop_sessions`; docs/library.md tells how. Importing this module costs nothing:
+each name brings what it needs when it is first asked for.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from reaper.core.model import Audit, AuditLine, Item, Outcome, Send, State, Stats
+    from reaper.errors import (
+        ApiUnavailableError,
+        ConfigError,
+        CredentialsError,
+        Exit,
+        QueueError,
+        QueueUnavailableError,
+        ReaperError,
+        RefusedError,
+        UsageError,
+    )
+    from reaper.library.effective import Options
+    from reaper.library.handle import Reaper, open
+    from reaper.library.plain import stop_sessions
+    from reaper.library.summary import Summary
+    from reaper.queues.base import Added
+    from reaper.settings import Settings
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Added",
+    "ApiUnavailableError",
+    "Audit",
+    "AuditLine",
+    "ConfigError",
+    "CredentialsError",
+    "Exit",
+    "Item",
+    "Options",
+    "Outcome",
+    "QueueError",
+    "QueueUnavailableError",
+    "Reaper",
+    "ReaperError",
+    "RefusedError",
+    "Send",
+    "Settings",
+    "State",
+    "Stats",
+    "Summary",
+    "UsageError",
+    "__version__",
+    "open",
+    "stop_sessions",
+]
+
+_HOMES = {
+    "library.handle": ("Reaper", "open"),
+    "library.plain": ("stop_sessions",),
+    "library.effective": ("Options",),
+    "library.summary": ("Summary",),
+    "queues.base": ("Added",),
+    "settings": ("Settings",),
+    "core.model": ("Audit", "AuditLine", "Item", "Outcome", "Send", "State", "Stats"),
+    "errors": (
+        "ApiUnavailableError",
+        "ConfigError",
+        "CredentialsError",
+        "Exit",
+        "QueueError",
+        "QueueUnavailableError",
+        "ReaperError",
+        "RefusedError",
+        "UsageError",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the library from where it lives, once."""
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            found = globals()[name] = getattr(import_module(f"reaper.{home}"), name)
+            return found
+    raise AttributeError(f"module 'reaper' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -37,6 +37,9 @@ from reaper.worker import Worker
 
 if TYPE_CHECKING:
     from reaper.api.client import Client
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -244,3 +247,11 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
         else:
             leaves.append(error)
     return next((leaf for leaf in leaves if isinstance(leaf, ReaperError)), leaves[0])
+
+
+async def unwrapped(run: Awaitable[T]) -> T:
+    """Await what opens task groups; a failure comes out of them as one plain error."""
+    try:
+        return await run
+    except BaseExceptionGroup as group:
+        raise first_error(group) from group

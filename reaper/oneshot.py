@@ -124,13 +124,17 @@ class Once:
             case PauseReason.THROTTLED:
                 return Exit.WORK_LEFT, None
 
-    async def run(self, worker: Worker, added: Added) -> Summary:
-        """Work until done, out of time, told to stop or out of patience; return the summary."""
+    async def run(self, worker: Worker, added: Added, *, signals: bool = True) -> Summary:
+        """Work until done, out of time, told to stop or out of patience; return the summary.
+
+        `signals`: SIGTERM and SIGINT tell it to stop. Not in somebody else's process, where they are not ours to catch.
+        """
         begun = anyio.current_time()
         async with anyio.create_task_group() as around:
-            started = anyio.Event()
-            around.start_soon(partial(obey_signals, worker, started=started))
-            await started.wait()
+            if signals:
+                started = anyio.Event()
+                around.start_soon(partial(obey_signals, worker, started=started))
+                await started.wait()
             if self._waits.budget_s is not None:
                 around.start_soon(self._budget, worker, self._waits.budget_s)
             await worker.run()

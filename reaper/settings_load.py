@@ -49,12 +49,18 @@ class Loaded:
 
 
 def load(
-    config_path: str | Path | None, flags: Mapping[str, object], environ: Mapping[str, str] | None = None
+    config_path: str | Path | None,
+    flags: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+    *,
+    flag: Callable[[str, object], str] | None = None,
 ) -> Loaded:
     """Return the settings in effect: file, overridden by `environ` (None: the process's own), overridden by `flags`.
 
-    `flags` maps dotted keys to what was given; None stands for not given. Raises ConfigError, one line per mistake.
+    `flags` maps dotted keys to what was given; None stands for not given. `flag` names one of them, for its origin, by
+    its key and value; None: as the command line has it. Raises ConfigError, one line per mistake.
     """
+    flag = flag or _flag
     environ = os.environ if environ is None else environ
     path = find_config(config_path, environ)
     faults: list[str] = []
@@ -62,7 +68,7 @@ def load(
         (_inherited(environ), lambda _: f"environment {TOKEN_VARIABLE}"),
         (_from_file(path, faults), lambda _: f"file {path}"),
         (_from_environment(environ, faults), lambda key: f"environment {knobs()[key].variable}"),
-        (_from_flags(flags), lambda key: f"flag {_flag(key, flags[key])}"),
+        (_from_flags(flags, faults), lambda key: flag(key, flags[key])),
     )
     values: dict[str, Any] = {}
     origins = dict.fromkeys(knobs(), DEFAULT)
@@ -115,14 +121,15 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
     return {f"{section}.{name}": value for section, table in source().items() for name, value in table.items()}
 
 
-def _from_flags(flags: Mapping[str, object]) -> dict[str, Any]:
-    return {key: value for key, value in flags.items() if value is not None}
+def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any]:
+    faults += [_unknown(key, "argument", knobs()) for key in flags.keys() - knobs().keys()]
+    return {key: value for key, value in flags.items() if value is not None and key in knobs()}
 
 
 def _flag(key: str, value: object) -> str:
     if key == "telemetry.log_level":
-        return "-v" if value == "debug" else "-q"
-    return FLAGS.get(key, key)
+        return "flag -v" if value == "debug" else "flag -q"
+    return f"flag {FLAGS.get(key, key)}"
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------

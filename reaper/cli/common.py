@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import getpass
 import json
 import logging
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,10 +18,13 @@ from importlib.util import find_spec
 
 import anyio
 
-from reaper.core.grammar import check_id, parse_duration
+from reaper.asking import reason_line as reason_line
+from reaper.asking import session_ids as session_ids
+from reaper.asking import who as who
+from reaper.core.grammar import parse_duration
 from reaper.core.grammar import span as span
-from reaper.core.model import Item, Outcome, SessionId, State
-from reaper.errors import ReaperError, UsageError
+from reaper.core.model import Item, Outcome, State
+from reaper.errors import ReaperError
 from reaper.queues.base import Queue
 from reaper.queues.open import Opened, open_queue
 from reaper.settings_env import state_dir
@@ -117,35 +119,6 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def session_ids(words: Iterable[str]) -> list[SessionId]:
-    """Return the IDs named on a command line, each once, in order. Raises UsageError for the first malformed one."""
-    ids: dict[SessionId, None] = {}
-    for word in words:
-        try:
-            ids[check_id(word)] = None
-        except ValueError as error:
-            raise UsageError(f"{shown(word)}: {error}") from error
-    return list(ids)
-
-
-def reason_line(text: str) -> str:
-    """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    if not line:
-        raise UsageError("--reason must say why")
-    return line[:500]
-
-
-def who() -> str:
-    """Return the name under which an operator's act is recorded."""
-    behind = os.environ.get("SUDO_USER")
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = f"uid {os.getuid()}"
-    return f"{behind} as {name}" if behind and behind != name else name
 
 
 # --- printing -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
-from reaper.app import Assembly, Finding, credentials_of, first_error, protector_of
+from reaper.app import Assembly, Finding, credentials_of, protector_of, unwrapped
 from reaper.cli.common import duration, emit_json, loaded, open_writing, run_async, say
 from reaper.cli.figures import Tally
 from reaper.cli.progress import Running, Way, each_told, reading, telling, way_of
@@ -26,7 +26,7 @@ from reaper.errors import PRECEDENCE, Exit
 from reaper.intake.discovery import Swept
 from reaper.intake.files import Input, open_inputs, take_in_file
 from reaper.intake.report import NOTHING, add_up
-from reaper.oneshot import Once, Summary, Waits
+from reaper.oneshot import Once, Waits
 from reaper.queues.base import Added, InvalidLine, Queue, RunSet
 from reaper.settings_load import Loaded
 from reaper.telemetry import logs
@@ -117,7 +117,7 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
                 idle=once.idle, enough=once.enough, within=members, meter=tally, each=each_told(settings, way)
             )
             async with telling(way, Running(worker, members, tally, once.ends_in_s)):
-                summary = await _unwrapped(once.run(worker, added))
+                summary = await unwrapped(once.run(worker, added))
         summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
@@ -185,10 +185,3 @@ async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, w
                 await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
         around.cancel_scope.cancel()
     return taken
-
-
-async def _unwrapped(run: Awaitable[Summary]) -> Summary:
-    try:
-        return await run
-    except BaseExceptionGroup as group:
-        raise first_error(group) from group

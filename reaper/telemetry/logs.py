@@ -61,6 +61,13 @@ def get() -> FilteringBoundLogger:
     return _logger
 
 
+def lend(logger: FilteringBoundLogger) -> None:
+    """Let events go to another logger for as long as nobody calls `configure`."""
+    global _logger
+    if _sink is None:
+        _logger = logger
+
+
 def line_invalid(source: str, line: InvalidLine) -> None:
     """Log a line of input that was not accepted."""
     get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)

@@ -19,15 +19,16 @@ BACK_ENDS = ("sqlite", "postgres", "redis", "memory")
 
 # A room may import itself and what is named here; the longest name that fits a module is its room.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "__init__": (),
+    "__init__": ("core.model", "errors", "library", "queues.base", "settings"),
     "__main__": ("cli.health", "cli.main", "__version__"),
     "api": BASE,
     "app": (
         *BASE, *PROTOCOLS, *SETTINGS, "api", "intake", "telemetry", "seams", "worker", "queues.open",
         "identity", "lastlook", "protect",
     ),
+    "asking": BASE,
     "cli": (
-        *BASE, *PROTOCOLS, *SETTINGS, "api.credentials", "app", "daemon", "intake", "oneshot", "queues.open",
+        *BASE, *PROTOCOLS, *SETTINGS, "api.credentials", "app", "asking", "daemon", "intake", "oneshot", "queues.open",
         "telemetry",
     ),
     "cli.demo": ("sandbox",),
@@ -43,6 +44,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "identity": (*BASE, *PROTOCOLS, "seams"),
     "intake": (*BASE, *PROTOCOLS, "api"),
     "lastlook": ("core", "seams"),
+    "library": (
+        *BASE, *PROTOCOLS, *SETTINGS, "api.credentials", "app", "asking", "intake", "oneshot", "queues.open",
+        "telemetry",
+    ),
     "lifecycle": (*BASE, "telemetry", "worker"),
     "oneshot": (*BASE, *PROTOCOLS, "lifecycle", "worker"),
     "queues": BASE,
@@ -66,7 +71,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "uvloop": ("cli.common",),
     "psycopg": tuple(f"queues.{file.stem}" for file in ROOT.glob("queues/postgres*.py")),
     "redis": tuple(f"queues.{file.stem}" for file in ROOT.glob("queues/redis*.py")),
-    "structlog": ("telemetry",),
+    "structlog": ("library", "telemetry"),
     "rich": ("cli.board", "cli.progress", "cli.region", "cli.table"),
     "prometheus_client": ("telemetry",),
     "pydantic": (*SETTINGS, "cli.config"),
@@ -75,6 +80,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "annotated_types": SETTINGS,
 }
 PLAIN = (
+    "__init__",
     "__main__",
     "core",
     "errors",
