@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from reaper.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from reaper.settings import Settings
 
 TOKEN_VARIABLE = "ARCHAL_TOKEN"

@@ -51,13 +51,19 @@ async def open(**options: Unpack[Options]) -> AsyncIterator[Reaper]:
 
     Raises ConfigError or UsageError for settings that cannot be used, QueueError for a queue that cannot.
     """
+    async with opened(effective(options)) as reaper:
+        yield reaper
+
+
+@asynccontextmanager
+async def opened(found: Effective) -> AsyncIterator[Reaper]:
+    """Open what the settings name; see `open`."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError("reaper.open needs a running asyncio event loop") from None
-    found = effective(options)
     protector_of(found.settings)  # before anything is taken in: nothing may be stopped that might be protected
-    async with AsyncExitStack() as opened:
+    async with AsyncExitStack() as stack:
         queue = await open_queue(
             found.queue_url,
             create=True,
@@ -66,9 +72,9 @@ async def open(**options: Unpack[Options]) -> AsyncIterator[Reaper]:
             state_dir=partial(state_dir, os.environ),
             inbox_after_s=found.settings.intake.default_after_s,
         )
-        opened.push_async_callback(_close, queue.queue)
-        reaper = Reaper(found, queue.queue, opened)
-        opened.enter_context(embedded(reaper._secrets))
+        stack.push_async_callback(_close, queue.queue)
+        reaper = Reaper(found, queue.queue, stack)
+        stack.enter_context(embedded(reaper._secrets))
         for warning in queue.warnings:
             LOGGER.warning("%s", warning)
         yield reaper
