@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault soak check audit-deps format generated lock clean
+.PHONY: help demo run test prove fault soak check audit-deps format generated lock dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,18 @@ generated: $(READY) ## Write completions/ and man/ anew from the command line
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
+
+dist: $(READY) ## Build the wheel and the source archive into dist/
+	@rm -f dist/*.whl dist/*.tar.gz
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv build --quiet
+	@ls dist/*.whl dist/*.tar.gz
+
+sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every extra consists of, from uv.lock
+	@mkdir -p dist
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 | \
+	    $(BIN)/python .ci/sbom.py "$$($(BIN)/python -c 'import reaper; print(reaper.__version__)')" > dist/sbom.cdx.json.new
+	@mv dist/sbom.cdx.json.new dist/sbom.cdx.json
+	@ls dist/sbom.cdx.json
 
 clean: ## Remove what make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist
