@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault soak check audit-deps format generated lock dist sbom clean
+.PHONY: help demo run test prove fault soak check audit-deps format generated lock docs dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,11 +49,16 @@ format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generated: $(READY) ## Write completions/ and man/ anew from the command line
+generated: $(READY) ## Write completions/, man/ and docs/commands.md anew from the command line
 	@$(BIN)/python -m completions
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
+
+docs: $(READY) ## Build the site of docs/ into site/; any dead link fails
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv sync --quiet --frozen --inexact --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@ls site/index.html
 
 dist: $(READY) ## Build the wheel and the source archive into dist/
 	@rm -f dist/*.whl dist/*.tar.gz
@@ -68,4 +73,4 @@ sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every 
 	@ls dist/sbom.cdx.json
 
 clean: ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist site

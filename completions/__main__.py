@@ -1,9 +1,10 @@
-"""Writes the completions and the manual pages anew: `make generated`."""
+"""Writes the completions, the manual pages and docs/commands.md anew: `make generated`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from completions.commands import page
 from completions.manual import pages
 from completions.shells import bash, fish, zsh
 from completions.tree import read
@@ -18,6 +19,7 @@ def files() -> dict[str, str]:
         "completions/reaper.bash": bash(root),
         "completions/_reaper": zsh(root),
         "completions/reaper.fish": fish(root),
+        "docs/commands.md": page(root),
     }
     return made | {f"man/{name}": text for name, text in pages(root).items()}
 

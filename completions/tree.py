@@ -1,4 +1,4 @@
-"""The command line as data, read from its own parser: what completions and manual pages are made of."""
+"""The command line as data, read from its own parser: what completions, manual pages and docs/commands.md come from."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Option:
     files: bool = False
     takes: bool = False
     group: str = ""
+    nargs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,5 @@ def _option(action: argparse.Action, group: str) -> Option:
         files=metavar == "FILE",
         takes=takes,
         group=group,
+        nargs=str(action.nargs or ""),
     )

@@ -98,6 +98,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text(path), flags=re.S | re.M), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text(page)):
+        assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def test_the_site_has_each_page_once() -> None:
+    listed = re.findall(r"([\w-]+\.md)$", text(ROOT / "mkdocs.yml"), flags=re.M)
+    assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
 @pytest.mark.parametrize("page", NEW, ids=lambda path: path.name)
 def test_the_settings_named_exist(page: Path) -> None:
     known = set(knobs())
