@@ -83,7 +83,7 @@ async def test_the_servers_clock_is_what_counts(off_s: float):
     async with Sandbox(assorted(500, now=time.time() + off_s), skew_s=off_s) as sandbox:
         _, judged, expected = await swept(sandbox)
         assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
-        assert len(set(expected.values())) == 8
+        assert len(set(expected.values())) == 9
 
 
 async def test_a_list_that_is_wrong_is_held_or_stopped():
