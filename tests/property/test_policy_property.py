@@ -86,7 +86,8 @@ def wanted(value: dict[str, Any], owners: Owners, seen: float | None, now: float
         asking.add("orphaned")
     young = value["status"] == "starting" and (now is None or created > NOW - 900)
     to_come = now is not None and created > NOW + 300
-    return set() if young or to_come or value["status"] == "ended" else asking
+    impossible = expires < created - DAY
+    return set() if young or to_come or impossible or value["status"] == "ended" else asking
 
 
 @thorough
