@@ -1,4 +1,4 @@
-"""The health listener: `/livez /readyz /metrics /status`, answered by the event loop that does the work.
+"""The health listener: a few pages, answered by the event loop that does the work.
 
 That it answers at all shows that the loop is alive; `/livez` adds that the work is moving. It never asks the API.
 """
@@ -7,32 +7,38 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskStatus
 
 from reaper.errors import ConfigError
+from reaper.telemetry import events, logs
+from reaper.telemetry.request import Request, is_ours, read_head
 
 HEAD_BYTES = 8192
 REQUEST_TIMEOUT_S = 5.0
 MOST_ANSWERED = 32
 """At once; who has not asked yet keeps nobody waiting."""
+LINGER_S = 1.0
+LINGER_BYTES = 256 * 1024
+"""So much of what still arrives after a refusal is read away: closing over it would take the answer back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer: status, content type and body."""
+    """One answer: status, content type, body, and headers beside those that every answer has."""
 
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-def text(status: int, words: str) -> Page:
+def text(status: int, words: str, *headers: tuple[str, str]) -> Page:
     """Return a page of plain text."""
-    return Page(status, "text/plain; charset=utf-8", words.encode() + b"\n")
+    return Page(status, "text/plain; charset=utf-8", words.encode() + b"\n", headers)
 
 
 def as_json(value: object) -> Page:
@@ -43,14 +49,40 @@ def as_json(value: object) -> Page:
 Handler = Callable[[], Awaitable[Page]]
 
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    421: "Misdirected Request",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+_MISDIRECTED = (
+    "this page is shown under an address, under localhost, or under the name in telemetry.listen, so that no other "
+    "site can read it through a browser"
+)
+_ALWAYS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Connection", "close"),
+)
 
 
 async def serve(
-    host: str, port: int, pages: dict[str, Handler], *, task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED
+    host: str,
+    port: int,
+    pages: dict[str, Handler],
+    *,
+    guarded: Collection[str] = (),
+    task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; reports the address once it listens.
 
+    The pages `guarded` are shown only where the Host line of the request is ours (`request.is_ours`).
     Raises ConfigError when the address cannot be bound.
     """
     try:
@@ -61,13 +93,29 @@ async def serve(
         ) from error
     slots = anyio.CapacityLimiter(MOST_ANSWERED)
 
+    async def answer(request: Request | Page) -> bytes:
+        if isinstance(request, Page):
+            return _encode(request)
+        if request.method not in ("GET", "HEAD"):
+            return _encode(text(405, "only GET is answered here", ("Allow", "GET, HEAD")))
+        handler = pages.get(request.path)
+        if handler is None:
+            page = text(404, "there is nothing here; try " + " ".join(pages))
+        elif request.path in guarded and not is_ours(request.host, host):
+            page = text(421, _MISDIRECTED)
+        else:
+            page = await _made(request.path, handler)
+        return _encode(page, body=request.method == "GET")
+
     async def connected(stream: SocketStream) -> None:
         async with stream:
             with anyio.move_on_after(REQUEST_TIMEOUT_S):
                 try:
-                    page = await _head(stream)
+                    request = await _head(stream)
                     async with slots:
-                        await stream.send(_encode(page if isinstance(page, Page) else await _answer(page, pages)))
+                        await stream.send(await answer(request))
+                    if isinstance(request, Page) or request.method not in ("GET", "HEAD"):
+                        await _linger(stream)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     return
 
@@ -90,33 +138,37 @@ async def _accept(listener: SocketListener, accepted: Callable[[SocketStream], o
             await anyio.sleep(1.0)
 
 
-async def _head(stream: SocketStream) -> list[str] | Page:
-    """Return the words of the request's first line."""
+async def _head(stream: SocketStream) -> Request | Page:
+    """Return what is asked for, or why it is not answered."""
     head = b""
     while b"\r\n\r\n" not in head and b"\n\n" not in head:
-        if len(head) > HEAD_BYTES:
-            return text(400, "the request's head is too large")
         head += await stream.receive(4096)
-    return head.split(b"\r\n", 1)[0].decode("latin-1").split()
+        if len(head) > HEAD_BYTES:
+            return text(431, "the request's head is too large")
+    return read_head(head) or text(400, "this is not an HTTP request")
 
 
-async def _answer(parts: list[str], pages: dict[str, Handler]) -> Page:
-    if len(parts) != 3:
-        return text(400, "this is not an HTTP request")
-    method, target, _ = parts
-    if method not in ("GET", "HEAD"):
-        return text(405, "only GET is answered here")
-    handler = pages.get(target.partition("?")[0])
-    if handler is None:
-        return text(404, "there is nothing here; try " + " ".join(pages))
-    page = await handler()
-    return Page(page.status, page.content_type, b"") if method == "HEAD" else page
+async def _linger(stream: SocketStream) -> None:
+    """Read away what follows a refused request."""
+    await stream.send_eof()
+    left = LINGER_BYTES
+    with anyio.move_on_after(LINGER_S):
+        while left > 0:
+            left -= len(await stream.receive())
 
 
-def _encode(page: Page) -> bytes:
-    head = (
-        f"HTTP/1.1 {page.status} {_REASONS[page.status]}\r\n"
-        f"Content-Type: {page.content_type}\r\nContent-Length: {len(page.body)}\r\n"
-        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode("latin-1") + page.body
+async def _made(path: str, handler: Handler) -> Page:
+    """Ask for a page. A fault in one ends neither the listener nor the work."""
+    try:
+        return await handler()
+    except Exception as error:  # noqa: BLE001
+        logs.get().error(events.LISTENER_FAILED, page=path, detail=f"{type(error).__name__}: {error}")
+        return text(500, "this page failed; the log says why, and the work goes on")
+
+
+def _encode(page: Page, *, body: bool = True) -> bytes:
+    """Return the answer; without `body`, as HEAD wants it, all that a GET would have but the body."""
+    own = (("Content-Type", page.content_type), ("Content-Length", str(len(page.body))))
+    lines = [f"HTTP/1.1 {page.status} {_REASONS[page.status]}"]
+    lines += [f"{name}: {value}" for name, value in (*own, *_ALWAYS, *page.headers)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (page.body if body else b"")
