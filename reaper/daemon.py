@@ -17,6 +17,7 @@ from reaper.api.credentials import Credentials
 from reaper.app import first_error, new_finding, new_identity, new_worker, open_edge, sources_of
 from reaper.core.classify import OtherAccount
 from reaper.errors import ConfigError, Exit, QueueUnavailableError
+from reaper.intake.discovery import left_for_people
 from reaper.intake.run import Intake
 from reaper.intake.spool import Spool
 from reaper.lifecycle import obey_signals
@@ -25,11 +26,12 @@ from reaper.reload import Running, take_over
 from reaper.settings_load import Loaded
 from reaper.settings_quick import split_listen
 from reaper.telemetry import events, logs
-from reaper.telemetry.health import STALLED_S, health_pages
+from reaper.telemetry.health import FOR_PEOPLE, health_pages
 from reaper.telemetry.journal import LogReport, SweepLog
 from reaper.telemetry.listener import serve
 from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.notify import notifier_of
+from reaper.telemetry.onlook import STALLED_S
 from reaper.worker import Worker
 
 IDLE_MOST_S = 1.0
@@ -171,7 +173,8 @@ class Daemon:
         if address is None:
             return
         try:
-            await around.start(serve, *address, health_pages(worker, self._queue, metrics))
+            pages = health_pages(worker, self._queue, metrics, partial(left_for_people, self._queue))
+            await around.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
                 raise

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol
 
 from reaper.core.model import Pause, PauseReason, Stats
 from reaper.errors import QueueError, QueueUnavailableError
 from reaper.telemetry.listener import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
+from reaper.telemetry.onlook import STALLED_S, Counted, Onlooker, Working
+from reaper.telemetry.page import html_page, json_page
+from reaper.telemetry.view import View, view_of
 
-STALLED_S = 30.0
-"""The claim loop turns at least every second; this much longer means that it hangs."""
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
-
-
-class Admitting(Protocol):
-    """What the pages ask of the gate."""
-
-    in_flight: int
-
-    @property
-    def limit(self) -> int: ...
-
-
-class Reachable(Protocol):
-    """What the pages ask of the way to the queue."""
-
-    why: str
-
-    @property
-    def away_s(self) -> float: ...
-
-
-class Working(Protocol):
-    """What the pages ask of the worker."""
-
-    @property
-    def gate(self) -> Admitting: ...
-
-    @property
-    def still_s(self) -> float: ...
-
-    @property
-    def draining(self) -> bool: ...
-
-    @property
-    def reach(self) -> Reachable: ...
-
-    def pauses(self) -> Sequence[Pause]: ...
-
-
-class Counted(Protocol):
-    """What the pages ask of the queue."""
-
-    async def stats(self) -> Stats: ...
+FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
+"""What a browser is shown; the other pages are asked by probes and scrapers, under whatever name."""
 
 
 def status_json(stats: Stats, pauses: Sequence[Pause], limit: int) -> dict[str, object]:
@@ -78,8 +38,11 @@ def _instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str, Handler]:
-    """Return the pages by path."""
+def health_pages(
+    worker: Working, queue: Counted, metrics: Metrics, left: Callable[[], Awaitable[Mapping[str, int]]]
+) -> dict[str, Handler]:
+    """Return the pages by path; `left` as `Onlooker` has it."""
+    onlooker = Onlooker(worker, queue, metrics.recent, left)
 
     async def livez() -> Page:
         still_s = worker.still_s
@@ -106,6 +69,16 @@ def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str,
     async def status() -> Page:
         return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.gate.limit)))
 
+    async def html() -> Page:
+        return html_page(await view())
+
+    async def for_html() -> Page:
+        return json_page(await view())
+
+    async def view() -> View:
+        facts = await onlooker.look()
+        return view_of(facts, datetime.fromtimestamp(facts.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
+
     async def _with_stats(page: Callable[[Stats], Page]) -> Page:
         try:
             return page(await _stats())
@@ -118,4 +91,11 @@ def health_pages(worker: Working, queue: Counted, metrics: Metrics) -> dict[str,
             raise QueueUnavailableError(f"queue unavailable for {worker.reach.away_s:.0f} s: {worker.reach.why}")
         return await queue.stats()
 
-    return {"/livez": livez, "/readyz": readyz, "/metrics": render, "/status": status}
+    return {
+        "/livez": livez,
+        "/readyz": readyz,
+        "/metrics": render,
+        "/status": status,
+        "/": html,
+        "/page.json": for_html,
+    }

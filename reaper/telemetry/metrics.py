@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from reaper import __version__
 from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
 from reaper.core.policy import Rule
+from reaper.telemetry.recent import Recent
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
@@ -28,6 +29,8 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self.recent = Recent()
+        """What was settled of late, for the page."""
         ProcessCollector(registry=self.registry)
         self._settled = Counter(
             "reaper_sessions_settled", "Rounds ended by this process.", ["outcome"], registry=self.registry
@@ -106,6 +109,7 @@ class Metrics:
     def settled(self, outcome: Outcome, at: float) -> None:
         """Count one round's end."""
         self._settled.labels(outcome.value).inc()
+        self.recent.note()
         if outcome in (Outcome.STOPPED, Outcome.ALREADY_GONE):
             self._success.set(at)
 

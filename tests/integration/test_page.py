@@ -1,0 +1,216 @@
+"""The page over a real socket, and in a real browser where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from reaper.core.model import Pause, PauseReason, Reaper, Stats
+from reaper.errors import QueueError
+from reaper.telemetry import onlook
+from reaper.telemetry.health import FOR_PEOPLE, health_pages
+from reaper.telemetry.listener import Handler, serve, text
+from reaper.telemetry.metrics import Metrics
+from tests.integration.test_listener import ask
+from tests.tools import need
+from tests.unit.page_kit import NASTY, STATS, paused
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Gate:
+    in_flight: int = 3
+    limit: int = 8
+    proven: bool = True
+
+
+@dataclass
+class Reach:
+    why: str = ""
+    away_s: float = 0.0
+
+
+@dataclass
+class Worker:
+    gate: Gate = field(default_factory=Gate)
+    reach: Reach = field(default_factory=Reach)
+    still_s: float = 0.1
+    draining: bool = False
+    held: list[Pause] = field(default_factory=list)
+
+    def pauses(self) -> list[Pause]:
+        return self.held
+
+
+@dataclass
+class Queue:
+    owner: str = "me"
+    asked: int = 0
+    error: Exception | None = None
+    takes_s: float = 0.0
+
+    def now(self) -> float:
+        return 1_800_000_000.0
+
+    async def stats(self) -> Stats:
+        self.asked += 1
+        await anyio.sleep(self.takes_s)
+        if self.error:
+            raise self.error
+        return STATS
+
+    async def reapers(self) -> list[Reaper]:
+        return [Reaper(owner, 1, self.now() - 9, self.now(), 8) for owner in ("me", "other")]
+
+
+@dataclass
+class Desk:
+    """A listener with the pages of a worker and a queue that the test changes."""
+
+    where: str
+    pages: dict[str, Handler]
+    worker: Worker
+    queue: Queue
+
+    async def json(self) -> dict[str, object]:
+        first, _, body = await ask(self.where, b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.endswith("200 OK")
+        found: dict[str, object] = json.loads(body)
+        return found
+
+
+@asynccontextmanager
+async def desk() -> AsyncIterator[Desk]:
+    async def left() -> Mapping[str, int]:
+        return {"holds": 2, "ghosts": 0}
+
+    worker, queue = Worker(), Queue()
+    pages = health_pages(worker, queue, Metrics(), left)
+    async with anyio.create_task_group() as group:
+        where = await group.start(
+            lambda task_status: serve("127.0.0.1", 0, pages, guarded=FOR_PEOPLE, task_status=task_status)
+        )
+        yield Desk(where, pages, worker, queue)
+        group.cancel_scope.cancel()
+
+
+async def test_without_scripts_the_state_is_there() -> None:
+    async with desk() as here:
+        here.worker.held = [paused()]
+        _, _, body = await ask(here.where, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    html = body.decode()
+    assert shown(html, "state") == "Paused: credentials"
+    assert re.search(r"<noscript>.*as of 2027-01-15 08:00:00Z.*</noscript>", html)
+
+
+async def test_the_page_and_its_json() -> None:
+    async with desk() as here:
+        first, headers, body = await ask(here.where, b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n")
+        assert first.endswith("200 OK")
+        assert headers["content-type"] == "text/html; charset=utf-8"
+        assert headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert b"2 sweeps wait for you" in body
+        told = await here.json()
+        assert len(told["reapers"]) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", sorted(FOR_PEOPLE))
+async def test_what_a_browser_is_shown_no_other_site_reads(path: str) -> None:
+    async with desk() as here:
+        for host, status in (("127.0.0.1", "200"), ("evil.example", "421")):
+            first, _, _ = await ask(here.where, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert first.split()[1] == status
+
+
+async def test_probes_and_scrapers_use_any_name() -> None:
+    async with desk() as here:
+        for path in ("/livez", "/readyz", "/metrics"):
+            first, _, _ = await ask(here.where, f"GET {path} HTTP/1.1\r\nHost: reaper.monitoring.svc\r\n\r\n".encode())
+            assert first.split()[1] == "200"
+
+
+async def test_many_who_look_ask_the_queue_once() -> None:
+    async with desk() as here:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(here.json)
+        assert here.queue.asked == 1
+
+
+async def test_a_queue_that_fails_or_hangs_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onlook, "KEPT_S", 0.0)
+    monkeypatch.setattr(onlook, "SHARE", 0)
+    monkeypatch.setattr(onlook, "ANSWER_S", 0.1)
+    async with desk() as here:
+        here.queue.error = QueueError("the ledger belongs to another user")
+        assert "the ledger belongs to another user" in json.dumps(await here.json())
+        here.queue.error, here.queue.takes_s = None, 60.0
+        assert "did not answer within 0.1 s" in json.dumps(await here.json())
+        here.queue.takes_s, here.worker.reach = 0.0, Reach("connection refused", 9.0)
+        assert "for 9 s: connection refused" in json.dumps(await here.json())
+        here.worker.reach = Reach()
+        assert (await here.json())["kind"] == "work"
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------
+
+
+async def dom(where: str, home: Path) -> str:
+    """Return the page as Chromium has it after some seconds of its own time; fails when it refused anything."""
+    done = await anyio.run_process(
+        [
+            need("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--enable-logging=stderr", f"--user-data-dir={home}", "--virtual-time-budget=9000",
+            "--dump-dom", f"http://{where}/",
+        ]
+    )  # fmt: skip
+    console = [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]
+    assert not [line for line in console if "Content Security Policy" in line or "Uncaught" in line], console
+    return done.stdout.decode()
+
+
+def shown(html: str, element_id: str) -> str:
+    found = re.search(rf'id="{element_id}"[^>]*>(.*?)</', html, re.DOTALL)
+    assert found is not None, element_id
+    return found[1]
+
+
+async def test_a_browser_keeps_up_and_runs_nothing_strange(tmp_path: Path) -> None:
+    async with desk() as here:
+        first = here.pages["/"]
+
+        async def then_paused() -> object:
+            page = await first()
+            here.worker.held = [paused(PauseReason.OPERATOR, NASTY)]
+            return page
+
+        here.pages["/"] = then_paused  # type: ignore[assignment]
+        html = await dom(here.where, tmp_path)
+    assert shown(html, "state") == "Paused: operator", "the script asked again"
+    assert "&lt;img src=x onerror='alert(2)'&gt;" in html
+    assert html.count("<img") == 0
+    assert html.count("<script") == 1
+    assert html.count("<rect") == 60
+    assert 'id="hold">Stop updating' in html, "the button is there once the script runs"
+
+
+async def test_a_browser_says_that_contact_is_lost(tmp_path: Path) -> None:
+    async def gone() -> object:
+        return text(503, "gone")
+
+    async with desk() as here:
+        here.pages["/page.json"] = gone  # type: ignore[assignment]
+        html = await dom(here.where, tmp_path)
+    assert shown(html, "state") == shown(html, "said") == "No contact with this reaper"
+    assert "it answered 503" in html
+    assert 'data-lost=""' in html
