@@ -239,7 +239,8 @@ class TelemetrySettings(BaseModel):
 
     listen: Listen = Field(
         DEFAULT_LISTEN,
-        description="Address of the web page, /livez, /readyz, /metrics and /status while `reaper run` works; empty: none.",
+        description="Address of the web page, /livez, /readyz, /metrics and /status while `reaper run` works; "
+        "empty: none.",
     )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines on stderr; auto: console on a terminal, JSON otherwise."

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from reaper.cli.common import OUTCOME_WORDS, shown
 from reaper.cli.figures import IntakeFigures, RunFigures
-from reaper.cli.pauses import WHAT_TO_DO, heading
 from reaper.core.grammar import span
 from reaper.core.model import Outcome, Pause
+from reaper.core.pauses import WHAT_TO_DO, heading
 
 STYLES = {
     Outcome.STOPPED: "green",

@@ -16,9 +16,9 @@ from anyio.abc import TaskStatus
 
 from reaper.cli.common import OUTCOME_WORDS, emit, emit_json, instant, loaded, open_reading, run_async, shown, span
 from reaper.cli.figures import Pace
-from reaper.cli.pauses import WHAT_TO_DO, heading
 from reaper.cli.progress import LEAST_COLUMNS, NO_CURSOR
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Reaper, Send, Stats
+from reaper.core.pauses import WHAT_TO_DO, heading
 from reaper.errors import Exit, QueueUnavailableError
 from reaper.intake.discovery import left_for_people
 from reaper.queues.base import Queue

@@ -13,10 +13,10 @@ from rich.console import Console, RenderableType
 
 from reaper.cli import progress, region
 from reaper.cli.figures import IntakeFigures, Pace, RunFigures, Tally
-from reaper.cli.pauses import WHAT_TO_DO
 from reaper.cli.progress import Way
 from reaper.cli.table import summary_table
 from reaper.core.model import Outcome, Pause, PauseReason
+from reaper.core.pauses import WHAT_TO_DO
 from reaper.errors import Exit
 from reaper.oneshot import Summary
 from reaper.queues.base import Added, SetView
