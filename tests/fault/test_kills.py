@@ -47,11 +47,21 @@ class Killing:
     def __post_init__(self) -> None:
         self.some = generate(10_000_000, self.seed)
 
+    def measure(self) -> None:
+        """Let each end by itself once: how long is a run?"""
+        for verb in ("add", "once"):
+            begun = time.monotonic()
+            ids = self._new_ids()
+            done = self.warm.run(self.command, verb, "-q", *(["--from"] if verb == "add" else []), self._write(ids))
+            assert done.returncode == 0, done.stderr
+            self.accepted.update(ids)
+            self.usual_s[verb] = time.monotonic() - begun
+
     def round(self) -> None:
         """Bring IDs in and kill what works on them: at its start, at work, at its end, or too late."""
         verb = self.chance.choice(["add", "once", "once", "run"])
         ids = self._new_ids()
-        path = str(write_ids(self.command.home / "ids.txt", ids))
+        path = self._write(ids)
         if verb == "run":
             done = self.warm.run(self.command, "add", "-q", "--from", path)
             assert done.returncode == 0, done.stderr
@@ -64,7 +74,6 @@ class Killing:
         code = self.warm.wait(running)
         if code == -signal.SIGKILL:
             self.kills += 1
-            self.usual_s[verb] *= 1.005  # else it would never be found out that it takes longer
         else:
             assert code in (0, 75), running.err.read_text()
             self.faster += 1
@@ -87,6 +96,9 @@ class Killing:
             peak_in_flight=peak(self.sandbox),
         )
 
+    def _write(self, ids: list[str]) -> str:
+        return str(write_ids(self.command.home / "ids.txt", ids))
+
     def _new_ids(self) -> list[str]:
         new = list(itertools.islice(self.some, PORTION))
         self.sandbox.do(lambda s: [s.sessions.put(session) for session in new])
@@ -102,6 +114,8 @@ def test_killed_at_random_moments(command: Command, warm: Warm, profile: Profile
         killing = Killing(command, warm, sandbox, chance, profile.seed)
         begun = time.monotonic()
         while killing.kills < profile.kills:
+            if killing.kills % LOOK_EVERY == 0:
+                killing.measure()
             killing.round()
             if killing.kills % LOOK_EVERY == 0 or killing.kills == profile.kills:
                 killing.look()

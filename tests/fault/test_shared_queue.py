@@ -109,7 +109,7 @@ def test_reapers_and_engine_are_killed(
         operator(command, sandbox, engine)
         added = command.json("add", "--from", str(write_ids(tmp_path / "ids.txt", ids)))
         assert added["accepted"] == len(ids)
-        slowly = {"worker__concurrency": bound, "worker__rate_per_s": 50, "retry__base_s": 0.2}
+        slowly = {"worker__concurrency": bound, "worker__rate_per_s": 30, "retry__base_s": 0.2}
         reapers = Reapers(tmp_path, sandbox, engine, count, **slowly)
         kills = engine_kills = 0
         try:
@@ -131,7 +131,7 @@ def test_reapers_and_engine_are_killed(
                 assert time.monotonic() - begun < 800, (left, kills, engine_kills)
         finally:
             reapers.close()
-        assert kills >= 3
+        assert kills >= 2
         assert engine_kills == profile.engine_kills
         bounds = Bounds(in_flight=count * bound, repeats=(kills + count * engine_kills) * bound)
         check_all_stopped(command, sandbox, ids, reapers, bounds)
@@ -159,10 +159,10 @@ def test_a_reaper_that_slept_past_its_lease_settles_nothing(command: Command, en
 
 
 def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, tmp_path: Path) -> None:
-    some = list(generate(120, 4))
+    some = list(generate(80, 4))
     ids = [session.session_id for session in some]
     bound = 4
-    with running_sandbox(some, latency="400ms") as sandbox:
+    with running_sandbox(some, latency="300ms") as sandbox:
         operator(command, sandbox, engine)
         command.json("add", *ids)
         reapers = Reapers(tmp_path, sandbox, engine, 1, worker__concurrency=bound, queue__lease_s=30)
@@ -173,8 +173,8 @@ def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, 
             until(lambda: page(daemon, "/readyz")[0] == 503)
             sent = sandbox.do(lambda s: s.counters.deletes)
             busy = cpu_s(reapers.running[0].pid)
-            time.sleep(8)
-            assert cpu_s(reapers.running[0].pid) - busy < 1.5, "it turns in a busy loop"
+            time.sleep(5)
+            assert cpu_s(reapers.running[0].pid) - busy < 1.2, "it turns in a busy loop"
             assert sandbox.do(lambda s: s.counters.deletes) <= sent + 2 * bound
             assert page(daemon, "/livez")[0] == 200
             assert "reaper_queue_available 0.0" in page(daemon, "/metrics")[1]
@@ -201,7 +201,8 @@ def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, 
         try:
             sandbox.until(lambda s: s.counters.deletes >= 50, 30)
             assert command.run("pause", "--reason", "test").returncode == 0
-            time.sleep(3)
+            until(lambda: len(reapers.events("api.paused")) == 3)
+            time.sleep(1)  # what was in flight ends
             sent = sandbox.do(lambda s: s.counters.deletes)
             time.sleep(2)
             assert sandbox.do(lambda s: s.counters.deletes) == sent
