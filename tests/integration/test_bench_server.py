@@ -114,7 +114,8 @@ async def test_each_answer_keeps_its_latency_and_the_counts_tell_of_it():
         counts = await asked(port, "/bench/counts")
         assert (counts["answered"], counts["peak_in_flight"], counts["in_flight"]) == (6, 2, 0)
         assert 0.0795 <= counts["held_s"] < 0.1
-        assert 0.239 < counts["span_s"] <= wall_s
+        # The server looks at its clock after the client has read the last answer, by a little.
+        assert 0.239 < counts["span_s"] <= wall_s + 0.02
         await asked(port, "/bench/reset")
         counts = await asked(port, "/bench/counts")
         assert (counts["deletes"], counts["answered"], counts["peak_in_flight"], counts["span_s"]) == (0, 0, 0, 0)
