@@ -214,12 +214,10 @@ def _pace(process: Process) -> str:
             f"none in the last {MINUTES[-1]} minutes" if process.uptime_s >= MINUTES[-1] * 60 else "none since it began"
         )
     # A rate over more time than there was would be that since the beginning, told again.
-    told = [
-        f"{_rate(rate)} {'in the last minute' if minutes == 1 else f'over {minutes} minutes'}"
-        for rate, minutes in zip(process.per_minute, MINUTES, strict=True)
-        if process.uptime_s >= minutes * 60
-    ]
-    return "a minute: " + ", ".join(told or [f"{_rate(process.per_minute[0])} since it began"])
+    first, *longer = zip(process.per_minute, MINUTES, strict=True)
+    told = [f"{_rate(first[0])} a minute {'now' if process.uptime_s >= first[1] * 60 else 'since it began'}"]
+    told += [f"{_rate(rate)} over {minutes} minutes" for rate, minutes in longer if process.uptime_s >= minutes * 60]
+    return ", ".join(told)
 
 
 def _rate(per_minute: float) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from reaper.core.model import Pause, PauseReason, Reaper, Stats
 from reaper.errors import QueueError
-from reaper.telemetry import onlook
+from reaper.telemetry import logs, onlook
 from reaper.telemetry.health import FOR_PEOPLE, health_pages
 from reaper.telemetry.listener import Handler, serve, text
 from reaper.telemetry.metrics import Metrics
@@ -159,6 +159,19 @@ async def test_a_queue_that_fails_or_hangs_is_said_on_the_page(monkeypatch: pyte
         assert "for 9 s: connection refused" in json.dumps(await here.json())
         here.worker.reach = Reach()
         assert (await here.json())["kind"] == "work"
+
+
+async def test_a_token_in_a_detail_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "hush-hush-0123456789"
+    monkeypatch.setattr(logs, "_secrets", lambda: (token,))
+    async with desk() as here:
+        here.worker.held = [paused(detail=f"the answer was: Bearer {token}")]
+        for path in ("/", "/page.json"):
+            _, _, body = await ask(here.where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert b"the answer was: Bearer" in body
+            assert token.encode() not in body
+        here.worker.reach = Reach(f"refused {token}", 9.0)
+        assert token not in json.dumps(await here.json())
 
 
 # --- in a browser -------------------------------------------------------------------------------------------------
