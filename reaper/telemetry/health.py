@@ -11,7 +11,7 @@ from reaper.errors import QueueError, QueueUnavailableError
 from reaper.telemetry.listener import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 from reaper.telemetry.onlook import STALLED_S, Counted, Onlooker, Working
-from reaper.telemetry.page import html_page, json_page
+from reaper.telemetry.page import html_page, json_page, template
 from reaper.telemetry.view import View, view_of
 
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
@@ -43,6 +43,7 @@ def health_pages(
 ) -> dict[str, Handler]:
     """Return the pages by path; `left` as `Onlooker` has it."""
     onlooker = Onlooker(worker, queue, metrics.recent, left)
+    template()  # read now: an upgrade beside a running daemon brings another one
 
     async def livez() -> Page:
         still_s = worker.still_s

@@ -214,10 +214,10 @@ def _pace(process: Process) -> str:
             f"none in the last {MINUTES[-1]} minutes" if process.uptime_s >= MINUTES[-1] * 60 else "none since it began"
         )
     # A rate over more time than there was would be that since the beginning, told again.
-    first, *longer = zip(process.per_minute, MINUTES, strict=True)
-    told = [f"{_rate(first[0])} a minute {'now' if process.uptime_s >= first[1] * 60 else 'since it began'}"]
-    told += [f"{_rate(rate)} over {minutes} minutes" for rate, minutes in longer if process.uptime_s >= minutes * 60]
-    return ", ".join(told)
+    last, *longer = zip(process.per_minute, MINUTES, strict=True)
+    told = [f"{_rate(last[0])} in the last minute"]
+    told += [f"{_rate(rate)} a minute over {minutes}" for rate, minutes in longer if process.uptime_s >= minutes * 60]
+    return ", ".join(told) if process.uptime_s >= 60 else f"{_rate(last[0])} a minute since it began"
 
 
 def _rate(per_minute: float) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from reaper.core.model import Pause, PauseReason, Reaper, Stats
 from reaper.errors import QueueError
-from reaper.telemetry import logs, onlook
+from reaper.telemetry import logs, onlook, page
 from reaper.telemetry.health import FOR_PEOPLE, health_pages
 from reaper.telemetry.listener import Handler, serve, text
 from reaper.telemetry.metrics import Metrics
@@ -138,6 +138,15 @@ async def test_probes_and_scrapers_use_any_name() -> None:
             assert first.split()[1] == "200"
 
 
+async def test_the_file_is_read_before_anyone_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade may replace it, or a removal take it away, while the daemon runs."""
+    page.template.cache_clear()
+    async with desk() as here:
+        monkeypatch.setattr(page, "files", None)
+        first, _, _ = await ask(here.where, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.endswith("200 OK")
+
+
 async def test_many_who_look_ask_the_queue_once() -> None:
     async with desk() as here:
         async with anyio.create_task_group() as group:
@@ -203,9 +212,9 @@ async def test_a_browser_keeps_up_and_runs_nothing_strange(tmp_path: Path) -> No
         first = here.pages["/"]
 
         async def then_paused() -> object:
-            page = await first()
+            shown_first = await first()
             here.worker.held = [paused(PauseReason.OPERATOR, NASTY)]
-            return page
+            return shown_first
 
         here.pages["/"] = then_paused  # type: ignore[assignment]
         html = await dom(here.where, tmp_path)

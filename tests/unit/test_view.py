@@ -43,7 +43,7 @@ def test_a_quiet_page_has_nothing_to_look_at() -> None:
     ]  # fmt: skip
     assert told.outcomes == [("stopped", "1,000")]
     assert told.reapers == [("4711 (this one)", "2 h", "8 of 32", "running")]
-    assert told.texts["pace"] == "96 a minute now, 80 over 5 minutes, 2.2 over 15 minutes"
+    assert told.texts["pace"] == "96 in the last minute, 80 a minute over 5, 2.2 a minute over 15"
     assert told.texts["chart-words"].endswith("1,718 in all, at most 58 in one, 7 in the last")
 
 
@@ -51,8 +51,8 @@ def test_a_quiet_page_has_nothing_to_look_at() -> None:
     ("uptime_s", "pace"),
     [
         (20, "96 a minute since it began"),
-        (70, "96 a minute now"),
-        (400, "96 a minute now, 80 over 5 minutes"),
+        (70, "96 in the last minute"),
+        (400, "96 in the last minute, 80 a minute over 5"),
     ],
 )
 def test_no_rate_is_told_over_more_time_than_there_was(uptime_s: float, pace: str) -> None:
