@@ -90,7 +90,11 @@ def health_pages(
         # Whoever probes waits a second or so: an absent queue is not asked for each of them.
         if worker.reach.away_s:
             raise QueueUnavailableError(f"queue unavailable for {worker.reach.away_s:.0f} s: {worker.reach.why}")
-        return await queue.stats()
+        try:
+            return await queue.stats()
+        except QueueUnavailableError as error:
+            worker.reach.lost(error)  # so that the log says why a probe failed
+            raise
 
     return {
         "/livez": livez,

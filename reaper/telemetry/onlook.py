@@ -13,7 +13,7 @@ import anyio
 from reaper import __version__
 from reaper.core.grammar import span
 from reaper.core.model import Pause, Reaper, Stats
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.telemetry.logs import redacted
 from reaper.telemetry.recent import Recent
 from reaper.telemetry.view import MINUTES, Facts, Process, Whole
@@ -45,6 +45,8 @@ class Reachable(Protocol):
 
     @property
     def away_s(self) -> float: ...
+
+    def lost(self, error: QueueUnavailableError) -> None: ...
 
 
 class Working(Protocol):

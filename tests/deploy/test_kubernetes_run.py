@@ -289,6 +289,7 @@ def test_a_pod_outlives_its_engine_and_is_not_ready_meanwhile(engine: Engine) ->
         until(lambda: one.answers("readinessProbe"))
         engine.kill()
         until(lambda: not one.answers("readinessProbe"))
+        assert len(one.events("queue.unavailable")) == 1, "the log says why it is not ready"
         assert one.answers("livenessProbe")
         # One that starts now ends, and is started again by Kubernetes.
         assert late.start("reaper").wait(timeout=60) == 69, late.said("reaper")
@@ -300,8 +301,7 @@ def test_a_pod_outlives_its_engine_and_is_not_ready_meanwhile(engine: Engine) ->
         until(lambda: set(sandbox.sends) == {session.session_id})
         daemon.terminate()
         assert daemon.wait(timeout=30) == 0, one.said("reaper")
-        told = [line["event"] for line in one.events("queue.unavailable") + one.events("queue.recovered")]
-        assert told == ["queue.unavailable", "queue.recovered"], one.said("reaper")
+        assert len(one.events("queue.unavailable")) == len(one.events("queue.recovered")) == 1, one.said("reaper")
 
 
 def test_a_pod_without_the_variable_makes_no_ledger_of_its_own() -> None:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from reaper.core.model import Pause, PauseReason, Reaper, Stats
-from reaper.errors import QueueError
+from reaper.errors import QueueError, QueueUnavailableError
 from reaper.telemetry import logs, onlook, page
 from reaper.telemetry.health import FOR_PEOPLE, health_pages
 from reaper.telemetry.listener import Handler, serve, text
@@ -36,6 +36,9 @@ class Gate:
 class Reach:
     why: str = ""
     away_s: float = 0.0
+
+    def lost(self, error: QueueUnavailableError) -> None:
+        self.why, self.away_s = str(error), 1.0
 
 
 @dataclass
@@ -168,6 +171,17 @@ async def test_a_queue_that_fails_or_hangs_is_said_on_the_page(monkeypatch: pyte
         assert "for 9 s: connection refused" in json.dumps(await here.json())
         here.worker.reach = Reach()
         assert (await here.json())["kind"] == "work"
+
+
+async def test_a_probe_that_finds_the_queue_away_makes_it_known() -> None:
+    async with desk() as here:
+        here.queue.error = QueueUnavailableError("the engine is gone")
+        for _ in range(2):
+            first, _, body = await ask(here.where, b"GET /readyz HTTP/1.1\r\n\r\n")
+            assert first.split()[1] == "503"
+            assert b"the engine is gone" in body
+            assert here.worker.reach.why == "the engine is gone"
+        assert here.queue.asked == 1, "one that is known to be away is not asked for each probe"
 
 
 async def test_a_token_in_a_detail_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
