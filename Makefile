@@ -23,8 +23,8 @@ demo: $(READY) ## Stop 500 sessions of a local stand-in API that fails now and t
 run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a configuration)
 	@$(BIN)/reaper run
 
-test: $(READY) ## Run every test
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run every test, three files at a time (JOBS=n; they wait more than they work)
+	@$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile
 
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
 	@$(BIN)/python -m tests.proof.prove

@@ -107,10 +107,15 @@ class RawServer:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self.open -= 1
             if self._tls:
                 writer.transport.abort()
             writer.close()
+            try:
+                await writer.wait_closed()
+            except OSError:
+                pass
+            finally:
+                self.open -= 1
 
     async def _play(self, script: Script, writer: asyncio.StreamWriter) -> bool:
         """Return whether the connection goes on."""
