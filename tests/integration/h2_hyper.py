@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from contextlib import suppress
 
 import h2.config
 import h2.connection
@@ -80,7 +81,8 @@ class _Talk:
             assert event.headers is not None
             self.open.add(event.stream_id)
             self.server.most_open = max(self.server.most_open, len(self.open))
-            self.answer(event.stream_id, dict(event.headers))
+            with suppress(h2.exceptions.StreamClosedError):  # its reset came in the same read
+                self.answer(event.stream_id, dict(event.headers))
         elif isinstance(event, h2.events.StreamReset):
             self.server.resets.append(int(event.error_code))
             self.left.pop(event.stream_id, None)
