@@ -98,6 +98,7 @@ def check_all_stopped(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_reapers_and_engine_are_killed(
     command: Command, engine: Engine, profile: Profile, chance: random.Random, tmp_path: Path
 ) -> None:
@@ -128,14 +129,16 @@ def test_reapers_and_engine_are_killed(
                         engine.start()
                 reapers.restart_the_ended()
                 left = waiting(command)
-                assert time.monotonic() - begun < 800, (left, kills, engine_kills)
+                assert time.monotonic() - begun < len(ids) / 10 + 600, (left, kills, engine_kills)
         finally:
             reapers.close()
         assert kills >= 2
         assert engine_kills == profile.engine_kills
         bounds = Bounds(in_flight=count * bound, repeats=(kills + count * engine_kills) * bound)
         check_all_stopped(command, sandbox, ids, reapers, bounds)
-    print(f"\n{len(ids)} IDs, {kills} reapers and {engine_kills} engines killed: 0 lost, one outcome each")
+    print(
+        f"\n{len(ids)} IDs, {kills} reapers and {engine_kills} engines killed, seed {profile.seed}: 0 lost, 0 doubled"
+    )
 
 
 def test_a_reaper_that_slept_past_its_lease_settles_nothing(command: Command, engine: Engine, tmp_path: Path) -> None:
