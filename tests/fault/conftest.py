@@ -39,7 +39,7 @@ class Profile:
 
 
 PROFILES = {
-    "short": Profile(1_200, 1, kills=70, every=20, signals=14, cuts=100, requests=2_000, lines=20_000, flips=12),
+    "short": Profile(800, 1, kills=70, every=20, signals=14, cuts=100, requests=2_000, lines=20_000, flips=12),
     "long": Profile(
         20_000, 100, kills=2_200, every=1, signals=300, cuts=2_000, requests=200_000, lines=1_000_000, flips=1_000
     ),
