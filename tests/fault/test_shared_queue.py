@@ -40,13 +40,14 @@ def test_reapers_and_engine_are_killed(
         try:
             begun = time.monotonic()
             left: int | None = len(ids)
+            calm = len(ids) // 20  # at last they are left alone
             while left is None or left:
                 time.sleep(chance.uniform(0.5, 1.5))
-                if left is None or left > len(ids) // 20:
+                if left is None or left > calm:
                     reapers.kill(chance.randrange(count))
                     kills += 1
-                    portion = len(ids) * (profile.engine_kills - engine_kills) // (profile.engine_kills + 1)
-                    if engine_kills < profile.engine_kills and (left or 0) < portion:
+                    due = calm + (len(ids) - calm) * (profile.engine_kills - engine_kills) // (profile.engine_kills + 1)
+                    if engine_kills < profile.engine_kills and (left or 0) < due:
                         engine.kill()
                         engine_kills += 1
                         time.sleep(chance.uniform(0.0, 2.0))
