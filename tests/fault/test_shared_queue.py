@@ -20,6 +20,9 @@ from tests.fault.reapers import Reapers, check_all_stopped, operator, waiting
 
 pytestmark = pytest.mark.timeout(900)
 
+ENGINE_LIFE_S = 5.0
+"""What is killed lives about so long: the start of four reapers is part of it."""
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
@@ -34,7 +37,8 @@ def test_reapers_and_engine_are_killed(
         operator(command, sandbox, engine)
         added = command.json("add", "--from", str(write_ids(tmp_path / "ids.txt", ids)))
         assert added["accepted"] == len(ids)
-        slowly = {"worker__concurrency": bound, "worker__rate_per_s": 30, "retry__base_s": 0.2}
+        rate_per_s = len(ids) / (profile.engine_kills + 1) / ENGINE_LIFE_S / count
+        slowly = {"worker__concurrency": bound, "worker__rate_per_s": rate_per_s, "retry__base_s": 0.2}
         reapers = Reapers(tmp_path, sandbox, engine, count, **slowly)
         kills = engine_kills = 0
         try:
