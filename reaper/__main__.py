@@ -16,7 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] == ["health"]:
         from reaper.cli import health
 
-        return health.main(words[1:])
+        if (code := health.main(words[1:])) is not None:
+            return code
     from reaper.cli.main import dispatch
 
     return dispatch(words)

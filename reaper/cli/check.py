@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.common import emit_json, loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
+from reaper.cli.common import (
+    emit_fitted,
+    emit_json,
+    loaded,
+    no_ledger_yet,
+    open_reading,
+    open_writing,
+    opened,
+    run_async,
+)
 from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
 from reaper.core.classify import (
     Broken,
@@ -79,7 +87,7 @@ async def _check(args: argparse.Namespace, settings: Loaded) -> int:
         emit_json({"ok": all(line.ok for line in lines), "lines": [_as_json(line) for line in lines]})
     else:
         for line in lines:
-            sys.stdout.write(f"{line.word:<4}  {line.subject:<14} {line.text}\n")
+            emit_fitted(f"{line.word:<4}  {line.subject:<14} {line.text}", " " * 21)
     return Exit.OK if all(line.ok for line in lines) else Exit.INTERNAL
 
 

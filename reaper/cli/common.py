@@ -7,9 +7,7 @@ import gc
 import json
 import logging
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ import anyio
 from reaper.asking import reason_line as reason_line
 from reaper.asking import session_ids as session_ids
 from reaper.asking import who as who
+from reaper.cli.fitted import fitted
 from reaper.core.grammar import parse_duration
 from reaper.core.grammar import span as span
 from reaper.core.model import Item, Outcome, State
@@ -129,10 +128,7 @@ def say(text: str, level: int = logging.INFO) -> None:
 
     That nobody reads it stops no work.
     """
-    line = f"reaper: {logs.redacted(text)}"
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    line = fitted(f"reaper: {logs.redacted(text)}", sys.stderr)
     with suppress(OSError):
         logs.beside(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
 
@@ -145,6 +141,11 @@ def emit(text: str) -> None:
         raise
     except OSError as error:
         raise ReaperError(f"the output cannot be written: {error.strerror}") from error
+
+
+def emit_fitted(text: str, indent: str = "  ") -> None:
+    """Write lines of text to stdout as `emit` does; what is wider than the terminal goes on below, indented."""
+    emit("\n".join(fitted(line, sys.stdout, indent) for line in text.splitlines()))
 
 
 def emit_json(data: object) -> None:

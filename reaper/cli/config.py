@@ -16,7 +16,10 @@ from reaper.settings_values import MASK, masked_url
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=("show", "schema"), help="show: what is in effect and why; schema: JSON Schema of the file"
+        "what",
+        choices=("show", "schema"),
+        metavar="show|schema",
+        help="show: what is in effect and why; schema: JSON Schema of the file",
     )
 
 

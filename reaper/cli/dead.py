@@ -19,7 +19,9 @@ from reaper.cli.common import (
     table,
     who,
 )
+from reaper.cli.examples import examples
 from reaper.cli.main import add_options
+from reaper.cli.parser import Help
 from reaper.cli.reading import settled_json
 from reaper.core.model import DEAD, Item, Outcome, SessionId
 from reaper.errors import Exit, UsageError
@@ -37,7 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("retry", "start a new round for them, due now"),
         ("purge", "forget them; their counts stay"),
     ):
-        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        action = actions.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=examples("dead", name),
+            allow_abbrev=False,
+            formatter_class=Help,
+        )
         add_options(action, works=True)
         action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
         action.add_argument(

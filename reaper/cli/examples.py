@@ -63,9 +63,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def examples(verb: str) -> str:
-    """Return a verb's examples as they stand below its help."""
-    rows = EXAMPLES[verb]
+def examples(verb: str, part: str = "") -> str:
+    """Return a verb's examples as they stand below its help; `part`: only those of a part of it, as `dead list`."""
+    start = f"reaper {verb} {part}".rstrip()
+    rows = [row for row in EXAMPLES[verb] if row[0].startswith(start)]
     width = max(len(line) for line, _ in rows)
     if width + max(len(what) for _, what in rows) > 76:
         return "examples:\n" + "\n".join(f"  {line}\n      {what}" for line, what in rows)

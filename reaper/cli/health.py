@@ -16,18 +16,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"Asks /livez at telemetry.listen; exit 0 if it answers 200 within {DEADLINE_S:g} s, else 1."
 
 
-def main(words: list[str]) -> int:
-    """Run `health` alone, without the rest of the command line."""
-    parser = argparse.ArgumentParser(prog="reaper health", allow_abbrev=False)
-    parser.add_argument("--config", metavar="FILE", help="settings file (TOML)")
-    for name in ("--json", "-v", "--verbose", "-q", "--quiet"):
-        parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
-    configure(parser)
+def main(words: list[str]) -> int | None:
+    """Run `health` alone; None: help is wanted, or something is wrong, for which it takes the whole command line."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
+    parser.add_argument("--config")
+    parser.add_argument("--json", action="store_true")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_true")
+    loud.add_argument("-q", "--quiet", action="store_true")
     try:
-        args = parser.parse_args(words)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    return run(args)
+        args, unknown = parser.parse_known_args(words)
+    except argparse.ArgumentError:
+        unknown = words
+    return None if unknown else run(args)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from reaper import __version__
 from reaper.cli.examples import examples
+from reaper.cli.fitted import fitted
 from reaper.cli.parser import Help, LazyParser
 from reaper.errors import Exit, ReaperError
 from reaper.telemetry.journald import is_journal, with_priority
@@ -219,7 +220,7 @@ def _told(error: BaseException, verbose: bool) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    text = "\n".join(f"reaper: {line}" for line in _masked(sentence).splitlines())
+    text = "\n".join(fitted(f"reaper: {line}", sys.stderr) for line in _masked(sentence).splitlines())
     try:
         sys.stderr.write(with_priority(text, logging.ERROR) if is_journal(sys.stderr, os.environ) else text + "\n")
     except OSError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from reaper.cli.fitted import fitted
 from reaper.errors import Exit
 
 
@@ -26,6 +27,8 @@ class LazyParser(argparse.ArgumentParser):
     """A verb's parser; `fill` adds its arguments when they are needed, once."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
+    words: tuple[str, ...] = ()
+    """What is being parsed."""
 
     def filled(self) -> LazyParser:
         """Return it with all its arguments."""
@@ -36,6 +39,7 @@ class LazyParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse has it
         self.filled()
+        self.words = tuple(args or ())
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             # Here and not at the root, which does not know this verb's options.
@@ -51,14 +55,45 @@ class LazyParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, with the nearest word that is right, and where more is told."""
         if wrong := re.match(r"argument ([^:]*): invalid choice: '([^']*)' \(choose from (.*)\)$", message):
-            what, word, choices = wrong.groups()
-            choices = choices.replace("'", "")
-            # The commands are many, and --help has them in order.
-            told = f"there is no command {word!r}" if what == "COMMAND" else f"{what}: {word!r} is none of {choices}"
-            message = told + _near(word, choices.split(", "))
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n  {self.prog} --help tells more\n")
+            message = self._no_choice(*wrong.groups())
+        elif lack := re.match(r"the following arguments are required: (.*)$", message):
+            names = lack[1].split(", ")
+            message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+        elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
+            message = _plain(*wrong.groups())
+        told = fitted(f"{self.prog}: {message}", sys.stderr)
+        self.exit(Exit.USAGE, f"{told}\n  {self.prog} --help tells more\n")
+
+    def _no_choice(self, what: str, word: str, choices: str) -> str:
+        choices = choices.replace("'", "")
+        near = _near(word, choices.split(", "))
+        if what != "COMMAND":
+            return f"{what}: {word!r} is none of {choices}{near}"
+        # Of an option before the command that nobody knows, its value was taken for the command.
+        for before in self.words[: self.words.index(word)] if word in self.words else ():
+            if before.startswith("-") and before.split("=")[0] not in self._option_string_actions:
+                return self._unknown(before)
+        # The commands are many, and --help has them in order.
+        return f"there is no command {word!r}{near}"
 
 
 def _near(word: str, words: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, words, n=1)
-    return f". Did you mean {near[0]}?" if near else ""
+    import difflib
+
+    # Without the dashes, which all options have in common.
+    known = {one.lstrip("-"): one for one in words}
+    near = difflib.get_close_matches(word.lstrip("-"), known, n=1)
+    return f". Did you mean {known[near[0]]}?" if near else ""
+
+
+def _plain(what: str, fault: str) -> str:
+    """Return what argparse says of an argument in the words of a person."""
+    if other := re.match(r"not allowed with argument (.*)$", fault):
+        return f"{what} and {other[1]} exclude each other"
+    if number := re.match(r"invalid int value: (.*)$", fault):
+        return f"{what}: {number[1]} is not a whole number"
+    if fault == "expected one argument":
+        return f"{what} needs a value"
+    if fault == "expected at least one argument":
+        return f"{what} needs a value or more"
+    return f"{what}: {fault}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from reaper.cli.common import emit, emit_json, loaded, open_reading, open_writing, run_async
+from reaper.cli.examples import examples
 from reaper.cli.main import add_options
+from reaper.cli.parser import Help
 from reaper.errors import Exit
 from reaper.settings_load import Loaded
 
@@ -16,13 +18,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "init",
         help="create what the queue needs, if it is not there",
         description="Creates what the queue needs, if it is not there; changes nothing else.",
+        epilog=examples("queue", "init"),
         allow_abbrev=False,
+        formatter_class=Help,
     )
     backup = actions.add_parser(
         "backup",
         help="write a consistent copy of the ledger",
         description="Writes a consistent copy of the ledger to a new file, beside a running daemon too.",
+        epilog=examples("queue", "backup"),
         allow_abbrev=False,
+        formatter_class=Help,
     )
     backup.add_argument("file", metavar="FILE", help="the copy; must not exist")
     for action in (init, backup):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from reaper.cli.common import (
     OUTCOME_WORDS,
     clock_time,
-    emit,
+    emit_fitted,
     emit_json,
     instant,
     loaded,
@@ -71,7 +71,7 @@ async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionI
     if args.json:
         emit_json(item_json(item))
     else:
-        emit(story(item, now))
+        emit_fitted(story(item, now), " " * 38)
     return Exit.OK
 
 

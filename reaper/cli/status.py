@@ -14,9 +14,21 @@ from dataclasses import asdict, dataclass, field
 import anyio
 from anyio.abc import TaskStatus
 
-from reaper.cli.common import OUTCOME_WORDS, emit, emit_json, instant, loaded, open_reading, run_async, shown, span
+from reaper.cli.common import (
+    OUTCOME_WORDS,
+    emit,
+    emit_fitted,
+    emit_json,
+    instant,
+    loaded,
+    open_reading,
+    run_async,
+    shown,
+    span,
+)
 from reaper.cli.figures import Pace
 from reaper.cli.progress import LEAST_COLUMNS, NO_CURSOR
+from reaper.core.grammar import many
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Reaper, Send, Stats
 from reaper.core.pauses import WHAT_TO_DO, heading
 from reaper.errors import Exit, QueueUnavailableError
@@ -100,7 +112,7 @@ def _print(now: Standing, *, as_json: bool) -> None:
     if as_json:
         emit_json(status_json(now))
     else:
-        emit(status_text(now))
+        emit_fitted(status_text(now), "     ")
 
 
 def status_json(now: Standing) -> dict[str, object]:
@@ -153,10 +165,11 @@ def warnings(now: Standing) -> list[str]:
     found, stats = now.found, now.stats
     lines = []
     if found.holds:
-        lines.append(f"HELD: {found.holds} sweeps wait for you; see: reaper holds")
+        lines.append(f"HELD: {many(found.holds, 'sweep waits', 'sweeps wait')} for you; see: reaper holds")
     if found.ghosts:
         lines.append(
-            f"GHOSTS: {found.ghosts} sessions live on though the API said they were gone; see: reaper sessions"
+            f"GHOSTS: {many(found.ghosts, 'session lives', 'sessions live')} on though the API said it was over; "
+            "see: reaper sessions"
         )
     if stats.imbalance:
         lines.append(f"IMBALANCE: {stats.imbalance} accepted and not accounted for; see: reaper audit")

@@ -94,6 +94,11 @@ def span(seconds: float) -> str:
     return "0 s"
 
 
+def many(count: int, one: str, more: str) -> str:
+    """Return a count with the word that goes with it: `1 session`, `3,000 sessions`."""
+    return f"{count:,} {one if count == 1 else more}"
+
+
 def printable(text: bytes) -> str:
     """Return the first characters of a text, safe for a terminal or a log; what looks like a token is left out."""
     # Masked before it is cut, so that no cut can hide what the mask looks for.

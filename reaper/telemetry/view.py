@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reaper.core.grammar import span
+from reaper.core.grammar import many, span
 from reaper.core.model import Outcome, Pause, PauseReason, Reaper, Stats
 from reaper.core.pauses import WHAT_TO_DO, heading
 
@@ -158,13 +158,13 @@ def _notices(facts: Facts) -> Iterator[Notice]:
         title = f"Imbalance: {wrong:,} accepted and not accounted for"
         yield Notice("bad", "Imbalance", title, "", "keep the ledger: reaper queue backup FILE; then see: reaper audit")
     if whole.holds:
-        title = f"Held: {_many(whole.holds, 'sweep waits', 'sweeps wait')} for you"
+        title = f"Held: {many(whole.holds, 'sweep waits', 'sweeps wait')} for you"
         yield Notice("warn", "Held", title, "", "see: reaper holds; then reaper approve, or reaper discard")
     if whole.ghosts:
-        title = f"Ghosts: {_many(whole.ghosts, 'session lives', 'sessions live')} on though the API said it was over"
+        title = f"Ghosts: {many(whole.ghosts, 'session lives', 'sessions live')} on though the API said it was over"
         yield Notice("warn", "Ghosts", title, "", "see: reaper sessions")
     if dead := whole.stats.dead:
-        title = f"Dead letters: {_many(dead, 'session was', 'sessions were')} given up and may still run"
+        title = f"Dead letters: {many(dead, 'session was', 'sessions were')} given up and may still run"
         yield Notice("warn", "Dead letters", title, "", "see: reaper dead list; then reaper dead retry, or purge")
 
 
@@ -222,7 +222,3 @@ def _pace(process: Process) -> str:
 
 def _rate(per_minute: float) -> str:
     return f"{per_minute:,.0f}" if per_minute >= 9.95 or per_minute == 0 else f"{per_minute:.1f}"
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"

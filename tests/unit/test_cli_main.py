@@ -58,6 +58,20 @@ def test_a_traceback_comes_with_v_only_and_never_shows_the_token(
     assert TOKEN not in told
 
 
+def test_on_a_narrow_terminal_no_word_of_an_error_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb_that(monkeypatch, ConfigError("there is no ledger at /home/ann/state/reaper.db yet: once and run create it"))
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main.dispatch(["status"]) == 78
+    assert capsys.readouterr().err.splitlines() == [
+        "reaper: there is no ledger at",
+        "  /home/ann/state/reaper.db",
+        "  yet: once and run create it",
+    ]
+
+
 def test_options_count_before_and_after_the_verb() -> None:
     before = main.parse(["--json", "--queue", "sqlite:///a", "-v", "dead", "list"])
     after = main.parse(["dead", "list", "--json", "--queue", "sqlite:///a", "-v"])
@@ -104,6 +118,15 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("xyzzy", "reaper: there is no command 'xyzzy'"),
         ("show a b", "reaper show: there is one argument too many: 'b'"),
         ("run --on-term reep", "reaper run: --on-term: 'reep' is none of drain, reap. Did you mean reap?"),
+        ("--concurency 3 once", "reaper: there is no option '--concurency'. Did you mean --concurrency?"),
+        ("--queue x --bogus=1 onec", "reaper: there is no option '--bogus'"),
+        ("config show --bogus", "reaper config: there is no option '--bogus'"),
+        ("config", "reaper config: show|schema is missing"),
+        ("cancel", "reaper cancel: ID and --reason are missing"),
+        ("once --limit", "reaper once: --limit needs a value"),
+        ("once --limit 0", "reaper once: --limit: a whole number from 1 on is expected"),
+        ("once --concurrency few", "reaper once: --concurrency: 'few' is not a whole number"),
+        ("add x --after 1m --at 2030-01-31T12:00:00Z", "reaper add: --at and --after exclude each other"),
     ],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest(

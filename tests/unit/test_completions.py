@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from completions.__main__ import ROOT, files
+from completions.tree import read
 from reaper.cli import main
 from reaper.cli.examples import EXAMPLES, examples
 from tests.tools import need
@@ -34,6 +35,19 @@ def test_every_example_is_a_command_line_and_stands_in_the_help(verb: str, capsy
     assert main.dispatch([verb, "--help"]) == 0
     shown = capsys.readouterr().out
     assert examples(verb) in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def parts() -> list[tuple[str, ...]]:
+    """Return each command that is a part of another, as `dead list`."""
+    return [part.path for verb in read().parts for part in verb.parts]
+
+
+@pytest.mark.parametrize("path", parts(), ids=" ".join)
+def test_each_part_of_a_command_has_its_own_examples(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch([*path, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"examples:\n  reaper {' '.join(path)}" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 

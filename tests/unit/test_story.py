@@ -97,7 +97,7 @@ def test_status_says_what_holds_and_what_to_do() -> None:
     assert "ready               1234   oldest due for 3 m 2 s" in text
     assert "in flight             32   limit 72" in text
     assert "PAUSED: throttled, for 5 s, ends in 25 s: the API answered 429\n  -> nothing to do" in text
-    assert "HELD: 1 sweeps" in text
+    assert "HELD: 1 sweep waits for you; see: reaper holds" in text
     assert "GHOSTS: 2 sessions" in text
     idle = status_text(Standing(STATS, [], [], Found(), NOW))
     assert "no reaper is working on this queue; start one: reaper run" in idle
