@@ -96,7 +96,7 @@ class Once:
         for pause in pauses:
             code, wait_s = self._patience(pause.reason)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
-                self._exit, self._why = code, f"{pause.detail} ({pause.reason.value}){_REMEDIES.get(pause.reason, '')}"
+                self._exit, self._why = code, f"{pause.reason.value}: {pause.detail}{_REMEDIES.get(pause.reason, '')}"
                 return True
         return False
 

@@ -51,12 +51,20 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
         # Nothing of the user's environment: neither settings nor a token may reach a demonstration.
         (folder / "reaper.toml").touch(0o600)
         code = await stop_set(
-            args, load(folder / "reaper.toml", flags, {}), Credentials(None, sandbox.token), [str(backlog)]
+            args,
+            load(folder / "reaper.toml", flags, {}),
+            Credentials(None, sandbox.token),
+            [str(backlog)],
+            passing=True,
         )
         lost = set(sandbox.sessions.active)
         peak = sandbox.counters.peak_in_flight
     say(f"the stand-in saw {sandbox.counters.deletes} DELETEs, at most {peak} at once; {len(lost)} sessions still run")
     if code == Exit.DEAD and len(lost) == 0:
-        say(f"`reaper once` would exit with {code}: the {FOREIGN} foreign sessions are dead letters, as they should be")
+        say(
+            f"as it should be: the {len(foreign)} that are somebody else's are kept as dead letters, for which "
+            f"`reaper once` exits with {code}"
+        )
+        say("the ledger of this demo is gone. Your turn: export ARCHAL_TOKEN=…, then: reaper check")
         return Exit.OK
     return code

@@ -20,11 +20,12 @@ from reaper.cli.figures import Tally
 from reaper.cli.progress import Running, Way, each_told, reading, telling, way_of
 from reaper.cli.summary import print_summary
 from reaper.core.classify import Unauthorized
+from reaper.core.grammar import many
 from reaper.core.guard import Pass, Stop
 from reaper.core.holds import Hold
 from reaper.errors import PRECEDENCE, Exit
 from reaper.intake.discovery import Swept
-from reaper.intake.files import Input, open_inputs, take_in_file
+from reaper.intake.files import Input, open_inputs, take_in_file, unread_input
 from reaper.intake.report import NOTHING, add_up
 from reaper.oneshot import Once, Waits
 from reaper.queues.base import Added, InvalidLine, Queue, RunSet
@@ -67,13 +68,19 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         from reaper.cli.dryrun import dry_run
 
-        return run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
-    protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
-    return run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
+        code = run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
+    else:
+        protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
+        code = run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
+    if not args.files and unread_input():
+        say("standard input was not read: name it -, as in: reaper once -", logging.WARNING)
+    return code
 
 
-async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str]) -> int:
-    """Take in the files, stop the set, print the summary; return the exit code."""
+async def stop_set(
+    args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str], *, passing: bool = False
+) -> int:
+    """Take in the files, stop the set, print the summary; return the exit code. `passing`: the ledger ends with it."""
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     way = way_of(settings, quiet=args.quiet)
     async with AsyncExitStack() as opened:
@@ -90,8 +97,8 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
             added = add_up(added, more)
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
-        if others and args.files and not limit:
-            say(f"{others} more that were due in the queue already are part of this run")
+        if others and args.files and not limit and not args.quiet:
+            say(f"{many(others, 'more that was', 'more that were')} due in the queue already: part of this run")
         api, worker_settings = settings.settings.api, settings.settings.worker
         once = Once(
             members,
@@ -122,7 +129,7 @@ async def stop_set(args: argparse.Namespace, settings: Loaded, credentials: Cred
     if args.json:
         emit_json(summary.as_json())
     else:
-        print_summary(summary, drawn=way is Way.REGION)
+        print_summary(summary, drawn=way is Way.REGION, quiet=args.quiet, passing=passing)
     return summary.exit
 
 

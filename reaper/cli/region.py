@@ -16,7 +16,7 @@ from rich.text import Text
 
 from reaper.cli.common import OUTCOME_WORDS, shown
 from reaper.cli.figures import IntakeFigures, RunFigures
-from reaper.core.grammar import span
+from reaper.core.grammar import many, span
 from reaper.core.model import Outcome, Pause
 from reaper.core.pauses import WHAT_TO_DO, heading
 
@@ -52,6 +52,8 @@ class Region:
 
     def __enter__(self) -> Self:
         self._live.start()
+        # rich hides the cursor; a process that is killed, or stopped with Ctrl-Z, could not give it back.
+        self.console.show_cursor(True)
         return self
 
     def __exit__(
@@ -86,7 +88,7 @@ def run_frame(now: RunFigures, width: int) -> RenderableType:
     if now.left_s is not None and now.done < now.total:
         facts.insert(1, Text(f"about {span(now.left_s)} left"))
     if now.view.retrying:
-        facts.append(Text(f"{now.view.retrying:,} retries wait"))
+        facts.append(Text(many(now.view.retrying, "retry waits", "retries wait")))
     if now.view.delayed:
         facts.append(Text(f"{now.view.delayed:,} due later"))
     parts: list[RenderableType] = [

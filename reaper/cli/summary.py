@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from reaper.cli.common import OUTCOME_WORDS, say
+from reaper.core.grammar import many
 from reaper.core.model import DEAD, Outcome
 from reaper.oneshot import Summary
 
 
-def print_summary(summary: Summary, *, drawn: bool = False) -> None:
-    """Print it to stdout, and why work was left to stderr. `drawn`: as a table in colour where stdout is a terminal."""
+def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False, passing: bool = False) -> None:
+    """Print it to stdout, and on stderr what should be known beside it.
+
+    `drawn`: as a table in colour where stdout is a terminal. `quiet`: only what somebody must see to. `passing`: the
+    ledger ends with this run, so nothing is said of what to do with it.
+    """
     if drawn and sys.stdout.isatty():
         from reaper.cli.table import summary_table
 
-        summary_table(summary)
+        summary_table(summary, passing=passing)
     else:
         sys.stdout.write(heading(summary) + "\n")
         for word, count in rows(summary):
             sys.stdout.write(f"  {word:<14}{count:>9}\n")
     sys.stdout.flush()
-    settled = summary.view.settled
     if summary.why:
-        say(f"left early: {summary.why}; what was not stopped stays queued for the next run")
-    elif summary.view.delayed:
-        say(f"{summary.view.delayed} not due yet stay queued: run again later, or let `reaper run` wait for them")
-    if any(settled.get(outcome, 0) for outcome in DEAD):
-        say("some sessions could not be stopped; see: reaper dead list")
+        say(f"left early: {summary.why}; what was not stopped stays queued for the next run", logging.WARNING)
+    elif summary.view.delayed and not quiet:
+        words = many(summary.view.delayed, "that is not due yet stays", "that are not due yet stay")
+        say(f"{words} queued: run again later, or let `reaper run` wait")
+    elif not _total(summary) and not quiet:
+        say("nothing to do: no session ID came in, and none in the queue is due; see: reaper status")
+    if summary.added.invalid:
+        lines = many(summary.added.invalid, "line was no session ID and was", "lines were no session IDs and were")
+        say(f"{lines} left out; the log names each", logging.WARNING)
+    if dead := sum(summary.view.settled.get(outcome, 0) for outcome in DEAD) if not passing else 0:
+        say(f"{many(dead, 'session', 'sessions')} could not be stopped; see: reaper dead list", logging.WARNING)
 
 
 def heading(summary: Summary) -> str:
     """Return the first line: how many, how long, and what the input brought."""
-    total = sum(summary.view.settled.values()) + summary.view.open
     added = summary.added
     return (
-        f"{total} sessions in {summary.duration_s:.1f} s with {summary.sends} sends"
-        f"  ({added.accepted} accepted, {added.duplicate} duplicate, {added.invalid} invalid)"
+        f"{many(_total(summary), 'session', 'sessions')} in {summary.duration_s:.1f} s"
+        f" with {many(summary.sends, 'send', 'sends')}"
+        f"  ({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
     )
+
+
+def _total(summary: Summary) -> int:
+    return sum(summary.view.settled.values()) + summary.view.open
 
 
 def rows(summary: Summary) -> list[tuple[str, int]]:

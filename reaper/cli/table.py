@@ -18,19 +18,21 @@ from reaper.oneshot import Summary
 _OUTCOMES = {word: outcome for outcome, word in OUTCOME_WORDS.items()}
 
 
-def summary_table(summary: Summary, console: Console | None = None) -> None:
-    """Print the summary to a console; None: to stdout, which is a terminal."""
+def summary_table(summary: Summary, console: Console | None = None, *, passing: bool = False) -> None:
+    """Print the summary to a console; None: to stdout, which is a terminal. `passing`: without what to do next."""
     console = console or Console(file=sys.stdout, force_terminal=True, highlight=False, emoji=False, markup=False)
     total = sum(summary.view.settled.values()) + summary.view.open
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("outcome")
     table.add_column("sessions", justify="right")
     table.add_column("share", justify="right")
-    table.add_column("what to do")
+    if not passing:
+        table.add_column("what to do")
     for word, count in rows(summary):
         outcome = _OUTCOMES.get(word)
         style = "yellow" if outcome is None else STYLES[outcome]
-        table.add_row(Text(word, style), f"{count:,}", f"{count / total:.1%}", _to_do(outcome, word))
+        to_do = () if passing else (_to_do(outcome, word),)
+        table.add_row(Text(word, style), f"{count:,}", f"{count / total:.1%}", *to_do)
     console.print(heading(summary))
     if total:
         console.print(table)

@@ -10,7 +10,7 @@ WHAT_TO_DO = {
     PauseReason.CREDENTIALS: "write a good token into its file, which is read again; "
     "one from the environment needs a new start",
     PauseReason.WRONG_TARGET: "look at api.base_url and what stands between; see: reaper check",
-    PauseReason.API_DOWN: "nothing to do: it goes on by itself when the API answers",
+    PauseReason.API_DOWN: "nothing to do: it goes on by itself when the API answers; if it never did: reaper check",
     PauseReason.THROTTLED: "nothing to do: the API asked for silence, which ends by itself",
     PauseReason.FORBIDDEN_STORM: "look whether the token may stop these sessions; see: reaper check",
 }

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fcntl import ioctl
+from termios import FIONREAD
 
 from reaper.errors import UsageError
 from reaper.intake.reader import SNIFF_BYTES, Reader, refuse_binary
@@ -38,6 +40,17 @@ def open_inputs(paths: Sequence[str]) -> Iterator[list[Input]]:
         raise UsageError("stdin (-) is named twice; it can be read only once")
     with ExitStack() as opened:
         yield [opened.enter_context(_open(path)) for path in paths]
+
+
+def unread_input(fd: int = 0) -> bool:
+    """Tell whether a pipe or a file on standard input holds something that nobody has read."""
+    try:
+        told = os.fstat(fd)
+        if stat.S_ISREG(told.st_mode):
+            return told.st_size > os.lseek(fd, 0, os.SEEK_CUR)
+        return stat.S_ISFIFO(told.st_mode) and int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder) > 0
+    except OSError:
+        return False
 
 
 async def take_in_file(

@@ -129,7 +129,8 @@ def _sentence(error: psycopg.Error | OSError, where: str) -> str:
     state = _state(error)
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     if state is None:
-        return f"{where} cannot be used: {first}"
+        to_do = "; see whether it runs and lets this machine connect" if may_pass(error) else ""
+        return f"{where} cannot be used: {first}{to_do}"
     said = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or first
     if state == "28P01":
         return f"{where} refuses the user or the password of queue.url"

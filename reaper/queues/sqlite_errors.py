@@ -64,6 +64,8 @@ def translated_os(error: OSError, path: str) -> QueueError:
             text = f"there is no room for {path}: free some space on its file system"
         case errno.EACCES | errno.EPERM:
             text = f"{path} cannot be used by this user: check the rights on it and on its directory"
+        case errno.ENOENT:
+            text = f"the directory of {path} does not exist: make it, or name another place"
         case errno.EROFS:
             text = f"{path} is on a read-only file system: put the ledger on a writable one with --queue"
         case _:

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from reaper.errors import UsageError
-from reaper.intake.files import Input, open_inputs, take_in_file
+from reaper.intake.files import Input, open_inputs, take_in_file, unread_input
 from reaper.intake.reader import BATCH_LINES
 from reaper.queues.base import Added
 from tests.integration.intake_double import RecordingQueue
@@ -124,3 +124,23 @@ async def test_a_read_error_midway_says_how_much_was_taken(
         await take_in_file(queue, str(path))
     assert queue.lines > BATCH_LINES
     assert f"its first {queue.lines} lines were taken in" in str(caught.value)
+
+
+def test_what_waits_on_standard_input_is_noticed_without_reading_it(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    try:
+        assert not unread_input(read)
+        os.write(write, b"env_1\n")
+        assert unread_input(read)
+        assert os.read(read, 100) == b"env_1\n"
+    finally:
+        os.close(read)
+        os.close(write)
+    assert not unread_input(read), "a closed one holds nothing"
+    (tmp_path / "ids").write_text("env_1\n")
+    with (tmp_path / "ids").open("rb", buffering=0) as file:
+        assert unread_input(file.fileno())
+        file.read()
+        assert not unread_input(file.fileno())
+    with open(os.devnull, "rb") as nothing:
+        assert not unread_input(nothing.fileno())

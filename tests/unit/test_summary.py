@@ -1,0 +1,59 @@
+"""What `once` says at its end, and to whom: the summary always, the rest as far as somebody must know it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reaper.cli.summary import heading, print_summary
+from reaper.core.model import Outcome
+from reaper.errors import Exit
+from reaper.oneshot import Summary
+from reaper.queues.base import Added, SetView
+
+NOTHING = Summary(Added(0, 0, 0), SetView(0, 0, 0, 0), 0, 0.0, Exit.OK)
+LATER = Summary(Added(1, 0, 0), SetView(0, 1, 0, 0), 0, 0.1, Exit.OK)
+DEAD = Summary(Added(3, 0, 2), SetView(0, 0, 0, 0, {Outcome.STOPPED: 1, Outcome.FORBIDDEN: 2}), 3, 0.1, Exit.DEAD)
+LEFT = Summary(Added(1, 0, 0), SetView(1, 0, 0, 0), 0, 2.0, Exit.CREDENTIALS, why="credentials: refused (401)")
+
+
+def told(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) -> list[str]:
+    print_summary(summary, **options)
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("summary", "lines"),
+    [
+        (NOTHING, ["reaper: nothing to do: no session ID came in, and none in the queue is due; see: reaper status"]),
+        (LATER, ["reaper: 1 that is not due yet stays queued: run again later, or let `reaper run` wait"]),
+    ],
+)
+def test_what_is_well_is_told_unless_only_problems_are_wanted(
+    summary: Summary, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, summary) == lines
+    assert told(capsys, summary, quiet=True) == []
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, DEAD, quiet=quiet) == [
+        "reaper: 2 lines were no session IDs and were left out; the log names each",
+        "reaper: 2 sessions could not be stopped; see: reaper dead list",
+    ]
+    assert told(capsys, LEFT, quiet=quiet) == [
+        "reaper: left early: credentials: refused (401); what was not stopped stays queued for the next run"
+    ]
+
+
+def test_of_a_ledger_that_is_gone_nothing_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "dead list" not in " ".join(told(capsys, DEAD, passing=True))
+
+
+def test_one_is_one_and_thousands_are_readable() -> None:
+    assert heading(Summary(Added(1, 0, 0), SetView(1, 0, 0, 0), 1, 0.25, Exit.OK)).startswith(
+        "1 session in 0.2 s with 1 send  (1 accepted"
+    )
+    assert heading(Summary(Added(3000, 0, 0), SetView(3000, 0, 0, 0), 1500, 9.0, Exit.OK)).startswith(
+        "3,000 sessions in 9.0 s with 1,500 sends  (3,000 accepted"
+    )
