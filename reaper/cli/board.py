@@ -13,7 +13,7 @@ from rich.text import Text
 from reaper.cli.common import clock_time, shown, standing
 from reaper.cli.region import ALARM, flow, notice, outcomes, paused, rate
 from reaper.cli.status import WATCH_S, Standing, Watched, nobody_works, slowest, warnings
-from reaper.core.grammar import span
+from reaper.core.grammar import many, span
 from reaper.core.model import Item
 
 ROWS = 12
@@ -59,7 +59,7 @@ def board(watched: Watched, width: int) -> RenderableType:
         parts += [Text(), *flow(outcomes(now.stats.settled), width)]
     if notices:
         parts += [Text(), *notices]
-    return Group(*parts, Text(), _reapers(now), *_lately(watched, now))
+    return Group(*parts, Text(), _reapers(now), *_retried(watched, now), *_lately(watched, now))
 
 
 def _trouble(watched: Watched) -> list[RenderableType]:
@@ -113,9 +113,24 @@ def _reapers(now: Standing) -> RenderableType:
     return table if more <= 0 else Group(table, Text(f"and {more} more", "dim"))
 
 
+def _retried(watched: Watched, now: Standing) -> list[RenderableType]:
+    """Return the most often sent of those that wait for another try, nothing where none does."""
+    rows = [
+        ("most sends", item, many(item.sends, "send", "sends"), f"{_wait(item, now.now)}; last {_last(item)}")
+        for item in watched.retried
+    ]
+    return _named("waiting for another try (a sample)", rows)
+
+
 def _lately(watched: Watched, now: Standing) -> list[RenderableType]:
     """Return what stood out among what was settled of late, nothing where nothing did."""
-    rows = [("slowest", item) for item in watched.slow] + [("most sends", item) for item in watched.often]
+    rows = [("slowest", item, f"{slowest(item):.2f} s", standing(item, now.now)) for item in watched.slow]
+    rows += [("most sends", item, many(item.sends, "send", "sends"), standing(item, now.now)) for item in watched.often]
+    return _named("settled of late (a sample)", rows)
+
+
+def _named(title: str, rows: list[tuple[str, Item, str, str]]) -> list[RenderableType]:
+    """Return a title and sessions by name: why each is told of, its fact, how it stands."""
     if not rows:
         return []
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=False)
@@ -124,11 +139,19 @@ def _lately(watched: Watched, now: Standing) -> list[RenderableType]:
     table.add_column(justify="right")
     table.add_column(overflow="ellipsis", no_wrap=True)
     last = None
-    for what, item in rows:
-        table.add_row(what if what != last else "", str(item.session_id), _fact(what, item), standing(item, now.now))
+    for what, item, fact, stands in rows:
+        table.add_row(what if what != last else "", str(item.session_id), fact, stands)
         last = what
-    return [Text(), Text("settled of late (a sample)", "dim"), table]
+    return [Text(), Text(title, "dim"), table]
 
 
-def _fact(what: str, item: Item) -> str:
-    return f"{slowest(item):.2f} s" if what == "slowest" else f"{item.sends} sends"
+def _wait(item: Item, now: float) -> str:
+    return f"due in {span(item.due_at - now)}" if item.due_at > now else "due now"
+
+
+def _last(item: Item) -> str:
+    """Return what came of the last send: its status, or the kind of its failure."""
+    if not item.history:
+        return "unknown"
+    send = item.history[-1]
+    return str(send.status) if send.status else shown(send.error or "unknown").partition(":")[0]

@@ -42,7 +42,8 @@ WATCH_SHARE = 20
 """A look is followed by so many times its own length without one: 5 % of the time at most, with millions of rows."""
 LATELY_S = 120.0
 LOOKED_AT = 300
-"""Of what was settled since the last look, so many are looked at for the slowest and the most often sent."""
+"""So many that wait for another try, and so many that were settled since the last look, are looked at for those that
+stand out."""
 NAMED = 3
 
 
@@ -183,8 +184,8 @@ def warnings(now: Standing) -> list[str]:
 class Watched:
     """What only one who looks again and again can tell: the rate, and what stood out of late.
 
-    Open IDs by their sends, and the slowest of all sends, no queue can tell without reading all its rows; so the
-    first few rows that were settled since the last look stand for them.
+    All open IDs by their sends, and the slowest of all sends, no queue can tell without reading all its rows; so those
+    that wait the longest for another try, and the first few that were settled since the last look, stand for them.
     """
 
     where: str
@@ -193,6 +194,8 @@ class Watched:
     trouble: str | None = None
     """Why the queue could not be asked just now."""
     looked_at: int = 0
+    retried: list[Item] = field(default_factory=list)
+    """Waiting for another try, the most often sent first."""
     _lately: list[Item] = field(default_factory=list)
     _since: float | None = None
 
@@ -200,6 +203,7 @@ class Watched:
         """Look again; while the queue is away the last standing stays, with the trouble beside it."""
         try:
             self.standing = now = await look(queue)
+            self.retried = sorted(await queue.retrying(LOOKED_AT), key=lambda item: -item.sends)[:NAMED]
             await self._look_lately(queue, now.now)
         except QueueUnavailableError as error:
             self.trouble = str(error)

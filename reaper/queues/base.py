@@ -260,6 +260,12 @@ class Queue(Protocol):
     def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
         """Yield settled rows, oldest settled first, a page in memory at a time."""
 
+    async def retrying(self, most: int) -> list[Item]:
+        """Return up to `most` IDs that were sent before and wait for another try, the latest due first.
+
+        Back-off grows with each try, so this end of the queue is where the most often sent are.
+        """
+
     async def stats(self) -> Stats:
         """Return the whole queue in numbers."""
 

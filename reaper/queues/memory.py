@@ -295,6 +295,11 @@ class MemoryQueue:
         for row in sorted(rows, key=lambda row: (row.settled_at or 0.0, row.place)):
             yield row.item(now)
 
+    async def retrying(self, most: int) -> list[Item]:
+        store, now = await self._begin()
+        waiting = [row for row in store.open.values() if row.sends and row.receipt is None]
+        return [row.item(now) for row in sorted(waiting, key=lambda row: (-row.at, -row.place))[:most]]
+
     async def stats(self) -> Stats:
         store, now = await self._begin()
         return store.stats(now)

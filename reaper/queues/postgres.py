@@ -264,6 +264,9 @@ class PostgresQueue:
                 return
             place = page[-1][0]
 
+    async def retrying(self, most: int) -> list[Item]:
+        return await self._read(lambda connection: postgres_rows.retrying(connection, most, self._now()))
+
     async def stats(self) -> Stats:
         return await self._read(lambda connection: postgres_audit.stats(connection, self._now()))
 

@@ -109,6 +109,13 @@ async def settled_page(
     return [(place, _item(row)) for place, row in places]
 
 
+async def retrying(connection: Connection, most: int, now: float | None) -> list[Item]:
+    """Return waiting rows that were sent before, the latest due first."""
+    waits = "outcome IS NULL AND sends > 0 AND receipt IS NULL"
+    query = f"{_ITEM} WHERE {waits} ORDER BY {AT} DESC, id DESC LIMIT %(most)s"
+    return [_item(row) for row in await all_rows(connection, query, {"most": most, "now": now})]
+
+
 def _item(row: tuple[Any, ...]) -> Item:
     (session_id, outcome, source, added_at, at, round_, attempts, sends, recorded, history) = row[:10]
     (status, detail, settled_at, by, reason, is_due, is_leased, _) = row[10:]

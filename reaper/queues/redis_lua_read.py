@@ -51,6 +51,17 @@ end
 return {exact(now), rows}
 """
 
+# Waiting rows that were sent before, the latest due first.
+_RETRYING = """
+local rows = {}
+for i, m in ipairs(call('ZREVRANGE', P .. ':retry', 0, tonumber(ARGV[2]) - 1)) do
+  local key = row(id_of(m))
+  local src = call('HGET', key, 'src')
+  rows[i] = {id_of(m), call('HGETALL', key), src and call('HGET', P .. ':names', src) or ''}
+end
+return {exact(now), rows}
+"""
+
 _STATS = """
 local t, ready, delayed, oldest = exact(now), 0, 0, now
 for _, name in ipairs({':first', ':retry', ':lease'}) do
@@ -221,6 +232,7 @@ BEGIN = Script.of("begin", _BEGIN)
 SHOW = Script.of("show", _SHOW)
 OUTCOMES_OF = Script.of("outcomes_of", _OUTCOMES_OF)
 SETTLED = Script.of("settled", _SETTLED)
+RETRYING = Script.of("retrying", _RETRYING)
 STATS = Script.of("stats", _STATS)
 VERIFY = Script.of("verify", _VERIFY)
 NEXT_AT = Script.of("next_at", _NEXT_AT)

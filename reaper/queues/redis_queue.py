@@ -240,6 +240,11 @@ class RedisQueue:
         async for item in settled(self._engine, since, frozenset(Outcome) if only is None else only):
             yield item
 
+    async def retrying(self, most: int) -> list[Item]:
+        now, rows = await self._engine.whole(self._engine.run(redis_lua_read.RETRYING, most))
+        items = (redis_rows.item(SessionId(name), flat, source, float(now)) for name, flat, source in rows)
+        return [item for item in items if item is not None]
+
     async def stats(self) -> Stats:
         return await self._engine.whole(stats(self._engine))
 

@@ -249,6 +249,9 @@ class SqliteQueue:
                 return
             place = page[-1][0]
 
+    async def retrying(self, most: int) -> list[Item]:
+        return await self._thread.read(lambda connection: sqlite_rows.retrying(connection, most, self._clock()))
+
     async def stats(self) -> Stats:
         return await self._thread.read(lambda connection: sqlite_audit.stats(connection, self._clock()))
 

@@ -89,6 +89,15 @@ def settled_page(
     return [(place, _item(row, now)) for place, row in places]
 
 
+def retrying(connection: sqlite3.Connection, most: int, now: float) -> list[Item]:
+    """Return waiting rows that were sent before, the latest due first."""
+    rows = connection.execute(
+        f"{_ITEM} WHERE outcome IS NULL AND (sends > 0) = 1 AND receipt IS NULL"
+        f" ORDER BY {AT} DESC, item.id DESC LIMIT {most}",
+    )
+    return [_item(row, now) for row in rows]
+
+
 def positions(connection: sqlite3.Connection) -> list[Position]:
     """Return the positions of all followed files."""
     columns = 'path, device, inode, prefix_bytes, prefix_hash, "offset", line'

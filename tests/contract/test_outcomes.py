@@ -136,6 +136,25 @@ async def test_a_lease_that_is_ended_twice_at_once_counts_once(queue: Queue) -> 
     assert audit.balanced
 
 
+async def test_what_waits_for_another_try_is_told_the_latest_due_first(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("flying", "long", "soon", "stopped", "twice"))
+    flying = await claim_one(queue)
+    for after_s in (600.0, 20.0):
+        await fail_one(queue, after_s)
+    await stop_one(queue)
+    await fail_one(queue)
+    await fail_one(queue, 60.0)
+    await queue.add(ids("new"))
+    assert flying.session_id == "flying"
+    told = await queue.retrying(10)
+    assert [(item.session_id, item.sends) for item in told] == [("long", 1), ("twice", 2), ("soon", 1)]
+    assert told == [await queue.show(item.session_id) for item in told]
+    assert [item.session_id for item in await queue.retrying(1)] == ["long"]
+    harness.advance(30.0)
+    states = {str(item.session_id): item.state for item in await queue.retrying(10)}
+    assert states == {"long": State.DELAYED, "twice": State.DELAYED, "soon": State.READY}
+
+
 async def test_the_outcomes_of_many_are_told_at_once(queue: Queue) -> None:
     await queue.add(ids("a", "b", "c"))
     await stop_one(queue)

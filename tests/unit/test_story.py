@@ -107,12 +107,16 @@ def test_status_says_what_holds_and_what_to_do() -> None:
 def test_the_board_fits_and_tells_all(width: int) -> None:
     it = watched(Standing(STATS, REAPERS, [PAUSE], Found(1, 2), NOW))
     it._lately = [replace(GONE, settled_at=NOW - 1)]
+    waiting = replace(GONE, session_id=SessionId("env_2"), state=State.DELAYED, outcome=None, settled_at=None, sends=7)
+    reset = Send(NOW - 9, 0.1, error="reset: the connection was closed")
+    it.retried = [replace(waiting, due_at=NOW + 40), replace(waiting, sends=2, history=(reset,), due_at=NOW - 1)]
     lines = screen(it, width)
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     for fact in (
         "1,234", "oldest due", "10/s over the last 1 m", "reaper dead list", "PAUSED: throttled", "4711", "4712",
-        "HELD", "GHOSTS", "IMBALANCE", "slowest", "20.00 s", "3 sends",
+        "HELD", "GHOSTS", "IMBALANCE", "slowest", "20.00 s", "3 sends", "waiting for another try",
+        "7 sends  due in 40 s; last 404", "2 sends  due now; last reset",
     ):  # fmt: skip
         assert fact in text or width == 40, fact
 
