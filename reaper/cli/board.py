@@ -18,6 +18,8 @@ from reaper.core.model import Item
 
 ROWS = 12
 """Of reapers, so that what is below stays on the screen."""
+ROOMY = 60
+"""From this width on, rows say why they are there; what they say beside it tells it too."""
 
 
 class Board:
@@ -59,7 +61,7 @@ def board(watched: Watched, width: int) -> RenderableType:
         parts += [Text(), *flow(outcomes(now.stats.settled), width)]
     if notices:
         parts += [Text(), *notices]
-    return Group(*parts, Text(), _reapers(now), *_retried(watched, now), *_lately(watched, now))
+    return Group(*parts, Text(), _reapers(now), *_retried(watched, now, width), *_lately(watched, now, width))
 
 
 def _trouble(watched: Watched) -> list[RenderableType]:
@@ -113,34 +115,37 @@ def _reapers(now: Standing) -> RenderableType:
     return table if more <= 0 else Group(table, Text(f"and {more} more", "dim"))
 
 
-def _retried(watched: Watched, now: Standing) -> list[RenderableType]:
+def _retried(watched: Watched, now: Standing, width: int) -> list[RenderableType]:
     """Return the most often sent of those that wait for another try, nothing where none does."""
     rows = [
         ("most sends", item, many(item.sends, "send", "sends"), f"{_wait(item, now.now)}; last {_last(item)}")
         for item in watched.retried
     ]
-    return _named("waiting for another try (a sample)", rows)
+    return _named("waiting for another try (a sample)", rows, width)
 
 
-def _lately(watched: Watched, now: Standing) -> list[RenderableType]:
+def _lately(watched: Watched, now: Standing, width: int) -> list[RenderableType]:
     """Return what stood out among what was settled of late, nothing where nothing did."""
     rows = [("slowest", item, f"{slowest(item):.2f} s", standing(item, now.now)) for item in watched.slow]
     rows += [("most sends", item, many(item.sends, "send", "sends"), standing(item, now.now)) for item in watched.often]
-    return _named("settled of late (a sample)", rows)
+    return _named("settled of late (a sample)", rows, width)
 
 
-def _named(title: str, rows: list[tuple[str, Item, str, str]]) -> list[RenderableType]:
-    """Return a title and sessions by name: why each is told of, its fact, how it stands."""
+def _named(title: str, rows: list[tuple[str, Item, str, str]], width: int) -> list[RenderableType]:
+    """Return a title and sessions by name: why each is told of (where there is room), its fact, how it stands."""
     if not rows:
         return []
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=False)
-    table.add_column(style="dim")
+    roomy = width >= ROOMY
+    if roomy:
+        table.add_column(style="dim")
     table.add_column(overflow="ellipsis", no_wrap=True)
-    table.add_column(justify="right")
+    table.add_column(justify="right", no_wrap=True, min_width=max(len(fact) for _, _, fact, _ in rows))
     table.add_column(overflow="ellipsis", no_wrap=True)
     last = None
     for what, item, fact, stands in rows:
-        table.add_row(what if what != last else "", str(item.session_id), fact, stands)
+        why = (what if what != last else "",) if roomy else ()
+        table.add_row(*why, str(item.session_id), fact, stands)
         last = what
     return [Text(), Text(title, "dim"), table]
 

@@ -119,6 +119,7 @@ def test_the_board_fits_and_tells_all(width: int) -> None:
         "7 sends  due in 40 s; last 404", "2 sends  due now; last reset",
     ):  # fmt: skip
         assert fact in text or width == 40, fact
+    assert all(fact in text for fact in ("20.00 s", "3 sends", "7 sends", "due in")), "what a row is for is cut last"
 
 
 def test_a_board_without_an_answer_keeps_the_last_and_says_so() -> None:
