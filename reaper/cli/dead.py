@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from reaper.cli.common import (
     OUTCOME_WORDS,
@@ -20,6 +21,7 @@ from reaper.cli.common import (
     who,
 )
 from reaper.cli.examples import examples
+from reaper.cli.fitted import columns, cut
 from reaper.cli.main import add_options
 from reaper.cli.parser import Help
 from reaper.cli.reading import settled_json
@@ -87,11 +89,22 @@ async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]
             else:
                 rows.append(_row(item))
     if rows:
-        emit(table(("SESSION", "OUTCOME", "STATUS", "SENDS", "SETTLED", "DETAIL"), rows))
+        emit(listing(rows, columns(sys.stdout)))
         say(f"{len(rows)} dead; to try them once more: reaper dead retry ID… (or --all)")
     elif not args.json and not wanted:
         emit("no dead letters")
     return _missing(wanted - found)
+
+
+def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
+    """Return the rows as a table; where a terminal has no room for it, with each detail on a line of its own."""
+    head = ("SESSION", "OUTCOME", "STATUS", "SENDS", "SETTLED", "DETAIL")
+    whole = table(head, rows)
+    if width is None or max(map(len, whole.splitlines())) <= width:
+        return whole
+    first, *lines = table(head[:-1], [row[:-1] for row in rows]).splitlines()
+    pairs = zip(lines, (cut(f"  {row[-1]}", width) for row in rows), strict=True)
+    return "\n".join([first, *(line for pair in pairs for line in pair)])
 
 
 def _row(item: Item) -> tuple[object, ...]:

@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import TextIO
 
 
+def columns(stream: TextIO) -> int | None:
+    """Return how wide the terminal is, None where `stream` is none."""
+    if not stream.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text of at most `width` characters, the last one an ellipsis where some are missing."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def fitted(text: str, stream: TextIO, indent: str = "  ") -> str:
     """Return one line of text so that no word is broken in two where `stream` is a terminal; later lines are indented.
 
     Elsewhere it stays one line. A long path or URL is left whole.
     """
-    if not stream.isatty():
+    width = columns(stream)
+    if width is None:
         return text
-    import shutil
     import textwrap
 
-    width = shutil.get_terminal_size().columns
     if len(indent) > width // 2:
         indent = "  "
     lines = textwrap.wrap(

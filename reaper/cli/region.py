@@ -72,9 +72,9 @@ class Region:
             pass
 
     def above(self, lines: str) -> None:
-        """Write whole lines above the region."""
+        """Write whole lines above the region, in their colours; no word is broken in two."""
         try:
-            self.console.out(lines, end="")
+            self.console.print(Text.from_ansi(lines.removesuffix("\n")))
         except OSError:
             pass
 

@@ -110,6 +110,15 @@ def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
         assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
+def test_the_page_of_screens_shows_each_and_each_is_there_at_both_widths() -> None:
+    shown = set(blocks(DOCS / "screens.md", "text"))
+    narrow = {path.name.removesuffix("-80.txt"): text(path) for path in (DOCS / "screens").glob("*-80.txt")}
+    assert shown == set(narrow.values()), "run: make screens"
+    assert {path.name for path in (DOCS / "screens").iterdir()} == {f"{n}-{w}.txt" for n in narrow for w in (80, 140)}
+    for path in (DOCS / "screens").iterdir():
+        assert max(map(len, text(path).splitlines())) <= int(re.findall(r"-(\d+)\.txt", path.name)[0])
+
+
 def test_the_site_has_each_page_once() -> None:
     listed = re.findall(r"([\w-]+\.md)$", text(ROOT / "mkdocs.yml"), flags=re.M)
     assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from reaper.cli.fitted import fitted
+from reaper.cli.dead import listing
+from reaper.cli.fitted import columns, cut, fitted
 
 
 class Terminal(io.StringIO):
@@ -37,3 +38,26 @@ def test_words_stay_whole_and_columns_too(
 
 def test_a_blank_line_stays_blank() -> None:
     assert fitted("", Terminal()) == ""
+
+
+def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "33")
+    assert (columns(Terminal()), columns(io.StringIO())) == (33, None)
+
+
+def test_what_is_cut_says_so() -> None:
+    assert (cut("four", 4), cut("fives", 4)) == ("four", "fiv…")
+
+
+def test_dead_letters_without_room_for_their_details_have_them_below() -> None:
+    rows: list[tuple[object, ...]] = [
+        ("env_1", "forbidden", 403, 1, "2026-11-27 04:10:01Z", "not yours " * 8),
+        ("env_2", "rejected", 422, 2, "2026-11-27 04:10:02Z", "-"),
+    ]
+    wide = listing(rows, None).splitlines()
+    assert len(wide) == 3
+    assert listing(rows, len(wide[1])).splitlines() == wide
+    narrow = listing(rows, 60).splitlines()
+    assert max(map(len, narrow)) == 60
+    assert [line.split()[0] for line in narrow] == ["SESSION", "env_1", "not", "env_2", "-"]
+    assert narrow[2].endswith("…")

@@ -130,6 +130,18 @@ def test_what_comes_from_outside_cannot_steer_the_terminal() -> None:
     assert "[red]markup[/red]" in text
 
 
+def test_lines_above_the_region_keep_their_colours_and_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = io.StringIO()
+    shown = region.Region(stream)
+    shown.above("12:00:00 [\x1b[33mwarning\x1b[0m] api.paused  detail='the API answered 429'\nnext\n")
+    lines = stream.getvalue().splitlines()
+    assert "\x1b[33mwarning\x1b[0m" in lines[0]
+    assert [line.split()[-1] for line in lines] == ["api.paused", "429'", "next"]
+
+
 def test_taking_in() -> None:
     figures = IntakeFigures("ids.txt", Added(120_000, 3_000, 2), 0.5, 100_000.0)
     lines = [line.rstrip() for line in drawn(region.intake_frame(figures, 80), 80).splitlines()]
