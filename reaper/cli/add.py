@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -90,6 +92,11 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
             duplicates = await _known(queue, taken.total.duplicates[:NAMED])
             now = queue.now()
     _tell(taken, duplicates, now, as_json=args.json)
+    for name in filter(os.path.isfile, args.ids):
+        say(
+            f"{name} is a file, named as a session ID; to take in what it holds: reaper add --from {name}",
+            logging.WARNING,
+        )
     return Exit.DEAD if taken.total.invalid else Exit.OK
 
 

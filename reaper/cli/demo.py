@@ -41,7 +41,8 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
     backlog.write_text("".join(f"{one}\n" for one in ids))
     async with Sandbox([*foreign, *sessions[FOREIGN:]], seed=args.seed, latency=LATENCY, fail=FAULTS) as sandbox:
         say(f"a stand-in for the API listens on {sandbox.url}; it answers in {LATENCY} and fails like this: {FAULTS}")
-        say(f"the backlog: {len(sessions)} sessions, {FOREIGN} of them somebody else's, and {UNKNOWN} that are gone")
+        of_others = f"{len(foreign)} of them somebody else's"
+        say(f"the backlog: {len(sessions)} sessions, {of_others}, and {UNKNOWN} that are gone")
         flags = {
             "api.base_url": sandbox.url,
             "queue.url": f"sqlite:///{folder}/reaper.db".replace("////", "///"),

@@ -93,12 +93,13 @@ async def stop_set(
         run = Assembly(settings.settings, queue, credentials, opened)
         found = Exit.OK
         if getattr(args, "discover", False) and not taken.told_to_stop:
-            found, more = await discover(await run.finding(), None if limit else members)
-            added = add_up(added, more)
+            found, listed = await discover(await run.finding(), None if limit else members)
+            added = add_up(added, listed)
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit and not args.quiet:
-            say(f"{many(others, 'more that was', 'more that were')} due in the queue already: part of this run")
+            more = many(others, "more, due in the queue already, is", "more, due in the queue already, are")
+            say(f"{more} part of this run")
         api, worker_settings = settings.settings.api, settings.settings.worker
         once = Once(
             members,

@@ -73,8 +73,8 @@ class LazyParser(argparse.ArgumentParser):
         for before in self.words[: self.words.index(word)] if word in self.words else ():
             if before.startswith("-") and before.split("=")[0] not in self._option_string_actions:
                 return self._unknown(before)
-        # The commands are many, and --help has them in order.
-        return f"there is no command {word!r}{near}"
+        # The commands are many, and --help has them in order; who types `help` wants just that.
+        return f"there is no command {word!r}{'' if word == 'help' else near}"
 
 
 def _near(word: str, words: Iterable[str]) -> str:

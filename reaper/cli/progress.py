@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio import to_thread
 
+from reaper.cli.common import say
 from reaper.cli.figures import IntakeFigures, Pace, RunFigures, Tally
 from reaper.core.model import Pause
 from reaper.errors import QueueError
@@ -218,6 +219,8 @@ class Reading:
 def reading(way: Way, inputs: Sequence[Input], added: Callable[[], Added]) -> AbstractAsyncContextManager[None]:
     """Tell of inputs while they are taken in; nothing is drawn over what somebody types."""
     typed = any(os.isatty(one.fd) for one in inputs)
+    if typed and way is not Way.NONE:
+        say("type session IDs, one a line; Ctrl-D ends them")
     return telling(Way.NONE if typed or not inputs else way, Reading(inputs, added))
 
 

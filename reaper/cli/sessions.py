@@ -60,9 +60,10 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
         finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
         seen = await finding.discovery.look()
     if isinstance(seen, Unfit):
-        say(seen.reason)
         if seen.verdict is None:
+            say(seen.reason)
             return Exit.HELD
+        say(f"{seen.reason}; see: reaper check")
         return Exit.CREDENTIALS if isinstance(seen.verdict, Unauthorized) else Exit.UNAVAILABLE
     for fault in seen.listing.faults:
         say(f"warning: {fault}; a sweep of such a list stops")

@@ -34,8 +34,8 @@ def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False,
     elif not _total(summary) and not quiet:
         say("nothing to do: no session ID came in, and none in the queue is due; see: reaper status")
     if summary.added.invalid:
-        lines = many(summary.added.invalid, "line was no session ID and was", "lines were no session IDs and were")
-        say(f"{lines} left out; the log names each", logging.WARNING)
+        lines = many(summary.added.invalid, "line is invalid and was", "lines are invalid and were")
+        say(f"{lines} left out; the log says which and why", logging.WARNING)
     if dead := sum(summary.view.settled.get(outcome, 0) for outcome in DEAD) if not passing else 0:
         say(f"{many(dead, 'session', 'sessions')} could not be stopped; see: reaper dead list", logging.WARNING)
 

@@ -39,6 +39,12 @@ def test_a_pipe_that_nobody_asked_for_is_not_passed_over_in_silence(command: Com
         assert "standard input" not in done.stderr
 
 
+def test_a_file_that_is_named_as_an_id_is_not_passed_over_in_silence(command: Command) -> None:
+    (command.home / "ids.txt").write_text("env_1\n")
+    told(command, "add", "ids.txt", code=0, words="reaper add --from ids.txt")
+    assert "file" not in command.run("add", "env_1").stderr
+
+
 def test_odd_lines_are_named_and_the_rest_is_taken(command: Command, tmp_path: Path) -> None:
     lines = [
         b"\xef\xbb\xbfenv_1\r\n",

@@ -49,7 +49,7 @@ def test_the_walk_through_shows_what_is_printed(command: Command) -> None:
             assert words[0] == "reaper"
             if "approve" in words:
                 words[words.index("approve") + 1] = hold
-            done = command.run(*[word for word in words[1:] if word != "--quiet"])
+            done = command.run(*words[1:])
             # Logs go beside: on a terminal they are for people, here they are left out.
             said = [one for one in (done.stderr + done.stdout).splitlines() if not one.startswith("{")]
             assert sorted(map(bare, said)) == sorted(map(bare, shown)), line

@@ -121,6 +121,7 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("--concurency 3 once", "reaper: there is no option '--concurency'. Did you mean --concurrency?"),
         ("--queue x --bogus=1 onec", "reaper: there is no option '--bogus'"),
         ("config show --bogus", "reaper config: there is no option '--bogus'"),
+        ("help", "reaper: there is no command 'help'"),
         ("config", "reaper config: show|schema is missing"),
         ("cancel", "reaper cancel: ID and --reason are missing"),
         ("once --limit", "reaper once: --limit needs a value"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from reaper.cli.table import summary_table
 from reaper.core.model import Outcome, Pause, PauseReason
 from reaper.core.pauses import WHAT_TO_DO
 from reaper.errors import Exit
+from reaper.intake.files import Input
 from reaper.oneshot import Summary
 from reaper.queues.base import Added, SetView
 
@@ -203,3 +205,15 @@ def way(
 )
 def test_which_way_progress_is_told(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: Way) -> None:
     assert way(monkeypatch, **options) is told
+
+
+def test_whoever_must_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = os.openpty()
+    try:
+        progress.reading(Way.NONE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
+        assert capsys.readouterr().err == ""
+        progress.reading(Way.REGION, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
+        assert capsys.readouterr().err == "reaper: type session IDs, one a line; Ctrl-D ends them\n"
+    finally:
+        os.close(ours)
+        os.close(theirs)

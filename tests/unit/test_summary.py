@@ -38,7 +38,7 @@ def test_what_is_well_is_told_unless_only_problems_are_wanted(
 @pytest.mark.parametrize("quiet", [False, True])
 def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, DEAD, quiet=quiet) == [
-        "reaper: 2 lines were no session IDs and were left out; the log names each",
+        "reaper: 2 lines are invalid and were left out; the log says which and why",
         "reaper: 2 sessions could not be stopped; see: reaper dead list",
     ]
     assert told(capsys, LEFT, quiet=quiet) == [
