@@ -27,7 +27,8 @@ def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False,
             sys.stdout.write(f"  {word:<14}{count:>9}\n")
     sys.stdout.flush()
     if summary.why:
-        say(f"left early: {summary.why}; what was not stopped stays queued for the next run", logging.WARNING)
+        kept = "" if passing else "; what was not stopped stays queued for the next run"
+        say(f"left early: {summary.why}{kept}", logging.WARNING)
     elif summary.view.delayed and not quiet:
         words = many(summary.view.delayed, "that is not due yet stays", "that are not due yet stay")
         say(f"{words} queued: run again later, or let `reaper run` wait")

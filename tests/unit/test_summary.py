@@ -48,6 +48,7 @@ def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: 
 
 def test_of_a_ledger_that_is_gone_nothing_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dead list" not in " ".join(told(capsys, DEAD, passing=True))
+    assert told(capsys, LEFT, passing=True) == ["reaper: left early: credentials: refused (401)"]
 
 
 def test_one_is_one_and_thousands_are_readable() -> None:
