@@ -105,7 +105,8 @@ async def _audit(args: argparse.Namespace, settings: Loaded) -> int:
     else:
         rows = [("ok" if line.balanced else "FAULT", line.left, line.right, line.name) for line in audit.lines]
         emit(table(("", "COUNTED", "FOUND", "EQUATION"), rows))
-        emit(f"beside the books: {stats.duplicate} duplicate and {stats.invalid} invalid lines, never accepted")
+        verdict = "the books balance" if audit.balanced else "THE BOOKS DO NOT BALANCE"
+        emit(f"{verdict}; beside them {stats.duplicate} duplicate and {stats.invalid} invalid lines, never accepted")
     if audit.balanced:
         return Exit.OK
     say("the books do not balance: keep the ledger (reaper queue backup FILE) and report it")

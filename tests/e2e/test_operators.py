@@ -173,6 +173,8 @@ def test_audit_finds_a_lost_row(command: Command) -> None:
     damaged = command.run("audit", "--queue", f"sqlite://{backup}")
     assert damaged.returncode == 1
     assert "FAULT" in damaged.stdout
+    assert damaged.stdout.splitlines()[-1].startswith("THE BOOKS DO NOT BALANCE; ")
+    assert command.run("audit").stdout.splitlines()[-1].startswith("the books balance; ")
 
 
 def delete_a_row(path: Path) -> None:
