@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault soak check audit-deps format generated screens lock docs dist sbom clean
+.PHONY: help demo run test prove fault soak check audit-deps format generated lock docs dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,7 @@ format: $(READY) ## Rewrite the code in the house style
 generated: $(READY) ## Write completions/, man/ and docs/commands.md anew from the command line
 	@$(BIN)/python -m completions
 
+.PHONY: screens
 screens: $(READY) ## Capture docs/screens/, its page and the picture of the README anew (needs tmux and chromium)
 	@$(BIN)/python .ci/screens.py
 
