@@ -3,9 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
+# Not tests/deploy: it runs installed copies of reaper, which are not measured.
+MEASURED := $(addprefix tests/,unit property contract integration fuzz e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test prove fault soak check audit-deps format generated lock docs dist sbom clean
+.PHONY: help demo run test coverage prove fault soak check audit-deps format generated lock docs dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +27,12 @@ run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a confi
 
 test: $(READY) ## Run every test, three files at a time (JOBS=n; they wait more than they work)
 	@$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile
+
+coverage: $(READY) ## Measure which branches the tests take, room by room; fails below the bounds (needs PostgreSQL and Redis)
+	@rm -f .coverage .coverage.*
+	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run -m pytest -q -n $(or $(JOBS),3) --dist loadfile \
+	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(MEASURED) && passed=0 || passed=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/python -m tests.coverage_rooms && exit $$passed
 
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
 	@$(BIN)/python -m tests.proof.prove
@@ -77,4 +85,4 @@ sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every 
 	@ls dist/sbom.cdx.json
 
 clean: ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist site
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist site

@@ -32,6 +32,7 @@ class Command:
             "XDG_STATE_HOME": str(self.home / "state"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ARCHAL_TOKEN": TOKEN,
+            **_measured(),
             **self.env,
         }
 
@@ -81,6 +82,11 @@ class Command:
     def audit(self) -> None:
         done = self.run("audit")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _measured() -> dict[str, str]:
+    """Pass on what `make coverage` tells the processes that it measures."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:

@@ -131,6 +131,7 @@ def begun(run: Callable[[Job], None], command: Command, name: str) -> Iterator[J
 
 
 @pytest.mark.slow
+@pytest.mark.untraced  # a job renews its time each second, and a traced start takes longer than that
 @pytest.mark.parametrize("run", [workflow, plain, trap, in_pytest], ids=lambda run: run.__name__)
 def test_who_dies_is_reaped_who_lives_is_not_and_who_ends_is_stopped_at_once(
     command: Command, run: Callable[[Job], None]

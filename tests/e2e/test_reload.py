@@ -159,7 +159,7 @@ def test_the_service_manager_hears_of_a_reload(command: Command, tmp_path: Path)
     path = str(tmp_path / "notify")
     with running_sandbox(1) as sandbox, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(10)
+        manager.settimeout(30)
         watch(command, sandbox)
         command.env["NOTIFY_SOCKET"] = path
         with daemon(command) as process:

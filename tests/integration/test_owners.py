@@ -59,7 +59,8 @@ async def test_a_command_is_run_without_a_shell() -> None:
     ],
 )
 async def test_a_command_that_fails_means_that_all_are_alive(script: str, why: str) -> None:
-    owners, told = await asked(OwnersSource(command=(sys.executable, "-c", script), timeout_s=0.5))
+    timeout_s = 0.5 if "sleep" in script else 30.0
+    owners, told = await asked(OwnersSource(command=(sys.executable, "-c", script), timeout_s=timeout_s))
     assert owners is None
     assert len(told) == 1
     assert why in told[0]

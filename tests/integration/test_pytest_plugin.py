@@ -201,6 +201,7 @@ def test_it_works_inside_an_event_loop(pytester: pytest.Pytester, sandbox: Runni
     assert ": 1 stopped" in done.stdout
 
 
+@pytest.mark.untraced  # the tracer imports more
 def test_a_run_that_registers_nothing_imports_nothing(pytester: pytest.Pytester, sandbox: RunningSandbox) -> None:
     pytester.makeconftest("""
         import sys

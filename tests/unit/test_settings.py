@@ -219,6 +219,7 @@ def test_friendly_forms_are_understood() -> None:
     assert settings.telemetry.listen == ""
 
 
+@pytest.mark.untraced  # the tracer imports more
 def test_importing_stays_lean() -> None:
     def loaded_by(module: str) -> set[str]:
         code = f"import sys, {module}; print(*sys.modules)"
