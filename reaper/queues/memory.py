@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import assert_never
 
 from anyio.lowlevel import checkpoint
 
@@ -108,7 +109,8 @@ class MemoryQueue:
             store.settle_cancelled(row, now)
         ready.sort(key=lambda row: row.order)
         firsts, retries = (row for row in ready if row.sends == 0), (row for row in ready if row.sends > 0)
-        return [self._lease(row, now + lease_s) for row in books.take_turns(firsts, retries, most, self._claimed)]
+        chosen = books.take_turns(firsts, retries, most, self._claimed) if most > 0 else []
+        return [self._lease(row, now + lease_s) for row in chosen]
 
     def _lease(self, row: Row, until: float) -> Lease:
         finals = self.store.counters[books.FINALS]
@@ -205,6 +207,8 @@ class MemoryQueue:
                 row.free()
                 row.due_at = now + max(0.0, after_s)
                 return PostponeResult.DONE
+            case _ as never:
+                assert_never(never)
 
     async def make_due(self, *, retries: bool) -> int:
         store, now = await self._begin()
@@ -224,6 +228,8 @@ class MemoryQueue:
                 store.open[session_id].cancel = (by, reason)
                 store.settle_cancelled(store.open[session_id], now)
                 return CancelResult.DONE
+            case _ as never:
+                assert_never(never)
 
     def _standing(self, session_id: SessionId, now: float) -> State | None:
         """Return an ID's state; a cancelled one whose lease ran out is settled first."""

@@ -293,8 +293,7 @@ class PostgresQueue:
             await lane.abandon()
 
     def _store(self) -> PositionStore:
-        if self._positions is None:
-            raise QueueError(f"the queue in {self._road.where} was not begun")
+        assert self._positions is not None, "nobody gets a queue that was not begun"
         return self._positions
 
     def _now(self) -> float | None:

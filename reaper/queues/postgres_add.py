@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
 from reaper.core.model import SessionId
 from reaper.queues.base import Added, Batch, InvalidLine
 from reaper.queues.postgres_lane import Connection
@@ -119,17 +122,21 @@ async def add(
         "invalid": len(batch.invalid),
         "now": now,
     }
-    members = None
     async with connection.pipeline():
         added = await connection.execute(_ADD, asked)
         await _keep_invalid(connection, source, batch.invalid, now)
-        if set_id is not None:
-            members = await connection.execute(_MEMBERS, {"set_id": set_id, "ids": list(first)})
+        members = await _join(connection, set_id, list(first))
     ((taken,),) = await added.fetchall()
     duplicates = _duplicates(batch, set(taken))
     accepted = len(batch.items) - len(duplicates)
     result = Added(accepted, len(duplicates), len(batch.invalid), tuple(duplicates[:DUPLICATES_NAMED]))
     return result, 0 if members is None else members.rowcount
+
+
+async def _join(connection: Connection, set_id: str | None, ids: list[SessionId]) -> AsyncCursor[TupleRow] | None:
+    if set_id is None:
+        return None
+    return await connection.execute(_MEMBERS, {"set_id": set_id, "ids": ids})
 
 
 def _duplicates(batch: Batch, taken: set[str]) -> list[SessionId]:

@@ -196,8 +196,9 @@ class Lane(Generic[A]):
 
     async def _together(self, asks: Sequence[A]) -> Sequence[object]:
         """Return a result or an error for each."""
-        for tried in range(TRIES):
-            last = tried == TRIES - 1
+        tried = 0
+        while True:
+            tried += 1
             connection = await self._ready()
             # A call that takes too long is cancelled on the server, for which psycopg waits twice 5 s: not that long.
             hang_up = asyncio.get_running_loop().call_later(self.call_s + CANCEL_S, _hang_up, connection)
@@ -208,12 +209,12 @@ class Lane(Generic[A]):
                 await self._lose(asks)
                 raise QueueUnavailableError(f"{self.road.where} did not answer within {self.call_s:g} s") from error
             except psycopg.Error as error:
-                if is_rolled_back(error) and not last:
+                if is_rolled_back(error) and tried < TRIES:
                     continue
                 if connection.closed or may_pass(error):
                     # Of a server that became a standby too: the next connection may find the one that took over.
                     await self._lose(asks)
-                    if self.rereads and tried == 0:
+                    if self.rereads and tried == 1:
                         continue
                 elif len(asks) > 1:
                     return [await self._alone(ask) for ask in asks]  # one of them is at fault, and nothing happened
@@ -223,7 +224,6 @@ class Lane(Generic[A]):
                 raise
             finally:
                 hang_up.cancel()
-        raise AssertionError("the last try ends in a result or an error")
 
     async def _alone(self, ask: A) -> object:
         try:

@@ -53,11 +53,10 @@ class PostgresRunSet:
 
     async def register(self, connection: Connection, owner: str) -> None:
         """Let the set be known as its owner's, so that it goes with it."""
-        if not self.registered:
-            await connection.execute(
-                "INSERT INTO reaper_set (set_id, owner) VALUES (%s, %s) ON CONFLICT DO NOTHING", (self.set_id, owner)
-            )
-            self.registered = True
+        await connection.execute(
+            "INSERT INTO reaper_set (set_id, owner) VALUES (%s, %s) ON CONFLICT DO NOTHING", (self.set_id, owner)
+        )
+        self.registered = True
 
     async def include_due(self, limit: int | None = None) -> int:
         """Take in what is open and due, in flight included, until the set has `limit` IDs; return its size."""

@@ -128,9 +128,7 @@ class Engine:
         return self._closed
 
     async def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Let what was begun end, do `last`, disconnect. Idempotent."""
-        if self._closed:
-            return
+        """Let what was begun end, do `last`, disconnect."""
         self._closed = True
         try:
             while self._tasks:

@@ -15,7 +15,6 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
-    ResponseError,
 )
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooLate
@@ -44,7 +43,7 @@ _FORBIDDEN = ("can't run this command", "has no permissions")
 _code = re.compile(rf"(?:^|[\s-])({'|'.join((*_PASSING, 'NOPERM', REPLACED))})\b").search
 
 
-def translated(error: Exception, name: str) -> QueueError:
+def translated(error: RedisError | OSError, name: str) -> QueueError:
     """Return the error that the caller sees; `name` is the server's, without what is secret."""
     match error:
         case AuthenticationError() | AuthorizationError():
@@ -63,7 +62,7 @@ def translated(error: Exception, name: str) -> QueueError:
             return _answered(error, name)
 
 
-def _answered(error: Exception, name: str) -> QueueError:
+def _answered(error: RedisError, name: str) -> QueueError:
     code = _code_of(error)
     if code in _PASSING:
         return QueueUnavailableError(f"{name} {_PASSING[code]}")
@@ -79,7 +78,7 @@ def _answered(error: Exception, name: str) -> QueueError:
     return QueueError(f"{name} cannot be used: {error}")
 
 
-def _code_of(error: Exception) -> str:
+def _code_of(error: RedisError) -> str:
     match error:
         case OutOfMemoryError():
             return "OOM"
@@ -87,13 +86,11 @@ def _code_of(error: Exception) -> str:
             return "READONLY"
         case NoPermissionError():
             return "NOPERM"
-        case ResponseError() | RedisError():
+        case _:
             # The library takes some codes off the text and makes them types.
             kind = type(error).__name__.removesuffix("Error").upper()
             found = _code(str(error))
             return found[1] if found else kind
-        case _:
-            return ""
 
 
 def _reason(error: Exception) -> str:

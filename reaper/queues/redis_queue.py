@@ -117,8 +117,10 @@ class RedisQueue:
             raise
 
     async def _claim(self, most: int, lease_s: float, set_key: str) -> list[Lease]:
+        """Claim, and once more when something came out of the inbox meanwhile."""
+        last = False
         leases: list[Lease] = []
-        for last in (False, True):
+        while True:
             self._claims += 1
             try:
                 rows, until, unread = await self._engine.run(
@@ -126,12 +128,12 @@ class RedisQueue:
                 )
                 leases += [redis_rows.lease(row, float(until)) for row in rows]
                 if last or not unread or len(leases) == most or self._inbox is None or not await self._inbox.drain():
-                    break
+                    return leases
             except QueueError:
                 if not leases:
                     raise
-                break  # the next call says so; what was claimed is good
-        return leases
+                return leases  # the next call says so; what was claimed is good
+            last = True
 
     def _hand_back(self, task: asyncio.Task[list[Lease]]) -> None:
         """Release what was claimed for a caller that is gone. A claim in doubt comes back when its lease is over."""
@@ -286,5 +288,4 @@ class RedisQueue:
 
 
 def _heard(future: asyncio.Future[bool]) -> None:
-    if not future.cancelled():
-        future.exception()
+    future.exception()

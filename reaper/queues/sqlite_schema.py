@@ -263,4 +263,4 @@ def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"#{uid}"
+        return f"'#{uid}'"  # in quotes: to a shell a bare # begins a comment

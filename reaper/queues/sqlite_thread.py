@@ -95,8 +95,9 @@ class LedgerThread:
     async def stop(self) -> None:
         """Finish what was posted, close the connection, end the thread. Idempotent."""
         self._end()
-        if self._stopped is not None and self._stopped.future is not None:
-            await asyncio.shield(self._stopped.future)
+        assert self._stopped is not None, "what ends was started"
+        assert self._stopped.future is not None
+        await asyncio.shield(self._stopped.future)
 
     def _end(self) -> None:
         if not self._closed:

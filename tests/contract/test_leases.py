@@ -239,3 +239,18 @@ async def test_settling_unsent_takes_the_send_back(queue: Queue) -> None:
     assert item is not None
     assert (item.outcome, item.detail, item.sends, item.attempts) == (Outcome.PROTECTED, "by glob", 0, 0)
     assert (await queue.audit()).balanced
+
+
+async def test_to_claim_none_is_to_claim_nothing(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    assert await queue.claim(0, lease_s=LEASE_S) == []
+    lease = await claim_one(queue)
+    assert lease.sends == 1, "nothing was counted before"
+
+
+async def test_the_queue_tells_the_time_that_its_leases_are_measured_by(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a"))
+    assert queue.now() == harness.now()
+    harness.advance(90)
+    lease = await claim_one(queue)
+    assert lease.expires_at == queue.now() + LEASE_S

@@ -104,6 +104,24 @@ async def test_a_cancelled_id_is_never_claimed_again_when_its_lease_runs_out(har
     assert (await queue.audit()).balanced
 
 
+@pytest.mark.parametrize("asks", ["cancel", "postpone"])
+async def test_a_cancelled_id_whose_lease_ran_out_is_settled_for_whoever_asks(
+    harness: Harness, queue: Queue, other: Queue, asks: str
+) -> None:
+    await queue.add(ids("a"))
+    await claim_one(queue)
+    await other.cancel(A, reason="no more", by="ops")
+    harness.advance(LEASE_S)
+    if asks == "cancel":
+        assert await other.cancel(A, reason="twice", by="me") is CancelResult.SETTLED
+    else:
+        assert await other.postpone(A, 30) is PostponeResult.SETTLED
+    item = await queue.show(A)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason) == (Outcome.CANCELLED, "ops", "no more")
+    assert (await queue.audit()).balanced
+
+
 @pytest.mark.parametrize("dies", [True, False])
 async def test_tending_settles_the_cancelled_whose_lease_is_over(
     harness: Harness, queue: Queue, other: Queue, dies: bool

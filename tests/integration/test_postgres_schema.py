@@ -9,6 +9,7 @@ import pytest
 
 from reaper.core.model import SessionId
 from reaper.errors import QueueError, QueueUnavailableError
+from reaper.queues import postgres_schema
 from reaper.queues.base import Batch, NewItem, Position
 from reaper.queues.postgres import open_postgres
 from tests.contract.harness import ids
@@ -123,3 +124,40 @@ async def test_a_server_that_may_lose_what_it_took_is_told_of(server: PostgresSe
     fsync, synchronous = warnings
     assert "fsync" in fsync
     assert "synchronous_commit" in synchronous
+
+
+async def test_an_older_schema_is_brought_up_by_whoever_may(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(server.url(database)) as queue:
+        await queue.add(ids("a"))
+    monkeypatch.setattr(postgres_schema, "SCHEMA", postgres_schema.SCHEMA + 1)
+    monkeypatch.setattr(postgres_schema, "_STEPS", (*postgres_schema._STEPS, "CREATE TABLE reaper_next (x integer)"))
+    with pytest.raises(QueueError, match=r"has schema 1, not 2: run `reaper queue init`"):
+        async with opened(server.url(database), create=False):
+            pass
+    async with opened(server.url(database)) as queue:
+        assert (await queue.stats()).accepted == 1
+    assert server.sql("SELECT count(*) FROM reaper_next", database=database) == [(0,)]
+    assert server.sql("SELECT value FROM reaper_setting WHERE name = 'schema'", database=database) == [(2,)]
+
+
+async def test_a_queue_without_its_identity_is_refused(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database)):
+        pass
+    server.sql("DELETE FROM reaper_setting WHERE name = 'identity'", database=database)
+    with pytest.raises(QueueError, match="has lost its identity") as raised:
+        async with opened(server.url(database)):
+            pass
+    assert not isinstance(raised.value, QueueUnavailableError)
+
+
+async def test_without_a_schema_to_use_rights_are_missing(server: PostgresServer, database: str) -> None:
+    server.sql(f"ALTER DATABASE {database} SET search_path = nosuch")
+    try:
+        with pytest.raises(QueueError, match="too few rights") as raised:
+            async with opened(server.url(database)):
+                pass
+        assert not isinstance(raised.value, QueueUnavailableError)
+    finally:
+        server.sql(f"ALTER DATABASE {database} RESET search_path")

@@ -11,10 +11,12 @@ import pytest
 
 from reaper.core.model import Lease, Outcome, Send, Settle
 from reaper.errors import QueueError
+from reaper.queues import redis_queue
 from reaper.queues.base import Position
 from reaper.queues.redis import open_redis
 from reaper.queues.redis_audit import ROWS
 from reaper.queues.redis_queue import PORTION, RedisQueue
+from tests.integration.redis_cutter import Cutter
 from tests.integration.redis_server import KeptPositions, RedisServer, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
@@ -251,3 +253,41 @@ async def test_a_position_is_written_after_its_rows(prefix: str) -> None:
     assert (await queue.audit()).balanced
     await queue.close()
     await looking.close()
+
+
+async def test_a_settled_row_that_the_server_dropped_is_left_out(prefix: str) -> None:
+    queue = await opened(shared_server().url(prefix))
+    await queue.add(ids("a", "b"))
+    await settle_all(queue)
+    assert shared_server().ask("DEL", f"{{{prefix}}}:id:a") == ":1\r\n"
+    assert [item.session_id async for item in queue.outcomes()] == ["b"]
+    assert not (await queue.audit()).balanced, "and it is missed"
+    await queue.close()
+
+
+async def test_rows_are_made_due_a_portion_at_a_time(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_queue, "PORTION", 2)
+    queue = await opened(shared_server().url(prefix))
+    await queue.add(ids("a", "b", "c", "d", "e"), default_after_s=600)
+    assert (await queue.stats()).ready == 0
+    assert await queue.make_due(retries=False) == 5
+    assert (await queue.stats()).ready == 5
+    await queue.close()
+
+
+async def test_a_claim_that_fails_for_nobody_holds_nothing(prefix: str) -> None:
+    async with Cutter(shared_server().port) as wire:
+        queue = await opened(wire.url(prefix))
+        await queue.add(ids("a"))
+        wire.cut_questions = True
+        claiming = asyncio.create_task(queue.claim(1, lease_s=60))
+        await asyncio.sleep(0)
+        claiming.cancel()
+        await asyncio.wait({claiming})
+        assert claiming.cancelled()
+        while queue._engine._tasks:
+            await asyncio.wait(set(queue._engine._tasks))
+        assert wire.cuts == 1
+        wire.cut_questions = False
+        assert [lease.sends for lease in await queue.claim(1, lease_s=60)] == [1]
+        await queue.close()

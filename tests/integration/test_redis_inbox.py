@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from reaper.core.model import SessionId, State
+from reaper.errors import QueueUnavailableError
+from reaper.queues import redis_inbox
 from reaper.queues.redis import open_redis
 from reaper.queues.redis_inbox import Inbox, judge
 from reaper.queues.redis_lua_books import INBOX_READ
-from tests.integration.redis_server import KeptPositions, opened, shared_server
+from tests.integration.redis_server import KeptPositions, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +56,7 @@ async def test_an_entry_is_judged_as_any_other_input(prefix: str) -> None:
     await queue.close()
 
 
-@pytest.mark.parametrize("due_at", ["nan", "inf", "-1", "1e9", "", "1.2.3", "٣"])
+@pytest.mark.parametrize("due_at", ["nan", "inf", "-1", "1e9", "", "1.2.3", "٣", "9" * 400])
 def test_a_due_time_that_is_none_is_invalid_never_now(due_at: str) -> None:
     with pytest.raises(ValueError, match="due_at"):
         judge(["session_id", "a", "due_at", due_at])
@@ -146,4 +148,39 @@ async def test_more_entries_than_one_portion_are_taken_in(prefix: str) -> None:
     await queue.tend(1e9)
     assert (await queue.stats()).accepted == 1700
     assert (await queue.audit()).balanced
+    await queue.close()
+
+
+async def test_one_drain_takes_so_many_and_leaves_the_rest_to_the_next(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_inbox, "AT_ONCE", 2)
+    monkeypatch.setattr(redis_inbox, "ROUNDS", 2)
+    queue = await opened(shared_server().url(prefix))
+    for name in "abcde":
+        put(prefix, "session_id", name)
+    assert queue._inbox is not None
+    assert await queue._inbox.drain() == 4
+    assert await queue._inbox.drain() == 1
+    assert await queue._inbox.drain() == 0
+    assert (await queue.stats()).accepted == 5
+    await queue.close()
+
+
+async def test_what_was_claimed_before_the_inbox_failed_is_not_lost(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await opened(shared_server().url(prefix))
+    await queue.add(ids("a"))
+    put(prefix, "session_id", "b")
+
+    async def away(inbox: Inbox) -> int:
+        raise QueueUnavailableError("away")
+
+    monkeypatch.setattr(Inbox, "drain", away)
+    assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["a"]
+    with pytest.raises(QueueUnavailableError):
+        await queue.claim(5, lease_s=60)
+    monkeypatch.undo()
+    assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["b"]
     await queue.close()

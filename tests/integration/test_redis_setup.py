@@ -13,6 +13,7 @@ from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse
 
 from reaper.core.model import Outcome, Send, SessionId, Settle
 from reaper.errors import ConfigError, QueueError, QueueUnavailableError
+from reaper.queues import redis_engine
 from reaper.queues.base import Batch, InvalidLine
 from reaper.queues.redis import open_redis
 from reaper.queues.redis_engine import too_old, warnings_of
@@ -157,6 +158,7 @@ async def test_a_reading_queue_begins_and_changes_nothing(prefix: str) -> None:
     reading, begun, _ = await open_redis(url, create=False, read_only=True, worker=False, positions=nowhere)
     assert not begun
     assert await reading.next_at() is None, "reading takes nothing out of the inbox"
+    assert await reading.new_set().include_due() == 0
     for change in (
         reading.add(ids("b")),
         reading.claim(1, lease_s=1),
@@ -233,6 +235,13 @@ async def test_a_newer_queue_is_left_alone(prefix: str) -> None:
 )
 def test_a_server_too_old_is_told_by_its_version(version: str, old: bool) -> None:
     assert too_old(version) is old
+
+
+async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_engine, "OLDEST", (99, 0))
+    with pytest.raises(QueueError, match=r"is Redis \d+\..*: the queue needs 6\.2 or newer") as caught:
+        await opened(shared_server().url(prefix))
+    assert not isinstance(caught.value, QueueUnavailableError)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +23,7 @@ class Spy(sqlite3.Connection):
         super().__init__(*args, **options)  # type: ignore[arg-type]
         self.commits = 0
         self.fail_next_commit = False
+        self.fail_rollbacks = False
 
     def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
         if sql == "COMMIT":
@@ -30,6 +33,8 @@ class Spy(sqlite3.Connection):
                 error = sqlite3.OperationalError("disk I/O error")
                 error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
                 raise error
+        if sql == "ROLLBACK" and self.fail_rollbacks:
+            raise sqlite3.OperationalError("cannot roll back")
         return super().execute(sql, *values)  # type: ignore[arg-type]
 
 
@@ -176,3 +181,61 @@ async def test_what_goes_wrong_at_the_start_reaches_the_opener() -> None:
         await thread.start(connect, ended.set)
     await thread.stop()
     assert ended.is_set()
+
+
+async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = LedgerThread._wake
+
+    def deliver_and_cancel(thread: LedgerThread, calls: Sequence[Any]) -> None:
+        deliver(thread, calls)
+        doomed.cancel()
+
+    monkeypatch.setattr(LedgerThread, "_wake", deliver_and_cancel)
+    doomed = asyncio.ensure_future(
+        store.thread.write(
+            lambda c: c.execute("INSERT INTO t VALUES (9)").rowcount,
+            undo=lambda got: lambda c: c.execute("DELETE FROM t WHERE x = 9"),
+        )
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await doomed
+    monkeypatch.undo()
+    await store.put(1)
+    assert await store.all() == [1]
+    await store.thread.stop()
+
+
+async def test_what_failed_for_nobody_is_not_taken_back(store: Store) -> None:
+    started, undone = threading.Event(), []
+
+    def slow(connection: sqlite3.Connection) -> int:
+        started.set()
+        store.gate.wait(5)
+        raise RefusedError("no")
+
+    def undo(got: int) -> Callable[[sqlite3.Connection], object]:
+        undone.append(got)
+        return lambda c: None
+
+    doomed = asyncio.ensure_future(store.thread.write(slow, undo=undo))
+    await asyncio.to_thread(started.wait, 5)
+    doomed.cancel()
+    await anyio.lowlevel.checkpoint()
+    store.gate.set()
+    await store.put(1)
+    assert (undone, await store.all()) == ([], [1])
+    await store.thread.stop()
+
+
+async def test_a_rollback_that_fails_ends_all_use(store: Store) -> None:
+    await store.put(1)
+    store.spy.fail_rollbacks = True
+    with pytest.raises(RefusedError):
+        await store.refuse()
+    for _ in range(2):
+        with pytest.raises(QueueError, match="cannot roll back"):
+            await store.put(2)
+    store.spy.fail_rollbacks = False
+    await store.thread.stop()

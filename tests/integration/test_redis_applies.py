@@ -1,0 +1,55 @@
+"""Applies that go together: what goes wrong with one script reaches each of those who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from reaper.core.model import Lease, SessionId
+from reaper.errors import QueueUnavailableError
+from reaper.queues.redis_applies import Applies
+from reaper.queues.redis_engine import Engine
+from tests.contract.harness import NOW
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(slots=True)
+class Failing:
+    """An engine whose every script fails with `error`, once it is let."""
+
+    error: Exception
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def spawn(self, work: Any) -> asyncio.Task[Any]:
+        return asyncio.ensure_future(work)
+
+    async def run(self, *values: object) -> Any:
+        self.asked.set()
+        await self.go_on.wait()
+        raise self.error
+
+
+def lease(name: str) -> Lease:
+    return Lease(SessionId(name), "1.1", 1, 0, 1, 0, False, False, "test", 60.0)
+
+
+@pytest.mark.parametrize("error", [QueueUnavailableError("away"), ZeroDivisionError("a mistake of ours")])
+async def test_all_who_wait_hear_of_it_and_who_left_does_not(error: Exception) -> None:
+    engine = Failing(error)
+    stand_in: Engine = engine  # type: ignore[assignment]
+    applies = Applies(stand_in, "me")
+    one, left, two = (applies.post((lease(name), NOW, None)) for name in ("a", "b", "c"))
+    await engine.asked.wait()
+    left.cancel()
+    engine.go_on.set()
+    heard = await asyncio.gather(one, two, return_exceptions=True)
+    assert [type(each) for each in heard] == [type(error)] * 2
+    assert [str(each) for each in heard] == [str(error)] * 2
+    if isinstance(error, QueueUnavailableError):
+        assert heard[0] is not heard[1], "each caller's trace is its own"
+    assert left.cancelled()

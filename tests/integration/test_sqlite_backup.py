@@ -1,0 +1,67 @@
+"""A copy of the ledger is whole and good, or it is not there."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from reaper.errors import QueueError
+from reaper.queues.sqlite import open_ledger
+from tests.contract.harness import ids
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, anyio_backend: str) -> Path:
+    """A ledger of some hundred pages, closed."""
+    path = tmp_path / "ledger.db"
+    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
+    await queue.add(ids(*(f"s{number}" for number in range(3_000))))
+    await queue.close()
+    return path
+
+
+async def back_up(ledger: Path, copy: Path) -> None:
+    queue, _ = await open_ledger(str(ledger), create=False, read_only=True, worker=False)
+    try:
+        await queue.backup(str(copy))
+    finally:
+        await queue.close()
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_where_there_is_no_room_no_half_copy_is_left(ledger: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with no_file_larger_than(64 * 1024), pytest.raises(QueueError, match=r"there/copy\.db"):
+        await back_up(ledger, tmp_path / "there" / "copy.db")
+    assert os.listdir(tmp_path / "there") == []
+
+
+async def test_a_copy_of_a_damaged_ledger_is_refused_and_removed(ledger: Path, tmp_path: Path) -> None:
+    with ledger.open("r+b") as file:
+        for page in range(25, os.stat(ledger).st_size // 4096):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 64)
+    with pytest.raises(QueueError, match=r"copy\.db is damaged"):
+        await back_up(ledger, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+async def test_a_copy_needs_a_directory(ledger: Path, tmp_path: Path) -> None:
+    with pytest.raises(QueueError, match=r"directory of .*none/copy\.db does not exist"):
+        await back_up(ledger, tmp_path / "none" / "copy.db")
