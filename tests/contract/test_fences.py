@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from reaper.core.model import Lease, Outcome
+from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Send
 from reaper.queues.base import Queue
 from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ids, names, sent
 
@@ -42,3 +42,25 @@ async def test_a_lease_ends_by_time_alone_whoever_tends_the_queue(harness: Harne
         for process in (queue, other):
             await process.tend(1e9)
     assert names(await other.claim(1, lease_s=LEASE_S)) == ["a"]
+
+
+async def test_decisions_of_all_kinds_that_come_together_are_each_carried_out(queue: Queue) -> None:
+    await queue.add(ids(*(f"s{number:02}" for number in range(30))))
+    leases = await queue.claim(30, lease_s=LEASE_S)
+    held: dict[str, bool] = {}
+
+    async def end(number: int, lease: Lease) -> None:
+        kinds: list[tuple[Decision, Send | None]] = [
+            (STOPPED, sent()),
+            (Retry(60.0), sent(502)),
+            (Release(60.0), None),
+        ]
+        held[lease.session_id] = await queue.apply(lease, *kinds[number % 3])
+
+    async with anyio.create_task_group() as group:
+        for number, lease in enumerate(leases):
+            group.start_soon(end, number, lease)
+    assert all(held.values())
+    stats = await queue.stats()
+    assert (stats.settled[Outcome.STOPPED], stats.delayed, stats.in_flight) == (10, 20, 0)
+    assert (await queue.audit()).balanced

@@ -183,8 +183,9 @@ async def test_what_goes_wrong_at_the_start_reaches_the_opener() -> None:
     assert ended.is_set()
 
 
+@pytest.mark.parametrize("undoes", [True, False])
 async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, undoes: bool
 ) -> None:
     deliver = LedgerThread._wake
 
@@ -196,14 +197,14 @@ async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
     doomed = asyncio.ensure_future(
         store.thread.write(
             lambda c: c.execute("INSERT INTO t VALUES (9)").rowcount,
-            undo=lambda got: lambda c: c.execute("DELETE FROM t WHERE x = 9"),
+            undo=(lambda got: lambda c: c.execute("DELETE FROM t WHERE x = 9")) if undoes else None,
         )
     )
     with pytest.raises(asyncio.CancelledError):
         await doomed
     monkeypatch.undo()
     await store.put(1)
-    assert await store.all() == [1]
+    assert await store.all() == ([1] if undoes else [1, 9])
     await store.thread.stop()
 
 
