@@ -54,7 +54,7 @@ return {exact(now), rows}
 # Waiting rows that were sent before, the latest due first.
 _RETRYING = """
 local rows = {}
-for i, m in ipairs(call('ZREVRANGE', P .. ':retry', 0, tonumber(ARGV[2]) - 1)) do
+for i, m in ipairs(call('ZRANGE', P .. ':retry', '+inf', '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2])) do
   local key = row(id_of(m))
   local src = call('HGET', key, 'src')
   rows[i] = {id_of(m), call('HGETALL', key), src and call('HGET', P .. ':names', src) or ''}

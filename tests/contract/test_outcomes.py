@@ -150,6 +150,7 @@ async def test_what_waits_for_another_try_is_told_the_latest_due_first(harness: 
     assert [(item.session_id, item.sends) for item in told] == [("long", 1), ("twice", 2), ("soon", 1)]
     assert told == [await queue.show(item.session_id) for item in told]
     assert [item.session_id for item in await queue.retrying(1)] == ["long"]
+    assert await queue.retrying(0) == []
     harness.advance(30.0)
     states = {str(item.session_id): item.state for item in await queue.retrying(10)}
     assert states == {"long": State.DELAYED, "twice": State.DELAYED, "soon": State.READY}

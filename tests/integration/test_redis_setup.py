@@ -13,11 +13,12 @@ from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse
 
 from reaper.core.model import Outcome, Send, SessionId, Settle
 from reaper.errors import ConfigError, QueueError, QueueUnavailableError
-from reaper.queues import redis_engine
+from reaper.queues import redis_engine, redis_lua_books, redis_lua_read, redis_lua_work
 from reaper.queues.base import Batch, InvalidLine
 from reaper.queues.redis import open_redis
 from reaper.queues.redis_engine import too_old, warnings_of
 from reaper.queues.redis_errors import translated
+from reaper.queues.redis_lua import Script
 from reaper.queues.redis_queue import RedisQueue
 from reaper.queues.redis_url import parse_url
 from tests.integration.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
@@ -87,6 +88,7 @@ async def everything(queue: RedisQueue) -> None:
     assert await queue.next_at() is not None
     assert (await queue.audit()).balanced
     assert [item async for item in queue.outcomes()] == []
+    assert await queue.retrying(1) == []
     await queue.close()
 
 
@@ -107,6 +109,20 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
     assert own_server.ask("ACL", "SETUSER", "reaper", "-config", "-info") == "+OK\r\n"
     assert ["cannot be checked" in text for text in await warned(own_server.url(auth="reaper:PASSWORD@"))] == [True]
+
+
+def test_the_documented_rights_name_each_command_of_each_script() -> None:
+    (rule,) = re.findall(r"^ACL SETUSER reaper .*$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    allowed = {right.partition("|")[0] for right in re.findall(r"\+(\S+)", rule)}
+    texts = [
+        one.text
+        for room in (redis_lua_books, redis_lua_read, redis_lua_work)
+        for one in vars(room).values()
+        if isinstance(one, Script)
+    ]
+    used = {name.lower() for text in texts for name in re.findall(r"call\('([A-Z]+)'", text)}
+    assert len(used) > 30
+    assert used <= allowed
 
 
 async def test_the_documented_commands_add(own_server: RedisServer) -> None:
