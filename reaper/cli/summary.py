@@ -8,6 +8,7 @@ import sys
 from reaper.cli.common import OUTCOME_WORDS, say
 from reaper.core.grammar import many
 from reaper.core.model import DEAD, Outcome
+from reaper.errors import Exit
 from reaper.oneshot import Summary
 
 
@@ -32,8 +33,10 @@ def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False,
     elif summary.view.delayed and not quiet:
         words = many(summary.view.delayed, "that is not due yet stays", "that are not due yet stay")
         say(f"{words} queued: run again later, or let `reaper run` wait")
-    elif not _total(summary) and not quiet:
-        say("nothing to do: no session ID came in, and none in the queue is due; see: reaper status")
+    elif not _total(summary) and summary.exit is Exit.OK and not quiet:
+        known = summary.added.accepted or summary.added.duplicate
+        came = "what came in is settled or not due yet" if known else "no session ID came in"
+        say(f"nothing to do: {came}, and none in the queue is due; see: reaper status")
     if summary.added.invalid:
         lines = many(summary.added.invalid, "line is invalid and was", "lines are invalid and were")
         say(f"{lines} left out; the log says which and why", logging.WARNING)

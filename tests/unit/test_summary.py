@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reaper.cli.summary import heading, print_summary
@@ -11,6 +13,7 @@ from reaper.oneshot import Summary
 from reaper.queues.base import Added, SetView
 
 NOTHING = Summary(Added(0, 0, 0), SetView(0, 0, 0, 0), 0, 0.0, Exit.OK)
+KNOWN = replace(NOTHING, added=Added(0, 2, 0))
 LATER = Summary(Added(1, 0, 0), SetView(0, 1, 0, 0), 0, 0.1, Exit.OK)
 DEAD = Summary(Added(3, 0, 2), SetView(0, 0, 0, 0, {Outcome.STOPPED: 1, Outcome.FORBIDDEN: 2}), 3, 0.1, Exit.DEAD)
 LEFT = Summary(Added(1, 0, 0), SetView(1, 0, 0, 0), 0, 2.0, Exit.CREDENTIALS, why="credentials: refused (401)")
@@ -25,6 +28,13 @@ def told(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) 
     ("summary", "lines"),
     [
         (NOTHING, ["reaper: nothing to do: no session ID came in, and none in the queue is due; see: reaper status"]),
+        (
+            KNOWN,
+            [
+                "reaper: nothing to do: what came in is settled or not due yet, and none in the queue is due; "
+                "see: reaper status"
+            ],
+        ),
         (LATER, ["reaper: 1 that is not due yet stays queued: run again later, or let `reaper run` wait"]),
     ],
 )
@@ -44,6 +54,13 @@ def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: 
     assert told(capsys, LEFT, quiet=quiet) == [
         "reaper: left early: credentials: refused (401); what was not stopped stays queued for the next run"
     ]
+
+
+@pytest.mark.parametrize("code", [Exit.HELD, Exit.CREDENTIALS, Exit.UNAVAILABLE])
+def test_of_a_sweep_that_did_not_come_about_nobody_says_that_there_was_nothing_to_do(
+    code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, replace(NOTHING, exit=code)) == []
 
 
 def test_of_a_ledger_that_is_gone_nothing_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
