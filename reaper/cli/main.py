@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -214,13 +215,13 @@ def _told(error: BaseException, verbose: bool) -> int:
         _drop(sys.stdout)
         return Exit.OK
     if verbose:
-        sys.stderr.write(_masked("".join(traceback.format_exception(error))))
+        sys.stderr.write(masked("".join(traceback.format_exception(error))))
     hint = "" if verbose else " (-v shows where)"
     return _say(f"internal error: {type(error).__name__}: {error}{hint}", Exit.INTERNAL)
 
 
 def _say(sentence: str, code: int) -> int:
-    text = "\n".join(fitted(f"reaper: {line}", sys.stderr) for line in _masked(sentence).splitlines())
+    text = "\n".join(fitted(f"reaper: {line}", sys.stderr) for line in masked(sentence).splitlines())
     try:
         sys.stderr.write(with_priority(text, logging.ERROR) if is_journal(sys.stderr, os.environ) else text + "\n")
     except OSError:
@@ -228,14 +229,15 @@ def _say(sentence: str, code: int) -> int:
     return code
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """Return a text without the token, be it known from the settings, from the environment or by its looks."""
     logs = sys.modules.get("reaper.telemetry.logs")
     if logs is not None:
         text = logs.redacted(text)
     for name in SECRET_VARIABLES:
         if secret := os.environ.get(name):
             text = text.replace(secret, "********")
-    return text
+    return re.sub(r"archal_ws_[^\s'\"]+", "archal_ws_***", text)
 
 
 def _drop(stream: TextIO) -> None:

@@ -54,14 +54,16 @@ class LazyParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, with the nearest word that is right, and where more is told."""
-        if wrong := re.match(r"argument ([^:]*): invalid choice: '([^']*)' \(choose from (.*)\)$", message):
-            message = self._no_choice(*wrong.groups())
+        if wrong := re.match(r"argument ([^:]*): invalid choice: (['\"])(.*)\2 \(choose from (.*)\)$", message):
+            message = self._no_choice(wrong[1], wrong[3], wrong[4])
         elif lack := re.match(r"the following arguments are required: (.*)$", message):
             names = lack[1].split(", ")
             message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
             message = _plain(*wrong.groups())
-        told = fitted(f"{self.prog}: {message}", sys.stderr)
+        from reaper.cli.main import masked
+
+        told = fitted(f"{self.prog}: {masked(message)}", sys.stderr)
         self.exit(Exit.USAGE, f"{told}\n  {self.prog} --help tells more\n")
 
     def _no_choice(self, what: str, word: str, choices: str) -> str:
@@ -71,7 +73,7 @@ class LazyParser(argparse.ArgumentParser):
             return f"{what}: {word!r} is none of {choices}{near}"
         # Of an option before the command that nobody knows, its value was taken for the command.
         for before in self.words[: self.words.index(word)] if word in self.words else ():
-            if before.startswith("-") and before.split("=")[0] not in self._option_string_actions:
+            if re.match("--?[A-Za-z]", before) and before.split("=")[0] not in self._option_string_actions:
                 return self._unknown(before)
         # The commands are many, and --help has them in order; who types `help` wants just that.
         return f"there is no command {word!r}{'' if word == 'help' else near}"
