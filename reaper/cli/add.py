@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from functools import partial
 
 from reaper.cli.common import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
 from reaper.cli.progress import reading, way_of
-from reaper.core.grammar import check_id, parse_time, printable
+from reaper.core.grammar import check_id, parse_time, printable, shown
 from reaper.core.model import Item, SessionId
 from reaper.errors import Exit, UsageError
 from reaper.intake.files import open_inputs, take_in_file
@@ -23,7 +24,7 @@ from reaper.settings_load import Loaded
 
 SOURCE = "add"
 NAMED = 20
-"""How many duplicates and how many invalid lines are named one by one; the rest is counted."""
+"""How many duplicates, invalid lines and files are named one by one; the rest is counted."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -92,11 +93,12 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
             duplicates = await _known(queue, taken.total.duplicates[:NAMED])
             now = queue.now()
     _tell(taken, duplicates, now, as_json=args.json)
-    for name in filter(os.path.isfile, args.ids):
-        say(
-            f"{name} is a file, named as a session ID; to take in what it holds: reaper add --from {name}",
-            logging.WARNING,
-        )
+    files = list(filter(os.path.isfile, args.ids))
+    for name in files[:NAMED]:
+        again = f"reaper add --from {shown(shlex.quote(name))}"
+        say(f"{shown(name)} is a file, named as a session ID; to take in what it holds: {again}", logging.WARNING)
+    if len(files) > NAMED:
+        say(f"… and {len(files) - NAMED} more files", logging.WARNING)
     return Exit.DEAD if taken.total.invalid else Exit.OK
 
 

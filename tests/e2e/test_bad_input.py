@@ -43,6 +43,14 @@ def test_a_file_that_is_named_as_an_id_is_not_passed_over_in_silence(command: Co
     (command.home / "ids.txt").write_text("env_1\n")
     told(command, "add", "ids.txt", code=0, words="reaper add --from ids.txt")
     assert "file" not in command.run("add", "env_1").stderr
+    odd = "a b\x1b[2J"
+    for name in (odd, *(f"{n}.txt" for n in range(25))):
+        (command.home / name).write_text("env_1\n")
+    said = command.run("add", odd, *(f"{n}.txt" for n in range(25))).stderr
+    assert r"reaper add --from 'a b\x1b[2J'" in said
+    assert "\x1b" not in said
+    assert said.count("is a file, ") == 20
+    assert "… and 6 more files" in said
 
 
 def test_odd_lines_are_named_and_the_rest_is_taken(command: Command, tmp_path: Path) -> None:
