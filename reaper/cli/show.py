@@ -71,7 +71,7 @@ async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionI
     if args.json:
         emit_json(item_json(item))
     else:
-        emit_fitted(story(item, now), " " * 38)
+        tell(story(item, now))
     return Exit.OK
 
 
@@ -119,6 +119,13 @@ def story(item: Item, now: float) -> str:
         lines.append(f"  {clock_time(at)}  {what:<12}  {facts}".rstrip())
     lines += ["", f"-> {_next(item)}"]
     return "\n".join(lines)
+
+
+def tell(lines: str) -> None:
+    """Print a story: on a narrow terminal what happened goes on below its facts, what to do next at the left."""
+    happened, _, to_do = lines.rpartition("\n")
+    emit_fitted(happened, " " * 38)
+    emit_fitted(to_do, "   ")
 
 
 def _events(item: Item, now: float) -> Iterator[tuple[float, str, str]]:

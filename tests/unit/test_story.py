@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from reaper.cli.board import board
-from reaper.cli.show import story
+from reaper.cli.show import story, tell
 from reaper.cli.status import Found, Standing, Watched, status_text
 from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State, Stats
 
@@ -101,6 +101,21 @@ def test_status_says_what_holds_and_what_to_do() -> None:
     assert "GHOSTS: 2 sessions" in text
     idle = status_text(Standing(STATS, [], [], Found(), NOW))
     assert "no reaper is working on this queue; start one: reaper run" in idle
+
+
+def test_on_a_narrow_terminal_what_to_do_next_goes_on_at_the_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    long = Send(NOW - 60, 20.0, error="timeout: no answer within 20 s, which is longer than it ever took")
+    tell(story(replace(GONE, outcome=Outcome.FORBIDDEN, history=(long,), sends=1), NOW))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4] == f"{'':38}answer within 20 s, which is longer than"
+    assert lines[-2:] == [
+        "-> the token may not stop it. With a token that may: reaper dead retry env_1; to",
+        "   forget it: reaper dead purge env_1",
+    ]
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
