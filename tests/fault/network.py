@@ -18,14 +18,14 @@ CLONE_NEWNET = 0x40000000
 @contextmanager
 def own_network() -> Iterator[None]:
     """Enter a network namespace with nothing but a loopback of its own; leave it at the end."""
-    ip, libc = need("ip"), ctypes.CDLL(None, use_errno=True)
-    need("iptables")
+    ip, iptables, libc = need("ip"), need("iptables"), ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         if libc.unshare(CLONE_NEWNET) != 0:
             missing("unshare", f"is not allowed here ({os.strerror(ctypes.get_errno())})")
         try:
             subprocess.run([ip, "link", "set", "lo", "up"], check=True)
+            _look(iptables)
             yield
         finally:
             assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
@@ -45,6 +45,12 @@ def partition(port: int, way: Way) -> Iterator[None]:
     finally:
         for rule in chosen:
             _filter("-D", rule)
+
+
+def _look(iptables: str) -> None:
+    listed = subprocess.run([iptables, "-w", "-L"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        missing("iptables", f"has nothing in this kernel to work with ({listed.stderr.strip()})")
 
 
 def _filter(verb: str, rule: list[str]) -> None:
