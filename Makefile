@@ -7,7 +7,7 @@ READY := .venv/.ready
 MEASURED := $(addprefix tests/,unit property contract integration fuzz e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test coverage prove fault soak check audit-deps format generated lock docs dist sbom clean
+.PHONY: help demo run test coverage prove mutate fault soak check audit-deps format generated lock docs dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ coverage: $(READY) ## Measure which branches the tests take, room by room; fails
 
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
 	@$(BIN)/python -m tests.proof.prove
+
+mutate: $(READY) ## Count the small mistakes in core and queues that tests notice (MUTATE_ROOMS="core …", MUTATE_SAMPLE=n of each, 0: all, MUTATE_SEED=n)
+	@$(BIN)/python -m tests.proof.mutate $(if $(MUTATE_ROOMS),--rooms $(MUTATE_ROOMS)) \
+	    $(if $(MUTATE_SAMPLE),--sample $(MUTATE_SAMPLE)) --seed $(or $(MUTATE_SEED),1)
 
 fault: $(READY) ## Kill, starve and mislead reapers, engines, disks and servers (FAULT_PROFILE=short|long, FAULT_SEED=n)
 	@$(BIN)/python -m pytest -s tests/fault

@@ -59,10 +59,10 @@ def copy_tree(root: Path, target: Path) -> None:
             shutil.copy2(root / name, target / name)
 
 
-def run_tests(tree: Path, tests: Iterable[str]) -> tuple[list[Seen], str]:
+def run_tests(tree: Path, tests: Iterable[str], *options: str) -> tuple[list[Seen], str]:
     """Run tests of a tree; return how they ended, and what pytest printed."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
-        words = ["-q", "-p", verdicts.__name__, "--timeout", str(RUN_S / 5), *dict.fromkeys(tests)]
+        words = ["-q", "-p", verdicts.__name__, "--timeout", str(RUN_S / 5), *options, *dict.fromkeys(tests)]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *words],
             cwd=tree,
