@@ -315,5 +315,5 @@ def names_used(root: Path, paths: Iterable[str], one: Mutant) -> dict[str, Itera
         used[path] = {number for number, line in enumerate(lines, 1) if word.search(line)}
     for node in ast.parse(source).body:
         if getattr(node, "name", None) in names:
-            used[one.path] = {*used[one.path], *range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+            used[one.path] = {*used.get(one.path, ()), *range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     return used

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,17 @@ KEPT = ".mutants"
 AT_ONCE = 3
 MOST_S = 30.0
 """A mutant's tests are those that fit into so much time, the fastest first."""
+MOST_IN_A_COPY = 200
 SLOW_S = 12.0
 """A test that takes longer is not run."""
 EXAMPLES = 40
 MACHINE_EXAMPLES = 6
+NOT_RUN = (
+    "--ignore=tests/unit/test_mutants.py",
+    "--ignore=tests/unit/test_proof.py",
+    "--ignore=tests/unit/test_docs.py",
+)
+"""They are about this program, and about texts."""
 PURE = ("tests/unit", "tests/property")
 QUEUES = ("tests/contract", "tests/integration/test_opening.py", "tests/integration/test_local_positions.py")
 ENGINES = {"sqlite": "test_sqlite*", "postgres": "test_postgres*", "redis": "test_redis*"}
@@ -106,16 +114,16 @@ class Run:
 
     def _table(self, forker: forks.Forker, paths: Sequence[str]) -> forks.Table:
         """Return which tests run which line; only those of files that changed are run for it."""
-        base, digests = _digests(forker.names)
+        base = _digest_of_the_rest()
         kept = json.loads(self._lines.read_text()) if self._lines.exists() else {}
         had: dict[str, Any] = kept["tests"] if kept.get("base") == base else {}
-        had = {name: one for name, one in had.items() if digests.get(name.partition("::")[0]) == one["digest"]}
-        new = [name for name in forker.names if name not in had]
+        had = {name: one for name, one in had.items() if _digest(name) == one["digest"]}
+        new = [name for name in forker.names if name not in had or had[name]["failed"]]
         begun = time.monotonic()
         if new:
             print(f"{len(new)} tests are run once, to see which of them runs which line", flush=True)
             for name, ran in forker.measure(ROOT, paths, new).items():
-                had[name] = {"digest": digests[name.partition("::")[0]], **ran}
+                had[name] = {"digest": _digest(name), **ran}
             self._lines.parent.mkdir(exist_ok=True)
             self._lines.write_text(json.dumps({"base": base, "tests": had}))
             print(f"done in {time.monotonic() - begun:.0f} s", flush=True)
@@ -169,8 +177,8 @@ def _start_servers(items: Iterable[pytest.Item]) -> None:
         shared_server()
 
 
-def _digests(names: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return a digest of all that is not a test, and that of each file of tests."""
+def _digest_of_the_rest() -> str:
+    """Return a digest of all that the tests rely on and that is no test itself."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "reaper", "tests", "pyproject.toml"],
         cwd=ROOT,
@@ -178,21 +186,33 @@ def _digests(names: Sequence[str]) -> tuple[str, dict[str, str]]:
         text=True,
         check=True,
     ).stdout.split("\0")
-    tests = {name.partition("::")[0] for name in names}
-    base = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in filter(None, listed):
         is_test = Path(name).name.startswith("test_") or name.startswith("tests/proof/")
         if not is_test and (ROOT / name).is_file():
-            base.update(name.encode() + (ROOT / name).read_bytes())
-    return base.hexdigest(), {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in tests}
+            digest.update(name.encode() + (ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(test: str) -> str:
+    """Return the digest of a test's file."""
+    return _digest_of(ROOT / test.partition("::")[0])
+
+
+@cache
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def in_a_copy(results: list[forks.Result]) -> list[forks.Result]:
-    """Try what can't be put into a running process in a copy of the tree, with a pytest of its own."""
-    odd = [one for one in results if one.end == forks.ELSEWHERE]
+    """Try what can't be put into a running process in a copy of the tree, with a pytest of its own.
+
+    So too what runs at import and survived: what the tests had made of it by then stayed as it was.
+    """
+    odd = [one for one in results if one.end == forks.ELSEWHERE or (one.end == forks.SURVIVED and not one.mutant.scope)]
     if not odd:
         return results
-    print(f"{len(odd)} that change what runs at import are tried in a copy of the tree", flush=True)
+    print(f"{len(odd)} that change what runs at import are tried once more in a copy of the tree", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
         tree = Path(directory).resolve()
         copy_tree(ROOT, tree)
@@ -201,7 +221,7 @@ def in_a_copy(results: list[forks.Result]) -> list[forks.Result]:
             before = (tree / one.mutant.path).read_bytes()
             (tree / one.mutant.path).write_bytes(one.mutant.applied(before))
             try:
-                seen, _ = run_tests(tree, one.tests[:60], "-x")
+                seen, _ = run_tests(tree, one.tests[:MOST_IN_A_COPY], "-x", "-p", "no:xdist")
                 failed = next((each.test for each in seen if each.outcome == "failed"), "" if seen else "at import")
             except subprocess.TimeoutExpired:
                 failed = "a timeout"
@@ -238,7 +258,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{room}: {len(found)} of {totals[room]} mutants, seed {asked.seed}", flush=True)
     kept = ROOT / KEPT
     run = Run([one for found in some.values() for one in found], kept / "lines.json")
-    words = ["-q", "--no-header", "--no-summary", "-p", "no:xdist", "--timeout", "0", *tests_for(asked.rooms)]
+    words = ["-q", "--no-header", "--no-summary", "-p", "no:xdist", "--timeout", "0", *NOT_RUN, *tests_for(asked.rooms)]
     code = pytest.main(words, plugins=[run])
     if len(run.results) != sum(map(len, some.values())):
         raise SystemExit(f"pytest ended with {code}")

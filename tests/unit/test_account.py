@@ -32,7 +32,7 @@ def test_what_tells_no_account_is_untold_and_no_account(body: bytes) -> None:
     assert isinstance(account_of(answered(200, body)), Untold)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 302])
+@pytest.mark.parametrize("status", [300, 401, 403, 404, 302])
 def test_a_page_that_is_not_for_this_token_leaves_the_account_untold(status: int) -> None:
     assert account_of(answered(status)) == Untold(f"/auth/me answered {status}")
 
@@ -62,3 +62,8 @@ def test_without_a_pinned_account_any_is_good() -> None:
 
 def test_a_refused_token_without_a_request_is_no_answer() -> None:
     assert not isinstance(account_of(answered(401)), Unauthorized), "the list was just read with this token"
+
+
+def test_what_is_kept_of_an_account_has_a_bound() -> None:
+    told = json.dumps({"userId": "u" * 500, "email": "e" * 500}).encode()
+    assert account_of(answered(200, told)) == Account("u" * 200, "e" * 200)

@@ -49,6 +49,7 @@ def answered(status: int, body: bytes = b"", **more: object) -> Answered:
         (201, b'{"cut', Foreign(201)),
         (200, b"[" * 60_000, Foreign(200)),
         (200, b"\xff\xfe\xfd", Foreign(200)),
+        (300, b"", Foreign(300)),
         (301, OWN, Foreign(301)),
         (302, b"", Foreign(302)),
         (304, b"", Foreign(304)),
@@ -217,3 +218,8 @@ def test_retry_after_binds_only_a_503_and_a_429() -> None:
 )
 def test_what_is_kept_of_a_body_is_short_and_printable(body: bytes, text: str | None) -> None:
     assert printable(body) == text
+
+
+def test_unless_told_otherwise_no_verdict_is_the_apis_own_or_asks_for_a_delay() -> None:
+    assert not any(is_own(verdict) for verdict in (Unauthorized(None), Throttled(None), ServerFault(408)))
+    assert ServerFault(503).after_s == 0.0

@@ -119,3 +119,22 @@ def test_two_servers_behind_one_name_with_different_clocks_are_believed_by_turns
         wrong = turn % 2 == 1
         clock, doubt = follow(clock, at(turn * 60 + wrong * 3600, turn * 60))
         assert isinstance(doubt, Jumped) is wrong
+
+
+def test_what_passed_is_reckoned_from_the_reading_before():
+    base = ServerClock(at(0, 10_000))
+    assert follow(base, at(60, 10_060)) == (base, None)
+    for moved_s, way in ((7260, "on by 2 h 1 m"), (0, "on by 0 s"), (-60, "back by 1 m")):
+        _, doubt = follow(base, at(moved_s, 10_600))
+        assert isinstance(doubt, Jumped)
+        assert doubt.reason.startswith(f"the server's clock moved {way} while 10 m passed")
+
+
+def test_a_suspect_stays_for_as_long_as_it_agrees_to_the_second():
+    clock, _ = follow(BASE, at(7260, 60))
+    clock, _ = follow(clock, at(7261 + MOST_SKEW_S, 61))
+    assert clock.suspect == at(7260, 60)
+
+
+def test_the_figures_of_a_clock_that_jumps():
+    assert (MOST_SKEW_S, SETTLED_AFTER_S) == (300.0, 900.0)

@@ -29,6 +29,7 @@ from tests.unit.gate_kit import (
     break_down,
     held,
     proven,
+    refuse,
     send,
 )
 
@@ -140,6 +141,7 @@ def test_while_recovering_only_twenty_more_failures_ask_again() -> None:
         assert (gate.pauses(cycle), gate.limit) == ((), 4)
         send(gate, cycle, ServerFault(502))
         assert held(gate, cycle) == {DOWN}
+        assert gate.limit == 32, "nothing recovers any more"
         assert gate.read_due() == cycle + 1.0
 
 
@@ -207,6 +209,15 @@ def test_a_fast_rate_lets_a_late_caller_catch_up_by_two_hundredths_of_a_second()
     assert rate.next_at(60.0) == 60.0
 
 
+def test_a_rate_of_one_a_second_is_a_rate() -> None:
+    rate = Rate(1.0)
+    assert rate.allowed(50.0) == 1
+    rate.take(50.0)
+    due = rate.next_at(50.0)
+    assert due == pytest.approx(50.98)
+    assert [rate.allowed(now) for now in (50.0, due - 0.01, due)] == [0, 0, 1]
+
+
 def test_new_settings_keep_what_was_learned() -> None:
     gate = proven()
     for _ in range(5):
@@ -217,6 +228,45 @@ def test_new_settings_keep_what_was_learned() -> None:
     gate.retune(0.0, 64, Rate(1.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, REFUSED, None)
     assert gate.read_due() == 5.0
+
+
+def test_new_settings_count_from_the_next_send_on() -> None:
+    gate = proven()
+    gate.retune(0.0, 64, Rate(1.0), verify=True, adaptive=False)
+    assert gate.start(0.0)
+    assert gate.admit(0.0).why == "rate"
+    gate.retune(0.0, 64, Rate(0.0), verify=False, adaptive=False)
+    break_down(gate)
+    gate.observe_read(1.0, Proven(), jitter=0.0)
+    assert (gate.limit, gate.read_due()) == (8, None), "an eighth of the new bound, and no more reads"
+
+
+def test_what_is_answered_sets_the_adaptive_limit() -> None:
+    gate = proven(64, adaptive=True)
+    assert gate.limit == 8
+    send(gate, 1.0, ServerFault(503))
+    assert gate.limit == 5
+
+
+def test_it_is_steady_while_nothing_but_the_limit_holds_sends_up() -> None:
+    assert proven().steady is True
+    refused = proven()
+    refuse(refused)
+    assert [gate.steady for gate in (Gate(8), proven(rate=Rate(1.0)), refused)] == [False, False, False]
+
+
+def test_reads_after_an_outage_begin_with_short_gaps_again() -> None:
+    gate = proven()
+    for now in (0.0, 100.0):
+        for _ in range(5):
+            send(gate, now, ServerFault(502))
+        due = []
+        for _ in range(4):
+            due.append((gate.read_due() or 0.0) - now)
+            gate.observe_read(now + due[-1], ServerFault(502), jitter=0.0)
+        assert due == [1.0, 2.0, 4.0, 8.0]
+        gate.observe_read(now + 50.0, Proven(), jitter=0.0)
+        send(gate, now + 50.0, STOPPED)
 
 
 def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
@@ -255,3 +305,14 @@ def test_what_another_host_asked_for_holds_this_one_up_no_more() -> None:
     gate.target_changed(1.0, 1)
     gate.observe_read(1.0, Proven(1), jitter=0.0)
     assert gate.admit(1.0).why == PauseReason.THROTTLED, "another token at the same host is asked for the same silence"
+
+
+def test_failures_of_another_host_count_no_more() -> None:
+    gate = proven()
+    for kind, most in ((ServerFault(502), 5), (FORBIDDEN, 20)):
+        for generation in (gate.generation + 1, gate.generation + 2):
+            for _ in range(most - 1):
+                send(gate, 0.0, kind)
+            assert held(gate, 0.0) == set()
+            gate.target_changed(0.0, generation, elsewhere=True)
+            gate.observe_read(0.0, Proven(generation), jitter=0.0)

@@ -6,7 +6,9 @@ from reaper.core.classify import (
     Broken,
     Final,
     Foreign,
+    OtherAccount,
     Proven,
+    ReadVerdict,
     ServerFault,
     Throttled,
     Unauthorized,
@@ -14,6 +16,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, Outcome, PauseReason, SessionId
+from reaper.core.rate import Rate
 from tests.unit.gate_kit import (
     DOWN,
     FORBIDDEN,
@@ -261,3 +264,49 @@ def test_without_reads_a_new_token_is_tried_at_once() -> None:
     assert (gate.read_due(), gate.admit(5.0)) == (None, Admission(1))
     send(gate, 5.0, Unauthorized(1))
     assert gate.admit(5.0) == Admission(0, REFUSED, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "begin", "verdict"),
+    [
+        (REFUSED, refuse, Unauthorized(0)),
+        (WRONG, lose_the_target, Foreign(403)),
+        (WRONG, lose_the_target, OtherAccount("a", "b", 0)),
+        (DOWN, break_down, ServerFault(502)),
+        (DOWN, break_down, Broken(Fault.TIMEOUT)),
+    ],
+)
+def test_no_answer_ends_a_trial_that_a_read_has_closed_again(
+    reason: PauseReason, begin: Raise, verdict: ReadVerdict
+) -> None:
+    gate = proven()
+    begin(gate)
+    gate.retune(0.0, 32, Rate(0.0), verify=False, adaptive=False)
+    assert gate.start(1.0)
+    gate.retune(1.0, 32, Rate(0.0), verify=True, adaptive=False)
+    gate.observe_read(2.0, verdict, jitter=0.0)
+    answer_late(gate, 3.0, STOPPED)
+    assert held(gate, 3.0) == {reason}
+
+
+def test_a_refused_token_is_an_answer_that_ends_another_trial() -> None:
+    gate = proven(verify=False)
+    break_down(gate)
+    send(gate, 1.0, Unauthorized(0))
+    assert held(gate, 1.0) == {REFUSED}
+
+
+def test_a_suspicion_that_ended_is_counted_anew() -> None:
+    gate = proven(verify=False)
+    lose_the_target(gate)
+    send(gate, 1.0, Throttled(1.0))
+    assert held(gate, 10.0) == set()
+    for number in range(4):
+        send(gate, 10.0, Foreign(404), f"later-{number}")
+    assert held(gate, 10.0) == set()
+    gate = proven(verify=False)
+    storm(gate)
+    send(gate, 1.0, ServerFault(500))
+    for _ in range(19):
+        send(gate, 1.0, FORBIDDEN)
+    assert held(gate, 1.0) == set()

@@ -51,3 +51,7 @@ def test_a_clock_that_was_set_back_only_delays_the_report() -> None:
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"first": 7}', '{"first": {"a": "x"}}', '{"proven": 7}'])
 def test_what_is_not_understood_was_not_seen(text: str | None) -> None:
     assert read_ghosts(text) == Ghosts()
+
+
+def test_two_looks_are_a_minute_apart() -> None:
+    assert APART_S == 60.0

@@ -130,6 +130,7 @@ def test_holds_come_back_from_their_text():
         {"guards": ["odd"]},
         {"fate": "odd"},
         {"created_at": "now"},
+        {"created_at": "5"},
         {"expires_at": None},
     ],
 )
@@ -143,3 +144,7 @@ def test_a_hold_that_cannot_be_read_is_not_forgotten_silently(changed: dict[str,
 def test_a_text_that_is_no_list_of_holds_is_refused(text: str):
     with pytest.raises(ValueError, match=r"."):
         read_holds(text)
+
+
+def test_a_hold_waits_a_day_and_twenty_closed_ones_are_kept():
+    assert (HOLD_LIFE_S, DECIDED_KEPT) == (86_400.0, 20)

@@ -53,6 +53,22 @@ def grown(bound: int = 256) -> Drive:
     return drive
 
 
+def test_growth_takes_a_whole_window_and_the_first_overload_cuts() -> None:
+    for limiter in (Limiter(256), Limiter(256, adaptive=False)):
+        limiter.retune(256, adaptive=True)
+        drive = Drive(limiter)
+        assert (drive.answers(7), drive.answers(1)) == (8, 16)
+        assert drive.answers(1, OVERLOAD) == 11
+
+
+def test_a_send_that_began_in_the_moment_of_a_cut_counts_for_nothing() -> None:
+    drive = grown()
+    drive.answers(1, OVERLOAD)
+    began = drive.now
+    assert drive.late(44, OVERLOAD, began=began) == 44
+    assert drive.answers(44, OVERLOAD) == 44, "nor did it use up the window"
+
+
 @pytest.mark.parametrize(("bound", "limit"), [(1, 1), (7, 7), (8, 8), (9, 8), (1000, 8)])
 def test_it_starts_at_eight_or_at_a_lower_bound(bound: int, limit: int) -> None:
     assert Limiter(bound).limit == limit
@@ -207,4 +223,5 @@ def test_switched_off_and_on_it_starts_afresh() -> None:
     assert drive.limiter.limit == 256
     drive.limiter.retune(256, adaptive=True)
     assert drive.limiter.limit == 8
-    assert drive.answers(8) == 16
+    assert drive.answers(7) == 8
+    assert drive.answers(1) == 16

@@ -89,6 +89,10 @@ def test_keys_of_inner_objects_mean_nothing() -> None:
 def test_what_is_shown_of_a_line_is_short_harmless_and_holds_no_token() -> None:
     assert printable(b"\x1b[31mred\r\xff") == r"\x1b[31mred\r\xff"
     assert len(printable(b"y" * 5000)) == 80
+    assert printable(b"y" * 80) == "y" * 80
+    assert printable(b"y" * 81) == "y" * 79 + "…"
+    # Of what is longer than a line may be, nothing more is looked at.
+    assert printable(b"archal_ws_" + b"s" * 4085 + b" ZQ") == "archal_ws_*** Z"
     found = parse(b"x" * 70 + b" ARCHAL_TOKEN=archal_ws_verysecret", 1)
     assert isinstance(found, InvalidLine)
     assert "verys" not in found.text
@@ -130,13 +134,25 @@ def test_what_is_no_time(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "duration_s"),
-    [("30m", 1800), ("1h30m", 5400), ("45s", 45), ("2d", 172800), ("90", 90), ("0", 0), ("1.5h", 5400), ("0.5", 0.5)],
+    [
+        ("30m", 1800),
+        ("1h30m", 5400),
+        ("45s", 45),
+        ("2d", 172800),
+        ("90", 90),
+        ("0", 0),
+        ("1.5h", 5400),
+        ("0.5", 0.5),
+        ("36500d", 3_153_600_000),
+    ],
 )
 def test_durations(text: str, duration_s: float) -> None:
     assert parse_duration(text) == duration_s
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5s", "1h30", "30m1h", "5 m", "1w", "inf", "nan", "9" * 400, "1e3", "٣s"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5s", "1h30", "30m1h", "5 m", "1w", "inf", "nan", "9" * 400, "1e3", "٣s", "36500d1s"]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)

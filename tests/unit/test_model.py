@@ -1,6 +1,6 @@
 """The few values that compute something."""
 
-from reaper.core.model import Audit, AuditLine, Outcome, Stats
+from reaper.core.model import HISTORY, Answered, Audit, AuditLine, Failed, Fault, Outcome, Pause, PauseReason, Stats
 
 
 def stats(**more: int) -> Stats:
@@ -18,3 +18,16 @@ def test_an_audit_balances_when_every_line_does() -> None:
     good, bad = AuditLine("rows", 3, 3), AuditLine("sends", 3, 2)
     assert Audit(stats(), (good,)).balanced
     assert not Audit(stats(), (good, bad)).balanced
+
+
+def test_a_pause_is_told_on_another_clock_but_for_the_operators_which_is_on_it_already() -> None:
+    pause = Pause(PauseReason.THROTTLED, 10.0, "429", 15.0)
+    assert pause.shifted(100.0) == Pause(PauseReason.THROTTLED, 110.0, "429", 115.0)
+    assert Pause(PauseReason.API_DOWN, 10.0, "502").shifted(100.0) == Pause(PauseReason.API_DOWN, 110.0, "502")
+    switch = Pause(PauseReason.OPERATOR, 10.0, "maintenance", 15.0)
+    assert switch.shifted(100.0) is switch
+
+
+def test_unless_told_otherwise_one_delete_was_sent() -> None:
+    assert Answered(204, b"", 0.1).again == Failed(Fault.RESET, True, "", 0.1).again == 0
+    assert HISTORY == 20

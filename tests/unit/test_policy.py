@@ -6,7 +6,7 @@ import pytest
 
 from reaper.core.model import SessionId
 from reaper.core.policy import Action, Rule, Rules, Verdict, judge, judge_all
-from reaper.core.protection import Protection
+from reaper.core.protection import Protection, protection
 from reaper.core.sessions import SessionSummary
 from reaper.core.sightings import Owners, Sightings
 
@@ -157,6 +157,7 @@ def test_reasons_have_the_figures_and_name_the_fields():
     assert judged(session(expires_at=NOW - 2 * H)).reason == "it expired 2 h ago"
     assert judged(session(expires_at=NOW - 60)).reason == "it expired 1 m ago, within the grace"
     assert judged(session()).reason == "it expires in 1 h"
+    assert judged(session(expires_at=NOW)).reason == "it expires in 0 s"
     assert judged(session(created_at=NOW - 2 * DAY)).reason == "it is 2 d old, and none may live longer than 24 h"
     odd = session(created_at=None, expires_at=None, odd=("expiresAt",))
     assert judged(odd).reason == "createdAt is missing, expiresAt cannot be read"
@@ -169,3 +170,19 @@ def test_a_list_is_judged_as_each_of_it():
     both = [session(), session(session_id=SessionId("ses-2"), status="failed")]
     found = judge_all(both, server_now=NOW, sightings=Sightings(), owners=None, rules=Rules(), protection=Protection())
     assert [(each.session, each.verdict.rule) for each in found] == [(both[0], Rule.LIVE), (both[1], Rule.FAILED)]
+
+
+def test_the_grace_is_two_minutes():
+    assert Rules().grace_s == GRACE
+
+
+def test_a_file_of_protected_names_and_patterns():
+    found = protection(["named"], ["given-*"], "\ufeffses-1\n\n  # ses-2\nenv_?\n batch-* \nses-[3]\n")
+    shields = {
+        name: found.of_id(SessionId(name)) is not None for name in ("named", "given-1", "ses-1", "env_7", "batch-9")
+    }
+    assert all(shields.values()), shields
+    assert found.globs == ("given-*", "env_?", "batch-*"), "what has no * and no ? is an ID"
+    assert "" not in found.ids
+    for name in ("ses-2", "# ses-2", "env_77", "other", "ses-3"):
+        assert found.of_id(SessionId(name)) is None

@@ -56,6 +56,7 @@ UNSURE: list[tuple[Reply, Answer]] = [
     (answered(200, b'{"sessionId": "ses-2"}'), Foreign(200)),
     (answered(204, b""), Foreign(204)),
     (answered(202, b"{}"), Foreign(202)),
+    (answered(300, b'{"sessionId": "ses-1"}'), Foreign(300)),
     (answered(302), Foreign(302)),
     (answered(404, b"<html>"), Foreign(404)),
     (answered(401), Unauthorized(0, own=True)),
