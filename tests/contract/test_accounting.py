@@ -44,7 +44,7 @@ async def test_the_whole_in_numbers(harness: Harness, queue: Queue) -> None:
 async def test_an_empty_queue_balances(queue: Queue) -> None:
     assert (await queue.audit()).balanced
     stats = await queue.stats()
-    assert (stats.accepted, stats.oldest_due_s) == (0, 0.0)
+    assert (stats.accepted, stats.oldest_due_s, stats.duplicate, stats.invalid, stats.dead) == (0, 0.0, 0, 0, 0)
     assert stats.settled == dict.fromkeys(Outcome, 0)
 
 
@@ -59,7 +59,14 @@ async def test_a_lease_that_ran_out_counts_as_ready(harness: Harness, queue: Que
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
-    [(Outcome.STOPPED, 502), (Outcome.STOPPED, None), (Outcome.ALREADY_GONE, 204), (Outcome.REJECTED, 204)],
+    [
+        (Outcome.STOPPED, 502),
+        (Outcome.STOPPED, 300),
+        (Outcome.STOPPED, 199),
+        (Outcome.STOPPED, None),
+        (Outcome.ALREADY_GONE, 204),
+        (Outcome.REJECTED, 204),
+    ],
 )
 async def test_an_outcome_that_its_answer_does_not_bear_out_is_noticed(
     queue: Queue, outcome: Outcome, status: int | None
@@ -67,6 +74,13 @@ async def test_an_outcome_that_its_answer_does_not_bear_out_is_noticed(
     await queue.add(ids("a"))
     await end_one(queue, outcome, status)
     assert not (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize("status", [200, 299])
+async def test_any_2xx_bears_out_that_a_session_was_stopped(queue: Queue, status: int) -> None:
+    await queue.add(ids("a"))
+    await end_one(queue, Outcome.STOPPED, status)
+    assert (await queue.audit()).balanced
 
 
 async def test_an_answer_that_was_not_the_apis_own_counts_for_nothing(queue: Queue) -> None:

@@ -1,14 +1,16 @@
 """The ledger under the magnifying glass: no count can be altered unnoticed, no hot question reads the whole table."""
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from reaper.core.model import Outcome
+from reaper.core.model import Outcome, SessionId
 from reaper.errors import QueueError
 from reaper.queues.sqlite import SqliteQueue, open_ledger
 from reaper.queues.sqlite_batch import SETTLE
+from reaper.queues.sqlite_rows import LAST_INSTANT
 from reaper.queues.sqlite_schema import IS_DEAD
 from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
 from tests.contract.harness import STOPPED, claim_one, ids, sent, stop_one
@@ -129,4 +131,22 @@ async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
     assert (await queue.audit()).balanced
     assert await queue.apply(lease, STOPPED, sent())
     assert (await queue.audit()).balanced
+    await queue.close()
+
+
+@pytest.mark.parametrize("column", ["added_at", "due_at", "settled_at"])
+async def test_a_row_whose_times_no_clock_can_show_is_damaged(path: Path, column: str) -> None:
+    queue = await open_for_work(path)
+    await queue.add(ids("a"))
+    await stop_one(queue)
+    for at, sound in ((0.0, True), (LAST_INSTANT, True), (-1.0, False), (LAST_INSTANT + 1, False)):
+        with sqlite3.connect(path, isolation_level=None) as hand:
+            hand.execute(f"UPDATE item SET {column} = ?", (at,))
+        hand.close()
+        if sound:
+            assert await queue.show(SessionId("a")) is not None
+            continue
+        with pytest.raises(QueueError, match="a row of the ledger is damaged"):
+            await queue.show(SessionId("a"))
+    assert datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp() == LAST_INSTANT
     await queue.close()

@@ -79,11 +79,14 @@ class Table:
             found = self._running({one.path: [one.line]}) or self._running({one.path: one.lines})
         else:
             found = self._running(names_used(root, self.lines, one)) or self._running({one.path: range(100_000)})
+            naming = names_used(root, {name.partition("::")[0] for name in self.names}, one)
+            found |= {name for name in self.names if naming.get(name.partition("::")[0])}
         kept, total_s = [], 0.0
         for test in sorted(found, key=lambda name: (self.times[name], name)):
-            total_s += self.times[test]
-            if test.startswith(tuple(begin)) and self.times[test] <= slow_s and total_s <= most_s:
-                kept.append(test)
+            if test.startswith(tuple(begin)):
+                total_s += self.times[test]
+                if not kept or (self.times[test] <= slow_s and total_s <= most_s):
+                    kept.append(test)
         return kept
 
     def _running(self, places: dict[str, Iterable[int]]) -> set[str]:

@@ -26,7 +26,7 @@ def keep(directory: Path, room: str, results: Sequence[Result], total: int, seed
         "tried": len(results) - ends[NO_MUTANT],
         "total": total - ends[NO_MUTANT],
         "seed": seed,
-        "left": [[str(one.mutant), one.end, EQUIVALENT.get(one.mutant.key, "")] for one in left],
+        "left": [[str(one.mutant), one.end, one.mutant.key] for one in left],
         "by": [[str(one.mutant), one.end, one.by] for one in results],
     }
     (directory / f"{room}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False))
@@ -64,6 +64,8 @@ def _cell(name: str) -> str:
 def write(directory: Path, root: Path, rooms: Sequence[str]) -> int:
     """Write the page from what is kept of each room; return 1 when a survivor has no reason."""
     kept = {room: json.loads(path.read_text()) for room in rooms if (path := directory / f"{room}.json").exists()}
+    for one in kept.values():
+        one["left"] = [(name, end, EQUIVALENT.get(tuple(key), "")) for name, end, key in one["left"]]
     page = root / PAGE
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]

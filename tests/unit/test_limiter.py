@@ -59,6 +59,9 @@ def test_growth_takes_a_whole_window_and_the_first_overload_cuts() -> None:
         drive = Drive(limiter)
         assert (drive.answers(7), drive.answers(1)) == (8, 16)
         assert drive.answers(1, OVERLOAD) == 11
+        limiter.retune(256, adaptive=False)
+        limiter.retune(256, adaptive=True)
+        assert drive.answers(1, OVERLOAD) == 5
 
 
 def test_a_send_that_began_in_the_moment_of_a_cut_counts_for_nothing() -> None:

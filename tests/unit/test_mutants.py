@@ -125,10 +125,10 @@ def test_the_tests_of_a_line_come_fastest_first_and_not_for_ever() -> None:
             "tests/contract/other": {"s": 0.2, **ran},
         }
     )
-    unscoped = Mutant(**{name: getattr(one, name) for name in one.__slots__} | {"scope": "f", "lines": range(0)})
+    scoped = Mutant(**{name: getattr(one, name) for name in one.__slots__} | {"scope": "f", "lines": range(0)})
     asked = {"slow_s": 10.0, "root": ROOT, "begin": ("tests/unit/",)}
-    assert table.tests_of(unscoped, 30.0, **asked) == ["tests/unit/fast", "tests/unit/slow"]
-    assert table.tests_of(unscoped, 5.0, **asked) == ["tests/unit/fast"]
+    assert table.tests_of(scoped, 30.0, **asked) == ["tests/unit/fast", "tests/unit/slow"]
+    assert table.tests_of(scoped, 5.0, **asked) == ["tests/unit/fast"]
     assert table.failed == ["tests/unit/broken"]
 
 
@@ -152,8 +152,9 @@ def test_each_file_has_a_room(path: str, room: str) -> None:
     assert room_of(path) == room
 
 
-def test_the_page_says_what_was_tried_and_what_is_left(tmp_path: Path) -> None:
+def test_the_page_says_what_was_tried_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = mutant_of("0.0", "1.0")
+    monkeypatch.setattr(survivors, "EQUIVALENT", {})
     (tmp_path / "docs").mkdir()
     page = tmp_path / survivors.PAGE
     page.write_text(f"before {survivors.BEGIN}old{survivors.END} after")
@@ -166,6 +167,9 @@ def test_the_page_says_what_was_tried_and_what_is_left(tmp_path: Path) -> None:
     assert text.startswith("before ")
     assert text.endswith(" after")
     assert "old" not in text.replace("hold", "")
+    monkeypatch.setattr(survivors, "EQUIVALENT", {one.key: "nobody can see it"})
+    assert survivors.write(tmp_path / "kept", tmp_path, ["core"]) == 0
+    assert "nobody can see it" in page.read_text()
     kept = json.loads((tmp_path / "kept/core.json").read_text())
     assert len(kept["by"]) == 5
 

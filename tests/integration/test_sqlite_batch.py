@@ -1,0 +1,92 @@
+"""Applies that come together: one statement for the plain ones does to the ledger what one by one does.
+
+Whether calls come together is a matter of moments, so here the batch is made by hand.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reaper.core.model import Lease, Outcome, Release, Retry, Send, Settle
+from reaper.queues.sqlite import SqliteQueue, open_ledger
+from reaper.queues.sqlite_batch import Ask, apply_all, settle_plain
+from reaper.queues.sqlite_work import apply
+from tests.contract.harness import LEASE_S, NOW, START, STOPPED, Clock, ids, names, sent
+
+pytestmark = pytest.mark.anyio
+
+GONE = Settle(Outcome.ALREADY_GONE, "after_ambiguous")
+FORBIDDEN = Settle(Outcome.FORBIDDEN, charged=False)
+
+
+async def claimed(path: Path, most: int) -> tuple[SqliteQueue, list[Lease]]:
+    """Open a new ledger with IDs that are all claimed; the first was sent before."""
+    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True, clock=Clock())
+    await queue.add(ids(*(f"s{number}" for number in range(most))))
+    (first,) = await queue.claim(1, lease_s=LEASE_S)
+    await queue.apply(first, NOW, sent(429))
+    leases = await queue.claim(most, lease_s=LEASE_S)
+    return queue, sorted(leases, key=lambda lease: lease.session_id)
+
+
+def asked(leases: list[Lease]) -> list[Ask]:
+    """Ask for something else of each; the last four are plain."""
+    decisions: list[tuple[Any, Send | None]] = [
+        (STOPPED, sent()),  # by its second send
+        (Settle(Outcome.PROTECTED), None),
+        (Retry(5.0), sent(502)),
+        (Release(7.0), sent(429)),
+        (STOPPED, sent()),
+        (GONE, sent(404)),
+        (FORBIDDEN, sent(403)),
+        (STOPPED, Send(START, 0.5, 204, request_id="req-1")),
+    ]
+    return [(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
+
+
+def told(connection: sqlite3.Connection) -> list[Any]:
+    """Return all that the ledger says of its IDs, but for the names of processes."""
+    items = connection.execute(
+        "SELECT session_id, json(history), attempts, sends, recorded, ambiguous, due_at, outcome, status,"
+        " detail, settled_at, receipt IS NULL, lease_until, owner IS NULL FROM item ORDER BY session_id"
+    ).fetchall()
+    return [items, connection.execute("SELECT name, value FROM counter ORDER BY name").fetchall()]
+
+
+async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_path: Path) -> None:
+    found = []
+    for name, work in (
+        ("together", lambda connection, asks: apply_all(connection, asks, START + 1)),
+        ("singly", lambda connection, asks: [apply(connection, *ask, START + 1) for ask in asks]),
+    ):
+        queue, leases = await claimed(tmp_path / f"{name}.db", 8)
+        asks = asked(leases)
+        assert await queue._thread.write(lambda c, asks=asks, work=work: work(c, asks)) == [True] * 8
+        found.append(await queue._thread.read(told))
+        assert (await queue.audit()).balanced
+        await queue.close()
+    assert found[0] == found[1]
+
+
+async def test_only_what_is_plain_is_settled_by_one_statement(tmp_path: Path) -> None:
+    queue, leases = await claimed(tmp_path / "ledger.db", 8)
+    asks = asked(leases)
+    assert await queue._thread.write(lambda c: settle_plain(c, asks, START + 1)) == {4, 5, 6, 7}
+    assert [item.session_id async for item in queue.outcomes()] == ["s4", "s5", "s6", "s7"]
+    await queue.close()
+
+
+async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_path: Path) -> None:
+    queue, leases = await claimed(tmp_path / "ledger.db", 6)
+    assert await queue.apply(leases[5], NOW, None)
+    assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
+    asks: list[Ask] = [(lease, STOPPED, sent()) for lease in leases]
+    before = await queue._thread.read(told)
+    assert await queue._thread.write(lambda c: settle_plain(c, asks, START + 1)) == set()
+    assert await queue._thread.read(told) == before
+    assert await queue._thread.write(lambda c: apply_all(c, asks, START + 1)) == [True] * 5 + [False]
+    assert (await queue.stats()).settled[Outcome.STOPPED] == 5
+    assert (await queue.audit()).balanced
+    await queue.close()
