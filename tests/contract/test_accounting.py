@@ -167,3 +167,12 @@ async def test_processes_tell_how_they_stand_until_they_are_gone(harness: Harnes
     third = await harness.open()
     await queue.close()
     assert await third.reapers() == []
+
+
+async def test_what_is_opened_again_is_accepted_once_more_and_is_no_duplicate(queue: Queue) -> None:
+    await queue.add(ids("a"))
+    await end_one(queue, Outcome.FORBIDDEN, 403)
+    assert await queue.reopen([SessionId("a")], reason="mended", by="ops") == 1
+    stats = await queue.stats()
+    assert (stats.accepted, stats.duplicate, stats.invalid, stats.dead) == (2, 0, 0, 0)
+    assert (await queue.audit()).balanced

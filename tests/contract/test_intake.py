@@ -116,3 +116,10 @@ async def test_a_position_comes_with_its_batch_and_replaces_the_last(harness: Ha
         replace(first, offset=200, line=8),
         replace(first, path="/in/y"),
     ]
+
+
+async def test_a_batch_of_nothing_counts_for_nothing(queue: Queue) -> None:
+    added = await queue.add(Batch("test", []))
+    assert (added.accepted, added.duplicate, added.invalid) == (0, 0, 0)
+    assert (await queue.stats()).accepted == 0
+    assert (await queue.audit()).balanced

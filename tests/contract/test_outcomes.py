@@ -166,3 +166,13 @@ async def test_the_outcomes_of_many_are_told_at_once(queue: Queue) -> None:
     many = [SessionId(f"s{number}") for number in range(2_500)]
     await queue.add(ids(*many[:2_000]))
     assert await queue.outcomes_of(many) == dict.fromkeys(many[:2_000])
+
+
+async def test_outcomes_come_in_the_order_of_their_settling_and_not_of_their_intake(
+    harness: Harness, queue: Queue
+) -> None:
+    await queue.add(ids("a", "b", "c"))
+    for lease in reversed(await queue.claim(3, lease_s=LEASE_S)):
+        harness.advance(1)
+        assert await queue.apply(lease, STOPPED, sent())
+    assert [item.session_id async for item in queue.outcomes()] == ["c", "b", "a"]

@@ -268,3 +268,49 @@ async def test_only_the_newest_invalid_lines_are_kept(path: Path) -> None:
     assert kept == (1_000, 400, 1_399)
     assert (await queue.stats()).invalid == 1_400
     await queue.close()
+
+
+async def test_whoever_claims_or_tells_lives_for_others_though_it_is_no_worker(path: Path) -> None:
+    (claiming, _), (telling, _) = [
+        await open_ledger(str(path), create=True, read_only=False, worker=False) for _ in range(2)
+    ]
+    await claiming.add(ids("a"))
+    await claim_one(claiming)
+    await telling.tell(4, [])
+    other, _ = await open_ledger(str(path), create=False, read_only=False, worker=True)
+    await other.tend(1e9)
+    assert await other.claim(1, lease_s=LEASE_S) == []
+    assert [reaper.owner for reaper in await other.reapers()] == [telling.owner]
+    for queue in (claiming, telling, other):
+        await queue.close()
+
+
+async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(path: Path) -> None:
+    kept, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
+
+    def locks_open() -> int:
+        fds = [Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd")]
+        return sum(kept._locks.root in os.readlink(fd) for fd in fds if fd.is_symlink())
+
+    before = locks_open()
+    for _ in range(3):
+        queue, _ = await open_ledger(str(path), create=False, read_only=False, worker=True)
+        await queue.tell(4, [])
+        await kept.tell(4, [])
+        assert len(await queue.reapers()) == 2
+        await queue.close()
+    assert locks_open() == before == 2
+    assert {name for name in os.listdir(kept._locks.root) if not name.startswith(".")} == {kept.owner}
+    await kept.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM owner").fetchone() == (0,)
+    connection.close()
+
+
+async def test_the_lock_file_of_a_dead_process_is_removed(path: Path) -> None:
+    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
+    dead = Path(queue._locks.root) / "0123456789abcdef"
+    dead.touch()
+    await queue.tend(1e9)
+    assert not dead.exists()
+    await queue.close()

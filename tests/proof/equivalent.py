@@ -12,6 +12,11 @@ _FASTER = "a short cut: without it the longer way gives the same"
 _BEFORE = "what would differ was answered further up"
 _NO_SENSE = "no caller can come here: the line is for the type checker"
 _ANYWAY = "refused all the same, by what comes next"
+_NAME = "a name or a number that only has to be another one each time"
+_TURN = "lets others run; nothing is promised of that moment"
+_SEARCH = "which of two ways to search: both find the same"
+_TRACE = "only a traceback shows it"
+_LAST = "the last thing that happens to it: nobody asks afterwards"
 _BOUND = "a bound that only has to be high enough"
 
 EQUIVALENT: dict[Key, str] = {
@@ -39,4 +44,39 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/core/holds.py", "_read", 'raise TypeError("sessions is no object")', "pass", 0): _ANYWAY,
     ("reaper/core/rate.py", "Rate.allowed", "1_000_000", "1000001", 0): _BOUND,
     ("reaper/core/throttle.py", "Throttle.until", "0.0", "1.0", 0): _NO_SENSE,
+    ("reaper/queues/memory.py", "MemoryQueue.__init__", "8", "9", 0): _NAME,
+    ("reaper/queues/memory.py", "MemoryQueue.add", "1", "2", 0): "places only have to grow",
+    ("reaper/queues/memory.py", "MemoryQueue.outcomes", "0.0", "1.0", 0): _NO_SENSE,
+    ("reaper/queues/memory.py", "MemoryQueue.outcomes", "0.0", "1.0", 1): _NO_SENSE,
+    ("reaper/queues/memory.py", "MemoryQueue.close", "await checkpoint()", "pass", 0): _TURN,
+    ("reaper/queues/memory.py", "MemoryQueue._begin", "await checkpoint()", "pass", 0): _TURN,
+    ("reaper/queues/memory_store.py", "MemoryRunSet.include_due", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/memory_store.py", "MemoryRunSet.ids", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/memory_store.py", "MemoryRunSet.view", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/sqlite.py", "SqliteQueue.new_set", "self._sets += 1", "self._sets -= 1", 0): _NAME,
+    ("reaper/queues/sqlite.py", "SqliteQueue.new_set", "1", "2", 0): _NAME,
+    ("reaper/queues/sqlite.py", "SqliteQueue.outcomes", "1", "2", 0): "rows are numbered from one on",
+    ("reaper/queues/sqlite.py", "SqliteQueue.claim.claim", "set_id is not None", "set_id is None", 0): _SEARCH,
+    (
+        "reaper/queues/sqlite.py",
+        "SqliteQueue.claim.claim",
+        "set_id is not None and is_small(connection, set_id)",
+        "((set_id is not None) or (is_small(connection, set_id)))",
+        0,
+    ): _SEARCH,
+    ("reaper/queues/sqlite_sets.py", "is_small", "1", "2", 0): _SEARCH,
+    ("reaper/queues/sqlite_sets.py", "is_small", "return found is None", "return None", 0): _SEARCH,
+    ("reaper/queues/sqlite_sets.py", "is_small", "found is None", "found is not None", 0): _SEARCH,
+    ("reaper/queues/sqlite_add.py", "add", "accepted < len(due)", "accepted <= len(due)", 0): _FASTER,
+    ("reaper/queues/sqlite_batch.py", "apply_all", "len(asks) > FEW", "len(asks) >= FEW", 0): _FASTER,
+    ("reaper/queues/sqlite_batch.py", "settle_plain", 'connection.execute("RELEASE plain")', "pass", 0): (
+        "the commit that follows ends the savepoint"
+    ),
+    ("reaper/queues/sqlite_rows.py", "fields_of", 'del fields["status"]', "pass", 0): (
+        "shorter rows: a status that is null is read as none"
+    ),
+    ("reaper/queues/sqlite_errors.py", "translated", "result.__cause__ = error", "pass", 0): _TRACE,
+    ("reaper/queues/sqlite_errors.py", "translated_os", "result.__cause__ = error", "pass", 0): _TRACE,
+    ("reaper/queues/sqlite_owners.py", "Locks.release", "self._own = None", "pass", 0): _LAST,
+    ("reaper/queues/sqlite_owners.py", "Locks.release", "self._checkpoint = None", "pass", 0): _LAST,
 }

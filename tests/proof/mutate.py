@@ -34,10 +34,10 @@ from tests.proof.prove import ROOT, copy_tree, run_tests
 KEPT = ".mutants"
 """What is kept between runs: the map of lines to tests, for as long as no file changes; the results."""
 AT_ONCE = 3
-MOST_S = 30.0
+MOST_S = 60.0
 """A mutant's tests are those that fit into so much time, the fastest first."""
 MOST_IN_A_COPY = 200
-SLOW_S = 12.0
+SLOW_S = 40.0
 """A test that takes longer is not run."""
 EXAMPLES = 40
 MACHINE_EXAMPLES = 6
@@ -250,13 +250,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rooms", nargs="+", choices=ROOMS, default=list(ROOMS))
     parser.add_argument("--sample", type=int, help="how many mutants of each room; 0: all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--left", action="store_true", help="try only what was left the last time; for new tests")
     asked = parser.parse_args(arguments)
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     begun = time.monotonic()
     some, totals = chosen(ROOT, asked.rooms, asked.sample, asked.seed)
-    for room, found in some.items():
-        print(f"{room}: {len(found)} of {totals[room]} mutants, seed {asked.seed}", flush=True)
     kept = ROOT / KEPT
+    for room, found in some.items():
+        if asked.left:
+            again = survivors.left(kept, room)
+            found[:] = [one for one in found if one.key in again]
+        print(f"{room}: {len(found)} of {totals[room]} mutants, seed {asked.seed}", flush=True)
     run = Run([one for found in some.values() for one in found], kept / "lines.json")
     words = ["-q", "--no-header", "--no-summary", "-p", "no:xdist", "--timeout", "0", *NOT_RUN, *tests_for(asked.rooms)]
     code = pytest.main(words, plugins=[run])
@@ -265,7 +269,7 @@ def main(arguments: Sequence[str]) -> int:
     results = in_a_copy(run.results)
     for room in some:
         its = [one for one in results if room_of(one.mutant.path) == room]
-        survivors.keep(kept, room, its, totals[room], asked.seed)
+        survivors.keep(kept, room, its, totals[room], asked.seed, more=asked.left)
     print(f"in {time.monotonic() - begun:.0f} s")
     return survivors.write(kept, ROOT, ROOMS)
 

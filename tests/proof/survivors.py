@@ -6,8 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.proof.equivalent import EQUIVALENT
+from tests.proof.equivalent import EQUIVALENT, Key
 from tests.proof.forks import ELSEWHERE, KILLED, NO_MUTANT, NOT_RUN, SURVIVED, TIMEOUT, Result
 
 PAGE = "docs/mutants.md"
@@ -15,21 +16,35 @@ BEGIN = "<!-- mutants: written by `make mutate` -->"
 END = "<!-- /mutants -->"
 
 
-def keep(directory: Path, room: str, results: Sequence[Result], total: int, seed: int) -> None:
-    """Keep a room's results until it is tried again."""
+def keep(directory: Path, room: str, results: Sequence[Result], total: int, seed: int, *, more: bool = False) -> None:
+    """Keep a room's results until it is tried again; with `more`, what was not tried this time stays as it was."""
     directory.mkdir(exist_ok=True)
-    ends = Counter(one.end for one in results)
-    left = [one for one in results if one.end in (SURVIVED, NOT_RUN, ELSEWHERE)]
-    kept = {
+    file = directory / f"{room}.json"
+    tried = [[one.mutant.key, str(one.mutant), one.end, one.by] for one in results]
+    if more:
+        anew = {one.mutant.key for one in results}
+        tried += [one for one in json.loads(file.read_text())["tried"] if tuple(one[0]) not in anew]
+    file.write_text(json.dumps({"total": total, "seed": seed, "tried": tried}, indent=1, ensure_ascii=False))
+
+
+def left(directory: Path, room: str) -> set[Key]:
+    """Return the keys of a room's mutants that were left the last time."""
+    tried = json.loads((directory / f"{room}.json").read_text())["tried"]
+    return {tuple(key) for key, _, end, _ in tried if end in _OPEN}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    kept = json.loads(file.read_text())
+    ends = Counter(end for _, _, end, _ in kept["tried"])
+    rest = [(name, end, EQUIVALENT.get(tuple(key), "")) for key, name, end, _ in kept["tried"] if end in _OPEN]
+    return {
         "killed": ends[KILLED] + ends[TIMEOUT],
         "timeouts": ends[TIMEOUT],
-        "tried": len(results) - ends[NO_MUTANT],
-        "total": total - ends[NO_MUTANT],
-        "seed": seed,
-        "left": [[str(one.mutant), one.end, one.mutant.key] for one in left],
-        "by": [[str(one.mutant), one.end, one.by] for one in results],
+        "tried": ends.total() - ends[NO_MUTANT],
+        "total": kept["total"] - ends[NO_MUTANT],
+        "seed": kept["seed"],
+        "left": sorted(rest, key=lambda one: (bool(one[2]), one[0])),
     }
-    (directory / f"{room}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False))
 
 
 def table(rooms: Mapping[str, dict]) -> str:
@@ -63,9 +78,7 @@ def _cell(name: str) -> str:
 
 def write(directory: Path, root: Path, rooms: Sequence[str]) -> int:
     """Write the page from what is kept of each room; return 1 when a survivor has no reason."""
-    kept = {room: json.loads(path.read_text()) for room in rooms if (path := directory / f"{room}.json").exists()}
-    for one in kept.values():
-        one["left"] = [(name, end, EQUIVALENT.get(tuple(key), "")) for name, end, key in one["left"]]
+    kept = {room: _read(path) for room in rooms if (path := directory / f"{room}.json").exists()}
     page = root / PAGE
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]

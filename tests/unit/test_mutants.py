@@ -170,8 +170,16 @@ def test_the_page_says_what_was_tried_and_what_is_left(tmp_path: Path, monkeypat
     monkeypatch.setattr(survivors, "EQUIVALENT", {one.key: "nobody can see it"})
     assert survivors.write(tmp_path / "kept", tmp_path, ["core"]) == 0
     assert "nobody can see it" in page.read_text()
-    kept = json.loads((tmp_path / "kept/core.json").read_text())
-    assert len(kept["by"]) == 5
+
+
+def test_what_was_left_can_be_tried_again_alone(tmp_path: Path) -> None:
+    one, other = mutant_of("0.0", "1.0"), mutant_of("60.0", "61.0")
+    survivors.keep(tmp_path, "core", [Result(one, SURVIVED, "", []), Result(other, KILLED, "a test", [])], 2, 1)
+    assert survivors.left(tmp_path, "core") == {one.key}
+    survivors.keep(tmp_path, "core", [Result(one, KILLED, "a new test", [])], 2, 1, more=True)
+    assert survivors.left(tmp_path, "core") == set()
+    tried = json.loads((tmp_path / "core.json").read_text())["tried"]
+    assert sorted(by for _, _, _, by in tried) == ["a new test", "a test"]
 
 
 def test_what_is_called_equivalent_is_in_the_code() -> None:
