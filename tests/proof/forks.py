@@ -34,7 +34,8 @@ ELSEWHERE = "elsewhere"
 NO_MUTANT = "no mutant"
 """It does not compile."""
 _CODES = {0: SURVIVED, 1: KILLED, 3: ELSEWHERE, 4: NO_MUTANT, 5: KILLED}
-AT_IMPORT = 5
+AT_IMPORT, HANGS = 5, 6
+TO_END_S = 3.0
 MEMORY_BYTES = 6 << 30
 GRACE_S = 20.0
 
@@ -278,6 +279,9 @@ def _be_apart(config: pytest.Config, directory: Path, number: int) -> None:
 
 
 def _too_long(_: int, __: FrameType | None) -> NoReturn:
+    """Fail the test, so that it ends what it has started; when it hangs in that, too, end the child."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(HANGS))
+    signal.setitimer(signal.ITIMER_REAL, TO_END_S)
     raise TimeoutError("the test takes ten times as long as it did")
 
 
@@ -289,8 +293,8 @@ def _reaped(child: _Child, *, hung: bool = False) -> Result:
     os.close(child.pipe)
     shutil.rmtree(child.directory, ignore_errors=True)
     one = child.result
-    code = os.waitstatus_to_exitcode(status)
-    if hung or code < 0:
+    code = os.waitstatus_to_exitcode(status)  # below 0: by a signal
+    if hung or code < 0 or code == HANGS:
         return Result(one.mutant, TIMEOUT, one.tests[child.at], one.tests)
     end = _CODES.get(code, KILLED)
     by = one.tests[child.at] if code == 1 else "at import" if code == AT_IMPORT else ""
