@@ -314,3 +314,14 @@ async def test_the_lock_file_of_a_dead_process_is_removed(path: Path) -> None:
     await queue.tend(1e9)
     assert not dead.exists()
     await queue.close()
+
+
+async def test_a_copy_is_one_file(path: Path) -> None:
+    queue = await open_for_work(path)
+    copy = path.parent / "copy.db"
+    await queue.backup(str(copy))
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    connection.close()
+    assert [name for name in os.listdir(path.parent) if name.startswith("copy")] == ["copy.db"]
+    await queue.close()

@@ -17,6 +17,9 @@ _TURN = "lets others run; nothing is promised of that moment"
 _SEARCH = "which of two ways to search: both find the same"
 _TRACE = "only a traceback shows it"
 _LAST = "the last thing that happens to it: nobody asks afterwards"
+_SIZE = "the size of a portion or a cache"
+_COUNTED = "each counter has its row from the beginning; the audit misses one that is gone"
+_TWICE = "the counts of answers beside it tell the audit the same"
 _BOUND = "a bound that only has to be high enough"
 
 EQUIVALENT: dict[Key, str] = {
@@ -77,6 +80,38 @@ EQUIVALENT: dict[Key, str] = {
     ),
     ("reaper/queues/sqlite_errors.py", "translated", "result.__cause__ = error", "pass", 0): _TRACE,
     ("reaper/queues/sqlite_errors.py", "translated_os", "result.__cause__ = error", "pass", 0): _TRACE,
+    ("reaper/queues/memory_store.py", "_proven", "200 <= status < 300", "200 <= status <= 300", 0): _TWICE,
+    ("reaper/queues/memory_store.py", "_proven", "300", "301", 0): _TWICE,
+    ("reaper/queues/memory_store.py", "_proven", "410", "411", 0): _TWICE,
+    ("reaper/queues/memory_store.py", "_proven", "False", "True", 0): _TWICE,
+    ("reaper/queues/sqlite.py", "", "1", "2", 0): "rows are numbered from one on",
+    ("reaper/queues/sqlite.py", "SqliteQueue.close", "self._told = False", "pass", 0): _LAST,
+    ("reaper/queues/sqlite.py", "SqliteQueue.close", "False", "True", 0): _LAST,
+    ("reaper/queues/sqlite_audit.py", "", "1_000", "1001", 0): _SIZE,
+    ("reaper/queues/sqlite_audit.py", "stats", "0", "1", 3): _COUNTED,
+    ("reaper/queues/sqlite_audit.py", "stats", "0", "1", 4): _COUNTED,
+    ("reaper/queues/sqlite_audit.py", "stats", "0", "1", 5): _COUNTED,
+    ("reaper/queues/sqlite_audit.py", "stats", "0", "1", 6): _COUNTED,
+    ("reaper/queues/sqlite_backup.py", "", "1024", "1025", 0): _SIZE,
+    ("reaper/queues/sqlite_backup.py", "_copy", "True", "False", 0): "the source is not written to",
+    (
+        "reaper/queues/sqlite_backup.py",
+        "_copy",
+        'source.execute("COMMIT")',
+        "pass",
+        0,
+    ): "closing ends what was only read",
+    ("reaper/queues/sqlite_batch.py", "", "4", "5", 0): _FASTER,
+    ("reaper/queues/sqlite_owners.py", "Locks", "False", "True", 0): "only a repr shows it",
+    ("reaper/queues/sqlite_owners.py", "Locks", "False", "True", 1): "only a repr shows it",
+    ("reaper/queues/sqlite_rows.py", "", "500", "501", 0): _SIZE,
+    ("reaper/queues/sqlite_schema.py", "", "64", "65", 0): _SIZE,
+    ("reaper/queues/sqlite_schema.py", "", "1024", "1025", 0): _SIZE,
+    ("reaper/queues/sqlite_schema.py", "", "1024", "1025", 1): _SIZE,
+    ("reaper/queues/sqlite_schema.py", "", "1024", "1025", 2): _SIZE,
+    ("reaper/queues/sqlite_schema.py", "connect", "256", "257", 0): _SIZE,
+    ("reaper/queues/sqlite_sets.py", "is_small", "SMALL_SET - 1", "SMALL_SET + 1", 0): _SEARCH,
+    ("reaper/queues/sqlite_work.py", "", "5_000", "5001", 0): _SEARCH,
     ("reaper/queues/sqlite_owners.py", "Locks.release", "self._own = None", "pass", 0): _LAST,
     ("reaper/queues/sqlite_owners.py", "Locks.release", "self._checkpoint = None", "pass", 0): _LAST,
 }

@@ -94,7 +94,7 @@ class Run:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out the tests of engines that are not asked for; make those of properties short and always the same."""
-        others = [engine for engine in ("postgres", "redis") if engine not in self._rooms]
+        others = [engine for engine in ("postgres", "redis") if not {engine, "shared"} & self._rooms]
         items[:] = [item for item in items if not any(engine in item.nodeid.lower() for engine in others)]
         for item in items:
             _shorten(item)
@@ -238,7 +238,7 @@ def tests_for(rooms: Sequence[str]) -> list[str]:
     if set(rooms) - {"core"}:
         paths += QUEUES
         for room, pattern in ENGINES.items():
-            if room in rooms:
+            if {room, "shared"} & set(rooms):
                 found = sorted((ROOT / "tests/integration").glob(f"{pattern}.py"))
                 paths += [path.relative_to(ROOT).as_posix() for path in found]
     return paths
