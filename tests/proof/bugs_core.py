@@ -123,9 +123,9 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/policy.py",
         "created_at is None or expires_at is None or session.clone_ids is None or session.odd:\n",
         "created_at is None or session.clone_ids is None:\n",
-        "    if server_now is not None and expires_at + rules.grace_s < server_now:\n",
-        "    expires_at = expires_at or 0.0\n"
-        "    if server_now is not None and expires_at + rules.grace_s < server_now:\n",
+        "    if expires_at + LIFE_MOST_S < created_at:",
+        "    expires_at = created_at if expires_at is None else expires_at\n"
+        "    if expires_at + LIFE_MOST_S < created_at:",
         fails="tests/unit/test_policy.py::test_the_table",
     ),
     bug(
