@@ -28,7 +28,7 @@ OLDEST = (6, 2)
 
 _AT_RISK = {
     "everysec": "appendfsync is everysec: up to two seconds of what was accepted or settled are lost when the machine "
-    "loses power (not when the server's process dies); appendfsync always loses nothing",
+    "loses power, or the server's process dies while its disk is slow; appendfsync always loses nothing",
     "no": "appendfsync is no: what the kernel had not written yet, often 30 seconds, is lost when the machine loses "
     "power; set it to always or everysec",
 }
