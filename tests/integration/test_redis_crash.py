@@ -84,8 +84,6 @@ class Load:
 
 
 @pytest.mark.timeout(170)
-# Not everysec: while its disk is slow such a server answers first and writes up to two seconds later.
-@pytest.mark.parametrize("own_server", ["always"], indirect=True)
 async def test_a_killed_server_loses_nothing_and_settles_nothing_twice(own_server: RedisServer) -> None:
     queues = [await opened(own_server.url()) for _ in range(2)]
     for queue in queues:
