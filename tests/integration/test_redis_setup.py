@@ -98,6 +98,7 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     for rule in rules:
         assert own_server.ask(*rule.split()) == "+OK\r\n"
     assert own_server.ask("XADD", "{reaper}:inbox", "*", "session_id", "from-outside").startswith("$")
+    assert own_server.ask("CONFIG", "SET", "appendfsync", "everysec") == "+OK\r\n"
     (warning,) = await warned(own_server.url(auth="reaper:PASSWORD@"))
     assert "two seconds" in warning
     queue = await opened(own_server.url(auth="reaper:PASSWORD@"))
