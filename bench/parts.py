@@ -17,6 +17,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,10 @@ from bench.served import certified, served
 from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.cli.common import run_async
+from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
-from reaper.core.model import Answered, Decision, Lease, Reply, Send, SessionId, Settle
+from reaper.core.model import Answered, End, Lease, Reply, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.memory import MemoryQueue
 from reaper.queues.sqlite import open_ledger
@@ -59,6 +61,12 @@ class AtOnce:
     async def list_sessions(self) -> Reply:
         return Answered(200, b'{"sessions": []}', 0.001)
 
+    async def get_session(self, session_id: SessionId) -> Reply:
+        raise NotImplementedError(session_id)
+
+    async def whoami(self) -> Reply:
+        raise NotImplementedError
+
 
 class Counter(MemoryQueue):
     """A queue that gives so many leases and forgets what becomes of them."""
@@ -72,9 +80,10 @@ class Counter(MemoryQueue):
         self._left -= len(given)
         return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
-        self._left += not isinstance(decision, Settle)  # on a busy machine a lease may get too old to be sent
-        return True
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
+        # On a busy machine a lease may get too old to be sent.
+        self._left += sum(not isinstance(end.decision, Settle) for end in ends)
+        return [True] * len(ends)
 
     async def next_at(self) -> float | None:
         return 0.0 if self._left else None
@@ -90,6 +99,10 @@ class Silent:
     def lease_lost(self, *_: Any) -> None: ...
 
     def paused(self, *_: Any) -> None: ...
+
+    def account_pinned(self, account: str) -> None: ...
+
+    def account_untold(self, why: str) -> None: ...
 
     def resumed(self, *_: Any, **__: Any) -> None: ...
 
@@ -144,15 +157,19 @@ async def work(run: Run, cost: list[float]) -> int:
         async def idle(paused: bool) -> float | None:
             return None if await queue.next_at() is None else 0.01
 
+        async def identify() -> ReadVerdict:
+            return classify_read(await api.list_sessions())
+
         journal: Journal = LogJournal() if run.log else Silent()
         worker = Worker(
             queue=queue,
             api=api,
             gate=Gate(run.concurrency),
             token=credentials,
-            rules=Rules(120.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
+            rules=Rules(120.0, 20.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
             journal=journal,
             idle=idle,
+            identify=identify,
             now=time.monotonic,
         )
         before = cpu_s()

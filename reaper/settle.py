@@ -1,82 +1,153 @@
-"""Outcomes on their way to the queue: shielded from cancellation, kept while it is away, given up at the end."""
+"""Ends of leases on their way to the queue: gathered, applied together, kept while it is away, given up at the end.
+
+No slot waits for the queue. What it posts is applied with what else is posted meanwhile: each batch in a task of its
+own, shielded from cancellation, and told of once it is durable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+from anyio.abc import TaskGroup
 
-from reaper.core.model import Decision, Lease, Send, Settle
+from reaper.core.model import Decision, End, Lease, Send, Settle
 from reaper.errors import QueueError, QueueUnavailableError
-from reaper.queues.base import Queue
+from reaper.queues.base import MOST_ENDS, Queue
 from reaper.reach import Reach
 from reaper.seams import Journal
 
 SETTLE_TIMEOUT_S = 15.0
 """How long a queue that is there may take to apply; longer than its own wait for a lock or an answer."""
 LOOK_S = 0.5
+LINGER_S, COMPANY = 0.02, 64
+"""How long an end waits for others, because each transaction costs, and how many are enough."""
 
 
 @dataclass(slots=True)
 class Settler:
-    """Applies decisions. As many are kept as sends were in flight when the queue went away: nothing is claimed then."""
+    """Applies ends. As many are kept as sends were in flight when the queue went away: nothing is claimed then."""
 
     queue: Queue
     journal: Journal
     reach: Reach
     leaving: Callable[[], bool]
     """Whether nothing is waited for any more: what an absent queue does not take then stays unrecorded."""
+    leave: Callable[[], None]
+    """Called when an end was given up: then the worker cannot go on."""
+    settled: Callable[[], None]
+    """Called when all that was posted is applied."""
+    _posted: list[End] = field(default_factory=list)
+    _some: anyio.Event = field(default_factory=anyio.Event)
+    _enough: anyio.Event = field(default_factory=anyio.Event)
+    _batches: TaskGroup = field(init=False)
     _under_way: dict[anyio.CancelScope, float] = field(default_factory=dict)
     """What the queue is asked to take, since when."""
+    _failure: QueueError | None = None
 
-    @contextmanager
-    def shielding(self) -> Iterator[anyio.CancelScope]:
-        """Open what `apply` is called in, as often as need be; it shields from outside while an apply is under way.
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Take ends. However it is left, all are applied then, or given up, which raises QueueError."""
+        gathering, guarding = anyio.CancelScope(), anyio.CancelScope(shield=True)
+        async with anyio.create_task_group() as around:
+            around.start_soon(self._gather, gathering)
+            around.start_soon(self._guard, guarding)
+            try:
+                async with anyio.create_task_group() as self._batches:
+                    try:
+                        yield
+                    finally:
+                        gathering.cancel()
+                        self.flush()
+            finally:
+                guarding.cancel()
+        if self._failure is not None:
+            raise self._failure
 
-        One for each task, because one for each apply would cost as much as a request. Raises QueueError at the end
-        when an apply was given up.
-        """
-        with anyio.CancelScope() as scope:
-            yield scope
-        if scope.cancel_called:
-            why = f": {self.reach.why}" if self.reach.away_s else f" within {SETTLE_TIMEOUT_S:g} s"
-            raise QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again")
+    @property
+    def pending(self) -> bool:
+        """Whether something that was posted is not applied yet."""
+        return bool(self._posted or self._under_way)
 
-    async def apply(self, scope: anyio.CancelScope, lease: Lease, decision: Decision, send: Send | None) -> None:
-        """Have a decision carried out, and say what came of it; `scope` is cancelled when it was given up."""
-        scope.shield = True
+    def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
+        """Have a decision carried out, and told of when that is durable."""
+        self._posted.append(End(lease, decision, send))
+        if len(self._posted) == 1:
+            self._some.set()
+        elif len(self._posted) == COMPANY:
+            self._enough.set()
+
+    def flush(self) -> None:
+        """Ask the queue for what was posted, in the next turn of the loop and together with what it is asked now."""
+        while self._posted:
+            batch, self._posted = self._posted[:MOST_ENDS], self._posted[MOST_ENDS:]
+            self._ask(batch)
+
+    def _ask(self, ends: Sequence[End]) -> None:
+        scope = anyio.CancelScope(shield=True)
         self._under_way[scope] = self.reach.now()
-        try:
+        self._batches.start_soon(self._apply, scope, ends)
+
+    async def _gather(self, until: anyio.CancelScope) -> None:
+        with until:
             while True:
-                try:
-                    held = await self.queue.apply(lease, decision, send)
-                except QueueUnavailableError as error:
-                    await self.reach.wait_out(error)
-                else:
-                    break
+                await self._some.wait()
+                with anyio.move_on_after(LINGER_S):
+                    await self._enough.wait()
+                self._some, self._enough = anyio.Event(), anyio.Event()
+                self.flush()
+
+    async def _apply(self, scope: anyio.CancelScope, ends: Sequence[End]) -> None:
+        try:
+            with scope:
+                self._tell(ends, await self._taken(ends))
+                return
+        except QueueError as error:
+            if len(ends) == 1:
+                self._give_up(error)
+            for end in ends if len(ends) > 1 else ():  # one of them is at fault, and nothing happened
+                self._ask([end])
+        else:
+            why = f": {self.reach.why}" if self.reach.away_s else f" within {SETTLE_TIMEOUT_S:g} s"
+            self._give_up(QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again"))
         finally:
             del self._under_way[scope]
-            # Given up, it is to end as that, whatever else is going on outside.
-            scope.shield = scope.cancel_called
-        self.reach.found()
-        if not held:
-            self.journal.lease_lost(lease)
-        elif isinstance(decision, Settle):
-            self.journal.settled(lease, decision, send)
-        else:
-            self.journal.returned(lease, decision, send)
-        if scope.cancel_called:  # given up in the very moment in which it was taken: nothing more is begun
-            await anyio.lowlevel.checkpoint()
+            if not self.pending:
+                self.settled()
 
-    async def guard(self) -> None:
-        """Give up what the queue does not take: one look for all, because a timer for each would cost each."""
+    async def _taken(self, ends: Sequence[End]) -> Sequence[bool]:
         while True:
-            await anyio.sleep(LOOK_S)
-            away = self.reach.away_s > 0
-            if away and not self.leaving():
-                continue
-            late = self.reach.now() - (0.0 if away else SETTLE_TIMEOUT_S)
-            for scope in [scope for scope, since in self._under_way.items() if since < late]:
-                scope.cancel()
+            try:
+                held = await self.queue.apply(ends)
+            except QueueUnavailableError as error:
+                await self.reach.wait_out(error)
+            else:
+                self.reach.found()
+                return held
+
+    def _tell(self, ends: Sequence[End], held: Sequence[bool]) -> None:
+        for (lease, decision, send), good in zip(ends, held, strict=True):
+            if not good:
+                self.journal.lease_lost(lease)
+            elif isinstance(decision, Settle):
+                self.journal.settled(lease, decision, send)
+            else:
+                self.journal.returned(lease, decision, send)
+
+    def _give_up(self, error: QueueError) -> None:
+        self._failure = self._failure or error
+        self.leave()
+
+    async def _guard(self, until: anyio.CancelScope) -> None:
+        """Give up what the queue does not take."""
+        with until:
+            while True:
+                await anyio.sleep(LOOK_S)
+                away = self.reach.away_s > 0
+                if away and not self.leaving():
+                    continue
+                late = self.reach.now() - (0.0 if away else SETTLE_TIMEOUT_S)
+                for scope in [scope for scope, since in self._under_way.items() if since < late]:
+                    scope.cancel()

@@ -11,7 +11,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ from reaper.core.model import (
     Send,
 )
 from reaper.core.recheck import Go, Recheck, Unsure, ending
-from reaper.errors import QueueError, QueueUnavailableError
+from reaper.errors import QueueUnavailableError
 from reaper.queues.base import Queue, RunSet
 from reaper.reach import Reach
 from reaper.seams import Api, Identify, IdleWait, Journal, LastLook, Rules, TokenWatch
@@ -105,7 +104,9 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.reach = Reach(self.journal, self.now, self.jitter)
-        self._settler = Settler(self.queue, self.journal, self.reach, lambda: self._hands.cancel_called)
+        self._settler = Settler(
+            self.queue, self.journal, self.reach, leaving=self._leaving, leave=self.leave, settled=self.wake
+        )
 
     async def run(self) -> None:
         """Work until `idle` ends it or `drain` is called; then every lease is settled or handed back."""
@@ -114,9 +115,9 @@ class Worker:
         async with anyio.create_task_group() as around:
             around.start_soon(watch, self)
             around.start_soon(read_when_due, self)
-            around.start_soon(self._settler.guard)
-            with self._hands:
-                await self._work()
+            async with self._settler.open():
+                with self._hands:
+                    await self._work()
             report_pauses(self)
             around.cancel_scope.cancel()
 
@@ -142,6 +143,10 @@ class Worker:
     def wake(self) -> None:
         """Look again at once: something was added, or a slot is free."""
         self._wake.set()
+
+    def _leaving(self) -> bool:
+        # What is left to the settler outlives the scope, whose deadline counts all the same.
+        return self._hands.cancel_called or anyio.current_time() >= self._hands.deadline
 
     @property
     def draining(self) -> bool:
@@ -175,12 +180,12 @@ class Worker:
                         break
                     if wait_s > 0:
                         await self._rest(wait_s)
-                await self._hand_back()
+                self._hand_back()
                 self._over = True
                 for resting in self._resting:
                     resting.set()
         finally:
-            await self._hand_back()
+            self._hand_back()
 
     async def _turn(self, admission: Admission) -> float | None:
         """Claim what may start now and hand it out; return how long to rest then (0: not at all), None at the end."""
@@ -192,7 +197,7 @@ class Worker:
         self._hand_out()
         if len(leases) == most > 0:
             return 0.0
-        wait_s = BUSY_REST_S if self._busy else await self.idle(admission.most == 0)
+        wait_s = BUSY_REST_S if self._busy or self._settler.pending else await self.idle(admission.most == 0)
         if wait_s is not None and admission.until is not None:
             wait_s = min(wait_s, admission.until - self.now())
         return None if wait_s is None else max(wait_s, 0.001)
@@ -221,39 +226,38 @@ class Worker:
 
     async def _claim(self, most: int) -> list[Lease]:
         """Claim in a way that no cancellation can lose what was claimed."""
+        self._settler.flush()
         with anyio.CancelScope(shield=True):
             leases = await self.queue.claim(most, lease_s=self.rules.lease_s, within=self.within)
             self.reach.found()
         return leases  # the scope could swallow; mypy wants the return outside
 
-    async def _hand_back(self) -> None:
+    def _hand_back(self) -> None:
         """Release what was claimed and reached no slot."""
-        with suppress(QueueError), self._settler.shielding() as scope:
-            while waiting := self._leases or self._given:
-                await self._apply(scope, waiting.popleft().lease, Release(0.0), None)
+        while waiting := self._leases or self._given:
+            self._end(waiting.popleft().lease, Release(0.0), None)
 
     async def _rest(self, wait_s: float) -> None:
         with anyio.move_on_after(wait_s):
             await self._wake.wait()
 
     async def _slot(self) -> None:
-        with self._settler.shielding() as scope:
-            while True:
-                while self._given:
-                    await self._handle(scope, self._given.popleft())
-                if self._over:
-                    return
-                rest = anyio.Event()
-                self._resting.append(rest)
-                await rest.wait()
+        while True:
+            while self._given:
+                await self._handle(self._given.popleft())
+            if self._over:
+                return
+            rest = anyio.Event()
+            self._resting.append(rest)
+            await rest.wait()
 
-    async def _handle(self, scope: anyio.CancelScope, claimed: Claimed) -> None:
+    async def _handle(self, claimed: Claimed) -> None:
         lease, now = claimed.lease, self.now()
         if hopeless := give_up(lease):
-            return await self._apply(scope, lease, hopeless, None)
+            return self._end(lease, hopeless, None)
         if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
-            return await self._apply(scope, lease, Release(0.0), None)
-        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, scope, claimed, now):
+            return self._end(lease, Release(0.0), None)
+        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, claimed, now):
             return None
         outage = self.gate.outage
         at = self.clock()
@@ -263,7 +267,7 @@ class Worker:
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
             send = Send(at, self.now() - now, error="given up: the reaper was told to leave")
-            await self._apply(scope, lease, Release(0.0, ambiguous=True), send)
+            self._end(lease, Release(0.0, ambiguous=True), send)
             raise
         self.sends += reply.again
         verdict = classify(reply)
@@ -274,9 +278,9 @@ class Worker:
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
-        return await self._apply(scope, lease, decision, record(reply, at))
+        return self._end(lease, decision, record(reply, at))
 
-    async def _spared(self, look: LastLook, scope: anyio.CancelScope, claimed: Claimed, began: float) -> bool:
+    async def _spared(self, look: LastLook, claimed: Claimed, began: float) -> bool:
         """Look once more before the DELETE; return whether none is sent now, the lease having ended."""
         seen: Recheck | None = None
         try:
@@ -285,7 +289,7 @@ class Worker:
             self.reach.lost(error)
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            await self._apply(scope, claimed.lease, ending(None, 0.0), None)
+            self._end(claimed.lease, ending(None, 0.0), None)
             raise
         if isinstance(seen, Unsure) and (
             not isinstance(seen.verdict, Final) or seen.verdict.outcome is Outcome.FORBIDDEN
@@ -296,7 +300,7 @@ class Worker:
         else:
             self.gate.in_flight -= 1
         self._hand_out()
-        await self._apply(scope, claimed.lease, ending(seen, self.jitter()), None)
+        self._end(claimed.lease, ending(seen, self.jitter()), None)
         return True
 
     @property
@@ -304,12 +308,12 @@ class Worker:
         """How long after its claim a send may begin: it ends before its lease does."""
         return max(STALE_S, self.rules.lease_s - self.rules.send_s - STALE_S)
 
-    async def _apply(self, scope: anyio.CancelScope, lease: Lease, decision: Decision, send: Send | None) -> None:
+    def _end(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         # The slot counts as free from here: a claim posted now commits with this apply or after it, never before.
         self._busy -= 1
         if send is None or not self._ahead or len(self._leases) * 2 <= self._ahead:
             self.wake()
-        await self._settler.apply(scope, lease, decision, send)
+        self._settler.post(lease, decision, send)
 
     def pauses(self) -> list[Pause]:
         """Return the pauses that hold, in wall-clock time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 SessionId = NewType("SessionId", str)
 """An opaque name of one hosted session, checked once where it comes in (`reaper.core.grammar`)."""
@@ -181,6 +181,14 @@ class Release:
 
 
 Decision = Settle | Retry | Release
+
+
+class End(NamedTuple):
+    """How one lease ends. `send` is the DELETE that was sent under it; None when none was."""
+
+    lease: Lease
+    decision: Decision
+    send: Send | None
 
 
 # --- what the queue tells -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@
 8. *Fair.* While first sends and retries are both ready, every fourth claim is a retry; within each, oldest due first.
 9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
 10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
-11. *Asked again.* An `apply` that ended in `QueueUnavailableError` may be asked again with the same lease: it happens
+11. *Asked again.* An `apply` that ended in `QueueUnavailableError` may be asked again with the same ends: it happens
     once, and answers as if nothing had been between.
 
 Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is away,
@@ -28,16 +28,18 @@ from typing import Protocol
 
 from reaper.core.model import (
     Audit,
-    Decision,
+    End,
     Item,
     Lease,
     Outcome,
     Pause,
     Reaper,
-    Send,
     SessionId,
     Stats,
 )
+
+MOST_ENDS = 256
+"""How many ends one `apply` brings at most: what takes longer holds up an engine for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +195,11 @@ class Queue(Protocol):
     async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         """Claim up to `most` ready IDs (of the set, if given), each under a lease of `lease_s`."""
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
-        """Carry out a decision and end the lease. `send` None means that nothing was sent: the claim is taken back.
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
+        """Carry out decisions and end their leases in one atomic step, at most `MOST_ENDS` and of different ones.
 
-        Returns False when the receipt is stale (promise 4). An ID whose cancellation was requested meanwhile ends
-        `cancelled` unless the decision settles it with an answer's outcome.
+        Without a send the claim is taken back. Returns for each False when its receipt is stale (promise 4). An ID
+        whose cancellation was requested meanwhile ends `cancelled` unless an answer's outcome settles it.
         """
 
     async def next_at(self) -> float | None:

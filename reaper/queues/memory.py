@@ -17,13 +17,12 @@ from reaper.core.model import (
     DEAD,
     HISTORY,
     Audit,
-    Decision,
+    End,
     Item,
     Lease,
     Outcome,
     Pause,
     Reaper,
-    Send,
     SessionId,
     State,
     Stats,
@@ -134,34 +133,9 @@ class MemoryQueue:
             expires_at=until,
         )
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
         store, now = await self._begin()
-        row = store.open.get(lease.session_id)
-        if row is None or row.receipt != lease.receipt:
-            return False
-        held = books.Held(
-            row.attempts,
-            row.sends,
-            row.recorded,
-            row.ambiguous,
-            row.finals_seen,
-            row.finals_before,
-            row.due_at,
-            cancel_requested=row.cancel is not None,
-        )
-        ended = books.end_lease(held, decision, send, now)
-        row.attempts, row.sends, row.recorded = ended.attempts, ended.sends, ended.recorded
-        row.ambiguous, row.finals_seen, row.due_at = ended.ambiguous, ended.finals_seen, ended.due_at
-        row.status, row.detail = ended.status, ended.detail
-        if send is not None:
-            row.history = (*row.history, send)[-HISTORY:]
-        row.free()
-        if ended.outcome is not None:
-            if ended.outcome is Outcome.CANCELLED and row.cancel is not None:
-                row.by, row.reason = row.cancel
-            store.settle(row, ended.outcome, now)
-        store.counters.update(ended.counts)
-        return True
+        return [_apply(store, end, now) for end in ends]
 
     async def next_at(self) -> float | None:
         store, _ = await self._begin()
@@ -335,3 +309,33 @@ class MemoryQueue:
         if not isinstance(run_set, MemoryRunSet) or run_set.owner != self._owner:
             raise TypeError("a run set belongs to the queue that made it")
         return run_set
+
+
+def _apply(store: Store, end: End, now: float) -> bool:
+    lease, decision, send = end
+    row = store.open.get(lease.session_id)
+    if row is None or row.receipt != lease.receipt:
+        return False
+    held = books.Held(
+        row.attempts,
+        row.sends,
+        row.recorded,
+        row.ambiguous,
+        row.finals_seen,
+        row.finals_before,
+        row.due_at,
+        cancel_requested=row.cancel is not None,
+    )
+    ended = books.end_lease(held, decision, send, now)
+    row.attempts, row.sends, row.recorded = ended.attempts, ended.sends, ended.recorded
+    row.ambiguous, row.finals_seen, row.due_at = ended.ambiguous, ended.finals_seen, ended.due_at
+    row.status, row.detail = ended.status, ended.detail
+    if send is not None:
+        row.history = (*row.history, send)[-HISTORY:]
+    row.free()
+    if ended.outcome is not None:
+        if ended.outcome is Outcome.CANCELLED and row.cancel is not None:
+            row.by, row.reason = row.cancel
+        store.settle(row, ended.outcome, now)
+    store.counters.update(ended.counts)
+    return True

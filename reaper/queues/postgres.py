@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from reaper.core.model import Audit, Decision, Item, Lease, Outcome, Pause, Reaper, Release, Send, SessionId, Stats
+from reaper.core.model import Audit, End, Item, Lease, Outcome, Pause, Reaper, Release, SessionId, Stats
 from reaper.errors import QueueError
 from reaper.queues import postgres_add, postgres_audit, postgres_rows, postgres_tend
 from reaper.queues.base import Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
@@ -79,7 +79,7 @@ class PostgresQueue:
         self._tidied_at = float("-inf")
         self._positions: PositionStore | None = None
         self._sets = 0
-        self._doubtful: set[str] = set()
+        self._doubtful = frozenset[str]()
         self._bench = Workbench(secrets.token_hex(8))
         self._reads: Lane[Work] = Lane(road, run_work, OTHER_S, rereads=True)
         self._writes: Lane[Work] = Lane(road, run_work, OTHER_S)
@@ -162,17 +162,16 @@ class PostgresQueue:
         claim = Claim(most, lease_s, None if chosen is None else chosen.set_id, small_set=size < SMALL_SET)
 
         async def hand_back(leases: list[Lease]) -> None:
-            for lease in leases:
-                await self._work.repeat(Apply(lease, Release(0.0), None, doubtful=False))
+            await self._work.repeat(Apply([End(lease, Release(0.0), None) for lease in leases]))
 
         leases: list[Lease] = await self._work.ask(claim, undo=hand_back)
         return leases
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
         self._refuse_read_only()
-        doubtful = lease.receipt in self._doubtful
-        held: bool = await self._work.ask(Apply(lease, decision, send, doubtful))
-        self._doubtful.discard(lease.receipt)
+        receipts = {end.lease.receipt for end in ends}
+        held: list[bool] = await self._work.ask(Apply(ends, self._doubtful & receipts))
+        self._doubtful -= receipts
         return held
 
     async def _carry_out(self, connection: Connection, asks: Sequence[Apply | Claim]) -> Sequence[object]:
@@ -180,7 +179,7 @@ class PostgresQueue:
 
     def _note_doubt(self, asks: Sequence[Apply | Claim]) -> None:
         """Remember whose end may be written already: asked again, it is not to be taken for a lost lease."""
-        self._doubtful.update(ask.lease.receipt for ask in asks if isinstance(ask, Apply))
+        self._doubtful |= {end.lease.receipt for ask in asks if isinstance(ask, Apply) for end in ask.ends}
 
     async def next_at(self) -> float | None:
         return await self._read(postgres_rows.next_at)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from reaper.core.model import HISTORY, Decision, Lease, Send, SessionId
+from reaper.core.model import HISTORY, End, Lease, SessionId
 from reaper.queues.books import FINALS, RETRY_EVERY, Ended, Held, end_lease, take_turns
 from reaper.queues.postgres_lane import Connection
 from reaper.queues.postgres_rows import clean, send_fields
@@ -112,12 +113,10 @@ JOIN reaper_session s USING (session_id) WHERE s.ended_receipt = a.ended
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Apply:
-    """One apply. `doubtful`: it was asked before, and the connection was lost before the answer came."""
+    """One apply of many ends. `doubtful`: receipts of those asked before, when the connection was lost under it."""
 
-    lease: Lease
-    decision: Decision
-    send: Send | None
-    doubtful: bool
+    ends: Sequence[End]
+    doubtful: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,39 +164,39 @@ def _lease(row: tuple[Any, ...]) -> Lease:
     )
 
 
-def apply_params(asks: Sequence[Apply], now: float | None) -> dict[str, Any]:
-    """Return the parameters of the statement for many applies."""
-    return {"asks": json.dumps([_asked(number, ask) for number, ask in enumerate(asks)]), "now": now}
+def apply_params(ends: Sequence[End], now: float | None) -> dict[str, Any]:
+    """Return the parameters of the statement that applies."""
+    return {"asks": json.dumps([_asked(number, end) for number, end in enumerate(ends)]), "now": now}
 
 
-def ended_params(asks: Sequence[tuple[int, Apply]]) -> dict[str, Any]:
-    """Return the parameters of the statement that finds which of the applies, with their numbers, were carried out."""
+def ended_params(ends: Sequence[tuple[int, End]]) -> dict[str, Any]:
+    """Return the parameters of the statement that finds which of the ends, with their numbers, were carried out."""
     return {
-        "numbers": [number for number, _ in asks],
-        "ids": [ask.lease.session_id for _, ask in asks],
-        "receipts": [ask.lease.receipt for _, ask in asks],
+        "numbers": [number for number, _ in ends],
+        "ids": [end.lease.session_id for _, end in ends],
+        "receipts": [end.lease.receipt for _, end in ends],
     }
 
 
-def _asked(number: int, ask: Apply) -> dict[str, Any]:
-    plain, cancelled = (_end(ask, cancel_requested=requested) for requested in (False, True))
+def _asked(number: int, end: End) -> dict[str, Any]:
+    plain, cancelled = (_ended(end, cancel_requested=requested) for requested in (False, True))
     return {
         "number": number,
-        "session_id": ask.lease.session_id,
-        "receipt": ask.lease.receipt,
+        "session_id": end.lease.session_id,
+        "receipt": end.lease.receipt,
         "attempts": plain.attempts,
         "sends": plain.sends,
         "recorded": plain.recorded,
         "ambiguous": plain.ambiguous,
         "sent": bool(plain.finals_seen),
         "after_s": None if plain.due_at < 0 else plain.due_at,
-        "send": None if ask.send is None else [send_fields(ask.send)],
+        "send": None if end.send is None else [send_fields(end.send)],
         **_result("", plain),
         **_result("c_", cancelled),
     }
 
 
-def _end(ask: Apply, *, cancel_requested: bool) -> Ended:
+def _ended(end: End, *, cancel_requested: bool) -> Ended:
     """Return what the decision changes: figures count from 0, instants from now; due before now: as it was."""
     held = Held(
         attempts=0,
@@ -209,7 +208,7 @@ def _end(ask: Apply, *, cancel_requested: bool) -> Ended:
         due_at=-1.0,
         cancel_requested=cancel_requested,
     )
-    return end_lease(held, ask.decision, ask.send, 0.0)
+    return end_lease(held, end.decision, end.send, 0.0)
 
 
 def _result(prefix: str, ended: Ended) -> dict[str, Any]:
@@ -234,6 +233,7 @@ class Workbench:
         """Carry out all in one transaction: first the applies, then the claims."""
         results: list[object] = [None] * len(asks)
         applies = [(place, ask) for place, ask in enumerate(asks) if isinstance(ask, Apply)]
+        ends = [end for _, ask in applies for end in ask.ends]
         groups: dict[tuple[float, str | None, bool], list[tuple[int, Claim]]] = {}
         for place, ask in enumerate(asks):
             if isinstance(ask, Claim):
@@ -241,9 +241,10 @@ class Workbench:
         turn = self._claimed
         async with connection.pipeline():
             applied = []
-            if applies:
-                applied.append(await connection.execute(APPLY, apply_params([ask for _, ask in applies], now)))
-            doubtful = [(number, ask) for number, (_, ask) in enumerate(applies) if ask.doubtful]
+            if ends:
+                applied.append(await connection.execute(APPLY, apply_params(ends, now)))
+            doubts = frozenset[str]().union(*(ask.doubtful for _, ask in applies))
+            doubtful = [(number, end) for number, end in enumerate(ends) if end.lease.receipt in doubts]
             if doubtful:
                 applied.append(await connection.execute(ENDED, ended_params(doubtful)))
             claimed = []
@@ -264,8 +265,9 @@ class Workbench:
                 )
                 claimed.append((cursor, most, turn, group))
         done = {number for cursor in applied for (number,) in await cursor.fetchall()}
-        for number, (place, _) in enumerate(applies):
-            results[place] = number in done
+        numbers = iter(range(len(ends)))
+        for place, ask in applies:
+            results[place] = [number in done for number in islice(numbers, len(ask.ends))]
         for cursor, most, turn, group in claimed:
             got = leases(await cursor.fetchall(), most, turn)
             self._claimed += len(got)

@@ -1,17 +1,18 @@
-"""Applies that come together go together: one script for all that wait while the one before is under way."""
+"""Applies, one after the other: one script each, for all the ends that it brings."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Sequence
 
-from reaper.errors import QueueError
+from reaper.core.model import End
 from reaper.queues.redis_engine import Engine
 from reaper.queues.redis_lua_work import APPLY
-from reaper.queues.redis_rows import Ask, apply_values
+from reaper.queues.redis_rows import apply_values
 
-MOST_TOGETHER = 256
 DOUBTED_MOST = 4_096
-"""Applies without an answer that the engine remembers for one process."""
+"""Ends without an answer that the engine remembers for one process."""
 DOUBTED_S = 86_400
 
 
@@ -25,15 +26,15 @@ class Applies:
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine = engine
         self._owner = owner
-        self._waiting: list[tuple[Ask, asyncio.Future[bool]]] = []
+        self._waiting: deque[tuple[Sequence[End], asyncio.Future[list[bool]]]] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._sent = 0
         self._answered = 0
 
-    def post(self, ask: Ask) -> asyncio.Future[bool]:
-        """Have a decision carried out. Cancelled before its script was sent it has not happened, else wholly."""
+    def post(self, ends: Sequence[End]) -> asyncio.Future[list[bool]]:
+        """Have decisions carried out. Cancelled before its script was sent it has not happened, else wholly."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((ask, future))
+        self._waiting.append((ends, future))
         if self._flushing is None:
             self._flushing = self._engine.spawn(self._flush())
         return future
@@ -41,36 +42,24 @@ class Applies:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                batch = [one for one in self._waiting[:MOST_TOGETHER] if not one[1].cancelled()]
-                del self._waiting[:MOST_TOGETHER]
-                if batch:
-                    await self._send(batch)
+                ends, future = self._waiting.popleft()
+                if not future.cancelled():
+                    await self._send(ends, future)
         finally:
             self._flushing = None
 
-    async def _send(self, batch: list[tuple[Ask, asyncio.Future[bool]]]) -> None:
+    async def _send(self, ends: Sequence[End], future: asyncio.Future[list[bool]]) -> None:
         self._sent += 1
         number = self._sent
         try:
-            values = [value for ask, _ in batch for value in apply_values(ask)]
+            values = [value for end in ends for value in apply_values(end)]
             answers = await self._engine.run(
                 APPLY, self._owner, number, self._answered, DOUBTED_MOST, DOUBTED_S, *values
             )
         except Exception as error:  # noqa: BLE001 - the top of a task: whoever waits is told
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(_copy(error))
+            if not future.done():
+                future.set_exception(error)
             return
         self._answered = number
-        for (_, future), good in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(good == 1)
-
-
-def _copy(error: Exception) -> Exception:
-    """Return an error of each caller's own: raised in two tasks, one object would mix up their traces."""
-    if not isinstance(error, QueueError):
-        return error
-    copy = type(error)(str(error))
-    copy.__cause__ = error.__cause__
-    return copy
+        if not future.done():
+            future.set_result([good == 1 for good in answers])

@@ -12,20 +12,19 @@ from json import dumps
 from reaper.core.model import (
     DEAD,
     Audit,
-    Decision,
+    End,
     Item,
     Lease,
     Outcome,
     Pause,
     Reaper,
     Release,
-    Send,
     SessionId,
     Stats,
 )
 from reaper.errors import QueueError
 from reaper.queues import redis_lua_books, redis_lua_read, redis_lua_work, redis_rows
-from reaper.queues.base import Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
+from reaper.queues.base import MOST_ENDS, Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
 from reaper.queues.redis_applies import Applies
 from reaper.queues.redis_audit import audit, settled, stats
 from reaper.queues.redis_engine import Engine, Value
@@ -138,14 +137,15 @@ class RedisQueue:
     def _hand_back(self, task: asyncio.Task[list[Lease]]) -> None:
         """Release what was claimed for a caller that is gone. A claim in doubt comes back when its lease is over."""
         if not task.cancelled() and task.exception() is None:
-            for lease in task.result():
-                # Nobody waits for it: an error here ends with the lease.
-                self._applies.post((lease, Release(0.0), None)).add_done_callback(_heard)
+            ends = [End(lease, Release(0.0), None) for lease in task.result()]
+            for at in range(0, len(ends), MOST_ENDS):
+                # Nobody waits for it: an error here ends with the leases.
+                self._applies.post(ends[at : at + MOST_ENDS]).add_done_callback(_heard)
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
         self._refuse_read_only()
         self._engine.refuse_closed()
-        return await self._applies.post((lease, decision, send))
+        return await self._applies.post(ends)
 
     async def next_at(self) -> float | None:
         return await self._engine.whole(self._next_at())
@@ -287,5 +287,5 @@ class RedisQueue:
         return run_set
 
 
-def _heard(future: asyncio.Future[bool]) -> None:
+def _heard(future: asyncio.Future[list[bool]]) -> None:
     future.exception()

@@ -9,7 +9,7 @@ from typing import Any
 
 from reaper.core.model import (
     HISTORY,
-    Decision,
+    End,
     Item,
     Lease,
     Outcome,
@@ -22,8 +22,6 @@ from reaper.core.model import (
 )
 from reaper.queues import books
 from reaper.queues.base import InvalidLine
-
-Ask = tuple[Lease, Decision, Send | None]
 
 _KEPT = float("-inf")
 """Stands for the due time that a row has: only the engine knows it."""
@@ -96,12 +94,12 @@ def lease(row: Sequence[Any], until: float) -> Lease:
     )
 
 
-def apply_values(ask: Ask) -> list[str | int | float]:
+def apply_values(end: End) -> list[str | int | float]:
     """Return what the script is told of one apply: what the row becomes, and what instead if it was cancelled.
 
     As long as the receipt is good nobody but a canceller has touched the row, so the lease tells what is in it.
     """
-    held, decision, send = ask
+    held, decision, send = end
     recorded = held.sends - 1 - held.unanswered
     plain, cancelled = (
         books.end_lease(

@@ -15,14 +15,13 @@ import anyio.to_thread
 
 from reaper.core.model import (
     Audit,
-    Decision,
+    End,
     Item,
     Lease,
     Outcome,
     Pause,
     Reaper,
     Release,
-    Send,
     SessionId,
     Stats,
 )
@@ -30,7 +29,7 @@ from reaper.errors import QueueError
 from reaper.queues import sqlite_add, sqlite_audit, sqlite_rows, sqlite_work
 from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
 from reaper.queues.sqlite_backup import back_up
-from reaper.queues.sqlite_batch import Ask, apply_all
+from reaper.queues.sqlite_batch import apply_all
 from reaper.queues.sqlite_owners import Locks
 from reaper.queues.sqlite_schema import connect, let_checkpoint, prepare_file
 from reaper.queues.sqlite_sets import SqliteRunSet, is_small
@@ -152,19 +151,15 @@ class SqliteQueue:
         def hand_back(leases: list[Lease]) -> Work[object]:
             def work(connection: sqlite3.Connection) -> None:
                 for lease in leases:
-                    sqlite_work.apply(connection, lease, Release(0.0), None, self._clock())
+                    sqlite_work.apply(connection, End(lease, Release(0.0), None), self._clock())
 
             return work
 
         self._refuse_read_only()
         return await self._thread.write(claim, undo=hand_back)
 
-    async def apply(self, lease: Lease, decision: Decision, send: Send | None) -> bool:
-        self._refuse_read_only()
-        return await self._thread.write_together(self._apply_all, (lease, decision, send))
-
-    def _apply_all(self, connection: sqlite3.Connection, asks: Sequence[Ask]) -> list[bool]:
-        return apply_all(connection, asks, self._clock())
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
+        return await self._write(lambda connection: apply_all(connection, ends, self._clock()))
 
     async def next_at(self) -> float | None:
         return await self._thread.read(next_at)

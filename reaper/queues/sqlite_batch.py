@@ -10,13 +10,11 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from reaper.core.model import Decision, Lease, Outcome, Send, Settle
+from reaper.core.model import End, Outcome, Send, Settle
 from reaper.queues.books import counts_of
 from reaper.queues.sqlite_audit import count_each
 from reaper.queues.sqlite_rows import fields_of
 from reaper.queues.sqlite_work import apply
-
-Ask = tuple[Lease, Decision, Send | None]
 
 FEW = 4
 """Up to so many, one by one costs no more."""
@@ -33,18 +31,18 @@ WHERE item.id = CAST(json_extract(ended.value, '$[0]') AS INTEGER) AND receipt =
 """
 
 
-def apply_all(connection: sqlite3.Connection, asks: Sequence[Ask], now: float) -> list[bool]:
+def apply_all(connection: sqlite3.Connection, ends: Sequence[End], now: float) -> list[bool]:
     """Carry out decisions as `apply` does; returns for each whether its receipt was good."""
-    done = settle_plain(connection, asks, now) if len(asks) > FEW else set()
-    return [number in done or apply(connection, *ask, now) for number, ask in enumerate(asks)]
+    done = settle_plain(connection, ends, now) if len(ends) > FEW else set()
+    return [number in done or apply(connection, end, now) for number, end in enumerate(ends)]
 
 
-def settle_plain(connection: sqlite3.Connection, asks: Sequence[Ask], now: float) -> set[int]:
-    """Settle those of the asked that are plain; return their places in `asks`."""
+def settle_plain(connection: sqlite3.Connection, ends: Sequence[End], now: float) -> set[int]:
+    """Settle those of the ends that are plain; return their places."""
     plain = set()
     rows = []
     kinds: dict[tuple[Outcome, int | None], list[Send]] = {}
-    for number, (lease, decision, send) in enumerate(asks):
+    for number, (lease, decision, send) in enumerate(ends):
         if isinstance(decision, Settle) and send is not None and lease.sends == 1:
             plain.add(number)
             outcome, status = decision.outcome, send.status

@@ -9,23 +9,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from reaper.errors import QueueError
 from reaper.queues.sqlite_errors import is_fatal, translated
 
 T = TypeVar("T")
-LINGER_S, COMPANY = 0.02, 64
-"""How long what is cheaper together waits for company, and how much is enough, unless something else goes before."""
-
-A = TypeVar("A")
 Work = Callable[[sqlite3.Connection], T]
-Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
 
 MOST_TOGETHER = 256
 """Calls after which no more are waited for, so that the first of them does not wait for ever."""
@@ -37,9 +31,6 @@ class _Call:
     future: asyncio.Future[object] | None
     undo: Callable[[object], Work[object]] | None = None
     writes: bool = True
-    together: Together | None = None
-    """Work for this and its neighbours of the same kind, instead of `work` for each; with `one` as its share."""
-    one: object = None
     result: object = None
     error: Exception | None = None
 
@@ -51,14 +42,13 @@ def _nothing(_: sqlite3.Connection) -> None:
 class LedgerThread:
     """Runs work on a connection that nobody else touches. Made for one asyncio loop at a time."""
 
-    __slots__ = ("_broken", "_calls", "_closed", "_later", "_path", "_posted", "_soon", "_stopped")
+    __slots__ = ("_broken", "_calls", "_closed", "_path", "_posted", "_soon", "_stopped")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
         self._posted: list[_Call] = []
         self._soon = False
-        self._later: asyncio.TimerHandle | None = None
         self._closed = False
         self._broken: sqlite3.Error | None = None
         self._stopped: _Call | None = None
@@ -88,10 +78,6 @@ class LedgerThread:
         undo_any = cast("Callable[[object], Work[object]] | None", undo)
         return cast(T, await self._ask(_Call(work=work, future=None, undo=undo_any)))
 
-    async def write_together(self, work: Callable[[sqlite3.Connection, Sequence[A]], Sequence[T]], one: A) -> T:
-        """Like `write`, for what is cheaper done for many: `work` gets all that wait and returns a result for each."""
-        return cast(T, await self._ask(_Call(work=_nothing, future=None, together=work, one=one)))
-
     async def stop(self) -> None:
         """Finish what was posted, close the connection, end the thread. Idempotent."""
         self._end()
@@ -107,9 +93,7 @@ class LedgerThread:
 
     def _hand_over(self) -> None:
         """Give the thread what was asked in this turn of the loop, at once: it would wake for each and find one."""
-        if self._later is not None:
-            self._later.cancel()
-        self._soon, self._later = False, None
+        self._soon = False
         if self._posted:
             self._calls.put(self._posted)
             self._posted = []
@@ -120,11 +104,9 @@ class LedgerThread:
         loop = asyncio.get_running_loop()
         call.future = future = loop.create_future()
         self._posted.append(call)
-        if not self._soon and (call.together is None or len(self._posted) >= COMPANY):
+        if not self._soon:
             self._soon = True
             loop.call_soon(self._hand_over)
-        elif not self._soon and self._later is None:
-            self._later = loop.call_later(LINGER_S, self._hand_over)
         try:
             return await future
         except asyncio.CancelledError:
@@ -191,14 +173,8 @@ class LedgerThread:
                 raise self._broken
             connection.execute(begin)
             working = True
-            for together, same in groupby(calls, key=lambda call: call.together):
-                group = list(same)
-                if together is None:
-                    results: Iterable[object] = (one.work(connection) for one in group)
-                else:
-                    results = together(connection, [one.one for one in group])
-                for one, result in zip(group, results, strict=True):
-                    one.result = result
+            for call in calls:
+                call.result = call.work(connection)
             working = False
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - each caller gets its own

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reaper.core.model import Decision, Lease, Outcome, Send, SessionId
+from reaper.core.model import End, Lease, Outcome, SessionId
 from reaper.queues.base import CancelResult, PostponeResult
 from reaper.queues.books import FINALS, Held, end_lease, settled, take_turns
 from reaper.queues.sqlite_audit import count, count_each
@@ -119,8 +119,9 @@ def _lease(row: Any, receipt: str, finals: int, until: float) -> Lease:
     )
 
 
-def apply(connection: sqlite3.Connection, lease: Lease, decision: Decision, send: Send | None, now: float) -> bool:
+def apply(connection: sqlite3.Connection, end: End, now: float) -> bool:
     """Carry out a decision; False when the receipt is stale."""
+    lease, decision, send = end
     row = connection.execute(_HELD, (lease.session_id, lease.receipt)).fetchone()
     if row is None:
         return False

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from reaper.core.model import Lease, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.memory import MemoryQueue
 from reaper.queues.memory_store import Store
@@ -149,19 +149,25 @@ async def claim_one(queue: Queue) -> Lease:
     return lease
 
 
+async def ended(queue: Queue, lease: Lease, decision: Decision, send: Send | None) -> bool:
+    """Apply one end; return whether its receipt was good."""
+    (held,) = await queue.apply([End(lease, decision, send)])
+    return held
+
+
 async def stop_one(queue: Queue) -> None:
     """Claim one ID and settle it as stopped."""
-    assert await queue.apply(await claim_one(queue), STOPPED, sent())
+    assert await ended(queue, await claim_one(queue), STOPPED, sent())
 
 
 async def fail_one(queue: Queue, after_s: float = 0.0) -> Lease:
     """Claim one ID and let its send fail, charged."""
     lease = await claim_one(queue)
-    assert await queue.apply(lease, Retry(after_s), sent(502))
+    assert await ended(queue, lease, Retry(after_s), sent(502))
     return lease
 
 
 async def end_one(queue: Queue, outcome: Outcome, status: int | None = None) -> None:
     """Claim one ID and settle it, by a send with `status` if given."""
     send = None if status is None else sent(status)
-    assert await queue.apply(await claim_one(queue), Settle(outcome), send)
+    assert await ended(queue, await claim_one(queue), Settle(outcome), send)

@@ -8,7 +8,19 @@ from reaper.core.model import DEAD, Outcome, Pause, PauseReason, SessionId, Sett
 from reaper.errors import QueueError
 from reaper.queues.base import Queue
 from reaper.queues.sqlite import open_ledger
-from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, due, end_one, fail_one, ids, sent, stop_one
+from tests.contract.harness import (
+    LEASE_S,
+    STOPPED,
+    Harness,
+    claim_one,
+    due,
+    end_one,
+    ended,
+    fail_one,
+    ids,
+    sent,
+    stop_one,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +108,7 @@ async def test_old_settled_rows_are_pruned_dead_ones_never(harness: Harness, que
     harness.advance(1_000)
     await queue.add(ids("fresh"))
     lease = next(lease for lease in await queue.claim(5, lease_s=LEASE_S) if lease.session_id == "fresh")
-    await queue.apply(lease, STOPPED, sent())
+    await ended(queue, lease, STOPPED, sent())
     before = await queue.stats()
     await queue.tend(keep_settled_s=999)
     left = [item async for item in queue.outcomes()]
@@ -111,7 +123,7 @@ async def test_old_settled_rows_are_pruned_dead_ones_never(harness: Harness, que
 async def test_pruning_goes_in_portions(harness: Harness, queue: Queue) -> None:
     await queue.add(ids(*(f"s{number}" for number in range(1_200))))
     for lease in await queue.claim(1_200, lease_s=LEASE_S):
-        await queue.apply(lease, Settle(Outcome.PROTECTED), None)
+        await ended(queue, lease, Settle(Outcome.PROTECTED), None)
     harness.advance(10)
     left = []
     for _ in range(2):

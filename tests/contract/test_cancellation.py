@@ -1,14 +1,12 @@
 """Promise 10: a cancelled call has happened wholly or not at all, and the queue stays usable."""
 
-from functools import partial
-
 import anyio
 import pytest
 
 from reaper.core.model import Lease
 from reaper.errors import QueueError
 from reaper.queues.base import Queue
-from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, ids, names, sent
+from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +57,7 @@ async def test_a_cancelled_apply_is_whole_or_nothing(queue: Queue) -> None:
     for number, lease in enumerate(leases):
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
-                group.start_soon(partial(queue.apply, lease, STOPPED, sent()))
+                group.start_soon(ended, queue, lease, STOPPED, sent())
                 for _ in range(number % 6):
                     await anyio.lowlevel.checkpoint()
                 scope.cancel()
@@ -68,7 +66,7 @@ async def test_a_cancelled_apply_is_whole_or_nothing(queue: Queue) -> None:
         assert item is not None
         done = item.outcome is not None
         assert len(item.history) == (1 if done else 0)
-        assert await queue.apply(lease, STOPPED, sent()) is not done
+        assert await ended(queue, lease, STOPPED, sent()) is not done
     assert (await queue.audit()).balanced
 
 
@@ -87,7 +85,7 @@ async def test_many_calls_at_once_are_all_carried_out(queue: Queue) -> None:
     assert len(set(names(leases))) == 300
     async with anyio.create_task_group() as group:
         for lease in leases:
-            group.start_soon(queue.apply, lease, STOPPED, sent())
+            group.start_soon(ended, queue, lease, STOPPED, sent())
     assert (await queue.audit()).balanced
     assert await queue.next_at() is None
 

@@ -5,7 +5,7 @@ import pytest
 
 from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Send
 from reaper.queues.base import Queue
-from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ids, names, sent
+from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -20,11 +20,11 @@ async def test_late_settles_that_come_together_are_refused_too(
     harness.advance(LEASE_S)
     held = await other.claim(6, lease_s=LEASE_S)
     for lease in held if handed_back else ():
-        assert await other.apply(lease, NOW, None)
+        assert await ended(other, lease, NOW, None)
     results: list[bool] = []
 
     async def end(lease: Lease) -> None:
-        results.append(await queue.apply(lease, STOPPED, sent()))
+        results.append(await ended(queue, lease, STOPPED, sent()))
 
     async with anyio.create_task_group() as group:
         for lease in late:
@@ -55,7 +55,7 @@ async def test_decisions_of_all_kinds_that_come_together_are_each_carried_out(qu
             (Retry(60.0), sent(502)),
             (Release(60.0), None),
         ]
-        held[lease.session_id] = await queue.apply(lease, *kinds[number % 3])
+        held[lease.session_id] = await ended(queue, lease, *kinds[number % 3])
 
     async with anyio.create_task_group() as group:
         for number, lease in enumerate(leases):

@@ -14,6 +14,7 @@ from tests.contract.harness import (
     claim_one,
     due,
     end_one,
+    ended,
     fail_one,
     ids,
     names,
@@ -44,10 +45,10 @@ async def test_a_lease_that_ran_out_is_claimable_and_the_first_holder_is_fenced_
     second = await claim_one(other)
     assert (second.sends, second.unanswered) == (2, 1)
     before = await queue.show(A)
-    assert not await queue.apply(first, STOPPED, sent())
+    assert not await ended(queue, first, STOPPED, sent())
     assert await queue.show(A) == before
-    assert await other.apply(second, STOPPED, sent())
-    assert not await other.apply(second, STOPPED, sent())
+    assert await ended(other, second, STOPPED, sent())
+    assert not await ended(other, second, STOPPED, sent())
     assert (await queue.stats()).settled[Outcome.STOPPED] == 1
 
 
@@ -56,7 +57,7 @@ async def test_a_late_apply_is_good_while_nobody_else_claimed(harness: Harness, 
     lease = await claim_one(queue)
     harness.advance(LEASE_S * 10)
     assert await queue.tend(1e9) == 0
-    assert await queue.apply(lease, STOPPED, sent())
+    assert await ended(queue, lease, STOPPED, sent())
 
 
 async def test_receipts_are_never_used_twice(queue: Queue, other: Queue) -> None:
@@ -66,7 +67,7 @@ async def test_receipts_are_never_used_twice(queue: Queue, other: Queue) -> None
         for process in (queue, other):
             lease = await claim_one(process)
             receipts.add(lease.receipt)
-            await process.apply(lease, NOW, None)
+            await ended(process, lease, NOW, None)
     assert len(receipts) == 6
 
 
@@ -89,7 +90,7 @@ async def test_the_leases_of_the_dead_are_free_at_once_those_of_the_living_are_n
     retried = lease if lease.session_id == "a" else fresh
     assert (retried.sends, retried.unanswered) == (2, 1)
     assert retried.receipt != orphan.receipt
-    assert await queue.apply(held, STOPPED, sent())
+    assert await ended(queue, held, STOPPED, sent())
     assert await queue.tend(1e9) == 0
 
 
@@ -128,7 +129,7 @@ async def test_a_claim_handed_back_unsent_leaves_no_trace(
 ) -> None:
     await queue.add(ids("a", "b"))
     lease = await claim_one(queue)
-    assert await queue.apply(lease, decision, None)
+    assert await ended(queue, lease, decision, None)
     item = await queue.show(A)
     assert item is not None
     assert (item.sends, item.attempts, item.unanswered, item.history) == (0, 0, 0, ())
@@ -142,7 +143,7 @@ async def test_handed_back_at_once_an_id_keeps_its_place(harness: Harness, queue
     await queue.add(ids("a"))
     harness.advance(1)
     await queue.add(ids("b"))
-    await queue.apply(await claim_one(queue), NOW, None)
+    await ended(queue, await claim_one(queue), NOW, None)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
 
 
@@ -161,7 +162,7 @@ async def test_a_retry_is_not_claimed_before_its_time(
     harness: Harness, queue: Queue, decision: Retry | Release
 ) -> None:
     await queue.add(ids("a"))
-    await queue.apply(await claim_one(queue), decision, sent(502))
+    await ended(queue, await claim_one(queue), decision, sent(502))
     assert await queue.next_at() == harness.now() + 7
     harness.advance(6.999)
     assert await queue.claim(1, lease_s=LEASE_S) == []
@@ -175,14 +176,14 @@ async def test_next_at_is_the_end_of_a_lease_when_that_is_all_there_is(harness: 
     assert await queue.next_at() == harness.now()
     lease = await claim_one(queue)
     assert await queue.next_at() == lease.expires_at
-    await queue.apply(lease, STOPPED, sent())
+    await ended(queue, lease, STOPPED, sent())
     assert await queue.next_at() is None
 
 
 async def test_every_fourth_claim_is_a_retry_while_both_wait(harness: Harness, queue: Queue) -> None:
     await queue.add(ids(*(f"r{number}" for number in range(4))))
     for lease in await queue.claim(4, lease_s=LEASE_S):
-        await queue.apply(lease, Retry(0.0), sent(502))
+        await ended(queue, lease, Retry(0.0), sent(502))
     harness.advance(1)
     await queue.add(ids(*(f"f{number}" for number in range(9))))
     order = names(await queue.claim(5, lease_s=LEASE_S)) + [(await claim_one(queue)).session_id for _ in range(8)]
@@ -206,10 +207,10 @@ async def test_others_final_is_about_the_time_since_the_last_send_of_this_id(que
     lease = await claim_one(queue)
     assert (lease.session_id, lease.others_final) == ("a", True)
     # Handed back unsent, the claim does not count as a send, so the same is still to be seen.
-    await queue.apply(lease, NOW, None)
+    await ended(queue, lease, NOW, None)
     lease = await claim_one(queue)
     assert lease.others_final
-    await queue.apply(lease, Retry(0.0), sent(502))
+    await ended(queue, lease, Retry(0.0), sent(502))
     assert not (await claim_one(queue)).others_final
 
 
@@ -234,7 +235,7 @@ async def test_only_an_answer_is_final_to_others(
 
 async def test_settling_unsent_takes_the_send_back(queue: Queue) -> None:
     await queue.add(ids("a"))
-    assert await queue.apply(await claim_one(queue), Settle(Outcome.PROTECTED, "by glob"), None)
+    assert await ended(queue, await claim_one(queue), Settle(Outcome.PROTECTED, "by glob"), None)
     item = await queue.show(A)
     assert item is not None
     assert (item.outcome, item.detail, item.sends, item.attempts) == (Outcome.PROTECTED, "by glob", 0, 0)

@@ -11,6 +11,7 @@ from tests.contract.harness import (
     claim_one,
     due,
     end_one,
+    ended,
     fail_one,
     ids,
     names,
@@ -35,7 +36,7 @@ async def test_making_due_reaches_what_waits_and_spares_backoff_unless_asked(
     claimed = names(await queue.claim(5, lease_s=LEASE_S))
     assert sorted(claimed) == (["later", "never", "retried"] if retries else ["later", "never"])
     assert await queue.make_due(retries=False) == 0
-    assert await other.apply(held, STOPPED, sent()), "what is in flight was touched"
+    assert await ended(other, held, STOPPED, sent()), "what is in flight was touched"
     assert (await queue.audit()).balanced
 
 
@@ -71,7 +72,7 @@ async def test_cancelled_in_flight_an_id_ends_so_unless_the_answer_is_final(
     await queue.add(ids("a"))
     lease = await claim_one(queue)
     assert await other.cancel(A, reason="stop that", by="ops") is CancelResult.REQUESTED
-    assert await queue.apply(lease, decision, send)
+    assert await ended(queue, lease, decision, send)
     item = await queue.show(A)
     assert item is not None
     assert (item.outcome, item.by, item.reason) == (Outcome.CANCELLED, "ops", "stop that")
@@ -84,7 +85,7 @@ async def test_a_final_answer_wins_over_a_cancellation(queue: Queue, outcome: Ou
     await queue.add(ids("a"))
     lease = await claim_one(queue)
     await queue.cancel(A, reason="too late", by="ops")
-    await queue.apply(lease, Settle(outcome), sent(status))
+    await ended(queue, lease, Settle(outcome), sent(status))
     item = await queue.show(A)
     assert item is not None
     assert (item.outcome, item.by, item.reason) == (outcome, None, None)
@@ -100,7 +101,7 @@ async def test_a_cancelled_id_is_never_claimed_again_when_its_lease_runs_out(har
     item = await queue.show(A)
     assert item is not None
     assert (item.outcome, item.reason) == (Outcome.CANCELLED, "no more")
-    assert not await queue.apply(lease, STOPPED, sent())
+    assert not await ended(queue, lease, STOPPED, sent())
     assert (await queue.audit()).balanced
 
 
@@ -145,9 +146,9 @@ async def test_a_new_round_knows_no_old_cancellation(queue: Queue) -> None:
     await queue.add(ids("a"))
     lease = await claim_one(queue)
     await queue.cancel(A, reason="no more", by="ops")
-    await queue.apply(lease, Settle(Outcome.FORBIDDEN), sent(403))
+    await ended(queue, lease, Settle(Outcome.FORBIDDEN), sent(403))
     assert await queue.reopen([A], reason="rights fixed", by="ops") == 1
-    await queue.apply(await claim_one(queue), Retry(0.0), sent(502))
+    await ended(queue, await claim_one(queue), Retry(0.0), sent(502))
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
 
 
@@ -159,7 +160,7 @@ async def test_postponing_moves_a_waiting_id(harness: Harness, queue: Queue) -> 
     assert await queue.postpone(A, 0) is PostponeResult.DONE
     lease = await claim_one(queue)
     assert await queue.postpone(A, 30) is PostponeResult.IN_FLIGHT
-    await queue.apply(lease, STOPPED, sent())
+    await ended(queue, lease, STOPPED, sent())
     assert await queue.postpone(A, 30) is PostponeResult.SETTLED
     assert await queue.postpone(B, 30) is PostponeResult.UNKNOWN
 
@@ -169,7 +170,7 @@ async def test_postponing_after_a_lease_ran_out_ends_it(harness: Harness, queue:
     lease = await claim_one(queue)
     harness.advance(LEASE_S)
     assert await queue.postpone(A, 30) is PostponeResult.DONE
-    assert not await queue.apply(lease, STOPPED, sent())
+    assert not await ended(queue, lease, STOPPED, sent())
     assert await queue.claim(1, lease_s=LEASE_S) == []
 
 

@@ -3,9 +3,21 @@
 import anyio
 import pytest
 
-from reaper.core.model import HISTORY, Lease, Outcome, Release, Retry, Send, SessionId, Settle, State
-from reaper.queues.base import Queue
-from tests.contract.harness import GONE, LEASE_S, STOPPED, Harness, claim_one, end_one, fail_one, ids, sent, stop_one
+from reaper.core.model import HISTORY, Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle, State
+from reaper.queues.base import MOST_ENDS, Queue
+from tests.contract.harness import (
+    GONE,
+    LEASE_S,
+    STOPPED,
+    Harness,
+    claim_one,
+    end_one,
+    ended,
+    fail_one,
+    ids,
+    sent,
+    stop_one,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -17,13 +29,13 @@ async def test_a_round_has_one_outcome_with_all_that_belongs_to_it(harness: Harn
     lease = await claim_one(queue)
     harness.advance(2)
     send = Send(harness.now() - 1, 0.5, status=404, request_id="req-7")
-    assert await queue.apply(lease, Settle(Outcome.ALREADY_GONE, "after_ambiguous"), send)
+    assert await ended(queue, lease, Settle(Outcome.ALREADY_GONE, "after_ambiguous"), send)
     item = await queue.show(A)
     assert item is not None
     assert (item.state, item.outcome, item.status) == (State.SETTLED, Outcome.ALREADY_GONE, 404)
     assert (item.detail, item.settled_at) == ("after_ambiguous", harness.now())
     assert (item.attempts, item.sends, item.unanswered, item.history) == (1, 1, 0, (send,))
-    assert not await queue.apply(lease, Settle(Outcome.STOPPED), sent())
+    assert not await ended(queue, lease, Settle(Outcome.STOPPED), sent())
     stats = await queue.stats()
     assert (stats.settled[Outcome.ALREADY_GONE], stats.settled[Outcome.STOPPED], stats.in_flight) == (1, 0, 0)
     assert (await queue.audit()).balanced
@@ -31,11 +43,11 @@ async def test_a_round_has_one_outcome_with_all_that_belongs_to_it(harness: Harn
 
 async def test_a_retry_is_charged_and_a_release_is_not(queue: Queue) -> None:
     await queue.add(ids("a"))
-    await queue.apply(await claim_one(queue), Retry(0.0), sent(502))
-    await queue.apply(await claim_one(queue), Release(0.0), sent(429))
+    await ended(queue, await claim_one(queue), Retry(0.0), sent(502))
+    await ended(queue, await claim_one(queue), Release(0.0), sent(429))
     lease = await claim_one(queue)
     assert (lease.attempts, lease.sends, lease.unanswered) == (1, 3, 0)
-    await queue.apply(lease, Settle(Outcome.EXHAUSTED, charged=False), sent(401))
+    await ended(queue, lease, Settle(Outcome.EXHAUSTED, charged=False), sent(401))
     item = await queue.show(A)
     assert item is not None
     assert (item.attempts, item.sends) == (1, 3)
@@ -43,13 +55,13 @@ async def test_a_retry_is_charged_and_a_release_is_not(queue: Queue) -> None:
 
 async def test_ambiguous_once_is_ambiguous_for_the_round(queue: Queue) -> None:
     await queue.add(ids("a"))
-    await queue.apply(await claim_one(queue), Release(0.0, ambiguous=True), sent(None, "timeout"))
+    await ended(queue, await claim_one(queue), Release(0.0, ambiguous=True), sent(None, "timeout"))
     lease = await claim_one(queue)
     assert lease.ambiguous
-    await queue.apply(lease, Retry(0.0), sent(502))
+    await ended(queue, lease, Retry(0.0), sent(502))
     lease = await claim_one(queue)
     assert lease.ambiguous
-    await queue.apply(lease, Settle(Outcome.ALREADY_GONE), sent(GONE))
+    await ended(queue, lease, Settle(Outcome.ALREADY_GONE), sent(GONE))
     await queue.add(ids("a"), again=True)
     assert not (await claim_one(queue)).ambiguous
 
@@ -58,7 +70,7 @@ async def test_the_last_20_sends_are_kept_and_all_are_counted(queue: Queue) -> N
     await queue.add(ids("a"))
     sends = [Send(float(number), 0.125, error="reset") for number in range(HISTORY + 3)]
     for send in sends:
-        await queue.apply(await claim_one(queue), Retry(0.0), send)
+        await ended(queue, await claim_one(queue), Retry(0.0), send)
     item = await queue.show(A)
     assert item is not None
     assert item.history == tuple(sends[3:])
@@ -108,7 +120,7 @@ async def test_outcomes_of_one_instant_are_all_told_over_several_pages(queue: Qu
     await queue.add(ids(*every))
     for number, lease in enumerate(await queue.claim(2_000, lease_s=LEASE_S)):
         dead = number % 3 == 0
-        await queue.apply(lease, Settle(Outcome.FORBIDDEN if dead else Outcome.STOPPED), sent(403 if dead else 204))
+        await ended(queue, lease, Settle(Outcome.FORBIDDEN if dead else Outcome.STOPPED), sent(403 if dead else 204))
     assert [item.session_id async for item in queue.outcomes()] == every
 
 
@@ -126,7 +138,7 @@ async def test_a_lease_that_is_ended_twice_at_once_counts_once(queue: Queue) -> 
     results: list[bool] = []
 
     async def end(lease: Lease) -> None:
-        results.append(await queue.apply(lease, STOPPED, sent()))
+        results.append(await ended(queue, lease, STOPPED, sent()))
 
     async with anyio.create_task_group() as group:
         for lease in (*leases, leases[0]):
@@ -174,5 +186,36 @@ async def test_outcomes_come_in_the_order_of_their_settling_and_not_of_their_int
     await queue.add(ids("a", "b", "c"))
     for lease in reversed(await queue.claim(3, lease_s=LEASE_S)):
         harness.advance(1)
-        assert await queue.apply(lease, STOPPED, sent())
+        assert await ended(queue, lease, STOPPED, sent())
     assert [item.session_id async for item in queue.outcomes()] == ["c", "b", "a"]
+
+
+async def test_ends_of_one_apply_are_each_judged_by_their_receipt(queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c", "d"))
+    leases = {lease.session_id: lease for lease in await queue.claim(4, lease_s=LEASE_S)}
+    assert await ended(queue, leases[SessionId("b")], Release(0.0), None)
+    kinds: dict[str, tuple[Decision, Send | None]] = {
+        "a": (STOPPED, sent()),
+        "b": (STOPPED, sent()),
+        "c": (Retry(60.0), sent(502)),
+        "d": (Settle(Outcome.REJECTED, "code: nope"), sent(400)),
+    }
+    ends = [End(leases[SessionId(name)], *kind) for name, kind in kinds.items()]
+    assert await queue.apply(ends) == [True, False, True, True]
+    assert await queue.apply(ends) == [False] * 4
+    settled = (await queue.stats()).settled
+    assert {outcome: count for outcome, count in settled.items() if count} == {
+        Outcome.STOPPED: 1,
+        Outcome.REJECTED: 1,
+    }
+    assert [lease.session_id for lease in await queue.claim(4, lease_s=LEASE_S)] == ["b"]
+    assert (await queue.audit()).balanced
+
+
+async def test_as_many_ends_as_are_allowed_and_none_at_all(queue: Queue) -> None:
+    assert await queue.apply([]) == []
+    await queue.add(ids(*(f"s{number}" for number in range(MOST_ENDS))))
+    leases = await queue.claim(MOST_ENDS, lease_s=LEASE_S)
+    assert await queue.apply([End(lease, STOPPED, sent()) for lease in leases]) == [True] * MOST_ENDS
+    assert (await queue.stats()).settled[Outcome.STOPPED] == MOST_ENDS
+    assert (await queue.audit()).balanced

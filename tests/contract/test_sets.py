@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.model import Outcome, Retry, SessionId
 from reaper.queues.base import Queue, SetView
-from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, claim_one, due, ids, names, sent
+from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, claim_one, due, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ async def test_a_set_takes_in_what_is_due_and_in_flight(harness: Harness, queue:
     mine = queue.new_set()
     assert await mine.include_due() == 2
     assert await mine.view() == SetView(ready=1, delayed=0, retrying=0, in_flight=1)
-    await other.apply(lease, STOPPED, sent())
+    await ended(other, lease, STOPPED, sent())
     assert await mine.view() == SetView(1, 0, 0, 0, {Outcome.STOPPED: 1})
 
 
@@ -45,9 +45,9 @@ async def test_a_set_is_viewed_by_state(harness: Harness, queue: Queue) -> None:
     await queue.add(ids("a", "b", "c", "d"), into=mine)
     await queue.add(due(e=harness.now() + 60, f=harness.now() + 60), into=mine)
     stopped, retried, handed_back, _ = await queue.claim(4, lease_s=LEASE_S, within=mine)
-    await queue.apply(stopped, STOPPED, sent())
-    await queue.apply(retried, Retry(30), sent(502))
-    await queue.apply(handed_back, NOW, None)
+    await ended(queue, stopped, STOPPED, sent())
+    await ended(queue, retried, Retry(30), sent(502))
+    await ended(queue, handed_back, NOW, None)
     view = await mine.view()
     assert view == SetView(ready=1, delayed=2, retrying=1, in_flight=1, settled={Outcome.STOPPED: 1})
     assert view.open == 5
@@ -63,11 +63,11 @@ async def test_the_next_of_a_set_leaves_delayed_ids_aside(harness: Harness, queu
     assert await mine.next_at() == harness.now()
     (lease,) = await queue.claim(5, lease_s=LEASE_S, within=mine)
     assert await mine.next_at() == lease.expires_at
-    await queue.apply(lease, Retry(5), sent(502))
+    await ended(queue, lease, Retry(5), sent(502))
     assert await mine.next_at() == harness.now() + 5
     harness.advance(5)
     (lease,) = await queue.claim(5, lease_s=LEASE_S, within=mine)
-    await queue.apply(lease, STOPPED, sent())
+    await ended(queue, lease, STOPPED, sent())
     assert await mine.next_at() is None
 
 
@@ -75,7 +75,7 @@ async def test_a_re_opened_id_is_still_of_the_set(queue: Queue) -> None:
     mine = queue.new_set()
     await queue.add(ids("a"), into=mine)
     (lease,) = await queue.claim(1, lease_s=LEASE_S, within=mine)
-    await queue.apply(lease, STOPPED, sent())
+    await ended(queue, lease, STOPPED, sent())
     await queue.add(ids("a"), again=True)
     assert names(await queue.claim(1, lease_s=LEASE_S, within=mine)) == ["a"]
 
@@ -83,7 +83,7 @@ async def test_a_re_opened_id_is_still_of_the_set(queue: Queue) -> None:
 async def test_every_fourth_claim_of_a_set_is_a_retry_too(harness: Harness, queue: Queue) -> None:
     mine = queue.new_set()
     await queue.add(ids("r"), into=mine)
-    await queue.apply(await claim_one(queue), Retry(0.0), sent(502))
+    await ended(queue, await claim_one(queue), Retry(0.0), sent(502))
     harness.advance(1)
     await queue.add(ids("a", "b", "c", "d"), into=mine)
     claimed = names(await queue.claim(5, lease_s=LEASE_S, within=mine))
@@ -126,6 +126,6 @@ async def test_a_large_set_is_claimed_in_order(harness: Harness, queue: Queue) -
     leases = await queue.claim(3, lease_s=LEASE_S, within=mine)
     assert names(leases) == every[:3]
     assert await mine.next_at() == harness.now()
-    await queue.apply(leases[0], Retry(0.0), sent(502))
+    await ended(queue, leases[0], Retry(0.0), sent(502))
     assert (await mine.view()).ready == 5_198
     assert names(await queue.claim(1, lease_s=LEASE_S, within=mine)) == [every[0]], "the fourth is a retry"

@@ -18,6 +18,7 @@ import pytest
 from reaper.core.model import Outcome, Send, Settle
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
+from tests.contract.harness import ended
 from tests.e2e.command import Command
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -40,7 +41,7 @@ def settle(command: Command, outcome: Outcome, status: int) -> None:
         async with ledger(command) as queue:
             for lease in await queue.claim(100, lease_s=60):
                 send = Send(at=time.time(), duration_s=0.25, status=status, request_id="req-7")
-                assert await queue.apply(lease, Settle(outcome, "code: nope"), send)
+                assert await ended(queue, lease, Settle(outcome, "code: nope"), send)
 
     anyio.run(work)
 
@@ -125,7 +126,7 @@ def test_in_flight_postpone_is_refused_and_cancel_is_noted(command: Command) -> 
             )
             assert postponed["result"] == "in_flight"
             assert cancelled["result"] == "requested"
-            assert await queue.apply(lease, Settle(Outcome.STOPPED), Send(time.time(), 0.1, status=204))
+            assert await ended(queue, lease, Settle(Outcome.STOPPED), Send(time.time(), 0.1, status=204))
 
     anyio.run(work)
     assert command.outcomes() == {"ses-1": "stopped"}

@@ -96,8 +96,8 @@ PLANTED = {
     "settled before the DELETE": (
         "worker.py",
         "            reply = await self.api.stop(lease.session_id)\n",
-        "            from reaper.core.model import Outcome, Send, Settle\n"
-        "            await self.queue.apply(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))\n"
+        "            from reaper.core.model import End, Outcome, Send, Settle\n"
+        "            await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n"
         "            reply = await self.api.stop(lease.session_id)\n",
         "dishonest",
     ),

@@ -12,7 +12,7 @@ import pytest
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
 from reaper.errors import QueueUnavailableError
 from reaper.queues.postgres import PostgresQueue
-from tests.contract.harness import LEASE_S, STOPPED, claim_one, ids, names, sent
+from tests.contract.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.integration.postgres_kit import CuttingProxy, opened
 from tests.integration.postgres_server import URL_PASSWORD, PostgresServer, session_server
 
@@ -70,12 +70,12 @@ async def test_an_apply_whose_answer_was_lost_is_recognised(
         lease = await claim_one(queue)
         proxy.lose_answer()
         with pytest.raises(QueueUnavailableError):
-            await queue.apply(lease, STOPPED, sent())
+            await ended(queue, lease, STOPPED, sent())
         assert proxy.lost.is_set()
         assert await settled_once(queue), "it had happened"
-        assert await queue.apply(lease, STOPPED, sent())
+        assert await ended(queue, lease, STOPPED, sent())
         assert await settled_once(queue)
-        assert not await queue.apply(lease, STOPPED, sent()), "answered for, it is over as any other"
+        assert not await ended(queue, lease, STOPPED, sent()), "answered for, it is over as any other"
 
 
 async def test_an_apply_that_never_arrived_happens_when_asked_again(
@@ -86,9 +86,9 @@ async def test_an_apply_that_never_arrived_happens_when_asked_again(
         lease = await claim_one(queue)
         proxy.lose_question()
         with pytest.raises(QueueUnavailableError):
-            await queue.apply(lease, STOPPED, sent())
+            await ended(queue, lease, STOPPED, sent())
         assert (await queue.stats()).in_flight == 1
-        assert await queue.apply(lease, STOPPED, sent())
+        assert await ended(queue, lease, STOPPED, sent())
         assert await settled_once(queue)
 
 
@@ -101,12 +101,12 @@ async def test_an_apply_that_is_still_under_way_is_recognised(
         lease = await claim_one(queue)
         blocker = await psycopg.AsyncConnection.connect(server.url(database))
         await blocker.execute("SELECT 1 FROM reaper_session FOR UPDATE")
-        first = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        first = asyncio.create_task(ended(queue, lease, STOPPED, sent()))
         await waiting_for_a_lock(server, database, 1)
         proxy.cut()
         with pytest.raises(QueueUnavailableError):
             await first
-        again = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        again = asyncio.create_task(ended(queue, lease, STOPPED, sent()))
         await waiting_for_a_lock(server, database, 2)
         await blocker.rollback()
         await blocker.close()
@@ -122,11 +122,11 @@ async def test_a_lease_lost_in_between_is_not_taken_for_the_lost_answer(
         (lease,) = await queue.claim(1, lease_s=0.05)
         proxy.lose_question()
         with pytest.raises(QueueUnavailableError):
-            await queue.apply(lease, STOPPED, sent())
+            await ended(queue, lease, STOPPED, sent())
         second = await poll_claim(other)
         assert second.session_id == lease.session_id
-        assert not await queue.apply(lease, STOPPED, sent())
-        assert await other.apply(second, STOPPED, sent())
+        assert not await ended(queue, lease, STOPPED, sent())
+        assert await ended(other, second, STOPPED, sent())
 
 
 async def test_many_lost_answers_at_once_are_told_apart(
@@ -139,9 +139,9 @@ async def test_many_lost_answers_at_once_are_told_apart(
 
         async def apply(lease: Lease) -> bool:
             try:
-                return await queue.apply(lease, STOPPED, sent())
+                return await ended(queue, lease, STOPPED, sent())
             except QueueUnavailableError:
-                return await queue.apply(lease, STOPPED, sent())
+                return await ended(queue, lease, STOPPED, sent())
 
         assert all(await asyncio.gather(*map(apply, leases)))
         audit = await queue.audit()
@@ -155,13 +155,13 @@ async def test_a_backend_terminated_while_an_apply_waits(server: PostgresServer,
         lease = await claim_one(queue)
         blocker = await psycopg.AsyncConnection.connect(server.url(database))
         await blocker.execute("SELECT 1 FROM reaper_session FOR UPDATE")
-        first = asyncio.create_task(queue.apply(lease, STOPPED, sent()))
+        first = asyncio.create_task(ended(queue, lease, STOPPED, sent()))
         await waiting_for_a_lock(server, database, 1)
         server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         with pytest.raises(QueueUnavailableError, match=r"closed the connection|stopping"):
             await first
         await blocker.close()
-        assert await queue.apply(lease, STOPPED, sent())
+        assert await ended(queue, lease, STOPPED, sent())
         assert await settled_once(queue)
 
 
@@ -268,7 +268,7 @@ async def test_a_frozen_server_is_given_up_in_time_and_nothing_is_in_doubt_after
         with mortal.frozen():
             began = time.monotonic()
             with pytest.raises(QueueUnavailableError, match="did not answer within"):
-                await queue.apply(lease, STOPPED, sent())
+                await ended(queue, lease, STOPPED, sent())
             assert time.monotonic() - began < 13, "a worker waits for 15 s"
         async with asyncio.timeout(20):
             assert await ask_again(queue, lease)
@@ -340,7 +340,7 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
 async def ask_again(queue: PostgresQueue, lease: Lease, decision: Decision = STOPPED, send: Send | None = None) -> bool:
     while True:
         try:
-            return await queue.apply(lease, decision, send or sent())
+            return await ended(queue, lease, decision, send or sent())
         except QueueUnavailableError:
             continue
 

@@ -14,7 +14,7 @@ import pytest
 
 from reaper.core.model import Outcome
 from reaper.queues.postgres import PostgresQueue
-from tests.contract.harness import LEASE_S, STOPPED, ids, sent
+from tests.contract.harness import LEASE_S, STOPPED, ended, ids, sent
 from tests.integration.postgres_kit import opened
 from tests.integration.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged
 
@@ -65,7 +65,7 @@ async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
     async def work(queue: PostgresQueue) -> int:
         done = 0
         while leases := await queue.claim(5, lease_s=LEASE_S):
-            for held in await asyncio.gather(*(queue.apply(lease, STOPPED, sent()) for lease in leases)):
+            for held in await asyncio.gather(*(ended(queue, lease, STOPPED, sent()) for lease in leases)):
                 assert held
                 done += 1
         return done

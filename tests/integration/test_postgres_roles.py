@@ -14,7 +14,7 @@ import pytest
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
 from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import CancelResult
-from tests.contract.harness import LEASE_S, STOPPED, claim_one, end_one, ids, names, sent, stop_one
+from tests.contract.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
 from tests.integration.postgres_kit import Positions, opened
 from tests.integration.postgres_server import PostgresServer, binaries, free_port, session_server
 
@@ -81,7 +81,7 @@ async def test_the_working_role_can_do_all_that_a_reaper_does(guided: PostgresSe
         await queue.add(ids("a", "b", "c", "d", "e"), into=chosen, default_after_s=0.0)
         await chosen.include_due()
         await stop_one(queue)
-        assert await queue.apply(await claim_one(queue), Retry(60.0), sent(502))
+        assert await ended(queue, await claim_one(queue), Retry(60.0), sent(502))
         await end_one(queue, Outcome.FORBIDDEN, 403)
         await end_one(queue, Outcome.REJECTED, 400)
         assert await queue.cancel(SessionId("e"), reason="why", by="who") is CancelResult.DONE
@@ -117,7 +117,7 @@ async def test_what_a_producer_inserts_is_counted_claimed_and_balanced(guided: P
         assert (stats.accepted, stats.ready, stats.delayed) == (3, 2, 1)
         lease, _ = leases = await queue.claim(5, lease_s=LEASE_S)
         assert (names(leases), lease.source) == (["ses_1", "ses_2"], "sql")
-        assert await queue.apply(lease, STOPPED, sent())
+        assert await ended(queue, lease, STOPPED, sent())
         item = await queue.show(SessionId("ses_3"))
         assert item is not None
         assert item.source == "checkout"
@@ -218,6 +218,6 @@ async def test_another_schema_and_another_host_of_the_url(server: PostgresServer
         server.sql("INSERT INTO apart.reaper_session (session_id) VALUES ('b')", database=database)
         assert (await apart.audit()).stats.accepted == 2
         assert (await plain.stats()).accepted == 0
-        assert await apart.apply(await claim_one(apart), Settle(Outcome.STOPPED), sent())
+        assert await ended(apart, await claim_one(apart), Settle(Outcome.STOPPED), sent())
         assert (await apart.audit()).balanced
     server.sql("DROP SCHEMA apart CASCADE", database=database)

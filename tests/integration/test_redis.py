@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.core.model import Lease, Outcome, Send, Settle
+from reaper.core.model import End, Lease, Outcome, Send, Settle
 from reaper.errors import QueueError
 from reaper.queues import redis_queue
-from reaper.queues.base import Position
+from reaper.queues.base import MOST_ENDS, Position
 from reaper.queues.redis import open_redis
 from reaper.queues.redis_audit import ROWS
 from reaper.queues.redis_queue import PORTION, RedisQueue
+from tests.contract.harness import ended
 from tests.integration.redis_cutter import Cutter
 from tests.integration.redis_server import KeptPositions, RedisServer, ids, opened, shared_server
 
@@ -34,17 +35,17 @@ async def test_scripts_that_the_server_forgot_are_loaded_again(own_server: Redis
     await queue.close()
 
 
-async def test_applies_that_come_together_are_one_script(own_server: RedisServer) -> None:
+async def test_ends_that_come_together_are_one_script(own_server: RedisServer) -> None:
     def scripts() -> int:
         found = re.search(r"cmdstat_evalsha:calls=(\d+)", own_server.ask("INFO", "commandstats"))
         return int(found[1]) if found else 0
 
     queue = await opened(own_server.url())
-    await queue.add(ids(*(f"s{number}" for number in range(300))))
-    leases = await queue.claim(300, lease_s=60)
+    await queue.add(ids(*(f"s{number}" for number in range(MOST_ENDS))))
+    leases = await queue.claim(MOST_ENDS, lease_s=60)
     before = scripts()
-    assert all(await asyncio.gather(*(queue.apply(lease, STOPPED, NO_CONTENT) for lease in leases)))
-    assert scripts() - before <= 3
+    assert await queue.apply([End(lease, STOPPED, NO_CONTENT) for lease in leases]) == [True] * MOST_ENDS
+    assert scripts() - before == 1
     await queue.close()
 
 
@@ -79,7 +80,7 @@ async def test_the_audit_notices_whatever_somebody_changed_by_hand(prefix: str, 
     queue = await opened(shared_server().url(prefix))
     await queue.add(ids("stopped", "held", "waiting"))
     stopped, _ = await queue.claim(2, lease_s=60)
-    assert await queue.apply(stopped, STOPPED, NO_CONTENT)
+    assert await ended(queue, stopped, STOPPED, NO_CONTENT)
     assert (await queue.audit()).balanced
     command, key, *more = damage
     assert shared_server().ask(command, f"{{{prefix}}}:{key}", *more).startswith(":")
@@ -92,7 +93,7 @@ async def test_a_row_that_the_server_dropped_is_still_stopped(prefix: str) -> No
     await queue.add(ids("a", "b"))
     assert shared_server().ask("DEL", f"{{{prefix}}}:id:a") == ":1\r\n"
     for lease in await queue.claim(5, lease_s=60):
-        assert await queue.apply(lease, STOPPED, NO_CONTENT)
+        assert await ended(queue, lease, STOPPED, NO_CONTENT)
     assert [item.session_id async for item in queue.outcomes()] == ["a", "b"]
     await queue.close()
 
@@ -111,8 +112,8 @@ async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
         await queue.add(ids(*names[start : start + 5_000]))
     waiting = (used() - empty) / many
     send = Send(1_764_000_000.123456, 0.5123456, 204, request_id="0af7651916cd43dd8448eb211c80319c")
-    while leases := await queue.claim(1_000, lease_s=60):
-        await asyncio.gather(*(queue.apply(lease, STOPPED, send) for lease in leases))
+    while leases := await queue.claim(MOST_ENDS, lease_s=60):
+        await queue.apply([End(lease, STOPPED, send) for lease in leases])
     settled = (used() - empty) / many
     print(f"bytes per ID: waiting {waiting:.0f}, settled {settled:.0f}")
     assert waiting < 512
@@ -121,8 +122,8 @@ async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
 
 
 async def settle_all(queue: RedisQueue) -> None:
-    while leases := await queue.claim(500, lease_s=60):
-        await asyncio.gather(*(queue.apply(lease, STOPPED, NO_CONTENT) for lease in leases))
+    while leases := await queue.claim(MOST_ENDS, lease_s=60):
+        await queue.apply([End(lease, STOPPED, NO_CONTENT) for lease in leases])
 
 
 async def test_a_step_costs_what_its_batch_is_however_deep_the_queue(own_server: RedisServer) -> None:
@@ -142,7 +143,7 @@ async def test_a_step_costs_what_its_batch_is_however_deep_the_queue(own_server:
                 case 0:
                     leases += await queue.claim(10, lease_s=60)
                 case 1:
-                    await asyncio.gather(*(queue.apply(lease, STOPPED, NO_CONTENT) for lease in leases))
+                    await asyncio.gather(*(ended(queue, lease, STOPPED, NO_CONTENT) for lease in leases))
                 case 2:
                     await queue.next_at()
                 case _:
@@ -189,7 +190,7 @@ async def test_settled_rows_are_pruned_a_portion_at_a_time(prefix: str) -> None:
     await settle_all(queue)
     await queue.add(ids("dead"))
     (lease,) = await queue.claim(1, lease_s=60)
-    assert await queue.apply(lease, Settle(Outcome.FORBIDDEN), Send(1.0, 0.25, 403))
+    assert await ended(queue, lease, Settle(Outcome.FORBIDDEN), Send(1.0, 0.25, 403))
     left = []
     for _ in range(3):
         await queue.tend(0.0)

@@ -14,6 +14,7 @@ from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId
 from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues import redis_engine
 from reaper.queues.redis_queue import RedisQueue
+from tests.contract.harness import ended
 from tests.integration.redis_cutter import Cutter
 from tests.integration.redis_server import RedisServer, free_port, ids, opened, shared_server
 
@@ -34,7 +35,7 @@ async def warm(queue: RedisQueue) -> None:
     """Let the server learn the scripts, so that what follows is one question and one answer each."""
     await queue.add(ids("warm"))
     (lease,) = await queue.claim(1, lease_s=60)
-    assert await queue.apply(lease, STOPPED, NO_CONTENT)
+    assert await ended(queue, lease, STOPPED, NO_CONTENT)
 
 
 @pytest.mark.parametrize("lost", ["answer", "question"])
@@ -50,11 +51,11 @@ async def test_an_apply_cut_off_is_asked_again_and_happens_once(
         wire.cut_answers, wire.cut_questions = lost == "answer", lost == "question"
         for _ in range(2):
             with pytest.raises(QueueUnavailableError):
-                await queue.apply(lease, decision, send)
+                await ended(queue, lease, decision, send)
         wire.cut_answers = wire.cut_questions = False
         assert wire.cuts >= 2
-        assert await queue.apply(lease, decision, send)
-        assert not await queue.apply(lease, decision, send), "its answer arrived: now it is stale"
+        assert await ended(queue, lease, decision, send)
+        assert not await ended(queue, lease, decision, send), "its answer arrived: now it is stale"
         item = await queue.show(SessionId("a"))
         assert item is not None
         assert item.sends == len(item.history) == (send is not None)
@@ -73,13 +74,13 @@ async def test_an_apply_asked_again_is_good_whatever_became_of_the_id_meanwhile(
         (lease,) = await queue.claim(1, lease_s=60)
         wire.cut_answers = True
         with pytest.raises(QueueUnavailableError):
-            await queue.apply(lease, Retry(0.0), Send(1.0, 0.25, 502))
+            await ended(queue, lease, Retry(0.0), Send(1.0, 0.25, 502))
         (second,) = await other.claim(1, lease_s=60)
         assert (second.session_id, second.attempts) == ("a", 1)
-        assert await other.apply(second, STOPPED, NO_CONTENT)
+        assert await ended(other, second, STOPPED, NO_CONTENT)
         wire.cut_answers = False
         await warm_again(queue)
-        assert await queue.apply(lease, Retry(0.0), Send(1.0, 0.25, 502))
+        assert await ended(queue, lease, Retry(0.0), Send(1.0, 0.25, 502))
         await queue.close()
     item = await other.show(SessionId("a"))
     assert item is not None
@@ -93,7 +94,7 @@ async def warm_again(queue: RedisQueue) -> None:
     for name in ("between", "again"):
         await queue.add(ids(name))
         (lease,) = await queue.claim(1, lease_s=60)
-        assert await queue.apply(lease, STOPPED, NO_CONTENT)
+        assert await ended(queue, lease, STOPPED, NO_CONTENT)
 
 
 async def test_what_was_doubted_is_kept_within_bounds_and_goes_with_the_process(prefix: str) -> None:
@@ -104,7 +105,7 @@ async def test_what_was_doubted_is_kept_within_bounds_and_goes_with_the_process(
         for number in range(5):
             await queue.add(ids(f"s{number}"))
             (lease,) = await queue.claim(1, lease_s=60)
-            assert await queue.apply(lease, STOPPED, NO_CONTENT)
+            assert await ended(queue, lease, STOPPED, NO_CONTENT)
         assert shared_server().ask("ZCARD", done) == ":1\r\n", "what was answered is forgotten with the next"
         await queue.close()
         assert shared_server().ask("EXISTS", done) == ":0\r\n"
@@ -156,16 +157,16 @@ async def test_a_server_that_hangs_is_given_up_and_what_was_asked_may_be_asked_a
     own_server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(QueueUnavailableError, match="did not answer in time"):
-            await queue.apply(one, STOPPED, NO_CONTENT)
-        cancelled = asyncio.create_task(queue.apply(two, STOPPED, NO_CONTENT))
+            await ended(queue, one, STOPPED, NO_CONTENT)
+        cancelled = asyncio.create_task(ended(queue, two, STOPPED, NO_CONTENT))
         await asyncio.sleep(0)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
     finally:
         own_server.signal(signal.SIGCONT)
-    assert await queue.apply(one, STOPPED, NO_CONTENT)
-    assert await queue.apply(two, STOPPED, NO_CONTENT), "cancelled before it was sent, it had not happened"
+    assert await ended(queue, one, STOPPED, NO_CONTENT)
+    assert await ended(queue, two, STOPPED, NO_CONTENT), "cancelled before it was sent, it had not happened"
     assert (await queue.stats()).settled[Outcome.STOPPED] == 2
     assert (await queue.audit()).balanced
     await queue.close()
@@ -180,7 +181,7 @@ async def test_a_full_server_takes_nothing_in_but_lets_what_is_held_be_settled(o
         await queue.add(ids("b"))
     with pytest.raises(QueueUnavailableError, match="out of memory"):
         await queue.set_note("account", "x", was=None)
-    assert await queue.apply(lease, STOPPED, NO_CONTENT)
+    assert await ended(queue, lease, STOPPED, NO_CONTENT)
     assert own_server.ask("CONFIG", "SET", "maxmemory", "0") == "+OK\r\n"
     assert (await queue.add(ids("b"))).accepted == 1
     assert (await queue.audit()).balanced

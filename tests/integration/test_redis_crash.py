@@ -11,6 +11,7 @@ import pytest
 from reaper.core.model import Lease, Outcome, Send, Settle
 from reaper.errors import QueueUnavailableError
 from reaper.queues.redis_queue import RedisQueue
+from tests.contract.harness import ended
 from tests.integration.redis_server import RedisServer, ids, opened
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +58,7 @@ class Load:
     async def settle(self, queue: RedisQueue, lease: Lease) -> None:
         while True:
             try:
-                self.settled[lease.session_id] += await queue.apply(lease, STOPPED, NO_CONTENT)
+                self.settled[lease.session_id] += await ended(queue, lease, STOPPED, NO_CONTENT)
                 return
             except QueueUnavailableError:
                 self.refused += 1

@@ -21,6 +21,7 @@ from reaper.queues.redis_errors import translated
 from reaper.queues.redis_lua import Script
 from reaper.queues.redis_queue import RedisQueue
 from reaper.queues.redis_url import parse_url
+from tests.contract.harness import ended
 from tests.integration.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +67,7 @@ async def everything(queue: RedisQueue) -> None:
     mine = queue.new_set()
     await queue.add(Batch("test", ids("a", "b", "c", "d").items, [InvalidLine(1, "why", "?")]), into=mine)
     one, two = await queue.claim(2, lease_s=60, within=mine)
-    assert await queue.apply(one, Settle(Outcome.FORBIDDEN), Send(1.0, 0.1, 403))
+    assert await ended(queue, one, Settle(Outcome.FORBIDDEN), Send(1.0, 0.1, 403))
     await queue.cancel(two.session_id, reason="why", by="who")
     await queue.tend(1e9)
     await queue.tell(4, [])

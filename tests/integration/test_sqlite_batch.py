@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from reaper.core.model import Lease, Outcome, Release, Retry, Send, Settle
+from reaper.core.model import End, Lease, Outcome, Release, Retry, Send, Settle
 from reaper.queues.sqlite import SqliteQueue, open_ledger
-from reaper.queues.sqlite_batch import Ask, apply_all, settle_plain
+from reaper.queues.sqlite_batch import apply_all, settle_plain
 from reaper.queues.sqlite_work import apply
-from tests.contract.harness import LEASE_S, NOW, START, STOPPED, Clock, ids, names, sent
+from tests.contract.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -26,12 +26,12 @@ async def claimed(path: Path, most: int) -> tuple[SqliteQueue, list[Lease]]:
     queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True, clock=Clock())
     await queue.add(ids(*(f"s{number}" for number in range(most))))
     (first,) = await queue.claim(1, lease_s=LEASE_S)
-    await queue.apply(first, NOW, sent(429))
+    await ended(queue, first, NOW, sent(429))
     leases = await queue.claim(most, lease_s=LEASE_S)
     return queue, sorted(leases, key=lambda lease: lease.session_id)
 
 
-def asked(leases: list[Lease]) -> list[Ask]:
+def asked(leases: list[Lease]) -> list[End]:
     """Ask for something else of each; the last four are plain."""
     decisions: list[tuple[Any, Send | None]] = [
         (STOPPED, sent()),  # by its second send
@@ -43,7 +43,7 @@ def asked(leases: list[Lease]) -> list[Ask]:
         (FORBIDDEN, sent(403)),
         (STOPPED, Send(START, 0.5, 204, request_id="req-1")),
     ]
-    return [(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
+    return [End(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
 
 
 def told(connection: sqlite3.Connection) -> list[Any]:
@@ -58,12 +58,12 @@ def told(connection: sqlite3.Connection) -> list[Any]:
 async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_path: Path) -> None:
     found = []
     for name, work in (
-        ("together", lambda connection, asks: apply_all(connection, asks, START + 1)),
-        ("singly", lambda connection, asks: [apply(connection, *ask, START + 1) for ask in asks]),
+        ("together", lambda connection, ends: apply_all(connection, ends, START + 1)),
+        ("singly", lambda connection, ends: [apply(connection, end, START + 1) for end in ends]),
     ):
         queue, leases = await claimed(tmp_path / f"{name}.db", 8)
-        asks = asked(leases)
-        assert await queue._thread.write(lambda c, asks=asks, work=work: work(c, asks)) == [True] * 8
+        ends = asked(leases)
+        assert await queue._thread.write(lambda c, ends=ends, work=work: work(c, ends)) == [True] * 8
         found.append(await queue._thread.read(told))
         assert (await queue.audit()).balanced
         await queue.close()
@@ -72,21 +72,21 @@ async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_
 
 async def test_only_what_is_plain_is_settled_by_one_statement(tmp_path: Path) -> None:
     queue, leases = await claimed(tmp_path / "ledger.db", 8)
-    asks = asked(leases)
-    assert await queue._thread.write(lambda c: settle_plain(c, asks, START + 1)) == {4, 5, 6, 7}
+    ends = asked(leases)
+    assert await queue._thread.write(lambda c: settle_plain(c, ends, START + 1)) == {4, 5, 6, 7}
     assert [item.session_id async for item in queue.outcomes()] == ["s4", "s5", "s6", "s7"]
     await queue.close()
 
 
 async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_path: Path) -> None:
     queue, leases = await claimed(tmp_path / "ledger.db", 6)
-    assert await queue.apply(leases[5], NOW, None)
+    assert await ended(queue, leases[5], NOW, None)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
-    asks: list[Ask] = [(lease, STOPPED, sent()) for lease in leases]
+    ends: list[End] = [End(lease, STOPPED, sent()) for lease in leases]
     before = await queue._thread.read(told)
-    assert await queue._thread.write(lambda c: settle_plain(c, asks, START + 1)) == set()
+    assert await queue._thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
     assert await queue._thread.read(told) == before
-    assert await queue._thread.write(lambda c: apply_all(c, asks, START + 1)) == [True] * 5 + [False]
+    assert await queue._thread.write(lambda c: apply_all(c, ends, START + 1)) == [True] * 5 + [False]
     assert (await queue.stats()).settled[Outcome.STOPPED] == 5
     assert (await queue.audit()).balanced
     await queue.close()

@@ -13,7 +13,7 @@ from reaper.queues.sqlite_batch import SETTLE
 from reaper.queues.sqlite_rows import LAST_INSTANT
 from reaper.queues.sqlite_schema import IS_DEAD
 from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
-from tests.contract.harness import STOPPED, claim_one, ids, sent, stop_one
+from tests.contract.harness import STOPPED, claim_one, ended, ids, sent, stop_one
 
 pytestmark = pytest.mark.anyio
 
@@ -124,12 +124,12 @@ async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
     refuse = "CREATE TEMP TRIGGER no BEFORE UPDATE ON counter BEGIN SELECT RAISE(ABORT, 'not now'); END"
     await queue._thread.read(lambda c: c.execute(refuse).fetchall())
     with pytest.raises(QueueError):
-        await queue.apply(lease, STOPPED, sent())
+        await ended(queue, lease, STOPPED, sent())
     await queue._thread.read(lambda c: c.execute("DROP TRIGGER temp.no").fetchall())
     stats = await queue.stats()
     assert (stats.in_flight, stats.settled[Outcome.STOPPED]) == (1, 0)
     assert (await queue.audit()).balanced
-    assert await queue.apply(lease, STOPPED, sent())
+    assert await ended(queue, lease, STOPPED, sent())
     assert (await queue.audit()).balanced
     await queue.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from reaper.core.model import Outcome
 from reaper.queues.sqlite import open_ledger
-from tests.contract.harness import LEASE_S, STOPPED, ids, names, sent
+from tests.contract.harness import LEASE_S, STOPPED, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ async def test_processes_write_and_read_beside_each_other(tmp_path: Path) -> Non
         while len(stopped) < 1_000:
             leases = await queue.claim(64, lease_s=LEASE_S)
             for lease in leases:
-                assert await queue.apply(lease, STOPPED, sent())
+                assert await ended(queue, lease, STOPPED, sent())
             stopped += names(leases)
             assert (await reader.audit()).balanced
             if not leases:

@@ -12,10 +12,10 @@ CORE: tuple[Bug, ...] = (
         "an ID is settled before its DELETE is sent: a crash in between loses it",
         "reaper/worker.py",
         "from reaper.core.recheck import ",
-        "from reaper.core.model import Settle\nfrom reaper.core.recheck import ",
+        "from reaper.core.model import End, Settle\nfrom reaper.core.recheck import ",
         "        at = self.clock()\n        self.sends += 1\n",
         "        at = self.clock()\n        self.sends += 1\n"
-        "        await self.queue.apply(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))\n",
+        "        await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n",
         fails=(f"{_WORKER}test_leave_hands_back_at_once", f"{_WORKER}test_a_lost_answer_ends_in_already_gone"),
     ),
     bug(
@@ -94,10 +94,9 @@ CORE: tuple[Bug, ...] = (
         "outcome-dropped",
         "an outcome is dropped when the queue is away in that moment",
         "reaper/settle.py",
-        "                except QueueUnavailableError as error:\n"
-        "                    await self.reach.wait_out(error)\n",
-        "                except QueueUnavailableError as error:\n"
-        "                    self.reach.lost(error)\n                    return\n",
+        "            except QueueUnavailableError as error:\n                await self.reach.wait_out(error)\n",
+        "            except QueueUnavailableError as error:\n                self.reach.lost(error)\n"
+        "                return [False] * len(ends)\n",
         fails="tests/unit/test_worker_queue_away.py::test_outcomes_are_kept_until_the_engine_is_back",
     ),
     bug(

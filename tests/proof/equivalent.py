@@ -71,7 +71,7 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/queues/sqlite_sets.py", "is_small", "return found is None", "return None", 0): _SEARCH,
     ("reaper/queues/sqlite_sets.py", "is_small", "found is None", "found is not None", 0): _SEARCH,
     ("reaper/queues/sqlite_add.py", "add", "accepted < len(due)", "accepted <= len(due)", 0): _FASTER,
-    ("reaper/queues/sqlite_batch.py", "apply_all", "len(asks) > FEW", "len(asks) >= FEW", 0): _FASTER,
+    ("reaper/queues/sqlite_batch.py", "apply_all", "len(ends) > FEW", "len(ends) >= FEW", 0): _FASTER,
     ("reaper/queues/sqlite_batch.py", "settle_plain", 'connection.execute("RELEASE plain")', "pass", 0): (
         "the commit that follows ends the savepoint"
     ),

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, CancelResult, NewItem, PostponeResult, Queue
-from tests.contract.harness import Harness, MemoryHarness, SqliteHarness
+from tests.contract.harness import Harness, MemoryHarness, SqliteHarness, ended
 from tests.contract.postgres_harness import PostgresHarness
 from tests.property.queue_model import Entry, Model
 
@@ -108,8 +108,18 @@ class QueueMachine(RuleBasedStateMachine):
     def apply(self, which: int, answer: tuple[Decision, Send | None]) -> None:
         decision, send = answer
         process, lease = self.leases[which % len(self.leases)]
-        done = self.do(self.processes[process].apply(lease, decision, send))
+        done = self.do(ended(self.processes[process], lease, decision, send))
         assert done == self.model.apply(lease, decision, send is not None, self.harness.now())
+
+    @precondition(lambda self: self.leases)
+    @rule(which=st.lists(st.tuples(st.integers(0, 1_000), answers), min_size=2, max_size=8))
+    def apply_together(self, which: list[tuple[int, tuple[Decision, Send | None]]]) -> None:
+        process, _ = self.leases[which[0][0] % len(self.leases)]
+        picked = {self.leases[number % len(self.leases)][1].receipt: (number, answer) for number, answer in which}
+        chosen = [(self.leases[number % len(self.leases)][1], *answer) for number, answer in picked.values()]
+        done = self.do(self.processes[process].apply([End(*one) for one in chosen]))
+        now = self.harness.now()
+        assert done == [self.model.apply(lease, decision, send is not None, now) for lease, decision, send in chosen]
 
     @rule(seconds=st.sampled_from([1.0, 4.0, LEASE_S]))
     def time_passes(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ from reaper.core.model import (
 )
 from reaper.errors import Exit
 from reaper.queues.memory import MemoryQueue
+from tests.contract.harness import ended
 from tests.unit.worker_kit import BAD, GONE, LIST, RESET, STOPPED, well, world
 
 pytestmark = pytest.mark.anyio
@@ -179,7 +180,7 @@ async def test_a_late_settle_is_refused() -> None:
     async def answer(_: SessionId, __: int) -> Reply:
         other = MemoryQueue(w.queue.store, clock=anyio.current_time)
         (lease,) = await other.claim(1, lease_s=60)
-        assert await other.apply(lease, Settle(Outcome.REJECTED), Send(0, 0, status=400))
+        assert await ended(other, lease, Settle(Outcome.REJECTED), Send(0, 0, status=400))
         return STOPPED
 
     w = await world(1, answer, bound=1, latency_s=130.0)

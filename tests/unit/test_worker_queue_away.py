@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import pytest
 
-from reaper.core.model import Outcome, Reply, SessionId
+from reaper.core.model import End, Outcome, Reply, SessionId
 from reaper.errors import Exit, QueueError, QueueUnavailableError
 from tests.unit.worker_kit import STOPPED, World, well, world
 
@@ -136,15 +136,15 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     w = await world(3, well)
     apply, lost = w.queue.apply, set[str]()
 
-    async def unsure(lease: object, decision: object, send: object) -> bool:
-        done = await apply(lease, decision, send)  # type: ignore[arg-type]
-        receipt: str = lease.receipt  # type: ignore[attr-defined]
-        if receipt not in lost:
-            lost.add(receipt)
+    async def unsure(ends: Sequence[End]) -> list[bool]:
+        held = await apply(ends)
+        receipts = [end.lease.receipt for end in ends]
+        if not lost.issuperset(receipts):
+            lost.update(receipts)
             raise QueueUnavailableError("the answer was lost")
-        return done or receipt in lost
+        return [good or receipt in lost for good, receipt in zip(held, receipts, strict=True)]
 
-    w.queue.apply = unsure  # type: ignore[method-assign,assignment]
+    w.queue.apply = unsure  # type: ignore[method-assign]
     await w.run()
     assert len(w.journal.outcomes) == 3
     assert w.journal.lost == []
