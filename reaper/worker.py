@@ -215,11 +215,13 @@ class Worker:
             return min(admission.most - len(self._leases) - len(self._given), self.gate.limit - self._busy)
         return self.gate.limit + self._ahead - self._busy if len(self._leases) * 2 <= self._ahead else 0
 
-    def _hand_out(self) -> None:
-        """Give what was claimed to slots, as many as may be in flight."""
+    def _hand_out(self, *, free: bool = False) -> None:
+        """Give what was claimed to slots, as many as may be in flight; the slot that asks is `free` to take one."""
         while self._leases and self.gate.in_flight + len(self._given) < self.gate.limit:
             self._given.append(self._leases.popleft())
-            if self._resting:
+            if free:
+                free = False
+            elif self._resting:
                 self._resting.pop().set()
             else:
                 self._slots.start_soon(self._slot)
@@ -245,6 +247,7 @@ class Worker:
         while True:
             while self._given:
                 await self._handle(self._given.popleft())
+                self._hand_out(free=True)
             if self._over:
                 return
             rest = anyio.Event()
@@ -273,7 +276,6 @@ class Worker:
         verdict = classify(reply)
         self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter(), began=now)
         self._answer_s += (max(reply.duration_s, 1e-4) - self._answer_s) / ANSWERS_LOOKED_AT
-        self._hand_out()
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
@@ -299,7 +301,6 @@ class Worker:
             return False
         else:
             self.gate.in_flight -= 1
-        self._hand_out()
         self._end(claimed.lease, ending(seen, self.jitter()), None)
         return True
 
