@@ -1,4 +1,4 @@
-"""Properties are about what is computed, not about how fast: a busy machine is no counterexample, pytest's timeout is."""
+"""Properties are about what is computed, not how fast: a busy machine is no counterexample; pytest has its timeout."""
 
 from hypothesis import settings
 
