@@ -1,0 +1,169 @@
+"""The settler in virtual time: what goes together, what is told when, and what becomes of an end that is not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from reaper.core.model import End, Lease, Outcome, Retry, Send, SessionId, Settle
+from reaper.errors import QueueError
+from reaper.queues.base import MOST_ENDS, Batch, NewItem
+from reaper.queues.memory import MemoryQueue
+from reaper.reach import Reach
+from reaper.settle import COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
+from tests.unit.worker_kit import Noted
+
+pytestmark = pytest.mark.anyio
+
+STOPPED = Settle(Outcome.STOPPED)
+SENT = Send(0.0, 0.1, status=204)
+
+
+@dataclass(slots=True)
+class Slow:
+    """A queue in memory that takes `takes_s` for each apply, refuses one with `bad` in it, and counts."""
+
+    takes_s: float = 0.0
+    bad: str = ""
+    queue: MemoryQueue = field(default_factory=lambda: MemoryQueue(clock=anyio.current_time))
+    sizes: list[int] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+
+    async def apply(self, ends: Sequence[End]) -> list[bool]:
+        self.sizes.append(len(ends))
+        self.at.append(anyio.current_time())
+        await anyio.sleep(self.takes_s)
+        if any(end.lease.session_id == self.bad for end in ends):
+            raise QueueError(f"{self.bad} cannot be written")
+        return await self.queue.apply(ends)
+
+
+@dataclass(slots=True)
+class Desk:
+    slow: Slow
+    settler: Settler
+    journal: Noted
+    leases: list[Lease]
+    left: list[float]
+
+    def post(self, count: int) -> None:
+        for _ in range(count):
+            self.settler.post(self.leases.pop(0), STOPPED, SENT)
+
+
+async def desk(count: int, slow: Slow) -> Desk:
+    await slow.queue.add(Batch("test", [NewItem(SessionId(f"s{number}")) for number in range(count)]))
+    leases = await slow.queue.claim(count, lease_s=600)
+    journal, left = Noted(), list[float]()
+    settler = Settler(
+        slow,  # type: ignore[arg-type]  # all that it needs of one
+        journal,
+        Reach(journal),
+        leaving=lambda: bool(left),
+        leave=lambda: left.append(anyio.current_time()),
+        settled=lambda: None,
+    )
+    return Desk(slow, settler, journal, leases, left)
+
+
+async def work(d: Desk, count: int, for_s: float) -> None:
+    """Post so many at once and be open for so long after that."""
+    async with d.settler.open():
+        d.post(count)
+        await anyio.sleep(for_s)
+
+
+async def test_enough_go_at_once_and_few_wait_for_company() -> None:
+    d = await desk(COMPANY + 3, Slow())
+    async with d.settler.open():
+        d.post(COMPANY)
+        await anyio.sleep(LINGER_S / 2)
+        assert d.slow.sizes == [COMPANY]
+        await anyio.sleep(LINGER_S)
+        begun = anyio.current_time()
+        d.post(2)
+        await anyio.sleep(LINGER_S / 2)
+        d.post(1)
+        assert d.slow.sizes == [COMPANY]
+        await anyio.sleep(LINGER_S)
+    assert d.slow.sizes == [COMPANY, 3]
+    assert d.slow.at[1] - begun == pytest.approx(LINGER_S)
+    assert len(d.journal.outcomes) == COMPANY + 3
+
+
+async def test_a_flush_waits_for_nobody_and_asks_for_no_more_than_an_apply_takes() -> None:
+    d = await desk(MOST_ENDS + 1, Slow(takes_s=0.05))
+    async with d.settler.open():
+        d.post(MOST_ENDS + 1)
+        d.settler.flush()
+        await anyio.sleep(LINGER_S / 2)
+        assert sorted(d.slow.sizes) == [1, MOST_ENDS]
+        assert d.settler.pending
+        await anyio.sleep(0.1)
+        assert not d.settler.pending
+
+
+async def test_nothing_is_told_before_it_is_durable() -> None:
+    d = await desk(2, Slow(takes_s=5))
+    async with d.settler.open():
+        d.post(1)
+        await anyio.sleep(4)
+        assert d.journal.outcomes == []
+        assert d.settler.pending
+        await anyio.sleep(2)
+        assert len(d.journal.outcomes) == 1
+        assert not d.settler.pending
+
+
+async def test_each_end_is_told_as_what_it_was() -> None:
+    d = await desk(3, Slow())
+    stopped, lost, again = d.leases
+    await d.slow.queue.apply([End(lost, STOPPED, SENT)])
+    async with d.settler.open():
+        for lease, decision in ((stopped, STOPPED), (lost, STOPPED), (again, Retry(5.0))):
+            d.settler.post(lease, decision, None if decision is not STOPPED else SENT)
+    assert d.journal.outcomes == [(stopped.session_id, Outcome.STOPPED)]
+    assert d.journal.lost == [lost.session_id]
+    assert d.journal.unsent == 1
+
+
+async def test_one_that_cannot_be_written_keeps_no_other_from_it() -> None:
+    d = await desk(5, Slow(bad="s3"))
+    with pytest.raises(QueueError, match="s3 cannot be written"):
+        await work(d, 5, 0)
+    assert sorted(name for name, _ in d.journal.outcomes) == ["s0", "s1", "s2", "s4"]
+    assert len(d.left) == 1, "the worker is told to leave"
+
+
+async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
+    d = await desk(2, Slow(takes_s=1000))
+    begun = anyio.current_time()
+    with pytest.raises(QueueError, match="did not take an outcome within 15 s; it stays open"):
+        await work(d, 2, 30)
+    assert d.left[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + LINGER_S, abs=LOOK_S)
+    assert d.journal.outcomes == []
+
+
+async def test_a_cancellation_from_outside_ends_nothing_that_was_posted() -> None:
+    d = await desk(3, Slow(takes_s=2))
+    with anyio.move_on_after(1) as scope:
+        async with d.settler.open():
+            d.post(2)
+            try:
+                await anyio.sleep(100)
+            finally:
+                d.post(1)
+    assert scope.cancelled_caught
+    assert len(d.journal.outcomes) == 3
+
+
+async def test_a_queue_that_hangs_is_given_up_under_a_cancellation_too() -> None:
+    d = await desk(1, Slow(takes_s=1000))
+    begun = anyio.current_time()
+    with anyio.move_on_after(1), pytest.raises(QueueError):
+        await work(d, 1, 100)
+    assert anyio.current_time() - begun < SETTLE_TIMEOUT_S + 2
