@@ -48,7 +48,10 @@ NOT_RUN = (
 )
 """They are about this program, and about texts."""
 PURE = ("tests/unit", "tests/property")
-QUEUES = ("tests/contract", "tests/integration/test_opening.py", "tests/integration/test_local_positions.py")
+QUEUES = (
+    "tests/contract",
+    *(f"tests/integration/test_{name}.py" for name in ("opening", "queue_open", "local_positions")),
+)
 ENGINES = {"sqlite": "test_sqlite*", "postgres": "test_postgres*", "redis": "test_redis*"}
 ROOMS = ("core", "shared", "memory", "sqlite", "postgres", "redis")
 SAMPLED = {"postgres": 60, "redis": 60}
