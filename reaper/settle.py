@@ -24,11 +24,16 @@ SETTLE_TIMEOUT_S = 15.0
 LOOK_S = 0.5
 LINGER_S, COMPANY = 0.02, 64
 """How long an end waits for others, because each transaction costs, and how many are enough."""
+AT_ONCE = 2
+"""Batches that the queue is asked for at once: one more, so that it never waits for us. What is posted meanwhile waits
+here, in a batch that grows: a slow queue gets larger ones, not more of them."""
+BEHIND = 4 * MOST_ENDS
+"""So many ends that wait mean that the queue is too slow for the API: nothing is claimed then."""
 
 
 @dataclass(slots=True)
 class Settler:
-    """Applies ends. As many are kept as sends were in flight when the queue went away: nothing is claimed then."""
+    """Applies ends. What is kept while the queue is away or slow is bounded: nothing is claimed then."""
 
     queue: Queue
     journal: Journal
@@ -43,33 +48,49 @@ class Settler:
     _some: anyio.Event = field(default_factory=anyio.Event)
     _enough: anyio.Event = field(default_factory=anyio.Event)
     _batches: TaskGroup = field(init=False)
-    _under_way: dict[anyio.CancelScope, float] = field(default_factory=dict)
-    """What the queue is asked to take, since when."""
+    _asked: int = 0
+    """Batches under way."""
+    _late: bool = False
+    """What is posted waits for one of them to end."""
+    _attempts: dict[anyio.CancelScope, float] = field(default_factory=dict)
+    """When the queue was last asked to take each."""
+    _cut: bool = False
+    """Whoever opened it was cancelled, or failed."""
     _failure: QueueError | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Take ends. However it is left, all are applied then, or given up, which raises QueueError."""
         gathering, guarding = anyio.CancelScope(), anyio.CancelScope(shield=True)
-        async with anyio.create_task_group() as around:
-            around.start_soon(self._gather, gathering)
-            around.start_soon(self._guard, guarding)
-            try:
-                async with anyio.create_task_group() as self._batches:
-                    try:
-                        yield
-                    finally:
-                        gathering.cancel()
-                        self.flush()
-            finally:
-                guarding.cancel()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            async with anyio.create_task_group() as around:
+                around.start_soon(self._gather, gathering)
+                around.start_soon(self._guard, guarding)
+                try:
+                    async with anyio.create_task_group() as self._batches:
+                        try:
+                            yield
+                        except BaseException:
+                            self._cut = True
+                            raise
+                        finally:
+                            gathering.cancel()
+                            self.flush()
+                finally:
+                    guarding.cancel()
+        finally:
+            if self._failure is not None:  # it is to end as that, whatever else is going on outside
+                raise self._failure
 
     @property
     def pending(self) -> bool:
         """Whether something that was posted is not applied yet."""
-        return bool(self._posted or self._under_way)
+        return bool(self._posted or self._asked)
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits that no more should be sent."""
+        return len(self._posted) >= BEHIND
 
     def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         """Have a decision carried out, and told of when that is durable."""
@@ -81,14 +102,21 @@ class Settler:
 
     def flush(self) -> None:
         """Ask the queue for what was posted, in the next turn of the loop and together with what it is asked now."""
-        while self._posted:
+        while self._posted and self._asked < AT_ONCE:
             batch, self._posted = self._posted[:MOST_ENDS], self._posted[MOST_ENDS:]
-            self._ask(batch)
+            self._asked += 1
+            self._batches.start_soon(self._carry, batch)
+        self._late = bool(self._posted)
 
-    def _ask(self, ends: Sequence[End]) -> None:
-        scope = anyio.CancelScope(shield=True)
-        self._under_way[scope] = self.reach.now()
-        self._batches.start_soon(self._apply, scope, ends)
+    async def _carry(self, ends: Sequence[End]) -> None:
+        try:
+            await self._apply(ends)
+        finally:
+            self._asked -= 1
+            if self._late:
+                self.flush()
+            if not self.pending:
+                self.settled()
 
     async def _gather(self, until: anyio.CancelScope) -> None:
         with until:
@@ -99,26 +127,29 @@ class Settler:
                 self._some, self._enough = anyio.Event(), anyio.Event()
                 self.flush()
 
-    async def _apply(self, scope: anyio.CancelScope, ends: Sequence[End]) -> None:
+    async def _apply(self, ends: Sequence[End]) -> None:
+        scope = anyio.CancelScope(shield=True)
         try:
             with scope:
-                self._tell(ends, await self._taken(ends))
+                self._tell(ends, await self._taken(scope, ends))
                 return
         except QueueError as error:
             if len(ends) == 1:
                 self._give_up(error)
-            for end in ends if len(ends) > 1 else ():  # one of them is at fault, and nothing happened
-                self._ask([end])
-        else:
+                return
+        finally:
+            self._attempts.pop(scope, None)
+        if scope.cancel_called:
             why = f": {self.reach.why}" if self.reach.away_s else f" within {SETTLE_TIMEOUT_S:g} s"
             self._give_up(QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again"))
-        finally:
-            del self._under_way[scope]
-            if not self.pending:
-                self.settled()
+            return
+        half = len(ends) // 2  # one of them is at fault, and nothing happened
+        await self._apply(ends[:half])
+        await self._apply(ends[half:])
 
-    async def _taken(self, ends: Sequence[End]) -> Sequence[bool]:
+    async def _taken(self, scope: anyio.CancelScope, ends: Sequence[End]) -> Sequence[bool]:
         while True:
+            self._attempts[scope] = self.reach.now()
             try:
                 held = await self.queue.apply(ends)
             except QueueUnavailableError as error:
@@ -146,8 +177,8 @@ class Settler:
             while True:
                 await anyio.sleep(LOOK_S)
                 away = self.reach.away_s > 0
-                if away and not self.leaving():
+                if away and not (self.leaving() or self._cut):
                     continue
                 late = self.reach.now() - (0.0 if away else SETTLE_TIMEOUT_S)
-                for scope in [scope for scope, since in self._under_way.items() if since < late]:
+                for scope in [scope for scope, since in self._attempts.items() if since < late]:
                     scope.cancel()

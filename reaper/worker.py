@@ -209,6 +209,8 @@ class Worker:
         them is used up, so that claims stay few.
         """
         self._ahead = 0
+        if self._settler.behind:
+            return 0
         if self.gate.steady and admission.why in (None, "in_flight"):
             self._ahead = int(self.gate.limit * min(1.0, AHEAD_S / self._answer_s))
         if not self._ahead:

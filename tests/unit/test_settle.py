@@ -14,7 +14,7 @@ from reaper.errors import QueueError
 from reaper.queues.base import MOST_ENDS, Batch, NewItem
 from reaper.queues.memory import MemoryQueue
 from reaper.reach import Reach
-from reaper.settle import COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
+from reaper.settle import AT_ONCE, BEHIND, COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
 from tests.unit.worker_kit import Noted
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +32,18 @@ class Slow:
     queue: MemoryQueue = field(default_factory=lambda: MemoryQueue(clock=anyio.current_time))
     sizes: list[int] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    asked: int = 0
+    most_asked: int = 0
 
     async def apply(self, ends: Sequence[End]) -> list[bool]:
         self.sizes.append(len(ends))
         self.at.append(anyio.current_time())
-        await anyio.sleep(self.takes_s)
+        self.asked += 1
+        self.most_asked = max(self.most_asked, self.asked)
+        try:
+            await anyio.sleep(self.takes_s)
+        finally:
+            self.asked -= 1
         if any(end.lease.session_id == self.bad for end in ends):
             raise QueueError(f"{self.bad} cannot be written")
         return await self.queue.apply(ends)
@@ -148,6 +155,46 @@ async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
     assert d.journal.outcomes == []
 
 
+async def test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them() -> None:
+    d = await desk(2000, Slow(takes_s=1))
+    async with d.settler.open():
+        for _ in range(100):
+            d.post(20)
+            d.settler.flush()
+            await anyio.sleep(0.1)
+        assert d.slow.most_asked == AT_ONCE
+        assert max(d.slow.sizes) > COMPANY
+    assert len(d.journal.outcomes) == 2000
+    assert not d.left
+
+
+async def test_too_much_that_waits_is_told() -> None:
+    d = await desk(BEHIND + AT_ONCE * MOST_ENDS, Slow(takes_s=1))
+    async with d.settler.open():
+        d.settler.flush()
+        d.post(AT_ONCE * MOST_ENDS)
+        d.settler.flush()
+        d.post(BEHIND - 1)
+        assert not d.settler.behind
+        d.post(1)
+        assert d.settler.behind
+        await anyio.sleep(1.5)
+        assert not d.settler.behind
+
+
+async def test_after_a_long_outage_each_batch_has_its_whole_time_again() -> None:
+    d = await desk(3, Slow())
+    async with d.settler.open():
+        d.slow.queue.store.away = True
+        d.post(3)
+        await anyio.sleep(SETTLE_TIMEOUT_S * 2)
+        d.slow.queue.store.away, d.slow.takes_s = False, SETTLE_TIMEOUT_S / 2
+        d.settler.reach.found()
+        await anyio.sleep(SETTLE_TIMEOUT_S * 2)
+        assert len(d.journal.outcomes) == 3
+    assert not d.left
+
+
 async def test_a_cancellation_from_outside_ends_nothing_that_was_posted() -> None:
     d = await desk(3, Slow(takes_s=2))
     with anyio.move_on_after(1) as scope:
@@ -161,9 +208,11 @@ async def test_a_cancellation_from_outside_ends_nothing_that_was_posted() -> Non
     assert len(d.journal.outcomes) == 3
 
 
-async def test_a_queue_that_hangs_is_given_up_under_a_cancellation_too() -> None:
-    d = await desk(1, Slow(takes_s=1000))
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_is_given_up_under_a_cancellation_is_told_too(away: bool) -> None:
+    d = await desk(1, Slow(takes_s=0 if away else 1000))
+    d.slow.queue.store.away = away
     begun = anyio.current_time()
-    with anyio.move_on_after(1), pytest.raises(QueueError):
+    with pytest.raises(QueueError, match="stays open and is asked for again"), anyio.move_on_after(1):
         await work(d, 1, 100)
-    assert anyio.current_time() - begun < SETTLE_TIMEOUT_S + 2
+    assert anyio.current_time() - begun < (3 if away else SETTLE_TIMEOUT_S + 2)
