@@ -22,7 +22,8 @@ BUSY_S = 10.0
 CHECKPOINT_PAGES = 4000
 """The log is moved into the file when it has 16 MiB: at 4 MiB a large import takes a fifth longer."""
 LOG_KEPT_BYTES = 64 * 1024 * 1024
-CACHE_KIB = 16 * 1024
+CACHE_KIB = 4 * 1024
+"""With 16 MiB neither a deep queue nor an import of a million random IDs went faster."""
 
 AT = "COALESCE(lease_until, due_at)"
 """From when an open row can be claimed."""
