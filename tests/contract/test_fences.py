@@ -1,9 +1,8 @@
 """Promises 3 and 4 where they are easily lost: settles that come together, and whoever tends the queue."""
 
-import anyio
 import pytest
 
-from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Send
+from reaper.core.model import Decision, End, Outcome, Release, Retry, Send
 from reaper.queues.base import Queue
 from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ended, ids, names, sent
 
@@ -21,15 +20,7 @@ async def test_late_settles_that_come_together_are_refused_too(
     held = await other.claim(6, lease_s=LEASE_S)
     for lease in held if handed_back else ():
         assert await ended(other, lease, NOW, None)
-    results: list[bool] = []
-
-    async def end(lease: Lease) -> None:
-        results.append(await ended(queue, lease, STOPPED, sent()))
-
-    async with anyio.create_task_group() as group:
-        for lease in late:
-            group.start_soon(end, lease)
-    assert results == [False] * 6
+    assert await queue.apply([End(lease, STOPPED, sent()) for lease in late]) == [False] * 6
     assert (await queue.stats()).settled[Outcome.STOPPED] == 0
     assert (await queue.audit()).balanced
 
@@ -47,20 +38,12 @@ async def test_a_lease_ends_by_time_alone_whoever_tends_the_queue(harness: Harne
 async def test_decisions_of_all_kinds_that_come_together_are_each_carried_out(queue: Queue) -> None:
     await queue.add(ids(*(f"s{number:02}" for number in range(30))))
     leases = await queue.claim(30, lease_s=LEASE_S)
-    held: dict[str, bool] = {}
-
-    async def end(number: int, lease: Lease) -> None:
-        kinds: list[tuple[Decision, Send | None]] = [
-            (STOPPED, sent()),
-            (Retry(60.0), sent(502)),
-            (Release(60.0), None),
-        ]
-        held[lease.session_id] = await ended(queue, lease, *kinds[number % 3])
-
-    async with anyio.create_task_group() as group:
-        for number, lease in enumerate(leases):
-            group.start_soon(end, number, lease)
-    assert all(held.values())
+    kinds: list[tuple[Decision, Send | None]] = [
+        (STOPPED, sent()),
+        (Retry(60.0), sent(502)),
+        (Release(60.0), None),
+    ]
+    assert all(await queue.apply([End(lease, *kinds[number % 3]) for number, lease in enumerate(leases)]))
     stats = await queue.stats()
     assert (stats.settled[Outcome.STOPPED], stats.delayed, stats.in_flight) == (10, 20, 0)
     assert (await queue.audit()).balanced
