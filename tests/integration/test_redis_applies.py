@@ -51,3 +51,16 @@ async def test_all_who_wait_hear_of_it_and_who_left_does_not(error: Exception) -
     assert [type(each) for each in heard] == [type(error)] * 2
     assert [str(each) for each in heard] == [str(error)] * 2
     assert left.cancelled()
+
+
+async def test_who_leaves_while_their_script_fails_leaves_the_next_to_be_asked_for() -> None:
+    engine = Failing(QueueUnavailableError("away"))
+    stand_in: Engine = engine  # type: ignore[assignment]
+    applies = Applies(stand_in, "me")
+    left, stays = (applies.post([End(lease(name), NOW, None)]) for name in ("a", "b"))
+    await engine.asked.wait()
+    left.cancel()
+    engine.go_on.set()
+    with pytest.raises(QueueUnavailableError, match="away"):
+        await stays
+    assert left.cancelled()
