@@ -52,7 +52,7 @@ check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --explicit-package-bases bench/*.py bench/clients/*.py
-	@$(BIN)/python -m pytest -q tests/unit/test_imports.py
+	@$(BIN)/lint-imports
 
 audit-deps: $(READY) ## Ask the index's vulnerability service about every dependency (needs the network)
 	@$(BIN)/uv export --quiet --frozen --no-dev --all-extras --no-emit-project --output-file .venv/audited.txt
@@ -63,11 +63,11 @@ format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff check --fix .
 
 generated: $(READY) ## Write completions/, man/ and docs/commands.md anew from the command line
-	@$(BIN)/python -m completions
+	@$(BIN)/python -m tools.cli_reference
 
 .PHONY: screens
 screens: $(READY) ## Capture docs/screens/, its page and the picture of the README anew (needs tmux and chromium)
-	@$(BIN)/python .ci/screens.py
+	@$(BIN)/python tools/screens.py
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
@@ -85,9 +85,9 @@ dist: $(READY) ## Build the wheel and the source archive into dist/
 sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every extra consists of, from uv.lock
 	@mkdir -p dist
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 | \
-	    $(BIN)/python .ci/sbom.py "$$($(BIN)/python -c 'import reaper; print(reaper.__version__)')" > dist/sbom.cdx.json.new
+	    $(BIN)/python tools/sbom.py "$$($(BIN)/python -c 'import reaper; print(reaper.__version__)')" > dist/sbom.cdx.json.new
 	@mv dist/sbom.cdx.json.new dist/sbom.cdx.json
 	@ls dist/sbom.cdx.json
 
 clean: ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist site
+	rm -rf .venv .mypy_cache .import_linter_cache .ruff_cache .hypothesis .coverage .coverage.* dist site

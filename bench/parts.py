@@ -28,18 +28,18 @@ import anyio
 from bench.served import certified, served
 from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
-from reaper.cli.common import run_async
+from reaper.cli.context import run_async
 from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, End, Lease, Reply, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
-from reaper.queues.memory import MemoryQueue
-from reaper.queues.sqlite import open_ledger
-from reaper.seams import Api, Journal, Rules
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.queues.sqlite.queue import open_ledger
 from reaper.telemetry import logs
-from reaper.telemetry.journal import LogJournal
-from reaper.worker import Worker
+from reaper.telemetry.event_log import LogJournal
+from reaper.worker.ports import Api, Journal, Rules
+from reaper.worker.worker import Worker
 
 TOKEN = "archal_ws_some_token"
 NOW_S = 0.002

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection as Pipe
 from urllib.parse import urlsplit
 
 from reaper.sandbox import DEFAULT_TOKEN, Sandbox, generate
-from reaper.sandbox.serve import Options, serve
+from reaper.sandbox.process import Options, serve
 
 
 class Caller(asyncio.Protocol):

@@ -4,10 +4,11 @@ From Python: `reaper.open` and `reaper.stop_sessions`; docs/library.md tells how
 each name brings what it needs when it is first asked for.
 """
 
+from reaper.core.version import __version__ as __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from reaper.core.model import Audit, AuditLine, Item, Outcome, Send, State, Stats
-    from reaper.errors import (
+    from reaper.core.errors import (
         ApiUnavailableError,
         ConfigError,
         CredentialsError,
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
         RefusedError,
         UsageError,
     )
-    from reaper.library.effective import Options
-    from reaper.library.handle import Reaper, open
-    from reaper.library.plain import stop_sessions
+    from reaper.core.model import Audit, AuditLine, Item, Outcome, Send, State, Stats
+    from reaper.library.async_api import Reaper, open
+    from reaper.library.blocking_api import stop_sessions
+    from reaper.library.options import Options
     from reaper.library.summary import Summary
     from reaper.queues.base import Added
-    from reaper.settings import Settings
-
-__version__ = "0.1.0"
+    from reaper.settings.schema import Settings
 
 __all__ = [
     "Added",
@@ -55,14 +55,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "library.handle": ("Reaper", "open"),
-    "library.plain": ("stop_sessions",),
-    "library.effective": ("Options",),
+    "library.async_api": ("Reaper", "open"),
+    "library.blocking_api": ("stop_sessions",),
+    "library.options": ("Options",),
     "library.summary": ("Summary",),
     "queues.base": ("Added",),
-    "settings": ("Settings",),
+    "settings.schema": ("Settings",),
     "core.model": ("Audit", "AuditLine", "Item", "Outcome", "Send", "State", "Stats"),
-    "errors": (
+    "core.errors": (
         "ApiUnavailableError",
         "ConfigError",
         "CredentialsError",

@@ -9,12 +9,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line (None: the process's own) and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] in (["--version"], ["-V"]):
-        from reaper import __version__
+        from reaper.core.version import __version__
 
         sys.stdout.write(f"reaper {__version__}\n")
         return 0
     if words[:1] == ["health"]:
-        from reaper.cli import health
+        from reaper.cli.commands import health
 
         if (code := health.main(words[1:])) is not None:
             return code

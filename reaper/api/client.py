@@ -19,14 +19,14 @@ from urllib.parse import quote
 
 import httpx
 
-from reaper import __version__
 from reaper.api.credentials import Credentials
-from reaper.api.lines import Lines
-from reaper.api.opening import Http
-from reaper.api.transport import Transport
-from reaper.api.wire import Exchange
+from reaper.api.http.connect import Http
+from reaper.api.http.exchange import Exchange
+from reaper.api.http.proxy import Lines
+from reaper.api.http.transport import Transport
+from reaper.core.errors import ConfigError
 from reaper.core.model import Answered, Failed, Fault, Reply, SessionId
-from reaper.errors import ConfigError
+from reaper.core.version import __version__
 
 STOP_BODY_BYTES = 64 * 1024
 LIST_BODY_BYTES = 32 * 1024 * 1024

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
-from reaper import __version__
 from reaper.cli.examples import examples
-from reaper.cli.fitted import fitted
 from reaper.cli.parser import Help, LazyParser
-from reaper.errors import Exit, ReaperError
+from reaper.cli.wrap import fitted
+from reaper.core.errors import Exit, ReaperError
+from reaper.core.version import __version__
 from reaper.telemetry.journald import is_journal, with_priority
 
 SECRET_VARIABLES = ("ARCHAL_TOKEN", "REAPER_API__TOKEN")
@@ -45,21 +45,21 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "see": {
         "status": Verb("status", "the whole queue and every pause"),
         "show": Verb("show", "one session ID and all that happened to it"),
-        "outcomes": Verb("reading", "one line for each settled ID"),
-        "audit": Verb("reading", "verify that every accepted ID is accounted for"),
-        "sessions": Verb("sessions", "the account's live sessions, and what the policy says of each"),
-        "holds": Verb("sessions", "sweeps that a guard holds"),
+        "outcomes": Verb("ledger", "one line for each settled ID"),
+        "audit": Verb("ledger", "verify that every accepted ID is accounted for"),
+        "sessions": Verb("discovery", "the account's live sessions, and what the policy says of each"),
+        "holds": Verb("discovery", "sweeps that a guard holds"),
         "check": Verb("check", "configuration, token, API, queue, clock: ok or what to do"),
         "health": Verb("health", "is the daemon alive? for probes", works=False),
     },
     "intervene": {
-        "postpone": Verb("operators", "set when a waiting ID is due"),
-        "cancel": Verb("operators", "take IDs out of the queue"),
-        "approve": Verb("sessions", "let a held sweep go on"),
-        "discard": Verb("sessions", "let a held sweep go"),
+        "postpone": Verb("operate", "set when a waiting ID is due"),
+        "cancel": Verb("operate", "take IDs out of the queue"),
+        "approve": Verb("discovery", "let a held sweep go on"),
+        "discard": Verb("discovery", "let a held sweep go"),
         "dead": Verb("dead", "list, retry or purge the IDs that could not be stopped"),
-        "pause": Verb("operators", "stop sending, for the whole queue"),
-        "resume": Verb("operators", "end the operator's pause"),
+        "pause": Verb("operate", "stop sending, for the whole queue"),
+        "resume": Verb("operate", "end the operator's pause"),
     },
     "set up and rehearse": {
         "config": Verb("config", "effective settings and where each comes from"),
@@ -119,7 +119,7 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
 
 def _entry(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
     """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `FAMILY`."""
-    module = importlib.import_module(f"reaper.cli.{VERBS[name].module}")
+    module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
     if hasattr(module, "FAMILY"):
         configure, run = module.FAMILY[name]
         return configure, run
@@ -198,7 +198,7 @@ def _run(words: list[str]) -> int:
 
 def _innermost(error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
-        from reaper.app import first_error
+        from reaper.app.wiring import first_error
 
         return first_error(error)
     return error

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from reaper.cli.fitted import fitted
-from reaper.errors import Exit
+from reaper.cli.wrap import fitted
+from reaper.core.errors import Exit
 
 
 class Help(argparse.HelpFormatter):

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 
 from reaper.core.classify import Final, Foreign, OtherAccount, Proven, ReadVerdict, Unauthorized, classify
-from reaper.core.grammar import shown
 from reaper.core.model import Answered, Reply
+from reaper.core.times import shown
 
 NOTE = "account"
 """The note of the queue that names its account."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from reaper.core.clock import http_date
+from reaper.core.discovery.server_clock import http_date
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
 
 DETAIL_BYTES = 200

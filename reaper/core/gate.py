@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from reaper.core.adaptive_limit import Limiter
 from reaper.core.classify import (
     Broken,
     Final,
@@ -28,9 +29,8 @@ from reaper.core.classify import (
     Verdict,
     is_own,
 )
-from reaper.core.limiter import Limiter
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
-from reaper.core.rate import Rate
+from reaper.core.rate_limit import Rate
 from reaper.core.throttle import Throttle
 
 BREAKER = 5

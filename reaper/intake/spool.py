@@ -11,9 +11,9 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from reaper.errors import ConfigError, UsageError
-from reaper.intake.reader import Parsed, Reader
-from reaper.intake.report import NOTHING, Report, add_up
+from reaper.core.errors import ConfigError, UsageError
+from reaper.intake.events import NOTHING, Report, add_up
+from reaper.intake.line_reader import Parsed, Reader
 from reaper.queues.base import Added, Batch, Queue
 
 ROOMS = ("tmp", "new", "done", "bad")

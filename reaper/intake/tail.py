@@ -6,8 +6,8 @@ import hashlib
 import os
 import stat
 
-from reaper.errors import UsageError
-from reaper.intake.reader import CHUNK_BYTES, Lines
+from reaper.core.errors import UsageError
+from reaper.intake.line_reader import CHUNK_BYTES, Lines
 from reaper.queues.base import Position
 
 PREFIX_BYTES = 1024

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reaper import oneshot
+from reaper.app import once as oneshot
+from reaper.core.errors import Exit
 from reaper.core.model import Outcome
-from reaper.errors import Exit
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from reaper.errors import ConfigError, QueueError
+from reaper.core.errors import ConfigError, QueueError
 from reaper.queues.base import PositionStore, Queue
-from reaper.queues.positions import LocalPositions
+from reaper.queues.local_positions import LocalPositions
 
 EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis"}
 """The schemes of shared queues, and the extra that brings what each needs."""
@@ -76,7 +76,7 @@ async def open_queue(
         return Opened(queue, warnings=warnings)
     path = ledger_path(url)
 
-    from reaper.queues.sqlite import open_ledger
+    from reaper.queues.sqlite.queue import open_ledger
 
     ledger, created = await open_ledger(path, create=create, read_only=read_only, worker=worker, clock=clock)
     return Opened(ledger, path if created else None)
@@ -84,7 +84,7 @@ async def open_queue(
 
 def empty_queue() -> Queue:
     """Return a queue in memory, for commands that only look where there is no ledger yet."""
-    from reaper.queues.memory import MemoryQueue
+    from reaper.queues.memory.queue import MemoryQueue
 
     return MemoryQueue()
 
@@ -98,11 +98,11 @@ def _shared(scheme: str) -> _OpenShared:
     try:
         match EXTRAS[scheme]:
             case "postgres":
-                from reaper.queues.postgres import open_postgres
+                from reaper.queues.postgres.queue import open_postgres
 
                 return open_postgres
             case _:
-                from reaper.queues.redis import open_redis
+                from reaper.queues.redis.open import open_redis
 
                 return open_redis
     except ImportError as error:
@@ -118,7 +118,7 @@ def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionS
     async def opened() -> Queue:
         if state_dir is None:
             raise QueueError("no directory is known for the positions of followed files: set STATE_DIRECTORY")
-        from reaper.queues.sqlite import open_ledger
+        from reaper.queues.sqlite.queue import open_ledger
 
         path = str(state_dir() / f"positions-{identity}.db")
         return (await open_ledger(path, create=True, read_only=False, worker=False))[0]

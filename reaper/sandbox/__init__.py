@@ -1,11 +1,11 @@
 """A local stand-in for the API, for the demo, tests and rehearsals. Nothing else of the package imports it."""
 
-from reaper.sandbox.assorted import assorted
 from reaper.sandbox.faults import Behaviour, Mode
 from reaper.sandbox.latency import Latency
 from reaper.sandbox.listing import ListFault
-from reaper.sandbox.record import Counters, Delete
+from reaper.sandbox.recorder import Counters, Delete
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
+from reaper.sandbox.session_mix import assorted
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 

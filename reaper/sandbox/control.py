@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 
 from reaper.sandbox.answers import Answer, as_json, envelope
 from reaper.sandbox.faults import Mode, parse_rates, parse_script
-from reaper.sandbox.http import Request
+from reaper.sandbox.http_server import Request
 from reaper.sandbox.latency import parse_latency
 from reaper.sandbox.listing import ListFault
-from reaper.sandbox.record import fingerprint
+from reaper.sandbox.recorder import fingerprint
 
 if TYPE_CHECKING:
     from reaper.sandbox.server import Sandbox

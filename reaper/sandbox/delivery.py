@@ -8,7 +8,7 @@ from typing import assert_never
 
 from reaper.sandbox.answers import Answer, encode
 from reaper.sandbox.faults import Behaviour, Delivery
-from reaper.sandbox.http import Connection
+from reaper.sandbox.http_server import Connection
 
 ENDLESS_CHUNK = b'{"sessionId":"env_endless","status":"running"},' * 1000
 

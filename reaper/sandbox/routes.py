@@ -8,7 +8,7 @@ from typing import assert_never
 from urllib.parse import unquote
 
 from reaper.sandbox.answers import Answer, as_json, envelope
-from reaper.sandbox.http import Request
+from reaper.sandbox.http_server import Request
 from reaper.sandbox.sessions import Account, Stop
 
 _SEGMENT = re.compile(r"/api/sessions/((?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+)")

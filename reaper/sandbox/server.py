@@ -12,14 +12,14 @@ from typing import Self
 
 from reaper.sandbox import control
 from reaper.sandbox.answers import Answer
-from reaper.sandbox.chance import chance
 from reaper.sandbox.delivery import Stamp, deliver
 from reaper.sandbox.faults import MODES, SOUND, Behaviour, Delivery, Mode, Script, choose, parse_rates, parse_script
-from reaper.sandbox.http import Connection, Request
+from reaper.sandbox.http_server import Connection, Request
 from reaper.sandbox.latency import Latency, parse_latency
 from reaper.sandbox.listing import ListFault, behave
-from reaper.sandbox.record import Counters, Delete, Record, fingerprint
+from reaper.sandbox.recorder import Counters, Delete, Record, fingerprint
 from reaper.sandbox.routes import NO_ROUTE, UNAUTHORIZED, Call, bearer, decoded, perform, which
+from reaper.sandbox.seeded_random import chance
 from reaper.sandbox.sessions import Account, Session, generate
 
 DEFAULT_TOKEN = "archal_ws_sandbox"

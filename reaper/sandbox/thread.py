@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from reaper.sandbox.record import Counters, Delete
+from reaper.sandbox.recorder import Counters, Delete
 from reaper.sandbox.server import Sandbox
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from reaper.telemetry import events
 from reaper.telemetry.journald import is_journal, with_priority
-from reaper.telemetry.lean import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
+from reaper.telemetry.structlog_without_rich import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
 
 MASK = "********"
 FOREIGN_LEVEL = logging.WARNING

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from reaper import __version__
+from reaper.core.discovery.policy import Rule
 from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
-from reaper.core.policy import Rule
-from reaper.telemetry.recent import Recent
+from reaper.core.version import __version__
+from reaper.telemetry.settle_rate import Recent
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)

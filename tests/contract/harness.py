@@ -11,9 +11,9 @@ from typing import Protocol
 
 from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
-from reaper.queues.memory import MemoryQueue
-from reaper.queues.memory_store import Store
-from reaper.queues.sqlite import SqliteQueue, open_ledger
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.queues.memory.store import Store
+from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
 
 START = 1_000_000.0
 LEASE_S = 60.0

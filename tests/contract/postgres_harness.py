@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reaper.queues.base import PositionStore, Queue
-from reaper.queues.memory import MemoryQueue
-from reaper.queues.memory_store import Store
-from reaper.queues.positions import LocalPositions
-from reaper.queues.postgres import PostgresQueue, open_postgres
+from reaper.queues.local_positions import LocalPositions
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.queues.memory.store import Store
+from reaper.queues.postgres.queue import PostgresQueue, open_postgres
 from tests.contract.harness import Clock
 from tests.integration.postgres_server import session_server
 

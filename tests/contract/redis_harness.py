@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from reaper.queues.base import Queue
-from reaper.queues.redis import open_redis
-from reaper.queues.redis_queue import RedisQueue
+from reaper.queues.redis.open import open_redis
+from reaper.queues.redis.queue import RedisQueue
 from tests.contract.harness import Clock
 from tests.integration.redis_server import KeptPositions, shared_server
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason, SessionId, Settle
-from reaper.errors import QueueError
 from reaper.queues.base import Queue
-from reaper.queues.sqlite import open_ledger
+from reaper.queues.sqlite.queue import open_ledger
 from tests.contract.harness import (
     LEASE_S,
     STOPPED,

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import Lease
-from reaper.errors import QueueError
 from reaper.queues.base import Queue
 from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, ended, ids, names, sent
 

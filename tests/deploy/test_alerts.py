@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from reaper.cli.main import parse
-from reaper.settings_doc import knobs
+from reaper.settings.reference import knobs
 from reaper.telemetry import events
 from tests.deploy.monitoring_kit import COMPONENT, ROOT, RULES, alerts, groups, run, selectors, unknown
 from tests.tools import need

@@ -8,9 +8,9 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from reaper.cli.health import DEADLINE_S
+from reaper.cli.commands.health import DEADLINE_S
 from reaper.queues.open import EXTRAS
-from reaper.settings import Settings
+from reaper.settings.schema import Settings
 from tests.deploy.image_base import ROOT, buildah
 from tests.tools import need
 
@@ -53,7 +53,7 @@ def test_the_image_gets_every_extra_as_it_is_locked() -> None:
 
 
 def test_only_what_is_needed_goes_to_the_builder(tmp_path: Path) -> None:
-    needed = {"LICENSE", "README.md", "pyproject.toml", "uv.lock", "reaper/app.py", "reaper/core/gate.py"}
+    needed = {"LICENSE", "README.md", "pyproject.toml", "uv.lock", "reaper/app/wiring.py", "reaper/core/gate.py"}
     kept_back = {
         *(".env", ".git/config", ".venv/bin/python", ".ci/run", "token", "reaper.db", "reaper.toml", "Dockerfile"),
         *(

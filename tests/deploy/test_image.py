@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reaper import __version__
-from reaper.errors import Exit
+from reaper.core.errors import Exit
 from reaper.sandbox.sessions import generate
 from tests.deploy.image_base import (
     BASE,
@@ -145,7 +145,7 @@ def test_every_module_comes_with_bytecode(ephemeral: Pod) -> None:
     code = """
 import importlib, os, pkgutil, sys, reaper
 for found in pkgutil.walk_packages(reaper.__path__, "reaper."):
-    if found.name != "reaper.pytest_plugin":  # imported by pytest alone, which has no business in the image
+    if found.name != "reaper.library.pytest.plugin":  # imported by pytest alone, which has no business in the image
         importlib.import_module(found.name)
 def stale(file):
     # The second word of a bytecode file is 1 when it is never compared with its source (PEP 552).

@@ -11,11 +11,11 @@ import yaml
 
 import reaper
 from reaper.cli.main import parse
-from reaper.errors import Exit
+from reaper.core.errors import Exit
 from reaper.queues.open import EXTRAS, is_shared
-from reaper.settings import Settings
-from reaper.settings_load import load
-from reaper.settings_values import sqlite_path
+from reaper.settings.load import load
+from reaper.settings.parsers import sqlite_path
+from reaper.settings.schema import Settings
 from tests.deploy.kube import (
     APART,
     OVERLAYS,

@@ -22,7 +22,7 @@ HUNG = """
 import sys, time
 import anyio
 from reaper.__main__ import main
-from reaper.daemon import Daemon
+from reaper.app.daemon import Daemon
 
 async def hold_up_the_loop(self, parts):
     await anyio.sleep(1)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from reaper.cli.main import parse
-from reaper.core.grammar import parse_duration
-from reaper.errors import Exit
-from reaper.settings import Settings
-from reaper.settings_env import CREDENTIAL, LEDGER
-from reaper.settings_load import load
-from reaper.settings_values import sqlite_url
-from reaper.telemetry.health import STALLED_S
+from reaper.core.errors import Exit
+from reaper.core.times import parse_duration
+from reaper.settings.load import load
+from reaper.settings.parsers import sqlite_url
+from reaper.settings.schema import Settings
+from reaper.settings.state_dir import CREDENTIAL, LEDGER
+from reaper.telemetry.endpoints import STALLED_S
 from tests.tools import need
 
 UNITS = Path(__file__).parents[2] / "systemd"

@@ -81,7 +81,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"reaper", info}
     entries = texts[f"{info}/entry_points.txt"].decode()
     assert "reaper = reaper.__main__:main" in entries
-    assert "[pytest11]\nreaper = reaper.pytest_plugin" in entries
+    assert "[pytest11]\nreaper = reaper.library.pytest.plugin" in entries
     metadata = texts[f"{info}/METADATA"].decode()
     assert "License-Expression: Apache-2.0" in metadata
     needed = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reaper.sandbox import assorted
+from reaper.sandbox import session_mix as assorted
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.command import Command, aim, until, write_ids

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reaper.sandbox.record import Delete, fingerprint
+from reaper.sandbox.recorder import Delete, fingerprint
 from tests.integration.raw_server import GONE, Drip, End, Wait
 
 LIST = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"sessions":[]}'

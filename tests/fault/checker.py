@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reaper.sandbox.record import Delete
+from reaper.sandbox.recorder import Delete
 
 Row = Mapping[str, Any]
 CLOCK_S = 0.005

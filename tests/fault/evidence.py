@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reaper.sandbox.record import Delete
+from reaper.sandbox.recorder import Delete
 from reaper.sandbox.thread import RunningSandbox
 from tests.e2e.command import TOKEN, Command
 from tests.fault.checker import Bounds, Evidence, Gauge, prove

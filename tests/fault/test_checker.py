@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from reaper.sandbox.record import Delete
+from reaper.sandbox.recorder import Delete
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.e2e.command import Command, aim, write_ids

@@ -12,7 +12,7 @@ import pytest
 from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.model import SessionId
-from reaper.intake.lines import parse
+from reaper.intake.line_grammar import parse
 from reaper.queues.base import NewItem
 from reaper.sandbox.routes import decoded
 from reaper.sandbox.thread import running_sandbox

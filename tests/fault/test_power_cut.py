@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
-from reaper.errors import QueueError
-from reaper.queues.sqlite import open_ledger
+from reaper.queues.sqlite.queue import open_ledger
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.e2e.command import Command, aim, write_ids

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from reaper.api.wire import MOST_HEAD_BYTES, MOST_HEADERS
+from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
 from tests.unit.h1_kit import Seen, cut, one_by_one, play
 
 CORPUS = Path(__file__).parent / "corpus" / "h1"

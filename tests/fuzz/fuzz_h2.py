@@ -28,7 +28,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from reaper.api.wire import MOST_HEAD_BYTES, MOST_HEADERS, Exchange
+from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, Exchange
 from tests.fuzz.h2_inputs import MOST_BODY, STREAMS, conversation, disturbed
 from tests.unit.h1_kit import cut, one_by_one
 from tests.unit.h2_kit import Stage, became, frames, settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.api.h1 import H1Connection
+from reaper.api.http.http11 import H1Connection
 from tests.fuzz import fuzz_h1
 
 

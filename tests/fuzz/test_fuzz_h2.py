@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reaper.api import h2_answer, h2_decode, h2_read
+from reaper.api.http.h2 import decode as h2_decode
+from reaper.api.http.h2 import reader as h2_read
+from reaper.api.http.h2 import response as h2_answer
 from tests.fuzz import fuzz_h2
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import trustme
 
-from reaper.api.h2 import H2Connection
-from reaper.api.wire import Connection, Exchange, WireFault
+from reaper.api.http.exchange import Connection, Exchange, WireFault
+from reaper.api.http.h2.connection import H2Connection
 
 SECRET = "archal_ws_secret"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Added, Batch, InvalidLine, Position
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from reaper.queues.base import Position
-from reaper.queues.postgres import PostgresQueue, open_postgres
+from reaper.queues.postgres.queue import PostgresQueue, open_postgres
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ import pytest
 
 from reaper.core.model import SessionId
 from reaper.queues.base import Batch, NewItem, Position
-from reaper.queues.redis import open_redis
-from reaper.queues.redis_queue import RedisQueue
+from reaper.queues.redis.open import open_redis
+from reaper.queues.redis.queue import RedisQueue
 
 STARTS_WITHIN_S = 20.0
 

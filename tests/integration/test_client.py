@@ -16,8 +16,8 @@ import pytest
 from reaper.api.client import LIST_BODY_BYTES, STOP_BODY_BYTES, Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.classify import Proven, classify, classify_read
+from reaper.core.errors import ConfigError
 from reaper.core.model import Answered, Failed, Fault, SessionId
-from reaper.errors import ConfigError
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.server import Sandbox
 

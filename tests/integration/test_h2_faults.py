@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reaper.api import h2
-from reaper.api.h2 import H2Connection
-from reaper.api.wire import Connection, Exchange, WireFault
+from reaper.api.http.exchange import Connection, Exchange, WireFault
+from reaper.api.http.h2 import connection as h2
+from reaper.api.http.h2.connection import H2Connection
 from tests.integration.h2_caller import calling, certified
 from tests.integration.h2_server import Asked, Drip, End, RawH2Server, Script
 from tests.tools import missing

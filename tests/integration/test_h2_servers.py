@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reaper.api.transport import Transport
-from reaper.api.wire import WireFault
+from reaper.api.http.exchange import WireFault
+from reaper.api.http.transport import Transport
 from tests.integration.h2_caller import SECRET, Caller, calling, certified
 from tests.integration.h2_hyper import LARGE
 from tests.integration.h2_peers import PEERS, Peer, nginx

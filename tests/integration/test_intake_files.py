@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
-from reaper.errors import UsageError
-from reaper.intake.files import Input, open_inputs, take_in_file, unread_input
-from reaper.intake.reader import BATCH_LINES
+from reaper.core.errors import UsageError
+from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
+from reaper.intake.line_reader import BATCH_LINES
 from reaper.queues.base import Added
 from tests.integration.intake_double import RecordingQueue
 
@@ -119,7 +119,7 @@ async def test_a_read_error_midway_says_how_much_was_taken(
             raise OSError(5, "Input/output error")
         return read(fd, most)
 
-    monkeypatch.setattr("reaper.intake.reader.os.read", failing)
+    monkeypatch.setattr("reaper.intake.line_reader.os.read", failing)
     with pytest.raises(UsageError, match="Input/output error") as caught:
         await take_in_file(queue, str(path))
     assert queue.lines > BATCH_LINES

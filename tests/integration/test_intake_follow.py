@@ -5,9 +5,9 @@ from typing import Any
 import anyio
 import pytest
 
-from reaper.errors import QueueError, UsageError
-from reaper.intake.follow import Follower
-from reaper.intake.reader import BATCH_LINES
+from reaper.core.errors import QueueError, UsageError
+from reaper.intake.follower import Follower
+from reaper.intake.line_reader import BATCH_LINES
 from reaper.queues.base import Added
 from tests.integration.intake_double import RecordingQueue, Told
 

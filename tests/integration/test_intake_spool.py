@@ -5,9 +5,9 @@ from typing import Any
 import anyio
 import pytest
 
-from reaper.errors import ConfigError, QueueError, UsageError
-from reaper.intake.reader import BATCH_LINES
-from reaper.intake.run import Intake
+from reaper.core.errors import ConfigError, QueueError, UsageError
+from reaper.intake.line_reader import BATCH_LINES
+from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Added
 from tests.integration.intake_double import RecordingQueue, Told

@@ -16,7 +16,8 @@ import pytest
 
 import reaper
 from reaper.sandbox import RunningSandbox, running_sandbox
-from reaper.telemetry import embedded, logs
+from reaper.telemetry import host_logging as embedded
+from reaper.telemetry import logs
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from reaper.telemetry import listener
-from reaper.telemetry.listener import Handler, Page, serve, text
+from reaper.telemetry.http import server as listener
+from reaper.telemetry.http.server import Handler, Page, serve, text
 
 pytestmark = pytest.mark.anyio
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import QueueUnavailableError
-from reaper.intake.follow import Follower
+from reaper.core.errors import QueueUnavailableError
+from reaper.intake.follower import Follower
 from reaper.queues.base import Added, Batch, Position, Queue
-from reaper.queues.memory import MemoryQueue
+from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.open import _positions
 from tests.integration.intake_double import Told
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reaper.api import opening
+from reaper.api.http import connect as opening
 from tests.integration.raw_server import RawServer
 from tests.integration.transport_kit import (
     Ours,

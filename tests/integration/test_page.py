@@ -12,12 +12,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Pause, PauseReason, Reaper, Stats
-from reaper.errors import QueueError, QueueUnavailableError
-from reaper.telemetry import logs, onlook, page
-from reaper.telemetry.health import FOR_PEOPLE, health_pages
-from reaper.telemetry.listener import Handler, serve, text
+from reaper.telemetry import logs
+from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
+from reaper.telemetry.http.server import Handler, serve, text
 from reaper.telemetry.metrics import Metrics
+from reaper.telemetry.page import render as page
+from reaper.telemetry.page import snapshot as onlook
 from tests.integration.test_listener import ask
 from tests.tools import need
 from tests.unit.page_kit import NASTY, STATS, paused

@@ -7,14 +7,15 @@ from datetime import datetime
 import httpx
 import pytest
 
-from reaper.core.clock import Reading, read_date
-from reaper.core.guard import Limits, Pass, Stop, Sweep, weigh
-from reaper.core.holds import Guard, Hold
-from reaper.core.policy import Judged, Rules, judge_all
-from reaper.core.protection import protection
-from reaper.core.sessions import Listing, Unreadable, parse_list
-from reaper.core.sightings import Sightings, look
-from reaper.sandbox import Sandbox, assorted
+from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, weigh
+from reaper.core.discovery.holds import Guard, Hold
+from reaper.core.discovery.listing import Listing, Unreadable, parse_list
+from reaper.core.discovery.policy import Judged, Rules, judge_all
+from reaper.core.discovery.protection import protection
+from reaper.core.discovery.server_clock import Reading, read_date
+from reaper.core.discovery.sightings import Sightings, look
+from reaper.sandbox import Sandbox
+from reaper.sandbox import session_mix as assorted
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from typing import cast
 import httpx
 import pytest
 
-from reaper.api.opening import Opener
-from reaper.api.pool import AT_ONCE, Pool
-from reaper.api.wire import Connection, Exchange, Owner, WireFault
+from reaper.api.http.connect import Opener
+from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
+from reaper.api.http.pool import AT_ONCE, Pool
 from tests.integration.raw_server import GONE, End, RawServer, Wait
 from tests.integration.transport_kit import (
     Ours,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from reaper.errors import ConfigError, QueueError, QueueUnavailableError
+from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
 from tests.contract.harness import LEASE_S, ids
 from tests.integration.postgres_kit import opened

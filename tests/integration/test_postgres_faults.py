@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
-from reaper.errors import QueueUnavailableError
-from reaper.queues.postgres import PostgresQueue
+from reaper.queues.postgres.queue import PostgresQueue
 from tests.contract.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.integration.postgres_kit import CuttingProxy, opened
 from tests.integration.postgres_server import URL_PASSWORD, PostgresServer, session_server

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from reaper.errors import QueueError, QueueUnavailableError
-from reaper.queues import postgres_lane
-from reaper.queues.postgres_errors import parameters
-from reaper.queues.postgres_lane import TRIES, Lane, Road
+from reaper.core.errors import QueueError, QueueUnavailableError
+from reaper.queues.postgres import connection as postgres_lane
+from reaper.queues.postgres.connection import TRIES, Lane, Road
+from reaper.queues.postgres.errors import parameters
 from tests.integration.postgres_server import free_port
 
 pytestmark = pytest.mark.anyio

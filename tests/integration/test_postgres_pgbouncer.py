@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from reaper.core.model import Outcome
-from reaper.queues.postgres import PostgresQueue
+from reaper.queues.postgres.queue import PostgresQueue
 from tests.contract.harness import LEASE_S, STOPPED, ended, ids, sent
 from tests.integration.postgres_kit import opened
 from tests.integration.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
-from reaper.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import CancelResult
 from tests.contract.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
 from tests.integration.postgres_kit import Positions, opened

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.errors import QueueError, QueueUnavailableError
-from reaper.queues import postgres_schema
 from reaper.queues.base import Batch, NewItem, Position
-from reaper.queues.postgres import open_postgres
+from reaper.queues.postgres import schema as postgres_schema
+from reaper.queues.postgres.queue import open_postgres
 from tests.contract.harness import ids
 from tests.integration.postgres_kit import Positions, opened
 from tests.integration.postgres_server import PostgresServer, session_server

@@ -54,7 +54,7 @@ def run(pytester: pytest.Pytester, *args: object) -> pytest.RunResult:
     """Run pytest with no plugin but ours: the others take seconds to load."""
     with pytest.MonkeyPatch.context() as alone:
         alone.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        return pytester.runpytest_subprocess("-p", "reaper.pytest_plugin", *map(str, args))
+        return pytester.runpytest_subprocess("-p", "reaper.library.pytest.plugin", *map(str, args))
 
 
 def told(result: pytest.RunResult) -> list[str]:
@@ -207,8 +207,8 @@ def test_a_run_that_registers_nothing_imports_nothing(pytester: pytest.Pytester,
         import sys
 
         def pytest_unconfigure():
-            assert "reaper.pytest_plugin" in sys.modules
-            heavy = {"anyio", "asyncio", "pydantic", "structlog", "sqlite3", "reaper.library", "reaper.app"}
+            assert "reaper.library.pytest.plugin" in sys.modules
+            heavy = {"anyio", "asyncio", "pydantic", "structlog", "sqlite3", "reaper.library", "reaper.app.wiring"}
             assert not heavy & set(sys.modules), heavy & set(sys.modules)
             print("light")
     """)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import ConfigError, QueueError
+from reaper.core.errors import ConfigError, QueueError
 from reaper.queues.base import Position
 from reaper.queues.open import is_shared, open_queue
 from tests.contract.harness import ids
@@ -59,9 +59,9 @@ async def test_without_a_directory_a_position_is_not_lost_in_silence(url: str) -
 @pytest.mark.parametrize(
     ("url", "module", "extra"),
     [
-        ("redis://u:hunter2@h/0", "reaper.queues.redis", "redis"),
-        ("rediss://u:hunter2@h/0", "reaper.queues.redis", "redis"),
-        ("postgresql://u:hunter2@h/d", "reaper.queues.postgres", "postgres"),
+        ("redis://u:hunter2@h/0", "reaper.queues.redis.open", "redis"),
+        ("rediss://u:hunter2@h/0", "reaper.queues.redis.open", "redis"),
+        ("postgresql://u:hunter2@h/d", "reaper.queues.postgres.queue", "postgres"),
     ],
 )
 async def test_what_is_not_installed_is_named(

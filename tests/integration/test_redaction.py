@@ -18,12 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
-from reaper.api.h1 import H1Connection
-from reaper.api.wire import Exchange
+from reaper.api.http.exchange import Exchange
+from reaper.api.http.http11 import H1Connection
 from reaper.core.model import Outcome, Pause, PauseReason, Send, Stats
-from reaper.settings import Settings
+from reaper.settings.schema import Settings
 from reaper.telemetry import logs
-from reaper.telemetry.health import status_json
+from reaper.telemetry.endpoints import status_json
 from reaper.telemetry.metrics import Metrics
 from tests.unit.h1_kit import Watcher
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import End, Lease, Outcome, Send, Settle
-from reaper.errors import QueueError
-from reaper.queues import redis_queue
 from reaper.queues.base import MOST_ENDS, Position
-from reaper.queues.redis import open_redis
-from reaper.queues.redis_audit import ROWS
-from reaper.queues.redis_queue import PORTION, RedisQueue
+from reaper.queues.redis import queue as redis_queue
+from reaper.queues.redis.audit import ROWS
+from reaper.queues.redis.open import open_redis
+from reaper.queues.redis.queue import PORTION, RedisQueue
 from tests.contract.harness import ended
 from tests.integration.redis_cutter import Cutter
 from tests.integration.redis_server import KeptPositions, RedisServer, ids, opened, shared_server

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import End, Lease, SessionId
-from reaper.errors import QueueUnavailableError
-from reaper.queues.redis_applies import Applies
-from reaper.queues.redis_engine import Engine
+from reaper.queues.redis.apply_log import Applies
+from reaper.queues.redis.connection import Engine
 from tests.contract.harness import NOW
 
 pytestmark = pytest.mark.anyio

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
-from reaper.errors import QueueError, QueueUnavailableError
-from reaper.queues import redis_engine
-from reaper.queues.redis_queue import RedisQueue
+from reaper.queues.redis import connection as redis_engine
+from reaper.queues.redis.queue import RedisQueue
 from tests.contract.harness import ended
 from tests.integration.redis_cutter import Cutter
 from tests.integration.redis_server import RedisServer, free_port, ids, opened, shared_server

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import pytest
 
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Lease, Outcome, Send, Settle
-from reaper.errors import QueueUnavailableError
-from reaper.queues.redis_queue import RedisQueue
+from reaper.queues.redis.queue import RedisQueue
 from tests.contract.harness import ended
 from tests.integration.redis_server import RedisServer, ids, opened
 

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import SessionId, State
-from reaper.errors import QueueUnavailableError
-from reaper.queues import redis_inbox
-from reaper.queues.redis import open_redis
-from reaper.queues.redis_inbox import Inbox, judge
-from reaper.queues.redis_lua_books import INBOX_READ
+from reaper.queues.redis import inbox as redis_inbox
+from reaper.queues.redis.inbox import Inbox, judge
+from reaper.queues.redis.open import open_redis
+from reaper.queues.redis.scripts.intake import INBOX_READ
 from tests.integration.redis_server import KeptPositions, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, ResponseError
 
+from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
-from reaper.errors import ConfigError, QueueError, QueueUnavailableError
-from reaper.queues import redis_engine, redis_lua_books, redis_lua_read, redis_lua_work
 from reaper.queues.base import Batch, InvalidLine
-from reaper.queues.redis import open_redis
-from reaper.queues.redis_engine import too_old, warnings_of
-from reaper.queues.redis_errors import translated
-from reaper.queues.redis_lua import Script
-from reaper.queues.redis_queue import RedisQueue
-from reaper.queues.redis_url import parse_url
+from reaper.queues.redis import connection as redis_engine
+from reaper.queues.redis.connection import too_old, warnings_of
+from reaper.queues.redis.errors import translated
+from reaper.queues.redis.open import open_redis
+from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.scripts import claims as redis_lua_work
+from reaper.queues.redis.scripts import intake as redis_lua_books
+from reaper.queues.redis.scripts import read as redis_lua_read
+from reaper.queues.redis.scripts.common import Script
+from reaper.queues.redis.url import parse_url
 from tests.contract.harness import ended
 from tests.integration.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from reaper.errors import ConfigError, QueueUnavailableError
+from reaper.core.errors import ConfigError, QueueUnavailableError
 from tests.integration.redis_server import RedisServer, free_port, ids, opened
 
 pytestmark = pytest.mark.anyio

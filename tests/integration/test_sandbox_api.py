@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from reaper.sandbox import Sandbox, Session, generate, running_sandbox
-from reaper.sandbox.record import fingerprint
-from reaper.sandbox.serve import Options, serve
+from reaper.sandbox.process import Options, serve
+from reaper.sandbox.recorder import fingerprint
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 
 from reaper.sandbox import Behaviour, Mode, Sandbox, Session, control
 from reaper.sandbox.faults import answering, parse_rates, parse_script
-from reaper.sandbox.http import Request
+from reaper.sandbox.http_server import Request
 from reaper.sandbox.latency import Latency, parse_latency
 
 pytestmark = pytest.mark.anyio

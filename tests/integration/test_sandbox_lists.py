@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from reaper.sandbox import ListFault, Sandbox, Session, assorted, control, running_sandbox
-from reaper.sandbox.http import Request
+from reaper.sandbox import ListFault, Sandbox, Session, control, running_sandbox
+from reaper.sandbox import session_mix as assorted
+from reaper.sandbox.http_server import Request
 
 pytestmark = pytest.mark.anyio
 

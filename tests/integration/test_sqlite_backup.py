@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import QueueError
-from reaper.queues.sqlite import open_ledger
+from reaper.core.errors import QueueError
+from reaper.queues.sqlite.queue import open_ledger
 from tests.contract.harness import ids
 
 pytestmark = pytest.mark.anyio

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
-from reaper.errors import QueueError
-from reaper.queues.sqlite import SqliteQueue, open_ledger
-from reaper.queues.sqlite_batch import SETTLE
-from reaper.queues.sqlite_rows import LAST_INSTANT
-from reaper.queues.sqlite_schema import IS_DEAD
-from reaper.queues.sqlite_work import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
+from reaper.queues.sqlite.bulk_settle import SETTLE
+from reaper.queues.sqlite.claims import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
+from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
+from reaper.queues.sqlite.rows import LAST_INSTANT
+from reaper.queues.sqlite.schema import IS_DEAD
 from tests.contract.harness import STOPPED, claim_one, ended, ids, sent, stop_one
 
 pytestmark = pytest.mark.anyio

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from reaper.errors import QueueError
-from reaper.queues import sqlite_schema
-from reaper.queues.sqlite import SqliteQueue, open_ledger
-from reaper.queues.sqlite_owners import Locks
-from reaper.queues.sqlite_schema import connect, prepare_file
+from reaper.core.errors import QueueError
+from reaper.queues.sqlite import schema as sqlite_schema
+from reaper.queues.sqlite.owners import Locks
+from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
+from reaper.queues.sqlite.schema import connect, prepare_file
 from tests.contract.harness import ids
 
 pytestmark = pytest.mark.anyio

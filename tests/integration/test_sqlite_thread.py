@@ -10,8 +10,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reaper.errors import QueueError, RefusedError
-from reaper.queues.sqlite_thread import LedgerThread
+from reaper.core.errors import QueueError, RefusedError
+from reaper.queues.sqlite.thread import LedgerThread
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from reaper.core.classify import Proven, ReadVerdict
-from reaper.core.guard import Limits
+from reaper.core.discovery.guard import Limits
+from reaper.core.discovery.policy import Rule, Rules
+from reaper.core.discovery.protection import Protection
+from reaper.core.discovery.sightings import Owners
 from reaper.core.model import Answered, Reply
-from reaper.core.policy import Rule, Rules
-from reaper.core.protection import Protection
-from reaper.core.sightings import Owners
-from reaper.intake.discovery import Discovery, Policy
-from reaper.queues.memory import MemoryQueue
+from reaper.intake.discovery.sweep import Discovery, Policy
+from reaper.queues.memory.queue import MemoryQueue
 
 pytestmark = pytest.mark.anyio
 

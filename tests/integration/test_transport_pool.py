@@ -9,9 +9,9 @@ import ssl
 import httpx
 import pytest
 
-from reaper.api import h1
-from reaper.api.transport import Transport
-from reaper.api.wire import Exchange
+from reaper.api.http import http11 as h1
+from reaper.api.http.exchange import Exchange
+from reaper.api.http.transport import Transport
 from tests.integration.raw_server import GONE, End, RawServer, Script
 from tests.integration.transport_kit import (
     SECRET,

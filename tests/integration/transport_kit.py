@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trustme
 
-from reaper.api.transport import Transport
+from reaper.api.http.transport import Transport
 from tests.tools import missing
 
 SECRET = "archal_ws_secret"

@@ -10,9 +10,9 @@ CORE: tuple[Bug, ...] = (
     bug(
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
-        "reaper/worker.py",
-        "from reaper.core.recheck import ",
-        "from reaper.core.model import End, Settle\nfrom reaper.core.recheck import ",
+        "reaper/worker/worker.py",
+        "from reaper.core.discovery.recheck import ",
+        "from reaper.core.model import End, Settle\nfrom reaper.core.discovery.recheck import ",
         "        at = self.clock()\n        self.sends += 1\n",
         "        at = self.clock()\n        self.sends += 1\n"
         "        await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n",
@@ -37,7 +37,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "protection-of-named-ids",
         "protection counts for what discovery chose, and not for an ID that somebody named",
-        "reaper/lastlook.py",
+        "reaper/intake/discovery/preflight.py",
         "        return self.chosen(lease) or bool(self.protection())\n",
         "        return self.chosen(lease)\n",
         fails="tests/unit/test_lastlook.py::test_a_protected_id_is_spared_whoever_named_it",
@@ -84,7 +84,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "drain-cancels",
         "a drain cancels what is in flight: nobody knows what those sends did",
-        "reaper/worker.py",
+        "reaper/worker/worker.py",
         "            self._draining = True\n"
         "            self._hands.deadline = anyio.current_time() + self.rules.drain_timeout_s\n",
         "            self._draining = True\n            self._hands.cancel()\n",
@@ -93,7 +93,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "outcome-dropped",
         "an outcome is dropped when the queue is away in that moment",
-        "reaper/settle.py",
+        "reaper/worker/settler.py",
         "            except QueueUnavailableError as error:\n                await self.reach.wait_out(error)\n",
         "            except QueueUnavailableError as error:\n                self.reach.lost(error)\n"
         "                return [False] * len(ends)\n",
@@ -102,7 +102,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "told-before-durable",
         "an outcome is logged and counted before the ledger has it",
-        "reaper/settle.py",
+        "reaper/worker/settler.py",
         "                self._tell(ends, await self._taken(scope, ends))\n",
         "                self._tell(ends, [True] * len(ends))\n                await self._taken(scope, ends)\n",
         fails="tests/unit/test_settle.py::test_nothing_is_told_before_it_is_durable",
@@ -110,7 +110,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "batches-without-bound",
         "a slow queue is asked for more and more at once, until it is given up for what waits behind",
-        "reaper/settle.py",
+        "reaper/worker/settler.py",
         "        while self._posted and self._asked < AT_ONCE:\n",
         "        while self._posted:\n",
         fails="tests/unit/test_settle.py::test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them",
@@ -118,7 +118,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "time-of-the-first-attempt",
         "what waited out an outage is given up in its first attempt after it",
-        "reaper/settle.py",
+        "reaper/worker/settler.py",
         "            self._attempts[scope] = self.reach.now()\n            try:\n",
         "            self._attempts.setdefault(scope, self.reach.now())\n            try:\n",
         fails="tests/unit/test_settle.py::test_after_a_long_outage_each_batch_has_its_whole_time_again",
@@ -126,7 +126,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "guard-off-by-one",
         "the guard lets one session more than its limit through",
-        "reaper/core/guard.py",
+        "reaper/core/discovery/guard.py",
         "    if len(chosen) > limits.max_per_sweep:\n",
         "    if len(chosen) > limits.max_per_sweep + 1:\n",
         fails="tests/unit/test_guard.py::test_max_per_sweep_fires_above_its_figure",
@@ -134,7 +134,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "held-sweep-is-cut",
         "a sweep that trips the guard is cut to a portion and not held",
-        "reaper/core/guard.py",
+        "reaper/core/discovery/guard.py",
         "    if not tripped:\n        return Pass(chosen)\n",
         "    if not tripped or tripped.keys() == {Guard.MAX_PER_SWEEP}:\n"
         "        return Pass(dict(list(chosen.items())[: limits.max_per_sweep]))\n",
@@ -143,7 +143,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "missing-time-is-expired",
         "a session whose expiry is missing or cannot be read is stopped",
-        "reaper/core/policy.py",
+        "reaper/core/discovery/policy.py",
         "created_at is None or expires_at is None or session.clone_ids is None or session.odd:\n",
         "created_at is None or session.clone_ids is None:\n",
         "    if expires_at + LIFE_MOST_S < created_at:",
@@ -154,7 +154,7 @@ CORE: tuple[Bug, ...] = (
     bug(
         "own-clock",
         "sessions are judged by this machine's clock instead of the server's",
-        "reaper/intake/discovery.py",
+        "reaper/intake/discovery/sweep.py",
         "        return jumped or reading.server_at\n",
         "        return jumped or at\n",
         fails="tests/integration/test_sweep_clock.py::test_a_sweep_judges_by_the_servers_clock",

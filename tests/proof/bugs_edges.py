@@ -28,7 +28,7 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "no-total-deadline",
         "the timeout is one of each read: a server that drips holds a send for ever",
-        "reaper/api/h1.py",
+        "reaper/api/http/http11.py",
         "        exchange.progressed = True\n        try:\n",
         "        exchange.progressed = True\n        exchange.deadline += 0.1\n        try:\n",
         fails="tests/integration/test_transport.py::test_the_total_deadline_holds[ours-asyncio-drip in the body]",
@@ -36,7 +36,7 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "body-read-whole",
         "an answer's body is read to its end, however long it is",
-        "reaper/api/h1.py",
+        "reaper/api/http/http11.py",
         "        if len(data) > left:\n",
         "        if len(data) > left and self._until_close:\n",
         fails="tests/unit/test_h1.py::test_a_body_is_cut_where_it_is_too_long",
@@ -44,7 +44,7 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "position-runs-ahead",
         "the position that is kept is that of the lines read, not of the lines taken in",
-        "reaper/intake/follow.py",
+        "reaper/intake/follower.py",
         "            end = parsed or tail.lines\n",
         "            end = tail.lines\n",
         fails="tests/integration/test_intake_follow.py::test_after_a_queue_error_no_line_is_lost_or_repeated[False]",
@@ -78,7 +78,7 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "token-in-a-repr",
         "the repr of an exchange shows its headers: a debugger or a traceback tells the token",
-        "reaper/api/wire.py",
+        "reaper/api/http/exchange.py",
         '        return f"Exchange({self.method!r}, {self.target!r}, status={self.status}, written={self.written})"\n',
         '        return f"Exchange({self.method!r}, {self.target!r}, {self.headers!r}, status={self.status})"\n',
         fails="tests/integration/test_redaction.py::test_no_repr_shows_the_token",
@@ -86,7 +86,7 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "ledger-for-all",
         "the ledger can be read by every user of the machine",
-        "reaper/queues/sqlite_schema.py",
+        "reaper/queues/sqlite/schema.py",
         "os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600",
         "os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644",
         fails="tests/integration/test_sqlite_ledger.py::test_everything_it_makes_is_private",

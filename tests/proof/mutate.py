@@ -60,15 +60,15 @@ SAMPLED = {"postgres": 60, "redis": 60}
 
 def room_of(path: str) -> str:
     """Return the room of a file: the core, a back-end, or what all back-ends share."""
-    if path.startswith("reaper/core/"):
+    room, folder = Path(path).parts[1:3]
+    if room == "core":
         return "core"
-    first = Path(path).stem.partition("_")[0]
-    return first if first in ROOMS else "shared"
+    return folder if folder in ROOMS else "shared"
 
 
 def files(root: Path) -> list[str]:
     """Return the files that get mutants."""
-    found = [*(root / "reaper/core").glob("*.py"), *(root / "reaper/queues").glob("*.py")]
+    found = [*(root / "reaper/core").rglob("*.py"), *(root / "reaper/queues").rglob("*.py")]
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 

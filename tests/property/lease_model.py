@@ -18,7 +18,7 @@ from typing import NamedTuple
 from reaper.core.classify import classify
 from reaper.core.decide import RetryPolicy, decide, record
 from reaper.core.model import Answered, Decision, Failed, Fault, Lease, Outcome, Release, Reply, Send, SessionId, Settle
-from reaper.queues.books import Held, counts_of, end_lease
+from reaper.queues.accounting import Held, counts_of, end_lease
 
 WORKERS = (1, 2)
 NOBODY, DEAD = 0, 3

@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from reaper.core.model import PROVEN, Outcome
-from reaper.queues.books import ACCEPTED, Figures, equations
+from reaper.queues.accounting import ACCEPTED, Figures, equations
 from tests.property.lease_model import DEAD, NOBODY, WORKERS, Id, Move, Protocol
 
 

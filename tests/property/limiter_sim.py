@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from reaper.core.adaptive_limit import Limiter
 from reaper.core.classify import Broken, Final, ServerFault, Verdict
-from reaper.core.limiter import Limiter
 from reaper.core.model import Fault, Outcome
 
 STOPPED = Final(Outcome.STOPPED)

@@ -26,7 +26,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Gate
 from reaper.core.model import Fault, Outcome, Pause, PauseReason, SessionId
-from reaper.core.rate import Rate
+from reaper.core.rate_limit import Rate
 
 STOPPED = Final(Outcome.STOPPED)
 SWITCH = Pause(PauseReason.OPERATOR, 0.0, "maintenance")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.api.wire import MOST_HEAD_BYTES, MOST_HEADERS
+from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
 from tests.unit.h1_kit import Seen, cut, exchange, one_by_one, opened, play
 from tests.unit.test_h1 import MALFORMED, RESET, VALID
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reaper.core.adaptive_limit import Limiter, is_overload
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Verdict
-from reaper.core.limiter import Limiter, is_overload
 from reaper.core.model import Fault, Outcome
 from tests.property.limiter_sim import Alone, Loop, Reaper, Server, one
 

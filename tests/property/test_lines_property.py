@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reaper.core.grammar import parse_time
-from reaper.intake.lines import MAX_LINE_BYTES, parse
-from reaper.intake.reader import BATCH_LINES, Lines
+from reaper.core.times import parse_time
+from reaper.intake.line_grammar import MAX_LINE_BYTES, parse
+from reaper.intake.line_reader import BATCH_LINES, Lines
 from reaper.queues.base import InvalidLine, NewItem
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)

@@ -10,14 +10,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.core.clock import MOST_SKEW_S, Reading, ServerClock, follow, read_date
-from reaper.core.guard import Limits, Pass, Stop, Sweep, measure, weigh
-from reaper.core.holds import Guard, Hold, read_holds, to_text
+from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, measure, weigh
+from reaper.core.discovery.holds import Guard, Hold, read_holds, to_text
+from reaper.core.discovery.listing import Listing, SessionSummary, Unreadable, parse_list, parse_summary
+from reaper.core.discovery.policy import Action, Judged, Rule, Rules, Verdict, judge
+from reaper.core.discovery.protection import Protection
+from reaper.core.discovery.server_clock import MOST_SKEW_S, Reading, ServerClock, follow, read_date
+from reaper.core.discovery.sightings import Owners, Sightings, look, read_sightings
 from reaper.core.model import SessionId
-from reaper.core.policy import Action, Judged, Rule, Rules, Verdict, judge
-from reaper.core.protection import Protection
-from reaper.core.sessions import Listing, SessionSummary, Unreadable, parse_list, parse_summary
-from reaper.core.sightings import Owners, Sightings, look, read_sightings
 
 NOW, DAY = 2_000_000_000, 86_400
 GRACE = 120

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from reaper.api.h1 import H1Connection
-from reaper.api.wire import Connection, Exchange, WireFault
+from reaper.api.http.exchange import Connection, Exchange, WireFault
+from reaper.api.http.http11 import H1Connection
 
 HEADERS = ((b"host", b"api.test"), (b"authorization", b"Bearer archal_ws_secret"))
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reaper.api.h2 import H2Connection
-from reaper.api.wire import Connection, Exchange, Headers, WireFault
+from reaper.api.http.exchange import Connection, Exchange, Headers, WireFault
+from reaper.api.http.h2.connection import H2Connection
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from reaper.core.model import Outcome, Pause, PauseReason, Stats
-from reaper.telemetry.view import Facts, Process, View, Whole, view_of
+from reaper.telemetry.page.view import Facts, Process, View, Whole, view_of
 
 NOW = 1_800_000_000.0
 NASTY = "</script><script>alert(1)</script><img src=x onerror='alert(2)'> \"&amp;\N{RIGHT-TO-LEFT OVERRIDE}{{state}}"

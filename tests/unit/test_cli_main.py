@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reaper.cli import main
-from reaper.cli.common import instant, span, table
-from reaper.errors import ConfigError, CredentialsError
+from reaper.cli.context import instant, span, table
+from reaper.core.errors import ConfigError, CredentialsError
 
 TOKEN = "archal_ws_very-secret"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reaper.core.clock import (
+from reaper.core.discovery.server_clock import (
     MOST_SKEW_S,
     REBASE_AFTER_S,
     SETTLED_AFTER_S,

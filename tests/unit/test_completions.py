@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from completions.__main__ import ROOT, files
-from completions.tree import read
 from reaper.cli import main
 from reaper.cli.examples import EXAMPLES, examples
 from tests.tools import need
+from tools.cli_reference.__main__ import ROOT, files
+from tools.cli_reference.tree import read
 
 MADE = files()
 

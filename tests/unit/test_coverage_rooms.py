@@ -26,15 +26,15 @@ def file(*, lines: int, missing: int = 0, branches: int = 0, untaken: int = 0) -
 
 FULL = {
     "reaper/core/gate.py": file(lines=1000, branches=500),
-    "reaper/queues/memory.py": file(lines=1000, branches=500),
-    "reaper/worker.py": file(lines=1000, missing=50, branches=500, untaken=25),
+    "reaper/queues/memory/queue.py": file(lines=1000, branches=500),
+    "reaper/worker/worker.py": file(lines=1000, missing=50, branches=500, untaken=25),
 }
 
 
 @pytest.mark.parametrize(
     ("path", "room"),
-    [("reaper/core/gate.py", "core"), ("reaper/cli/main.py", "cli"), ("reaper/worker.py", REST),
-     ("reaper/sandbox/http.py", REST)],
+    [("reaper/core/gate.py", "core"), ("reaper/cli/main.py", "cli"), ("reaper/worker/worker.py", REST),
+     ("reaper/sandbox/http_server.py", REST)],
 )  # fmt: skip
 def test_a_file_belongs_to_its_room(path: str, room: str) -> None:
     assert room_of(path) == room
@@ -60,4 +60,4 @@ def test_too_little_in_all_fails() -> None:
 
 
 def test_a_room_of_which_nothing_was_measured_fails() -> None:
-    assert below(counted({"reaper/worker.py": file(lines=10)})) == ["core: below 100 %", "queues: below 100 %"]
+    assert below(counted({"reaper/worker/worker.py": file(lines=10)})) == ["core: below 100 %", "queues: below 100 %"]

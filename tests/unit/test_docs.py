@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from reaper.cli.main import VERBS, parse
-from reaper.core.holds import Guard
-from reaper.core.policy import REAPING, Rule
-from reaper.errors import Exit
-from reaper.settings_doc import knobs
-from reaper.settings_load import load
+from reaper.core.discovery.holds import Guard
+from reaper.core.discovery.policy import REAPING, Rule
+from reaper.core.errors import Exit
+from reaper.settings.load import load
+from reaper.settings.reference import knobs
 from reaper.telemetry import events
 
 ROOT = Path(__file__).parents[2]

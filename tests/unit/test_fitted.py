@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from reaper.cli.dead import listing
-from reaper.cli.fitted import columns, cut, fitted
+from reaper.cli.commands.dead import listing
+from reaper.cli.wrap import columns, cut, fitted
 
 
 class Terminal(io.StringIO):

@@ -16,7 +16,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, Outcome, PauseReason, SessionId
-from reaper.core.rate import Rate
+from reaper.core.rate_limit import Rate
 from tests.unit.gate_kit import (
     DOWN,
     FORBIDDEN,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.core.ghosts import APART_S, Ghosts, look, read_ghosts
+from reaper.core.discovery.ghosts import APART_S, Ghosts, look, read_ghosts
+from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import Outcome, SessionId
-from reaper.core.sessions import SessionSummary
 
 ONE = SessionId("ses-1")
 ALIVE = SessionSummary(ONE, status="running", alive=True)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from reaper.core.guard import Limits, Pass, Stop, Sweep, measure, weigh
-from reaper.core.holds import HOLD_LIFE_S, Guard, Hold
+from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, measure, weigh
+from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold
+from reaper.core.discovery.listing import Listing, SessionSummary
+from reaper.core.discovery.policy import Judged, Rule, Verdict
 from reaper.core.model import SessionId
-from reaper.core.policy import Judged, Rule, Verdict
-from reaper.core.sessions import Listing, SessionSummary
 
 NOW = 2_000_000_000.0
 WIDE = Limits(max_per_sweep=1_000_000, max_share=1.0, list_shrink=1.0)

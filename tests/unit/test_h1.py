@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reaper.api.wire import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, WireFault
+from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, WireFault
 from tests.unit.h1_kit import Seen, cut, exchange, one_by_one, opened, play
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
-from reaper.api import h2, h2_talk
-from reaper.api.h2_answer import STREAM_WINDOW
+from reaper.api.http.h2 import connection as h2
+from reaper.api.http.h2 import control_frames as h2_talk
+from reaper.api.http.h2.response import STREAM_WINDOW
 from tests.unit.h2_kit import (
     GOAWAY,
     HEADERS,

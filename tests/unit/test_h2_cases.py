@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.api.wire import Exchange
+from reaper.api.http.exchange import Exchange
 from tests.unit.h1_kit import cut, one_by_one
 from tests.unit.h2_cases import CASES, JSON, Case
 from tests.unit.h2_kit import GOAWAY, HEADERS, RST, Frame, Stage, fates

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import struct
 
-from reaper.api import h2, h2_read, h2_talk
-from reaper.api.h2_answer import STREAM_WINDOW
-from reaper.api.wire import Exchange, WireFault
+from reaper.api.http.exchange import Exchange, WireFault
+from reaper.api.http.h2 import connection as h2
+from reaper.api.http.h2 import control_frames as h2_talk
+from reaper.api.http.h2 import reader as h2_read
+from reaper.api.http.h2.response import STREAM_WINDOW
 from tests.unit.h2_kit import (
     GOAWAY,
     HEADERS,

@@ -7,10 +7,10 @@ from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.api import h2_decode
-from reaper.api.h2_decode import BlockDecoder, Field
-from reaper.api.h2_frames import AnswerFault, Code, ConnectionFault
-from reaper.api.wire import MOST_HEAD_BYTES
+from reaper.api.http.exchange import MOST_HEAD_BYTES
+from reaper.api.http.h2 import decode as h2_decode
+from reaper.api.http.h2.decode import BlockDecoder, Field
+from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
 from tests.unit.h2_kit import CONTINUATION, HEADERS, SECRET, Stage, exchange, head
 from tests.unit.h2_kit import settings as say_settings
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.core.holds import (
+from reaper.core.discovery.holds import (
     DECIDED_KEPT,
     HOLD_LIFE_S,
     Fate,
@@ -21,8 +21,8 @@ from reaper.core.holds import (
     read_holds,
     to_text,
 )
+from reaper.core.discovery.policy import Rule
 from reaper.core.model import SessionId
-from reaper.core.policy import Rule
 
 NOW = 2_000_000_000.0
 

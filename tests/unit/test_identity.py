@@ -12,8 +12,8 @@ from reaper.core.account import NOTE, Account, Untold, account_of, compare, read
 from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
-from reaper.identity import Identity
-from reaper.queues.memory import MemoryQueue
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.worker.identity import Identity
 from tests.unit.worker_kit import LIST
 
 pytestmark = pytest.mark.anyio

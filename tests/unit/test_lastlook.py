@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from reaper.core.discovery.policy import Rules
+from reaper.core.discovery.protection import Protection
+from reaper.core.discovery.recheck import Go, Spare, Unsure
+from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import Answered, Lease, Reply, SessionId
-from reaper.core.policy import Rules
-from reaper.core.protection import Protection
-from reaper.core.recheck import Go, Spare, Unsure
-from reaper.core.sightings import Owners, Sightings
-from reaper.lastlook import Look
+from reaper.intake.discovery.preflight import Look
 
 pytestmark = pytest.mark.anyio
 

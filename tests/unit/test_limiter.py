@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from reaper.core.adaptive_limit import Limiter, is_overload
 from reaper.core.classify import (
     Broken,
     Final,
@@ -14,7 +15,6 @@ from reaper.core.classify import (
     Unsent,
     Verdict,
 )
-from reaper.core.limiter import Limiter, is_overload
 from reaper.core.model import Fault, Outcome
 
 STOPPED = Final(Outcome.STOPPED)

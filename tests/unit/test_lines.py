@@ -1,8 +1,8 @@
 import pytest
 
-from reaper.core.grammar import check_id, parse_duration, parse_time, printable
 from reaper.core.model import SessionId
-from reaper.intake.lines import parse
+from reaper.core.times import check_id, parse_duration, parse_time, printable
+from reaper.intake.line_grammar import parse
 from reaper.queues.base import InvalidLine, NewItem
 
 NOON = 1893499200.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reaper.errors import QueueUnavailableError
-from reaper.queues.memory import MemoryQueue
+from reaper.core.errors import QueueUnavailableError
+from reaper.queues.memory.queue import MemoryQueue
 
 pytestmark = pytest.mark.anyio
 

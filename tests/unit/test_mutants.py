@@ -143,9 +143,9 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     ("path", "room"),
     [
         ("reaper/core/gate.py", "core"),
-        ("reaper/queues/sqlite_work.py", "sqlite"),
-        ("reaper/queues/memory.py", "memory"),
-        ("reaper/queues/books.py", "shared"),
+        ("reaper/queues/sqlite/claims.py", "sqlite"),
+        ("reaper/queues/memory/queue.py", "memory"),
+        ("reaper/queues/accounting.py", "shared"),
     ],
 )
 def test_each_file_has_a_room(path: str, room: str) -> None:

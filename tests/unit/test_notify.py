@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.telemetry.notify import Notifier, notifier_of
+from reaper.telemetry.sd_notify import Notifier, notifier_of
 
 
 def test_fields_arrive_as_lines(tmp_path: Path) -> None:

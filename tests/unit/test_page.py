@@ -8,8 +8,8 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 
-from reaper.telemetry.page import html_page, json_page, template
-from reaper.telemetry.view import Whole
+from reaper.telemetry.page.render import html_page, json_page, template
+from reaper.telemetry.page.view import Whole
 from tests.unit.page_kit import NASTY, STATS, paused, view
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from reaper.core.discovery.listing import SessionSummary
+from reaper.core.discovery.policy import Action, Rule, Rules, Verdict, judge, judge_all
+from reaper.core.discovery.protection import Protection, protection
+from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import SessionId
-from reaper.core.policy import Action, Rule, Rules, Verdict, judge, judge_all
-from reaper.core.protection import Protection, protection
-from reaper.core.sessions import SessionSummary
-from reaper.core.sightings import Owners, Sightings
 
 NOW, H, DAY, GRACE = 2_000_000_000.0, 3600.0, 86_400.0, 120.0
 ID = SessionId("ses-1")

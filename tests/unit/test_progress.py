@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from reaper.cli import progress, region
-from reaper.cli.figures import IntakeFigures, Pace, RunFigures, Tally
-from reaper.cli.progress import Way
-from reaper.cli.table import summary_table
+from reaper.app.once import Summary
+from reaper.cli.terminal import live as region
+from reaper.cli.terminal import progress as progress
+from reaper.cli.terminal.progress import Way
+from reaper.cli.terminal.progress_stats import IntakeFigures, Pace, RunFigures, Tally
+from reaper.cli.terminal.summary_table import summary_table
+from reaper.core.errors import Exit
 from reaper.core.model import Outcome, Pause, PauseReason
-from reaper.core.pauses import WHAT_TO_DO
-from reaper.errors import Exit
-from reaper.intake.files import Input
-from reaper.oneshot import Summary
+from reaper.core.notices import WHAT_TO_DO
+from reaper.intake.inputs import Input
 from reaper.queues.base import Added, SetView
 
 VIEW = SetView(100, 7, 12, 0, {Outcome.STOPPED: 1290, Outcome.ALREADY_GONE: 15, Outcome.FORBIDDEN: 5})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reaper.core.errors import ConfigError
 from reaper.core.model import SessionId
-from reaper.errors import ConfigError
-from reaper.protect import Protector
+from reaper.intake.discovery.protection_file import Protector
 
 
 def spares(protector: Protector, session_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reaper.errors import ConfigError
+from reaper.core.errors import ConfigError
 from reaper.queues.open import ledger_path
 
 

@@ -7,8 +7,9 @@ import sqlite3
 import psycopg
 import pytest
 
-from reaper.errors import QueueUnavailableError
-from reaper.queues import postgres_errors, sqlite_errors
+from reaper.core.errors import QueueUnavailableError
+from reaper.queues.postgres import errors as postgres_errors
+from reaper.queues.sqlite import errors as sqlite_errors
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from reaper.telemetry.recent import BUCKET_S, BUCKETS, Recent
+from reaper.telemetry.settle_rate import BUCKET_S, BUCKETS, Recent
 
 
 @dataclass

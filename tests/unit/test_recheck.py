@@ -6,10 +6,10 @@ import pytest
 
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent
 from reaper.core.classify import Verdict as Answer
+from reaper.core.discovery.listing import SessionSummary
+from reaper.core.discovery.policy import Rule, Verdict
+from reaper.core.discovery.recheck import UNTOLD, Go, Recheck, Spare, Unsure, ending, recheck
 from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
-from reaper.core.policy import Rule, Verdict
-from reaper.core.recheck import UNTOLD, Go, Recheck, Spare, Unsure, ending, recheck
-from reaper.core.sessions import SessionSummary
 
 ID = SessionId("ses-1")
 OWN = b'{"error": "x"}'

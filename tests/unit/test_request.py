@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reaper.telemetry.request import Request, is_ours, read_head
+from reaper.telemetry.http.request import Request, is_ours, read_head
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from reaper.core.model import SessionId
-from reaper.core.sessions import (
+from reaper.core.discovery.listing import (
     FAULTS_SHOWN,
     Listing,
     SessionSummary,
@@ -14,6 +13,7 @@ from reaper.core.sessions import (
     parse_session,
     parse_summary,
 )
+from reaper.core.model import SessionId
 
 WHOLE = {
     "sessionId": "ses-01H",

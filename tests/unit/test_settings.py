@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from reaper.errors import ConfigError
-from reaper.settings import Settings
-from reaper.settings_values import http_url, is_plain_remote, masked_url, sqlite_path, sqlite_url
+from reaper.core.errors import ConfigError
+from reaper.settings.parsers import http_url, is_plain_remote, masked_url, sqlite_path, sqlite_url
+from reaper.settings.schema import Settings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -226,5 +226,11 @@ def test_importing_stays_lean() -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
         return set(done.stdout.split())
 
-    assert not loaded_by("reaper.settings_load") & {"httpx", "anyio", "structlog", "prometheus_client", "sqlite3"}
-    assert not loaded_by("reaper.settings_quick") & {"pydantic", "tomllib", "argparse", "urllib.parse", "dataclasses"}
+    assert not loaded_by("reaper.settings.load") & {"httpx", "anyio", "structlog", "prometheus_client", "sqlite3"}
+    assert not loaded_by("reaper.settings.listen_address") & {
+        "pydantic",
+        "tomllib",
+        "argparse",
+        "urllib.parse",
+        "dataclasses",
+    }

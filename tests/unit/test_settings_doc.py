@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from reaper.cli import config
-from reaper.settings import Settings
-from reaper.settings_doc import example_toml, json_schema, knobs, sections, toml_value, with_table
-from reaper.settings_load import load
+from reaper.cli.commands import config as config
+from reaper.settings.load import load
+from reaper.settings.reference import example_toml, json_schema, knobs, sections, toml_value, with_table
+from reaper.settings.schema import Settings
 
 ROOT = Path(__file__).parents[2]
-REGENERATE = "run `python -m reaper.settings_doc` and commit what it writes"
+REGENERATE = "run `python -m reaper.settings.reference` and commit what it writes"
 
 
 def shown(capsys: pytest.CaptureFixture[str], what: str, *, as_json: bool = False) -> tuple[str, str]:
@@ -29,7 +29,7 @@ def shown(capsys: pytest.CaptureFixture[str], what: str, *, as_json: bool = Fals
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings_quick.DEFAULT_CONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "none"))
     monkeypatch.setenv("REAPER_API__TOKEN", "hidden")
     monkeypatch.setenv("REAPER_API__TOKEN_FILE", "/run/token")
     monkeypatch.setenv("REAPER_API__PROXY", "http://u:hidden@proxy:3128")

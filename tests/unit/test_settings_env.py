@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import ConfigError
-from reaper.settings import Settings, TokenSource, state_dir, token_source
+from reaper.core.errors import ConfigError
+from reaper.settings.schema import Settings, TokenSource, state_dir, token_source
 
 
 def source(api: dict[str, object], environ: dict[str, str]) -> TokenSource:
@@ -67,6 +67,6 @@ def test_without_a_home_the_account_or_a_clear_error_decides(monkeypatch: pytest
     def unknown(uid: int) -> None:
         raise KeyError(uid)
 
-    monkeypatch.setattr("reaper.settings_env.pwd.getpwuid", unknown)
+    monkeypatch.setattr("reaper.settings.state_dir.pwd.getpwuid", unknown)
     with pytest.raises(ConfigError, match=r"set STATE_DIRECTORY or queue\.url"):
         state_dir({})

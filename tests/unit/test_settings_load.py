@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import ConfigError, Exit
-from reaper.settings_load import Loaded, load
+from reaper.core.errors import ConfigError, Exit
+from reaper.settings.load import Loaded, load
 
 HOME = {"HOME": "/home/me"}
 SECRET = "archal_ws_do not show"
@@ -17,7 +17,7 @@ SECRET = "archal_ws_do not show"
 
 @pytest.fixture(autouse=True)
 def no_installed_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings_quick.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
+    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
 
 
 @pytest.fixture

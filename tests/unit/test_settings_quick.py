@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from reaper.errors import ConfigError
-from reaper.settings_load import load
-from reaper.settings_quick import listen_address, split_listen
+from reaper.core.errors import ConfigError
+from reaper.settings.listen_address import listen_address, split_listen
+from reaper.settings.load import load
 
 ENVIRON = {"HOME": "/home/me"}
 
 
 @pytest.fixture(autouse=True)
 def no_installed_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings_quick.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
+    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
 
 
 @pytest.mark.parametrize("variable", [None, "", "0.0.0.0:1", " [::1]:2 ", "nonsense", "host:70000"])

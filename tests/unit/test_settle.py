@@ -10,12 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from reaper.core.errors import QueueError
 from reaper.core.model import End, Lease, Outcome, Retry, Send, SessionId, Settle
-from reaper.errors import QueueError
 from reaper.queues.base import MOST_ENDS, Batch, NewItem
-from reaper.queues.memory import MemoryQueue
-from reaper.reach import Reach
-from reaper.settle import AT_ONCE, BEHIND, COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.worker.queue_health import Reach
+from reaper.worker.settler import AT_ONCE, BEHIND, COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
 from tests.unit.worker_kit import Noted
 
 pytestmark = pytest.mark.anyio

@@ -2,10 +2,10 @@
 
 import pytest
 
+from reaper.core.discovery.listing import SessionSummary
+from reaper.core.discovery.protection import Protection, protection
+from reaper.core.discovery.sightings import Owners, Sightings, look, read_sightings
 from reaper.core.model import SessionId
-from reaper.core.protection import Protection, protection
-from reaper.core.sessions import SessionSummary
-from reaper.core.sightings import Owners, Sightings, look, read_sightings
 
 A, B = SessionId("a"), SessionId("b")
 OWNERS = frozenset({"alive"})

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from reaper.cli.board import board
-from reaper.cli.show import story, tell
-from reaper.cli.status import Found, Standing, Watched, status_text
+from reaper.cli.commands.show import story, tell
+from reaper.cli.commands.status import Found, Standing, Watched, status_text
+from reaper.cli.terminal.dashboard import board
 from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State, Stats
 
 NOW = 1_700_000_000.0

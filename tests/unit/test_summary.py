@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.cli.summary import heading, print_summary
+from reaper.app.once import Summary
+from reaper.cli.terminal.summary import heading, print_summary
+from reaper.core.errors import Exit
 from reaper.core.model import Outcome
-from reaper.errors import Exit
-from reaper.oneshot import Summary
 from reaper.queues.base import Added, SetView
 
 NOTHING = Summary(Added(0, 0, 0), SetView(0, 0, 0, 0), 0, 0.0, Exit.OK)

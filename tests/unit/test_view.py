@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reaper.core.model import Outcome, Pause, PauseReason, Reaper
-from reaper.core.pauses import WHAT_TO_DO
-from reaper.telemetry.view import Whole
+from reaper.core.notices import WHAT_TO_DO
+from reaper.telemetry.page.view import Whole
 from tests.unit.page_kit import NASTY, NOW, STATS, paused, view
 
 EMPTY = {"ready": 0, "in_flight": 0, "delayed": 0}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from reaper.core.errors import Exit
 from reaper.core.gate import Gate
 from reaper.core.model import (
     Answered,
@@ -21,9 +22,8 @@ from reaper.core.model import (
     SessionId,
     Settle,
 )
-from reaper.errors import Exit
 from reaper.queues.base import MOST_ENDS, RunSet
-from reaper.queues.memory import MemoryQueue
+from reaper.queues.memory.queue import MemoryQueue
 from tests.contract.harness import ended
 from tests.unit.worker_kit import BAD, GONE, LIST, RESET, STOPPED, well, world
 

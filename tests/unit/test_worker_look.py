@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from reaper.core.classify import Final, ServerFault, Unauthorized
+from reaper.core.discovery.recheck import Go, Recheck, Spare, Unsure
 from reaper.core.model import Lease, Outcome, SessionId
-from reaper.core.recheck import Go, Recheck, Spare, Unsure
 from tests.unit.worker_kit import World, well, world
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import pytest
 
+from reaper.core.errors import Exit, QueueError, QueueUnavailableError
 from reaper.core.model import End, Outcome, Reply, SessionId
-from reaper.errors import Exit, QueueError, QueueUnavailableError
 from tests.unit.worker_kit import STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from reaper.app.once import Once, Summary, Waits
 from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
@@ -26,11 +27,10 @@ from reaper.core.model import (
     SessionId,
     Settle,
 )
-from reaper.oneshot import Once, Summary, Waits
 from reaper.queues.base import Added, Batch, NewItem
-from reaper.queues.memory import MemoryQueue
-from reaper.seams import Rules
-from reaper.worker import Worker
+from reaper.queues.memory.queue import MemoryQueue
+from reaper.worker.ports import Rules
+from reaper.worker.worker import Worker
 
 LIST = Answered(200, b'{"sessions":[]}', 0.0)
 STOPPED = Answered(204, b"", 0.0)

@@ -1,0 +1,1 @@
+"""Settings to objects, and the two use cases: `once` and `daemon`."""

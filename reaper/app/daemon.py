@@ -1,0 +1,224 @@
+"""`run`: intake and worker until a signal says stop; SIGHUP takes over a changed configuration."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from reaper.api.credentials import Credentials
+from reaper.app.reload import Running, take_over
+from reaper.app.signals import obey_signals
+from reaper.app.wiring import first_error, new_finding, new_identity, new_worker, open_edge, sources_of
+from reaper.core.classify import OtherAccount
+from reaper.core.errors import ConfigError, Exit, QueueUnavailableError
+from reaper.core.version import __version__
+from reaper.intake.discovery.sweep import left_for_people
+from reaper.intake.poller import Intake
+from reaper.intake.spool import Spool
+from reaper.queues.base import Queue
+from reaper.settings.listen_address import split_listen
+from reaper.settings.load import Loaded
+from reaper.telemetry import events, logs
+from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
+from reaper.telemetry.event_log import LogReport, SweepLog
+from reaper.telemetry.http.server import serve
+from reaper.telemetry.metrics import Metrics
+from reaper.telemetry.page.snapshot import STALLED_S
+from reaper.telemetry.sd_notify import notifier_of
+from reaper.worker.worker import Worker
+
+IDLE_MOST_S = 1.0
+"""How long an idle daemon rests at most before it asks the queue again: another process may have added."""
+PRUNE_S = 3600.0
+BEAT_S = 5.0
+"""How often systemd hears of the state, seconds; three times per watchdog period where that is more often."""
+
+
+class Daemon:
+    """One daemon over one open queue.
+
+    `load` reads the configuration anew. `reap`: at the end everything that waits is stopped, not only what is in
+    flight; for a queue that is this process's own.
+    """
+
+    def __init__(
+        self, loaded: Loaded, queue: Queue, credentials: Credentials, *, load: Callable[[], Loaded], reap: bool
+    ) -> None:
+        self._loaded = loaded
+        self._queue = queue
+        self._credentials = credentials
+        self._load = load
+        self._reap = reap
+        self._all_due = False
+        """At the end with `reap`: whatever was taken in has been made due."""
+        self._intake: Intake | None = None
+        self._reloading = anyio.Lock()
+        self._notifier = notifier_of(os.environ)
+
+    async def run(self) -> int:
+        """Run until ended; return the exit code. Raises the first of our own errors."""
+        settings = self._loaded.settings
+        async with open_edge(settings, self._credentials) as edge:
+            metrics = Metrics()
+            identity = new_identity(edge, self._queue)
+            sweeps = SweepLog(metrics, metrics, lambda: worker.wake())
+            find = partial(new_finding, queue=self._queue, edge=edge, identity=identity, report=sweeps)
+            finding = find(settings)
+            worker = new_worker(settings, self._queue, edge, identity, finding, idle=self._idle, meter=metrics)
+            begun = anyio.current_time()
+            try:
+                async with anyio.create_task_group() as around:
+                    sources = sources_of(settings, self._queue)
+                    report = LogReport(metrics, worker.wake, worker.reach.lost)
+                    self._intake = Intake(sources, settings.intake.poll_s, report)
+                    parts = Running(
+                        self._loaded, self._queue, edge, worker, self._intake, sources, finding, find, settings
+                    )
+                    started = anyio.Event()
+                    end = partial(self._end, around, parts) if self._reap else None
+                    reload = partial(around.start_soon, self._reload, parts)
+                    around.start_soon(partial(obey_signals, worker, started=started, end=end, reload=reload))
+                    await started.wait()
+                    await self._listen(around, worker, metrics)
+                    around.start_soon(self._intake.run)
+                    around.start_soon(self._prune, parts)
+                    around.start_soon(self._discover, parts)
+                    around.start_soon(self._beat, worker)
+                    logs.get().info(
+                        events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
+                    )
+                    await worker.run()
+                    self._notifier.tell(STOPPING="1")
+                    around.cancel_scope.cancel()
+            except BaseExceptionGroup as group:
+                raise first_error(group) from group
+            return await self._leave(worker, anyio.current_time() - begun)
+
+    async def _leave(self, worker: Worker, ran_s: float) -> int:
+        """Say how it ended, and return the exit code: under `reap` that tells of what is left."""
+        try:
+            stats = await self._queue.stats()
+        except QueueUnavailableError as error:
+            logs.get().warning(events.REAPER_EXITED, sends=worker.sends, ran_s=round(ran_s, 1), detail=str(error))
+            return Exit.WORK_LEFT if self._reap else Exit.OK
+        left = stats.ready + stats.delayed + stats.in_flight
+        facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
+        if self._reap and (left or not self._all_due):
+            detail = "not all were stopped in time; what is left stays in the ledger for the next reaper on it"
+            if not self._all_due:
+                detail = "left before what was written last was taken in; it stays where it is for the next reaper"
+            logs.get().warning(events.REAPER_EXITED, **facts, detail=detail)
+            return Exit.WORK_LEFT
+        logs.get().info(events.REAPER_EXITED, **facts)
+        return Exit.OK
+
+    # --- the end with everything stopped ----------------------------------------------------------------------------
+
+    def _end(self, around: TaskGroup, parts: Running) -> None:
+        """Begin to stop whatever waits, within the drain's limit."""
+        parts.worker.finish()
+        around.start_soon(self._make_all_due, parts)
+
+    async def _make_all_due(self, parts: Running) -> None:
+        """Take in what producers wrote last, then let nothing wait for its time, nor for its backoff."""
+        await parts.intake.poll()
+        hastened = await parts.worker.reach.patiently(lambda: self._queue.make_due(retries=True))
+        for spool in (source for source in parts.sources if isinstance(source, Spool)):
+            if unfinished := await anyio.to_thread.run_sync(spool.unfinished):
+                note = f"{unfinished} in tmp/ were never moved to new/: what they name is not stopped"
+                logs.get().warning(events.INTAKE_NOTED, source=spool.name, note=note)
+        logs.get().info(events.INTAKE_CLOSED, hastened=hastened)
+        self._all_due = True
+        parts.worker.wake()
+
+    async def _idle(self, paused: bool) -> float | None:
+        if self._all_due and self._intake is not None:
+            # Whoever still writes is heard until nothing is left.
+            await self._intake.poll()
+            if await self._queue.make_due(retries=False):
+                return 0.0
+        next_at = await self._queue.next_at()
+        if self._all_due and next_at is None:
+            return None
+        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - self._queue.now(), 0.01), IDLE_MOST_S)
+
+    # --- around the work --------------------------------------------------------------------------------------------
+
+    async def _reload(self, parts: Running) -> None:
+        """Read the configuration anew and follow it; a bad one is told of and changes nothing."""
+        async with self._reloading:
+            self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            try:
+                loaded = await anyio.to_thread.run_sync(self._load)
+                changed, fixed = await take_over(parts, loaded)
+            except (ConfigError, ValueError, OSError) as error:
+                detail = f"the new configuration is refused and the old one kept: {error}"
+                logs.get().error(events.CONFIG_REFUSED, detail=detail)
+            else:
+                note = {"after_restart": fixed} if fixed else {}
+                warned = {"warnings": loaded.warnings} if loaded.warnings else {}
+                logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
+            self._notifier.tell(READY="1")
+
+    async def _listen(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
+        """Open the health listener. A default address that is busy is a warning, a configured one an error."""
+        address = split_listen(self._loaded.settings.telemetry.listen)
+        if address is None:
+            return
+        try:
+            pages = health_pages(worker, self._queue, metrics, partial(left_for_people, self._queue))
+            await around.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
+        except ConfigError as error:
+            if self._loaded.origins["telemetry.listen"] != "default":
+                raise
+            logs.get().warning(events.LISTENER_FAILED, detail=str(error))
+
+    async def _beat(self, worker: Worker) -> None:
+        """Tell systemd that the service is ready, how it stands, and, while the work moves, that it is alive."""
+        self._notifier.tell(READY="1")
+        if self._notifier.address is None:
+            return
+        rest_s = min(BEAT_S, self._notifier.watchdog_s / 3) if self._notifier.watchdog_s else BEAT_S
+        sends = worker.sends
+        while True:
+            await anyio.sleep(rest_s)
+            fields = {"STOPPING": "1"} if worker.draining else {}
+            if self._notifier.watchdog_s and worker.still_s < STALLED_S:
+                fields["WATCHDOG"] = "1"
+            rate, sends = (worker.sends - sends) / rest_s, worker.sends
+            try:
+                stats = await self._queue.stats()
+                status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
+            except QueueUnavailableError as error:
+                status = f"queue unavailable: {error}"
+            held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
+            self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
+
+    async def _discover(self, parts: Running) -> None:
+        """Sweep as long as discovery is on; one that finds the queue away is one less."""
+        while True:
+            settings = parts.settings.discovery
+            if settings.enabled and parts.worker.claims:
+                try:
+                    swept = await parts.finding.discovery.sweep()
+                    if isinstance(swept.unread, OtherAccount):
+                        # To it each session of the queue is a 404: this holds up every DELETE, not the sweep alone.
+                        parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
+                        parts.worker.wake()
+                except QueueUnavailableError as error:
+                    parts.worker.reach.lost(error)
+            await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else IDLE_MOST_S)
+
+    async def _prune(self, parts: Running) -> None:
+        """Drop imported files as old as the settled rows that are pruned."""
+        while True:
+            for spool in (source for source in parts.sources if isinstance(source, Spool)):
+                await anyio.to_thread.run_sync(spool.prune, parts.settings.queue.keep_settled_s)
+            await anyio.sleep(PRUNE_S)

@@ -1,0 +1,40 @@
+"""What people hand over with a wish: the IDs, why, and their own name; for the command line and the library."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable
+
+from reaper.core.errors import UsageError
+from reaper.core.model import SessionId
+from reaper.core.times import check_id, shown
+
+
+def session_ids(words: Iterable[str]) -> list[SessionId]:
+    """Return the IDs that somebody named, each once, in order. Raises UsageError for the first malformed one."""
+    ids: dict[SessionId, None] = {}
+    for word in words:
+        try:
+            ids[check_id(word)] = None
+        except ValueError as error:
+            raise UsageError(f"{shown(word)}: {error}") from error
+    return list(ids)
+
+
+def reason_line(text: str) -> str:
+    """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if not line:
+        raise UsageError("the reason must say why")
+    return line[:500]
+
+
+def who() -> str:
+    """Return the name under which an operator's act is recorded."""
+    behind = os.environ.get("SUDO_USER")
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = f"uid {os.getuid()}"
+    return f"{behind} as {name}" if behind and behind != name else name

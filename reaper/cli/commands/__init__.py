@@ -1,0 +1,1 @@
+"""The commands, one file a verb or family: parse, call `app`, print."""

@@ -1,0 +1,155 @@
+"""`reaper add`: queue session IDs, from arguments and from files; durable when it returns."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from reaper.cli.context import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
+from reaper.cli.terminal.progress import reading, way_of
+from reaper.core.errors import Exit, UsageError
+from reaper.core.model import Item, SessionId
+from reaper.core.times import check_id, parse_time, printable, shown
+from reaper.intake.events import NOTHING, add_up
+from reaper.intake.inputs import open_inputs, take_in_file
+from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
+from reaper.settings.load import Loaded
+
+SOURCE = "add"
+NAMED = 20
+"""How many duplicates, invalid lines and files are named one by one; the rest is counted."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a session ID")
+    parser.add_argument(
+        "--from", dest="inputs", action="append", default=[], metavar="FILE", help="read IDs from it; - is stdin"
+    )
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--after", type=duration, metavar="TIME", help="stop them this much later, as 30m or 1h30m")
+    when.add_argument("--at", type=_instant, metavar="TIME", help="stop them then, as 2030-01-31T12:00:00Z")
+    parser.add_argument("--again", action="store_true", help="re-open those that are settled already")
+    parser.epilog = "A line's own due time counts more than --after and --at. An ID already known changes nothing."
+
+
+def _instant(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.ids and not args.inputs:
+        raise UsageError("add: name session IDs, or a file with --from (- is stdin)")
+    return run_async(_add, args, loaded(args))
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the arguments and inputs brought so far."""
+
+    total: Added = NOTHING
+    invalid: list[tuple[str, InvalidLine]] = field(default_factory=list)
+    """The first of them, with where they stood."""
+
+    def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+        self.total = add_up(self.total, added)
+        self.refuse(source, lines)
+
+    def refuse(self, source: str, lines: Sequence[InvalidLine]) -> None:
+        self.invalid += [(source, line) for line in lines][: NAMED - len(self.invalid)]
+
+
+async def _add(args: argparse.Namespace, settings: Loaded) -> int:
+    taken = Taken()
+    with ExitStack() as opened:
+        # Before the queue: an input that cannot be read must not leave half of the command done.
+        inputs = opened.enter_context(open_inputs(args.inputs))
+        async with open_writing(settings) as queue:
+            after_s = args.after or 0.0 if args.at is None else max(0.0, args.at - queue.now())
+            if args.ids:
+                batch = _arguments(args.ids, args.at)
+                taken.refuse("argument", batch.invalid)
+                taken.total = await queue.add(batch, again=args.again, by=who(), default_after_s=after_s)
+            way = way_of(settings, quiet=args.quiet)
+            async with reading(way, inputs, lambda: taken.total):
+                for one in inputs:
+                    await take_in_file(
+                        queue,
+                        one,
+                        again=args.again,
+                        by=who(),
+                        default_after_s=after_s,
+                        on_batch=partial(taken.batch, one.source),
+                    )
+            duplicates = await _known(queue, taken.total.duplicates[:NAMED])
+            now = queue.now()
+    _tell(taken, duplicates, now, as_json=args.json)
+    files = list(filter(os.path.isfile, args.ids))
+    for name in files[:NAMED]:
+        again = f"reaper add --from {shown(shlex.quote(name))}"
+        say(f"{shown(name)} is a file, named as a session ID; to take in what it holds: {again}", logging.WARNING)
+    if len(files) > NAMED:
+        say(f"… and {len(files) - NAMED} more files", logging.WARNING)
+    return Exit.DEAD if taken.total.invalid else Exit.OK
+
+
+def _arguments(words: Sequence[str], due_at: float | None) -> Batch:
+    """Return the IDs named on the command line as a batch; the n-th argument counts as line n."""
+    items: list[NewItem] = []
+    invalid: list[InvalidLine] = []
+    for number, word in enumerate(words, 1):
+        try:
+            items.append(NewItem(check_id(word), due_at))
+        except ValueError as error:
+            invalid.append(InvalidLine(number, str(error), printable(word.encode("utf-8", "surrogateescape"))))
+    return Batch(SOURCE, items, invalid)
+
+
+async def _known(queue: Queue, ids: Sequence[SessionId]) -> list[Item]:
+    return [item for session_id in ids if (item := await queue.show(session_id)) is not None]
+
+
+def _tell(taken: Taken, duplicates: list[Item], now: float, *, as_json: bool) -> None:
+    total = taken.total
+    if as_json:
+        emit_json(
+            {
+                "accepted": total.accepted,
+                "duplicate": total.duplicate,
+                "invalid": total.invalid,
+                "duplicates": [_duplicate_json(item) for item in duplicates],
+                "invalid_lines": [
+                    {"source": source, "line": line.line, "reason": line.reason, "text": line.text}
+                    for source, line in taken.invalid
+                ],
+            }
+        )
+        return
+    for item in duplicates:
+        emit(f"{item.session_id}: known already: {standing(item, now)}")
+    if total.duplicate > len(duplicates):
+        emit(f"… and {total.duplicate - len(duplicates)} more that are known already")
+    sys.stdout.flush()
+    for source, line in taken.invalid:
+        say(f"{source} {line.line}: {line.text or 'empty'}: {line.reason}")
+    if total.invalid > len(taken.invalid):
+        say(f"… and {total.invalid - len(taken.invalid)} more invalid lines")
+    emit(f"{total.accepted} accepted, {total.duplicate} duplicate, {total.invalid} invalid")
+
+
+def _duplicate_json(item: Item) -> dict[str, object]:
+    return {
+        "session_id": item.session_id,
+        "state": item.state.value,
+        "outcome": item.outcome.value if item.outcome else None,
+        "due_at": instant(item.due_at),
+    }

@@ -1,0 +1,149 @@
+"""`reaper dead list|retry|purge`: the IDs that could not be stopped, kept until someone decides."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from reaper.cli.commands.ledger import settled_json
+from reaper.cli.context import (
+    OUTCOME_WORDS,
+    clock_time,
+    emit,
+    emit_json,
+    loaded,
+    open_reading,
+    open_writing,
+    run_async,
+    say,
+    session_ids,
+    shown,
+    table,
+    who,
+)
+from reaper.cli.examples import examples
+from reaper.cli.main import add_options
+from reaper.cli.parser import Help
+from reaper.cli.wrap import columns, cut
+from reaper.core.errors import Exit, UsageError
+from reaper.core.model import DEAD, Item, Outcome, SessionId
+from reaper.queues.base import Queue
+from reaper.settings.load import Loaded
+
+PORTION = 500
+"""How many IDs are changed in one step of `--all`."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="list|retry|purge", required=True)
+    for name, text in (
+        ("list", "one line for each dead letter"),
+        ("retry", "start a new round for them, due now"),
+        ("purge", "forget them; their counts stay"),
+    ):
+        action = actions.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=examples("dead", name),
+            allow_abbrev=False,
+            formatter_class=Help,
+        )
+        add_options(action, works=True)
+        action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
+        action.add_argument(
+            "--outcome",
+            metavar="OUTCOME",
+            choices=[outcome.value for outcome in Outcome if outcome in DEAD],
+            help=f"only these: {', '.join(outcome for outcome in Outcome if outcome in DEAD)}",
+        )
+        if name != "list":
+            action.add_argument("--all", action="store_true", help="all of them (with --outcome: all of that outcome)")
+            action.add_argument("--reason", default="", metavar="TEXT", help="why; kept for `show`")
+
+
+def run(args: argparse.Namespace) -> int:
+    ids = session_ids(args.ids)
+    if args.action == "list":
+        return run_async(_list, args, loaded(args), ids)
+    if bool(ids) == args.all:
+        raise UsageError(f"dead {args.action}: name the IDs or say --all, one of the two")
+    return run_async(_change, args, loaded(args), ids)
+
+
+def _only(args: argparse.Namespace) -> frozenset[Outcome]:
+    return frozenset({Outcome(args.outcome)}) if args.outcome else DEAD
+
+
+async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
+    wanted = set(ids)
+    found: set[SessionId] = set()
+    rows: list[tuple[object, ...]] = []
+    async with open_reading(settings) as queue:
+        async for item in queue.outcomes(only=_only(args)):
+            if wanted and item.session_id not in wanted:
+                continue
+            found.add(item.session_id)
+            if args.json:
+                emit_json(settled_json(item))
+            else:
+                rows.append(_row(item))
+    if rows:
+        emit(listing(rows, columns(sys.stdout)))
+        say(f"{len(rows)} dead; to try them once more: reaper dead retry ID… (or --all)")
+    elif not args.json and not wanted:
+        emit("no dead letters")
+    return _missing(wanted - found)
+
+
+def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
+    """Return the rows as a table; where a terminal has no room for it, with each detail on a line of its own."""
+    head = ("SESSION", "OUTCOME", "STATUS", "SENDS", "SETTLED", "DETAIL")
+    whole = table(head, rows)
+    if width is None or max(map(len, whole.splitlines())) <= width:
+        return whole
+    first, *lines = table(head[:-1], [row[:-1] for row in rows]).splitlines()
+    pairs = zip(lines, (cut(f"  {row[-1]}", width) for row in rows), strict=True)
+    return "\n".join([first, *(line for pair in pairs for line in pair)])
+
+
+def _row(item: Item) -> tuple[object, ...]:
+    outcome = OUTCOME_WORDS[item.outcome] if item.outcome else "-"
+    settled = clock_time(item.settled_at) if item.settled_at else "-"
+    return item.session_id, outcome, item.status or "-", item.sends, settled, shown(item.detail or "-")
+
+
+async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
+    only = _only(args)
+    refused: set[SessionId] = set()
+    async with open_writing(settings, create=False) as queue:
+        if args.all:
+            chosen = [item.session_id async for item in queue.outcomes(only=only)]
+        else:
+            chosen = [session_id for session_id in ids if await _is_dead(queue, session_id, only)]
+            refused = set(ids) - set(chosen)
+        count = 0
+        for start in range(0, len(chosen), PORTION):
+            portion = chosen[start : start + PORTION]
+            if args.action == "retry":
+                count += await queue.reopen(portion, reason=args.reason or "dead retry", by=who())
+            else:
+                count += await queue.purge(portion)
+    if args.json:
+        emit_json({"retried" if args.action == "retry" else "purged": count, "refused": sorted(refused)})
+    elif args.action == "retry":
+        emit(f"{count} due now, in a new round" + ("; `reaper run` or `reaper once` sends them" if count else ""))
+    else:
+        emit(f"{count} forgotten; their counts stay")
+    return _missing(refused)
+
+
+async def _is_dead(queue: Queue, session_id: SessionId, only: frozenset[Outcome]) -> bool:
+    item = await queue.show(session_id)
+    return item is not None and item.outcome in only
+
+
+def _missing(ids: set[SessionId]) -> int:
+    for session_id in sorted(ids):
+        say(f"{session_id} is not among these dead letters; see: reaper show {session_id}")
+    return Exit.DEAD if ids else Exit.OK

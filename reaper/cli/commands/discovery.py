@@ -1,0 +1,249 @@
+"""`sessions`, `holds`, `approve`, `discard`: what discovery sees, and what its guards hold."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from reaper.app.wiring import Assembly, credentials_of
+from reaper.cli.context import (
+    clock_time,
+    emit,
+    emit_json,
+    instant,
+    loaded,
+    no_ledger_yet,
+    open_reading,
+    open_writing,
+    reason_line,
+    run_async,
+    say,
+    shown,
+    span,
+    who,
+)
+from reaper.core.classify import Unauthorized
+from reaper.core.discovery import holds as core_holds
+from reaper.core.discovery.holds import Fate, Hold, Holds, Refused, open_holds
+from reaper.core.discovery.policy import Action, Judged
+from reaper.core.errors import Exit, QueueError, RefusedError
+from reaper.intake.discovery.sweep import AGAIN, Seen, Unfit, add_chosen, change_holds, measure_anew
+from reaper.queues.base import Queue
+from reaper.queues.open import empty_queue
+from reaper.settings.load import Loaded
+from reaper.telemetry import logs
+
+SHOWN_SESSIONS = 10
+"""Of a hold, without --json."""
+WIDE = 1_000
+
+
+def configure_sessions(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Reads the API's list and says what discovery.* and protect.* make of each session. Stops nothing."
+
+
+def run_sessions(args: argparse.Namespace) -> int:
+    return run_async(_sessions, args, loaded(args))
+
+
+async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
+    credentials = credentials_of(settings.settings)
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    async with AsyncExitStack() as opened:
+        queue: Queue = empty_queue()
+        if not no_ledger_yet(settings):
+            queue = await opened.enter_async_context(open_reading(settings))
+        finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
+        seen = await finding.discovery.look()
+    if isinstance(seen, Unfit):
+        if seen.verdict is None:
+            say(seen.reason)
+            return Exit.HELD
+        say(f"{seen.reason}; see: reaper check")
+        return Exit.CREDENTIALS if isinstance(seen.verdict, Unauthorized) else Exit.UNAVAILABLE
+    for fault in seen.listing.faults:
+        say(f"warning: {fault}; a sweep of such a list stops")
+    if args.json:
+        for judged in seen.judged:
+            emit_json(_judged_json(judged, seen))
+    else:
+        _table(seen)
+    return Exit.OK
+
+
+def _judged_json(judged: Judged, seen: Seen) -> dict[str, object]:
+    session, verdict = judged.session, judged.verdict
+    queued = _queued(judged, seen)
+    return {
+        "session_id": session.session_id,
+        "status": session.status,
+        "created_at": None if session.created_at is None else instant(session.created_at),
+        "expires_at": None if session.expires_at is None else instant(session.expires_at),
+        "owner": session.batch_id,
+        "verdict": verdict.action.value,
+        "rule": verdict.rule.value,
+        "reason": verdict.reason,
+        "queued": queued,
+    }
+
+
+def _queued(judged: Judged, seen: Seen) -> str | None:
+    """Return what the queue knows of a session; None: nothing."""
+    if judged.session.session_id not in seen.outcomes:
+        return None
+    outcome = seen.outcomes[judged.session.session_id]
+    return "open" if outcome is None else outcome.value
+
+
+def _known(judged: Judged, seen: Seen) -> bool:
+    """Return whether the queue has accepted it, so that no sweep chooses it; what was spared may be chosen anew."""
+    session_id = judged.session.session_id
+    return session_id in seen.outcomes and seen.outcomes[session_id] not in AGAIN
+
+
+def _table(seen: Seen) -> None:
+    now = seen.server_now
+    rows = [
+        (
+            str(each.session.session_id),
+            each.session.status or "?",
+            _span_to(now, each.session.created_at),
+            _span_to(each.session.expires_at, now),
+            shown(each.session.batch_id or "-"),
+            each.verdict.action.value,
+            f"{each.verdict.rule.value}: {each.verdict.reason}" + (f" [queue: {queued}]" if queued else ""),
+        )
+        for each in seen.judged
+        for queued in (_queued(each, seen),)
+    ]
+    head = ("session", "status", "age", "left", "owner", "verdict", "reason")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(6)]
+    most = shutil.get_terminal_size((WIDE, 24)).columns if sys.stdout.isatty() else WIDE
+    for row in (head, *rows):
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True)), row[6]])
+        emit(line if len(line) <= most else line[: most - 1] + "…")
+    counts = Counter(each.verdict.action for each in seen.judged)
+    known = sum(each.verdict.action is Action.REAP and _known(each, seen) for each in seen.judged)
+    left_out = f" ({known} of them are the queue's already: a sweep leaves them to it)" if known else ""
+    sys.stdout.flush()
+    say(
+        f"{len(rows)} sessions: {counts[Action.REAP]} to reap{left_out}, {counts[Action.KEEP]} to keep; "
+        "nothing was stopped"
+    )
+
+
+def _span_to(later: float | None, earlier: float | None) -> str:
+    if later is None or earlier is None:
+        return "?"
+    return span(later - earlier) if later >= earlier else f"-{span(earlier - later)}"
+
+
+def configure_holds(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "A sweep over a limit is held whole: approve stops it, discard drops it, after a day it ends."
+
+
+def run_holds(args: argparse.Namespace) -> int:
+    return run_async(_holds, args, loaded(args))
+
+
+async def _holds(args: argparse.Namespace, settings: Loaded) -> int:
+    async with open_reading(settings) as queue:
+        now = queue.now()
+        holds = core_holds.expire(_read(await queue.note(core_holds.NOTE)), now)
+    for hold in holds:
+        if args.json:
+            emit_json(_hold_json(hold))
+        else:
+            _tell(hold, now)
+    if not holds and not args.json:
+        emit("no sweep is held")
+    return Exit.HELD if open_holds(holds, now) else Exit.OK
+
+
+def _hold_json(hold: Hold) -> dict[str, object]:
+    return {
+        "hold": hold.id,
+        "fate": hold.fate.value,
+        "created_at": instant(hold.created_at),
+        "expires_at": instant(hold.expires_at),
+        "guards": [guard.value for guard in hold.guards],
+        "reason": hold.reason,
+        "sessions": {session_id: rule.value for session_id, rule in hold.sessions.items()},
+        "by": hold.by,
+        "why": hold.why,
+    }
+
+
+def _tell(hold: Hold, now: float) -> None:
+    standing = f"open for {span(hold.expires_at - now)} more" if hold.fate is Fate.OPEN else hold.fate.value
+    by = f" by {hold.by}" if hold.by else ""
+    emit(f"{hold.id}  {clock_time(hold.created_at)}  {len(hold.sessions)} sessions  {standing}{by}")
+    emit(f"  {hold.reason}" + (f"; {shown(hold.why)}" if hold.why else ""))
+    for session_id, rule in list(hold.sessions.items())[:SHOWN_SESSIONS]:
+        emit(f"  {session_id}  {rule.value}")
+    if len(hold.sessions) > SHOWN_SESSIONS:
+        emit(f"  … and {len(hold.sessions) - SHOWN_SESSIONS} more (--json names all)")
+
+
+def configure_decision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("hold", metavar="HOLD", help="as `reaper holds` names it")
+    parser.add_argument("--reason", metavar="TEXT", help="why; kept with the hold")
+
+
+def run_approve(args: argparse.Namespace) -> int:
+    return run_async(_decide, args, loaded(args), core_holds.approve)
+
+
+def run_discard(args: argparse.Namespace) -> int:
+    return run_async(_decide, args, loaded(args), core_holds.discard)
+
+
+async def _decide(
+    args: argparse.Namespace, settings: Loaded, decide: Callable[..., tuple[Holds, Hold] | Refused]
+) -> int:
+    why = None if args.reason is None else reason_line(args.reason)
+    decided: list[Hold] = []
+
+    def change(holds: Holds) -> Holds:
+        result = decide(holds, args.hold, by=who(), why=why, now=now)
+        if isinstance(result, Refused):
+            raise RefusedError(f"{result.reason}; see: reaper holds")
+        decided.append(result[1])
+        return result[0]
+
+    async with open_writing(settings, create=False) as queue:
+        now = queue.now()
+        try:
+            await change_holds(queue, change)
+        except ValueError as error:
+            raise QueueError(str(error)) from error
+        hold = decided[-1]
+        await measure_anew(queue, hold)
+        # The note first: who dies in between approves again, and the queue takes each ID once.
+        added = await add_chosen(queue, hold.sessions, by=who()) if decide is core_holds.approve else None
+    if args.json:
+        emit_json({**_hold_json(hold), **({"accepted": added.accepted} if added else {})})
+    elif added:
+        emit(f"approved: {added.accepted} sessions are queued, each is looked at once more before it is stopped")
+    else:
+        emit(f"discarded: none of the {len(hold.sessions)} sessions is stopped by this sweep")
+    return Exit.OK
+
+
+def _read(text: str | None) -> Holds:
+    try:
+        return core_holds.read_holds(text)
+    except ValueError as error:
+        raise QueueError(str(error)) from error
+
+
+FAMILY = {
+    "sessions": (configure_sessions, run_sessions),
+    "holds": (configure_holds, run_holds),
+    "approve": (configure_decision, run_approve),
+    "discard": (configure_decision, run_discard),
+}

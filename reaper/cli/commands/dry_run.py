@@ -1,0 +1,88 @@
+"""`reaper once --dry-run`: what would be sent; opens the ledger read-only, writes and sends nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from reaper.app.wiring import Assembly, credentials_of
+from reaper.cli.commands.once import tell_sweep
+from reaper.cli.context import emit, emit_json, no_ledger_yet, open_reading, say
+from reaper.core.discovery.guard import Pass, Stop
+from reaper.core.errors import PRECEDENCE, Exit
+from reaper.core.model import SessionId
+from reaper.intake.discovery.sweep import Swept, Unfit
+from reaper.intake.inputs import open_inputs
+from reaper.intake.line_reader import Reader
+from reaper.queues.base import Queue
+from reaper.queues.open import empty_queue
+from reaper.settings.load import Loaded
+from reaper.telemetry import logs
+
+
+async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool, discovered: bool) -> int:
+    """Print the IDs that a run would send now; exit as the run itself for invalid lines and for what stops a sweep."""
+    send: dict[SessionId, None] = {}
+    seen: set[SessionId] = set()
+    duplicate = delayed = invalid = 0
+    async with _ledger(settings) as queue:
+        if queue is not None:
+            # In the order of the run itself: what is due in the queue was there first.
+            due = queue.new_set()
+            await due.include_due(limit)
+            async for session_id in due.ids():
+                send[session_id] = None
+        with open_inputs(files) as inputs:
+            for one in inputs:
+                reader = Reader(one.fd, one.source)
+                while (parsed := await reader.next()) is not None:
+                    invalid += len(parsed.invalid)
+                    for line in parsed.invalid:
+                        logs.line_invalid(one.source, line)
+                    for item in parsed.items:
+                        if item.session_id in seen or (queue and await queue.show(item.session_id)):
+                            duplicate += 1
+                        elif item.due_at is not None and item.due_at > (queue.now() if queue else time.time()):
+                            delayed += 1
+                        else:
+                            send[item.session_id] = None
+                        seen.add(item.session_id)
+        found = await _discover(settings, queue or empty_queue(), send) if discovered else Exit.OK
+    ids = list(send)[:limit]
+    if as_json:
+        counts = {"would_send": len(ids), "duplicate": duplicate, "delayed": delayed, "invalid": invalid}
+        emit_json({**counts, "session_ids": ids})
+    else:
+        for session_id in ids:
+            emit(session_id)
+        sys.stdout.flush()
+        say(f"dry run: {len(ids)} would be stopped, {delayed} are due later; {duplicate} duplicate, {invalid} invalid")
+    return min(Exit.DEAD if invalid else Exit.OK, found, key=PRECEDENCE.index)
+
+
+async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None]) -> Exit:
+    """Judge the list and add what a sweep would queue; return the exit code that the sweep would ask for."""
+    credentials = credentials_of(settings.settings)
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    async with AsyncExitStack() as opened:
+        finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
+        seen = await finding.discovery.look()
+    enforce = finding.discovery.policy.enforce
+    if isinstance(seen, Unfit):
+        return tell_sweep(Swept(Stop(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
+    ruling = finding.discovery.weigh(seen)[1]
+    if isinstance(ruling, Pass) and enforce:
+        send.update(dict.fromkeys(ruling.sessions))
+    return tell_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)
+
+
+@asynccontextmanager
+async def _ledger(settings: Loaded) -> AsyncIterator[Queue | None]:
+    """Open the ledger to read; None where there is none yet, which for a first dry run is no fault."""
+    if no_ledger_yet(settings):
+        yield None
+        return
+    async with open_reading(settings) as queue:
+        yield queue

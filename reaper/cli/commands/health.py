@@ -1,0 +1,71 @@
+"""`reaper health`: is the daemon of this configuration alive? Standard library only: probes ask every few seconds."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import time
+
+DEADLINE_S = 2.0
+ANSWER_MOST_BYTES = 4096
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # what to ask when it listens everywhere
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"Asks /livez at telemetry.listen; exit 0 if it answers 200 within {DEADLINE_S:g} s, else 1."
+
+
+def main(words: list[str]) -> int | None:
+    """Run `health` alone; None: help is wanted, or something is wrong, for which it takes the whole command line."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
+    parser.add_argument("--config")
+    parser.add_argument("--json", action="store_true")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_true")
+    loud.add_argument("-q", "--quiet", action="store_true")
+    try:
+        args, unknown = parser.parse_known_args(words)
+    except argparse.ArgumentError:
+        unknown = words
+    return None if unknown else run(args)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reaper.core.errors import ReaperError
+    from reaper.settings.listen_address import listen_address
+
+    try:
+        address = listen_address(args.config)
+    except ReaperError as error:
+        sys.stderr.write(f"reaper: {error}\n")
+        return 1
+    fault = ask(*address) if address else "telemetry.listen is empty, so there is nothing to ask"
+    if fault is not None:
+        sys.stderr.write(f"reaper: {fault}\n")
+        return 1
+    return 0
+
+
+def ask(host: str, port: int, deadline_s: float = DEADLINE_S) -> str | None:
+    """Ask /livez; return None when it answers 200 in time, else what is wrong."""
+    where = f"{host}:{port}"
+    end = time.monotonic() + deadline_s
+    answer = b""
+    try:
+        with socket.create_connection((_ANY.get(host, host), port), timeout=deadline_s) as link:
+            link.sendall(f"GET /livez HTTP/1.1\r\nHost: {where}\r\nConnection: close\r\n\r\n".encode())
+            while b"\r\n" not in answer and len(answer) < ANSWER_MOST_BYTES:
+                link.settimeout(max(end - time.monotonic(), 0.001))
+                part = link.recv(1024)
+                if not part:
+                    break
+                answer += part
+    except TimeoutError:
+        return f"no answer from {where} within {deadline_s:g} s: the daemon hangs"
+    except OSError as error:
+        return f"nothing answers at {where} ({error.strerror or error}): is `reaper run` running?"
+    words = answer.split(b"\r\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
+        return f"what answers at {where} is not the reaper"
+    return None if words[1] == b"200" else f"{where} answered {words[1][:3].decode('ascii', 'replace')}, not 200"

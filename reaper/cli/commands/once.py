@@ -1,0 +1,195 @@
+"""`reaper once`: take in files or stdin, stop the set, print a summary."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+
+import anyio
+from anyio.abc import TaskStatus
+
+from reaper.api.credentials import Credentials
+from reaper.app.once import Once, Waits
+from reaper.app.wiring import Assembly, Finding, credentials_of, protector_of, unwrapped
+from reaper.cli.context import duration, emit_json, loaded, open_writing, run_async, say
+from reaper.cli.terminal.progress import Running, Way, each_told, reading, telling, way_of
+from reaper.cli.terminal.progress_stats import Tally
+from reaper.cli.terminal.summary import print_summary
+from reaper.core.classify import Unauthorized
+from reaper.core.discovery.guard import Pass, Stop
+from reaper.core.discovery.holds import Hold
+from reaper.core.errors import PRECEDENCE, Exit
+from reaper.core.times import many
+from reaper.intake.discovery.sweep import Swept
+from reaper.intake.events import NOTHING, add_up
+from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
+from reaper.queues.base import Added, InvalidLine, Queue, RunSet
+from reaper.settings.load import Loaded
+from reaper.telemetry import logs
+
+WAIT_S = 60.0
+"""How far ahead a retry may be due for `once` to wait for it, unless told otherwise (SPEC 3)."""
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on is expected")
+    return int(text)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="files of session IDs, - is stdin; what is due in the queue is stopped too",
+    )
+    parser.add_argument(
+        "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
+    )
+    parser.add_argument(
+        "--wait", type=duration, default=WAIT_S, metavar="TIME", help="leave a retry that is due later than this (60s)"
+    )
+    parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="leave every retry not due now")
+    parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
+    parser.add_argument(
+        "--discover", action="store_true", help="also read the API's list once and judge each session by discovery.*"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="send and write nothing; print what would be sent")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = loaded(args)
+    if args.dry_run:
+        from reaper.cli.commands.dry_run import dry_run
+
+        code = run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
+    else:
+        protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
+        code = run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
+    if not args.files and unread_input():
+        say("standard input was not read: name it -, as in: reaper once -", logging.WARNING)
+    return code
+
+
+async def stop_set(
+    args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str], *, passing: bool = False
+) -> int:
+    """Take in the files, stop the set, print the summary; return the exit code. `passing`: the ledger ends with it."""
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    way = way_of(settings, quiet=args.quiet)
+    async with AsyncExitStack() as opened:
+        inputs = opened.enter_context(open_inputs(files))
+        queue = await opened.enter_async_context(open_writing(settings, worker=True))
+        members = queue.new_set()
+        limit = getattr(args, "limit", None)
+        taken = await _take_in(queue, inputs, None if limit else members, way)
+        added = taken.added
+        run = Assembly(settings.settings, queue, credentials, opened)
+        found = Exit.OK
+        if getattr(args, "discover", False) and not taken.told_to_stop:
+            found, listed = await discover(await run.finding(), None if limit else members)
+            added = add_up(added, listed)
+        before = await members.view()
+        others = await members.include_due(limit) - before.open - sum(before.settled.values())
+        if others and args.files and not limit and not args.quiet:
+            more = many(others, "more, due in the queue already, is", "more, due in the queue already, are")
+            say(f"{more} part of this run")
+        api, worker_settings = settings.settings.api, settings.settings.worker
+        once = Once(
+            members,
+            Waits(
+                retry_s=getattr(args, "wait", WAIT_S),
+                credentials_s=api.credentials_wait_s,
+                unavailable_s=api.unavailable_wait_s,
+                budget_s=getattr(args, "budget_s", None),
+                drain_s=worker_settings.drain_timeout_s,
+            ),
+            queue.now,
+        )
+        view = await members.view()
+        if taken.told_to_stop:
+            why = "told to stop while taking in: the rest of the input was not read, run again"
+            summary = replace(await once.summary(added), exit=Exit.WORK_LEFT, why=why)
+        elif view.open == view.delayed:
+            summary = await once.summary(added)
+        else:
+            tally = Tally()
+            tally.looked(view)
+            worker = await run.worker(
+                idle=once.idle, enough=once.enough, within=members, meter=tally, each=each_told(settings, way)
+            )
+            async with telling(way, Running(worker, members, tally, once.ends_in_s)):
+                summary = await unwrapped(once.run(worker, added))
+        summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
+    if args.json:
+        emit_json(summary.as_json())
+    else:
+        print_summary(summary, drawn=way is Way.REGION, quiet=args.quiet, passing=passing)
+    return summary.exit
+
+
+async def discover(finding: Finding, into: RunSet | None) -> tuple[Exit, Added]:
+    """Sweep once and say what came of it; return the exit code that it asks for by itself."""
+    swept = await finding.discovery.sweep(into)
+    return tell_sweep(swept, enforce=finding.discovery.policy.enforce), swept.added
+
+
+def tell_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:
+    """Say what came, or would come, of a sweep; return the exit code that it asks for by itself."""
+    match swept.ruling:
+        case Stop(reason=reason):
+            say(f"discovery stopped: {reason}", logging.WARNING)
+            if swept.unread is None:
+                return Exit.HELD
+            return Exit.CREDENTIALS if isinstance(swept.unread, Unauthorized) else Exit.UNAVAILABLE
+        case Hold(reason=reason, sessions=sessions) if enforce and dry:
+            say(f"discovery: a guard would hold all {len(sessions)} sessions: {reason}; see: reaper sessions")
+            return Exit.HELD
+        case Hold(reason=reason, sessions=sessions) if enforce:
+            say(f"discovery: a guard holds all {len(sessions)} sessions: {reason}; see: reaper holds", logging.WARNING)
+            return Exit.HELD
+        case Hold(reason=reason, sessions=sessions):
+            say(f"discovery only reports: {len(sessions)} would be held by a guard: {reason}; see: reaper sessions")
+        case Pass(sessions=sessions) if enforce:
+            say(f"discovery: {len(sessions)} of {len(swept.judged)} listed sessions are to be stopped")
+        case Pass(sessions=sessions):
+            say(f"discovery only reports: {len(sessions)} would be stopped (discovery.enforce); see: reaper sessions")
+    return Exit.OK
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What the inputs brought, and whether a signal cut the reading short; whole batches are kept either way."""
+
+    added: Added = NOTHING
+    told_to_stop: bool = False
+
+    def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+        self.added = add_up(self.added, added)
+        for line in lines:
+            logs.line_invalid(source, line)
+
+
+async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: Way) -> _Taken:
+    taken = _Taken()
+    async with anyio.create_task_group() as around:
+
+        async def obey(*, task_status: TaskStatus[None]) -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                task_status.started()
+                async for _ in signals:
+                    taken.told_to_stop = True
+                    around.cancel_scope.cancel()
+
+        await around.start(obey)
+        async with reading(way, inputs, lambda: taken.added):
+            for one in inputs:
+                await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
+        around.cancel_scope.cancel()
+    return taken

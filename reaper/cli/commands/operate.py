@@ -1,0 +1,146 @@
+"""`postpone`, `cancel`, `pause`, `resume`: what an operator does to IDs and to the queue."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+
+from reaper.cli.context import (
+    clock_time,
+    duration,
+    emit,
+    emit_json,
+    instant,
+    loaded,
+    open_writing,
+    reason_line,
+    run_async,
+    session_ids,
+    span,
+    who,
+)
+from reaper.core.errors import Exit, UsageError
+from reaper.core.model import Pause, PauseReason, SessionId
+from reaper.queues.base import CancelResult, PostponeResult, Queue
+from reaper.settings.load import Loaded
+
+UNKNOWN = "unknown here: it was never added, or was pruned or purged"
+SETTLED = "settled already; see: reaper show {id}"
+
+
+def configure_postpone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a waiting session ID")
+    parser.add_argument(
+        "--after", type=duration, required=True, metavar="TIME", help="from now on, as 30m or 1h30m; 0 makes it due now"
+    )
+
+
+def run_postpone(args: argparse.Namespace) -> int:
+    return run_async(_postpone, args, loaded(args), session_ids(args.ids))
+
+
+async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
+    words = {
+        PostponeResult.DONE: f"due in {span(args.after)}" if args.after else "due now",
+        PostponeResult.IN_FLIGHT: "refused: its DELETE is being sent",
+        PostponeResult.SETTLED: SETTLED,
+        PostponeResult.UNKNOWN: UNKNOWN,
+    }
+
+    async def act(queue: Queue, session_id: SessionId) -> tuple[str, str, bool]:
+        result = await queue.postpone(session_id, args.after)
+        return result.value, words[result], result is PostponeResult.DONE
+
+    return await _each(settings, ids, act, as_json=args.json)
+
+
+def configure_cancel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="+", metavar="ID", help="an open session ID")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; kept for `show`")
+
+
+def run_cancel(args: argparse.Namespace) -> int:
+    return run_async(_cancel, args, loaded(args), session_ids(args.ids), reason_line(args.reason))
+
+
+async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionId], reason: str) -> int:
+    words = {
+        CancelResult.DONE: "cancelled: nothing more is sent for it",
+        CancelResult.REQUESTED: "in flight: cancelled unless the answer under way is final",
+        CancelResult.SETTLED: SETTLED,
+        CancelResult.UNKNOWN: UNKNOWN,
+    }
+
+    async def act(queue: Queue, session_id: SessionId) -> tuple[str, str, bool]:
+        result = await queue.cancel(session_id, reason=reason, by=who())
+        return result.value, words[result], result in (CancelResult.DONE, CancelResult.REQUESTED)
+
+    return await _each(settings, ids, act, as_json=args.json)
+
+
+Act = Callable[[Queue, SessionId], Awaitable[tuple[str, str, bool]]]
+
+
+async def _each(settings: Loaded, ids: list[SessionId], act: Act, *, as_json: bool) -> int:
+    """Do one thing to each ID and print a line for it; 3 when it was refused for any."""
+    refused = False
+    async with open_writing(settings, create=False) as queue:
+        for session_id in ids:
+            result, words, done = await act(queue, session_id)
+            refused |= not done
+            if as_json:
+                emit_json({"session_id": session_id, "result": result})
+            else:
+                emit(f"{session_id}: {words.format(id=session_id)}")
+    return Exit.DEAD if refused else Exit.OK
+
+
+def configure_pause(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="ends by itself, as 30m")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; shown by `status`")
+
+
+def run_pause(args: argparse.Namespace) -> int:
+    if args.for_s == 0:
+        raise UsageError("--for must be longer than 0; to end a pause: reaper resume")
+    return run_async(_pause, args, loaded(args), reason_line(args.reason))
+
+
+async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int:
+    async with open_writing(settings) as queue:
+        now = queue.now()
+        until = None if args.for_s is None else now + args.for_s
+        await queue.pause(Pause(PauseReason.OPERATOR, now, f"{reason} ({who()})", until))
+    if args.json:
+        emit_json({"paused": True, "until": instant(until) if until else None})
+    else:
+        end = f"until {clock_time(until)}" if until else "until: reaper resume"
+        emit(f"paused {end}; what is in flight ends, nothing new is sent")
+    return Exit.OK
+
+
+def configure_resume(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Ends the operator's pause. The reaper's own pauses end by themselves when their reason is gone."
+
+
+def run_resume(args: argparse.Namespace) -> int:
+    return run_async(_resume, args, loaded(args))
+
+
+async def _resume(args: argparse.Namespace, settings: Loaded) -> int:
+    async with open_writing(settings, create=False) as queue:
+        held, now = await queue.paused(), queue.now()
+        await queue.pause(None)
+    if args.json:
+        emit_json({"paused": False, "was_paused": held is not None})
+    else:
+        emit(f"resumed after {span(now - held.since)}" if held else "there was no operator's pause")
+    return Exit.OK
+
+
+FAMILY = {
+    "postpone": (configure_postpone, run_postpone),
+    "cancel": (configure_cancel, run_cancel),
+    "pause": (configure_pause, run_pause),
+    "resume": (configure_resume, run_resume),
+}

@@ -1,0 +1,59 @@
+"""`reaper queue init|backup`: prepare a queue, copy the ledger."""
+
+from __future__ import annotations
+
+import argparse
+
+from reaper.cli.context import emit, emit_json, loaded, open_reading, open_writing, run_async
+from reaper.cli.examples import examples
+from reaper.cli.main import add_options
+from reaper.cli.parser import Help
+from reaper.core.errors import Exit
+from reaper.settings.load import Loaded
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="init|backup", required=True)
+    init = actions.add_parser(
+        "init",
+        help="create what the queue needs, if it is not there",
+        description="Creates what the queue needs, if it is not there; changes nothing else.",
+        epilog=examples("queue", "init"),
+        allow_abbrev=False,
+        formatter_class=Help,
+    )
+    backup = actions.add_parser(
+        "backup",
+        help="write a consistent copy of the ledger",
+        description="Writes a consistent copy of the ledger to a new file, beside a running daemon too.",
+        epilog=examples("queue", "backup"),
+        allow_abbrev=False,
+        formatter_class=Help,
+    )
+    backup.add_argument("file", metavar="FILE", help="the copy; must not exist")
+    for action in (init, backup):
+        add_options(action, works=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    return run_async(_init if args.action == "init" else _backup, args, loaded(args))
+
+
+async def _init(args: argparse.Namespace, settings: Loaded) -> int:
+    async with open_writing(settings, warn=True) as queue:
+        stats = await queue.stats()
+    if args.json:
+        emit_json({"ready": True, "accepted": stats.accepted})
+    else:
+        emit(f"the queue is ready; {stats.accepted} sessions accepted so far")
+    return Exit.OK
+
+
+async def _backup(args: argparse.Namespace, settings: Loaded) -> int:
+    async with open_reading(settings) as queue:
+        await queue.backup(args.file)
+    if args.json:
+        emit_json({"backup": args.file})
+    else:
+        emit(f"wrote {args.file}")
+    return Exit.OK

@@ -1,0 +1,74 @@
+"""`reaper sandbox`: a local stand-in for the API, for rehearsals."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+
+from reaper.cli.context import emit, emit_json, run_async, say
+from reaper.core.errors import Exit, UsageError
+from reaper.sandbox.process import Options, serve
+from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on this machine (any free one)")
+    parser.add_argument("--token", metavar="TEXT", help="the token it accepts (one of its own)")
+    parser.add_argument(
+        "--latency", default="0", metavar="TIME", help="how long answers take, as 50ms or p50=60ms,p99=1s"
+    )
+    parser.add_argument(
+        "--fail", default="", metavar="WHAT:SHARE", help="how often it fails and how, as 502:0.2,reset:0.1"
+    )
+    parser.add_argument("--sessions", type=int, default=100, metavar="N", help="live sessions at the start (100)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same sessions and failures (0)")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write a JSON line for each DELETE")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        options = Options(
+            port=args.port,
+            token=DEFAULT_TOKEN if args.token is None else args.token,
+            latency=args.latency,
+            fail=args.fail,
+            sessions=args.sessions,
+            seed=args.seed,
+            log_path=args.log,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return run_async(_serve, args, options)
+
+
+async def _serve(args: argparse.Namespace, options: Options) -> int:
+    def announce(sandbox: Sandbox) -> None:
+        if args.json:
+            emit_json({"url": sandbox.url, "sessions": args.sessions})
+        else:
+            emit(f"a stand-in for the API listens on {sandbox.url} with {args.sessions} sessions; Ctrl-C ends it")
+            token = DEFAULT_TOKEN if args.token is None else "…  # the token you gave"
+            emit(f"\n  export REAPER_API__BASE_URL={sandbox.url} ARCHAL_TOKEN={token}")
+        sys.stdout.flush()
+
+    async def until_signal(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                scope.cancel()
+                return
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(until_signal, group.cancel_scope)
+            await serve(options, announce)
+    except BaseExceptionGroup as group_error:
+        cannot = [error for error in group_error.exceptions if isinstance(error, OSError)]
+        if not cannot or isinstance(cannot[0], BrokenPipeError):
+            raise
+        say(f"the sandbox cannot start: {cannot[0].strerror or cannot[0]}")
+        return Exit.USAGE
+    return Exit.OK

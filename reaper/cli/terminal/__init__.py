@@ -1,0 +1,1 @@
+"""Everything drawn on a terminal: progress, dashboard, summary."""

@@ -1,0 +1,1 @@
+"""Pure discovery: reading the list, policy, guards, holds, sightings and ghosts."""

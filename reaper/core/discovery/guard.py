@@ -1,0 +1,127 @@
+"""Whether a sweep may go on (SPEC 7): `guard.*`, and what makes a list unfit to act on. Pure.
+
+A sweep is one reading of the list, judged. It passes whole, is held whole or stops whole; it is never cut to a portion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold
+from reaper.core.discovery.listing import Listing
+from reaper.core.discovery.policy import Action, Judged, Rule
+from reaper.core.model import SessionId
+
+SMALL = 10
+"""Below so many live sessions a share says nothing: two of three is an ordinary sweep (SPEC 7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`guard.*`. `list_shrink`: the share by which the list may not shrink from one reading to the next."""
+
+    max_per_sweep: int = 100
+    max_share: float = 0.5
+    list_shrink: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One reading of the list, and what the policy made of each session of it.
+
+    `known`: the sessions, of this reading and of the one before, that the queue has accepted already, whoever asked.
+    They are neither stopped by this sweep nor missed by it; so an approved hold, or a slow API, trips no guard again.
+    """
+
+    listing: Listing
+    judged: tuple[Judged, ...]
+    known: frozenset[SessionId] = frozenset()
+
+    @property
+    def chosen(self) -> dict[SessionId, Rule]:
+        """The sessions that this sweep would stop, each with its rule."""
+        return {
+            each.session.session_id: each.verdict.rule
+            for each in self.judged
+            if each.verdict.action is Action.REAP and each.session.session_id not in self.known
+        }
+
+    @property
+    def listed(self) -> frozenset[SessionId]:
+        """The sessions of the list, but for those that somebody is stopping."""
+        return frozenset(each.session.session_id for each in self.judged) - self.known
+
+    @property
+    def live(self) -> int:
+        """How many of them have not ended."""
+        ended = {each.session.session_id for each in self.judged if each.verdict.rule is Rule.ENDED}
+        return len(self.listed - ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The sweep is within every limit: `sessions` may be stopped, all of them."""
+
+    sessions: Mapping[SessionId, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The list is unfit to act on. There is nothing to approve: the next reading is judged anew."""
+
+    reason: str
+
+
+Ruling = Pass | Hold | Stop
+
+
+def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None, hold_id: str, now: float) -> Ruling:
+    """Return whether a sweep may go on.
+
+    Args:
+        sweep: what the policy made of the list.
+        limits: `guard.*`.
+        previous: the sessions of the reading before, as `measure` returned them; None: there was none.
+        hold_id: the ID of the hold, should it come to one; a new one each time.
+        now: this machine's time, Unix seconds: a hold is the operator's.
+    """
+    listing, chosen, live, listed = sweep.listing, sweep.chosen, sweep.live, len(sweep.listed)
+    if listing.malformed:
+        return Stop(f"{listing.malformed} entries of the list are malformed or doubled: {'; '.join(listing.faults)}")
+    if not chosen:
+        return Pass({})
+    tripped: dict[Guard, str] = {}
+    would = "sessions would be stopped"
+    if len(chosen) > limits.max_per_sweep:
+        tripped[Guard.MAX_PER_SWEEP] = f"{len(chosen)} {would}, guard.max_per_sweep is {limits.max_per_sweep}"
+    # Divided, not multiplied: 29 of 100 are exactly 0.29, but 0.29 times 100 is less than 29.
+    if live >= SMALL and len(chosen) / live > limits.max_share:
+        tripped[Guard.MAX_SHARE] = f"{len(chosen)} of {live} live {would}, guard.max_share is {limits.max_share:g}"
+    expected = len(previous - sweep.known) if previous is not None else 0
+    if expected >= SMALL and (expected - listed) / expected >= limits.list_shrink:
+        tripped[Guard.LIST_SHRINK] = (
+            f"{listed} sessions are listed where the reading before had {expected}, "
+            f"guard.list_shrink is {limits.list_shrink:g}"
+        )
+    if not tripped:
+        return Pass(chosen)
+    return Hold(hold_id, now, now + HOLD_LIFE_S, tuple(tripped), "; ".join(tripped.values()), chosen)
+
+
+def measure(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -> frozenset[SessionId] | None:
+    """Return what the next list is measured by: `previous` of the next `weigh`.
+
+    A list that is unfit, or held for its shrinking, measures nothing: the one before stays. Once such a hold is decided
+    or has expired, begin anew with None.
+    """
+    match ruling:
+        case Stop():
+            return before
+        case Hold(guards=guards):
+            return before if Guard.LIST_SHRINK in guards else sweep.listed
+        case Pass():
+            return sweep.listed
+        case _ as never:
+            assert_never(never)

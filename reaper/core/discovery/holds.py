@@ -1,0 +1,190 @@
+"""Sweeps that a guard held: kept whole until an operator approves or discards them, or they expire (SPEC 7). Pure.
+
+A list of holds is kept as one note of the queue, replaced only by who read it; so no function here changes a value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+from reaper.core.discovery.policy import REAPING, Rule
+from reaper.core.model import SessionId
+from reaper.core.times import check_id
+
+NOTE = "holds"
+"""The note of the queue that keeps them."""
+HOLD_LIFE_S = 86_400.0
+"""How long a hold waits for its operator: no session that it holds lives longer (`ttlSeconds`)."""
+DECIDED_KEPT = 20
+"""How many holds that are no longer open are kept for `reaper holds`."""
+
+
+class Guard(StrEnum):
+    """The limits of a sweep, by the names of their settings."""
+
+    MAX_PER_SWEEP = "max_per_sweep"
+    MAX_SHARE = "max_share"
+    LIST_SHRINK = "list_shrink"
+
+
+class Fate(StrEnum):
+    """Where a hold is."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DISCARDED = "discarded"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A sweep held whole: every session that it had judged to be stopped, each with its rule."""
+
+    id: str
+    created_at: float
+    expires_at: float
+    guards: tuple[Guard, ...]
+    """All that fired; `reason` has a phrase and the figures of each."""
+    reason: str
+    sessions: Mapping[SessionId, Rule]
+    fate: Fate = Fate.OPEN
+    by: str | None = None
+    why: str | None = None
+    """What the operator said."""
+    decided_at: float | None = None
+
+
+Holds = tuple[Hold, ...]
+"""Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why an operator's wish is not carried out."""
+
+    reason: str
+
+
+def file(holds: Holds, hold: Hold) -> Holds:
+    """Add a hold, unless one says the same already: the holds come back unchanged then.
+
+    Guards that fire at every sweep have one open hold, so that what an operator has read is still there when they
+    approve it. What was discarded is not asked again while that hold would have lived, unless there is more to stop.
+    """
+    now = hold.created_at
+    for held in (held for held in holds if now < held.expires_at):
+        if held.fate is Fate.OPEN and set(hold.guards) <= set(held.guards):
+            return holds
+        if held.fate is Fate.DISCARDED and hold.sessions.keys() <= held.sessions.keys():
+            return holds
+    return _kept((*holds, hold))
+
+
+def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
+    """Approve a hold. Returns all holds, and the one whose sessions are to be queued now.
+
+    Approving it again gives it back once more: who died between the two steps repeats them, the queue deduplicates.
+    """
+    hold = _find(holds, hold_id)
+    if hold is not None and hold.fate is Fate.APPROVED:
+        return holds, hold
+    return _decided(holds, hold_id, Fate.APPROVED, by=by, why=why, now=now)
+
+
+def discard(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
+    """Discard a hold: nothing of it is stopped, until a later sweep chooses it again."""
+    return _decided(holds, hold_id, Fate.DISCARDED, by=by, why=why, now=now)
+
+
+def expire(holds: Holds, now: float) -> Holds:
+    """Close the holds that nobody decided about in time."""
+    return _kept(
+        tuple(
+            replace(hold, fate=Fate.EXPIRED, decided_at=hold.expires_at)
+            if hold.fate is Fate.OPEN and now >= hold.expires_at
+            else hold
+            for hold in holds
+        )
+    )
+
+
+def open_holds(holds: Holds, now: float) -> Holds:
+    """Return those that wait for an operator."""
+    return tuple(hold for hold in holds if hold.fate is Fate.OPEN and now < hold.expires_at)
+
+
+def to_text(holds: Holds) -> str:
+    """Return the holds as JSON."""
+    return json.dumps([asdict(replace(hold, sessions=dict(hold.sessions))) for hold in holds], separators=(",", ":"))
+
+
+def read_holds(text: str | None) -> Holds:
+    """Read what `to_text` wrote; None is no holds. Raises ValueError: a hold that can't be read is not forgotten."""
+    try:
+        return tuple(_read(each) for each in json.loads(text or "[]"))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"the holds kept in the queue cannot be read: {error}") from error
+
+
+def _read(each: Mapping[str, object]) -> Hold:
+    sessions = each["sessions"]
+    if not isinstance(sessions, dict):
+        raise TypeError("sessions is no object")
+    held = {check_id(session_id): Rule(rule) for session_id, rule in sessions.items()}
+    if not REAPING.issuperset(held.values()):
+        raise TypeError("a session is held that no rule reaps")
+    return Hold(
+        str(each["id"]),
+        _number(each["created_at"]),
+        _number(each["expires_at"]),
+        _guards(each["guards"]),
+        str(each["reason"]),
+        held,
+        Fate(str(each["fate"])),
+        by=_text(each["by"]),
+        why=_text(each["why"]),
+        decided_at=None if each["decided_at"] is None else _number(each["decided_at"]),
+    )
+
+
+def _guards(value: object) -> tuple[Guard, ...]:
+    if not isinstance(value, list) or not value:
+        raise TypeError("guards is no list of some")
+    return tuple(map(Guard, value))
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError("a time is no number")
+    return float(value)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _find(holds: Holds, hold_id: str) -> Hold | None:
+    return next((hold for hold in holds if hold.id == hold_id), None)
+
+
+def _decided(
+    holds: Holds, hold_id: str, fate: Fate, *, by: str, why: str | None, now: float
+) -> tuple[Holds, Hold] | Refused:
+    hold = _find(holds, hold_id)
+    if hold is None:
+        return Refused(f"there is no hold {hold_id}")
+    if hold.fate is Fate.EXPIRED or (hold.fate is Fate.OPEN and now >= hold.expires_at):
+        return Refused(f"hold {hold_id} has expired; the next sweep judges its sessions anew")
+    if hold.fate is not Fate.OPEN:
+        return Refused(f"hold {hold_id} was {hold.fate.value} by {hold.by}")
+    decided = replace(hold, fate=fate, by=by, why=why, decided_at=now)
+    return _kept(tuple(decided if each is hold else each for each in holds)), decided
+
+
+def _kept(holds: Holds) -> Holds:
+    closed = [hold for hold in holds if hold.fate is not Fate.OPEN]
+    dropped = {hold.id for hold in closed[: max(0, len(closed) - DECIDED_KEPT)]}
+    return tuple(hold for hold in holds if hold.id not in dropped)

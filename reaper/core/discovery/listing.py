@@ -1,0 +1,148 @@
+"""Sessions as the API tells of them: `GET /api/sessions` and `GET /api/sessions/{id}`, read with distrust. Pure.
+
+Nothing here is an error: what cannot be read is named, and the policy keeps what is not wholly understood (SPEC 7).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reaper.core.model import SessionId
+from reaper.core.times import check_id, parse_time, printable
+
+FAULTS_SHOWN = 5
+"""How many malformed entries of a list are described; all are counted."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """What the API tells of one session; None where it tells nothing that can be read. Instants are Unix seconds."""
+
+    session_id: SessionId
+    status: str | None = None
+    created_at: float | None = None
+    expires_at: float | None = None
+    batch_id: str | None = None
+    scenario_id: str | None = None
+    clone_ids: tuple[str, ...] | None = None
+    alive: bool | None = None
+    odd: tuple[str, ...] = ()
+    """The API's names of fields that hold something else than they should; a null is a missing field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A body, or a part of one, that is not what it should be."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One reading of the list. Of several entries with one ID the first is kept."""
+
+    sessions: tuple[SessionSummary, ...]
+    malformed: int = 0
+    """Entries that are no objects, have no well-formed ID, or one that came before."""
+    faults: tuple[str, ...] = ()
+    """A sentence each about the first of them."""
+
+
+def parse_list(body: bytes) -> Listing | Unreadable:
+    """Read the body of `GET /api/sessions`. One of 32 MiB takes seconds: not in an event loop's thread."""
+    value = _json(body)
+    entries = value.get("sessions") if isinstance(value, dict) else None
+    if not isinstance(entries, list):
+        return Unreadable(f"the list is not a JSON object with an array 'sessions': '{printable(body[:200])}'")
+    found: dict[SessionId, SessionSummary] = {}
+    faults: list[str] = []
+    malformed = 0
+    for number, entry in enumerate(entries, 1):
+        session = parse_summary(entry)
+        if isinstance(session, SessionSummary) and session.session_id not in found:
+            found[session.session_id] = session
+            continue
+        malformed += 1
+        if len(faults) < FAULTS_SHOWN:
+            why = session.reason if isinstance(session, Unreadable) else f"{session.session_id} is listed twice"
+            faults.append(f"entry {number}: {why}")
+    return Listing(tuple(found.values()), malformed, tuple(faults))
+
+
+def parse_session(body: bytes, session_id: SessionId) -> SessionSummary | Unreadable:
+    """Read the body of `GET /api/sessions/{id}`; another session than the one asked for is none."""
+    session = parse_summary(_json(body))
+    if isinstance(session, SessionSummary) and session.session_id != session_id:
+        return Unreadable(f"asked for {session_id}, the API told of {session.session_id}")
+    return session
+
+
+def parse_summary(value: object) -> SessionSummary | Unreadable:
+    """Read one SessionSummary from decoded JSON; unreadable only when it has no well-formed ID."""
+    if not isinstance(value, dict):
+        return Unreadable("it is not a JSON object")
+    told = value.get("sessionId")
+    if not isinstance(told, str):
+        return Unreadable("it has no sessionId that is a string")
+    try:
+        session_id = check_id(told)
+    except ValueError as error:
+        return Unreadable(f"its sessionId is not well-formed: {error}")
+    odd: list[str] = []
+    return SessionSummary(
+        session_id,
+        status=_read(value, "status", _text, odd),
+        created_at=_read(value, "createdAt", _time, odd),
+        expires_at=_read(value, "expiresAt", _time, odd),
+        batch_id=_read(value, "batchId", _text, odd),
+        scenario_id=_read(value, "scenarioId", _text, odd),
+        clone_ids=_read(value, "cloneIds", _texts, odd),
+        alive=_read(value, "alive", _bool, odd),
+        odd=tuple(odd),
+    )
+
+
+def _read(value: Mapping[str, object], name: str, kind: Callable[[object], T], odd: list[str]) -> T | None:
+    field = value.get(name)
+    if field is None:
+        return None
+    try:
+        return kind(field)
+    except ValueError:
+        odd.append(name)
+        return None
+
+
+def _text(field: object) -> str:
+    if not isinstance(field, str) or not field:
+        raise ValueError
+    return field
+
+
+def _texts(field: object) -> tuple[str, ...]:
+    if not isinstance(field, list):
+        raise ValueError
+    return tuple(map(_text, field))
+
+
+def _time(field: object) -> float:
+    return parse_time(_text(field))
+
+
+def _bool(field: object) -> bool:
+    if not isinstance(field, bool):
+        raise ValueError
+    return field
+
+
+def _json(body: bytes) -> object:
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value

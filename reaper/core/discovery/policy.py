@@ -1,0 +1,172 @@
+"""Which sessions are to be stopped, and why (SPEC 7). Pure: the server's time is an argument.
+
+Whatever is not wholly understood is kept. Protection is asked first, so no rule can win over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reaper.core.discovery.listing import SessionSummary
+from reaper.core.discovery.protection import Protection
+from reaper.core.discovery.server_clock import MOST_SKEW_S
+from reaper.core.discovery.sightings import Owners, Sightings, orphaned
+from reaper.core.times import shown, span
+
+LIFE_MOST_S = 86_400.0
+"""The API lets no session live longer (`ttlSeconds`); one that does was forgotten by the API, too."""
+STARTING_S = 900.0
+"""How long a session may be starting before any rule looks at it."""
+SIGHTINGS_APART_S = 60.0
+"""How far two sightings of an orphan must be apart: a list of owners may be written anew just then."""
+
+
+class Rule(StrEnum):
+    """What decided about a session."""
+
+    EXPIRED = "expired"
+    OVERDUE = "overdue"
+    FAILED = "failed"
+    ORPHANED = "orphaned"
+
+    PROTECTED = "protected"
+    UNCLEAR = "unclear"
+    """A field is missing or can't be read, or contradicts the server's clock."""
+    STARTING = "starting"
+    ENDED = "ended"
+    LIVE = "live"
+    """No rule asks for its end."""
+
+
+REAPING = frozenset({Rule.EXPIRED, Rule.OVERDUE, Rule.FAILED, Rule.ORPHANED})
+
+
+class Action(StrEnum):
+    """What a verdict comes to."""
+
+    KEEP = "keep"
+    REAP = "reap"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one session; `reason` is a printable phrase without its ID."""
+
+    rule: Rule
+    reason: str
+
+    @property
+    def action(self) -> Action:
+        return Action.REAP if self.rule in REAPING else Action.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`discovery.grace_s`: how long past its expiry, or past 24 h, a session is left alone."""
+
+    grace_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A session and what becomes of it."""
+
+    session: SessionSummary
+    verdict: Verdict
+
+
+def judge(
+    session: SessionSummary,
+    *,
+    server_now: float | None,
+    sightings: Sightings,
+    owners: Owners,
+    rules: Rules,
+    protection: Protection,
+) -> Verdict:
+    """Return whether a session is to be stopped.
+
+    Args:
+        session: as read from the list, or again just before its DELETE.
+        server_now: the time that the same answer's `Date` told, Unix seconds; None when it told none: then no rule by
+            time reaps.
+        sightings: of earlier readings; whether this reading is already among them makes no difference.
+        owners: the batch IDs that are alive; None or empty: all are.
+    """
+    if why := protection.of(session):
+        return Verdict(Rule.PROTECTED, why)
+    if session.status == "ended":
+        return Verdict(Rule.ENDED, "it has ended already")
+    status, created_at, expires_at = session.status, session.created_at, session.expires_at
+    if status is None or created_at is None or expires_at is None or session.clone_ids is None or session.odd:
+        return Verdict(Rule.UNCLEAR, _unclear(session))
+    if expires_at + LIFE_MOST_S < created_at:  # as where a program writes "no time" as 1970
+        return Verdict(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
+    if server_now is not None and created_at > server_now + MOST_SKEW_S:
+        return Verdict(Rule.UNCLEAR, f"createdAt is {span(created_at - server_now)} ahead of the server's own clock")
+    if status == "starting" and (server_now is None or server_now - created_at < STARTING_S):
+        age = "for a time that is not known" if server_now is None else f"for {span(server_now - created_at)}"
+        return Verdict(Rule.STARTING, f"it has been starting {age}, and has {span(STARTING_S)} for that")
+    if server_now is not None and expires_at + rules.grace_s < server_now:
+        return Verdict(Rule.EXPIRED, f"it expired {span(server_now - expires_at)} ago")
+    if server_now is not None and created_at + LIFE_MOST_S + rules.grace_s < server_now:
+        return Verdict(Rule.OVERDUE, f"it is {span(server_now - created_at)} old, and none may live longer than 24 h")
+    if status == "failed":
+        return Verdict(Rule.FAILED, "its status is failed")
+    if orphaned(session, owners):
+        return _orphan(session, sightings, server_now)
+    return Verdict(Rule.LIVE, _live(expires_at, server_now))
+
+
+def judge_all(
+    sessions: Iterable[SessionSummary],
+    *,
+    server_now: float | None,
+    sightings: Sightings,
+    owners: Owners,
+    rules: Rules,
+    protection: Protection,
+) -> tuple[Judged, ...]:
+    """Judge one reading of the list: see `judge`."""
+    return tuple(
+        Judged(
+            session,
+            judge(
+                session,
+                server_now=server_now,
+                sightings=sightings,
+                owners=owners,
+                rules=rules,
+                protection=protection,
+            ),
+        )
+        for session in sessions
+    )
+
+
+def _unclear(session: SessionSummary) -> str:
+    needed = {
+        "status": session.status,
+        "createdAt": session.created_at,
+        "expiresAt": session.expires_at,
+        "cloneIds": session.clone_ids,
+    }
+    missing = [f"{name} is missing" for name, value in needed.items() if value is None and name not in session.odd]
+    return ", ".join([*missing, *(f"{name} cannot be read" for name in session.odd)])
+
+
+def _orphan(session: SessionSummary, sightings: Sightings, server_now: float | None) -> Verdict:
+    batch = f"its batch {shown(session.batch_id or '')} is not among the owners"
+    first_at = sightings.first.get(session.session_id)
+    if server_now is None or first_at is None or server_now - first_at < SIGHTINGS_APART_S:
+        return Verdict(Rule.LIVE, f"{batch}; one more sighting at least {span(SIGHTINGS_APART_S)} later is needed")
+    return Verdict(Rule.ORPHANED, f"{batch}, for {span(server_now - first_at)}")
+
+
+def _live(expires_at: float, server_now: float | None) -> str:
+    if server_now is None:
+        return "the server's time is not known"
+    left_s = expires_at - server_now
+    return f"it expires in {span(left_s)}" if left_s >= 0 else f"it expired {span(-left_s)} ago, within the grace"

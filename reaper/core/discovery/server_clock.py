@@ -1,0 +1,117 @@
+"""The server's clock, as its `Date` headers tell it (SPEC 7). Pure: local clocks are arguments.
+
+Sessions are judged by the clock that wrote their times, so a wrong clock of this machine changes no verdict. What can
+be refused is a clock that contradicts itself: between two answers the server's time must move as a monotonic one does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from reaper.core.times import shown, span
+
+MOST_SKEW_S = 300.0
+"""How far the server's time may move other than the monotonic clock between two answers."""
+SETTLED_AFTER_S = 900.0
+"""How long a clock that has jumped must agree with itself before it is believed again."""
+REBASE_AFTER_S = 3600.0
+"""How old a reading later ones are held against: two sound clocks drift apart by minutes in some months."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One `Date` header, and when it came."""
+
+    server_at: float
+    """As told, in whole seconds: the server's clock is never behind it, so no session looks older than it is."""
+    monotonic_at: float
+    """The middle of the round trip on a clock that never runs backwards and counts sleep (CLOCK_BOOTTIME)."""
+    skew_s: float
+    """How far the server's clock is ahead of this machine's; for people, no verdict uses it."""
+    within_s: float
+    """How exact `skew_s` is: half the round trip and half a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undated:
+    """An answer that does not tell the time: no rule by time may reap."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jumped:
+    """The server's time moved other than time does: nothing may be reaped by this answer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerClock:
+    """What earlier answers of one server told. Begins empty, in each process; kept per base URL."""
+
+    base: Reading | None = None
+    suspect: Reading | None = None
+    """The first reading since the clock jumped, while later ones agree with it."""
+
+
+def read_date(date: str | None, *, local_at: float, monotonic_at: float, round_trip_s: float) -> Reading | Undated:
+    """Return what an answer's `Date` header tells.
+
+    Args:
+        date: the header's value; None when there is none.
+        local_at: this machine's time when the answer was in, Unix seconds.
+        monotonic_at: the same instant on a clock that never runs backwards, seconds.
+        round_trip_s: how long the answer took, from the request's first byte on.
+    """
+    if date is None:
+        return Undated("the answer has no Date header: the server's time is not known")
+    try:
+        server_at = http_date(date)
+    except ValueError:
+        return Undated(f"the answer's Date header, '{shown(date)}', cannot be read: the server's time is not known")
+    half_s = max(0.0, round_trip_s) / 2
+    # The header cuts off the fraction: on average the clock stood half a second further.
+    skew_s = server_at + 0.5 - (local_at - half_s)
+    return Reading(server_at, monotonic_at - half_s, skew_s, half_s + 0.5)
+
+
+def follow(clock: ServerClock, reading: Reading) -> tuple[ServerClock, Jumped | None]:
+    """Take in one more reading. Returns what is known now, and why this reading is not to be believed, if so.
+
+    After a jump nothing is believed until a reading agrees with the time before it, or until the new time has agreed
+    with itself for `SETTLED_AFTER_S`: a server whose clock was set right does not stay refused.
+    """
+    if clock.base is None or _off_s(clock.base, reading) <= MOST_SKEW_S:
+        aged = clock.base is None or reading.monotonic_at - clock.base.monotonic_at >= REBASE_AFTER_S
+        return ServerClock(reading if aged else clock.base), None
+    suspect = clock.suspect
+    if suspect is None or _off_s(suspect, reading) > MOST_SKEW_S:
+        suspect = reading
+    elif reading.monotonic_at - suspect.monotonic_at >= SETTLED_AFTER_S:
+        return ServerClock(reading), None
+    moved_s = reading.server_at - clock.base.server_at
+    passed_s = reading.monotonic_at - clock.base.monotonic_at
+    way = "on" if moved_s >= 0 else "back"
+    return ServerClock(clock.base, suspect), Jumped(
+        f"the server's clock moved {way} by {span(abs(moved_s))} while {span(abs(passed_s))} passed: "
+        "no session is judged by a clock that jumps"
+    )
+
+
+def http_date(text: str) -> float:
+    """Return the instant of an HTTP-date, in any of its three forms (RFC 9110, 5.6.7). Raises ValueError.
+
+    The form that names no zone is UTC as well.
+    """
+    try:
+        at = parsedate_to_datetime(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _off_s(earlier: Reading, later: Reading) -> float:
+    return abs((later.server_at - earlier.server_at) - (later.monotonic_at - earlier.monotonic_at))

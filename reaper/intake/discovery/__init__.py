@@ -1,0 +1,1 @@
+"""The API's own list as a source: sweeps, owners, protection, the check before a DELETE."""

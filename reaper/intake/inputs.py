@@ -1,0 +1,122 @@
+"""Inputs named on a command line: read from the start to the end, never changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fcntl import ioctl
+from termios import FIONREAD
+
+from reaper.core.errors import UsageError
+from reaper.intake.events import NOTHING, add_up
+from reaper.intake.line_reader import SNIFF_BYTES, Reader, refuse_binary
+from reaper.queues.base import Added, Batch, InvalidLine, Queue, RunSet
+
+STDIN = "-"
+
+OnBatch = Callable[[Added, Sequence[InvalidLine]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input that is open and was found readable. `source` is its name in the ledger and in messages."""
+
+    source: str
+    fd: int
+
+
+@contextmanager
+def open_inputs(paths: Sequence[str]) -> Iterator[list[Input]]:
+    """Open all inputs, `-` being stdin, and close them at the end; nothing is consumed by it.
+
+    Raises UsageError naming the first that is missing, a directory, unreadable or binary. Opening a FIFO
+    waits for its writer.
+    """
+    if list(paths).count(STDIN) > 1:
+        raise UsageError("stdin (-) is named twice; it can be read only once")
+    with ExitStack() as opened:
+        yield [opened.enter_context(_open(path)) for path in paths]
+
+
+def unread_input(fd: int = 0) -> bool:
+    """Tell whether a pipe or a file on standard input holds something that nobody has read."""
+    try:
+        told = os.fstat(fd)
+        if stat.S_ISREG(told.st_mode):
+            return told.st_size > os.lseek(fd, 0, os.SEEK_CUR)
+        return stat.S_ISFIFO(told.st_mode) and int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder) > 0
+    except OSError:
+        return False
+
+
+async def take_in_file(
+    queue: Queue,
+    origin: str | Input,
+    *,
+    again: bool = False,
+    by: str | None = None,
+    default_after_s: float = 0.0,
+    into: RunSet | None = None,
+    on_batch: OnBatch | None = None,
+) -> Added:
+    """Take in a whole input, a path or one of `open_inputs`, and return the totals; for the options see `Queue.add`.
+
+    `on_batch` is called after each batch, when it is durable. Raises UsageError when the input can't be read; if that
+    happens midway it says how many lines were taken in. Cancelled, it has taken in whole batches.
+    """
+    with ExitStack() as opened:
+        one = opened.enter_context(_open(origin)) if isinstance(origin, str) else origin
+        reader = Reader(one.fd, one.source)
+        total, line = NOTHING, 0
+        while True:
+            try:
+                parsed = await reader.next()
+            except OSError as error:
+                raise UsageError(
+                    f"{one.source} could not be read to its end: {_reason(error)}; its first {line} lines were taken in"
+                ) from error
+            if parsed is None:
+                return total
+            batch = Batch(one.source, parsed.items, parsed.invalid)
+            added = await queue.add(batch, again=again, by=by, default_after_s=default_after_s, into=into)
+            line, total = parsed.line, add_up(total, added)
+            if on_batch is not None:
+                on_batch(added, parsed.invalid)
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Input]:
+    source = "stdin" if path == STDIN else path
+    if path == STDIN and sys.__stdin__ is None:
+        # Descriptor 0 may by now be any file that this process opened.
+        raise UsageError("stdin cannot be read: it was closed when this command began")
+    try:
+        fd = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{source} cannot be read: {_reason(error)}") from error
+    try:
+        _check(fd, source)
+        yield Input(source, fd)
+    finally:
+        os.close(fd)
+
+
+def _check(fd: int, source: str) -> None:
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"{source} is a directory; name the files in it")
+    if not stat.S_ISREG(mode):
+        return
+    try:
+        head = os.pread(fd, SNIFF_BYTES, os.lseek(fd, 0, os.SEEK_CUR))
+    except OSError as error:
+        raise UsageError(f"{source} cannot be read: {_reason(error)}") from error
+    refuse_binary(head, source)
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,0 +1,40 @@
+"""The library for programs that have no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Unpack
+
+from reaper.core.errors import UsageError
+from reaper.library.async_api import WAIT_S, Ids, Seconds, open
+from reaper.library.options import Options
+from reaper.library.summary import Summary
+
+
+def stop_sessions(
+    ids: Ids,
+    *,
+    leftovers: bool = True,
+    budget: Seconds | None = None,
+    wait: Seconds = WAIT_S,
+    **options: Unpack[Options],
+) -> Summary:
+    """Take in session IDs durably, stop them, and return what came of it; for plain scripts.
+
+    The arguments are those of `Reaper.stop` and `reaper.open`, and so are the errors. Ctrl-C ends it as it ends any
+    script; what was not stopped stays queued.
+
+    Raises UsageError inside a running event loop: there, use `reaper.open`.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError("stop_sessions would block the running event loop: use `async with reaper.open() as r` there")
+    return asyncio.run(_stop(ids, leftovers, budget, wait, options))
+
+
+async def _stop(ids: Ids, leftovers: bool, budget: Seconds | None, wait: Seconds, options: Options) -> Summary:
+    async with open(**options) as reaper:
+        return await reaper.stop(ids, leftovers=leftovers, budget=budget, wait=wait)

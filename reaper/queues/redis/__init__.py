@@ -1,0 +1,1 @@
+"""The queue on Redis or Valkey: sorted sets and hashes, moved by scripts."""

@@ -1,0 +1,169 @@
+"""Rows and values: how an item is written down in a hash, read back, shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from reaper.core.model import (
+    HISTORY,
+    End,
+    Item,
+    Lease,
+    Outcome,
+    Pause,
+    PauseReason,
+    Reaper,
+    Send,
+    SessionId,
+    State,
+)
+from reaper.queues import accounting as books
+from reaper.queues.base import InvalidLine
+
+_KEPT = float("-inf")
+"""Stands for the due time that a row has: only the engine knows it."""
+
+
+def pairs(flat: Sequence[Any]) -> dict[str, Any]:
+    """Return as a dictionary what the engine tells as names and values by turns."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) -> Item | None:
+    """Return one row; None when there is none."""
+    row = pairs(flat)
+    if "n" not in row:
+        return None
+    at = float(row.get("until", row["due"]))
+    if "out" in row:
+        state = State.SETTLED
+    elif at <= now:
+        state = State.READY
+    else:
+        state = State.IN_FLIGHT if "until" in row else State.DELAYED
+    sends, recorded = int(row.get("snd", 0)), int(row.get("rec", 0))
+    return Item(
+        session_id=session_id,
+        state=state,
+        outcome=Outcome(row["out"]) if "out" in row else None,
+        source=source,
+        added_at=float(row["add"]),
+        due_at=at,
+        round=int(row.get("rnd", 1)),
+        attempts=int(row.get("att", 0)),
+        sends=sends,
+        unanswered=sends - recorded - (state is State.IN_FLIGHT),
+        history=tuple(_send(row, number) for number in range(max(0, recorded - HISTORY), recorded)),
+        status=int(row["st"]) if "st" in row else None,
+        detail=row.get("det"),
+        settled_at=float(row["at"]) if "at" in row else None,
+        by=row.get("by"),
+        reason=row.get("why"),
+    )
+
+
+def _send(row: dict[str, str], number: int) -> Send:
+    slot = number % HISTORY
+    at, duration_s, status = row[f"h{slot}"].split(" ")
+    return Send(
+        at=float(at),
+        duration_s=float(duration_s),
+        status=int(status) if status else None,
+        error=row.get(f"e{slot}"),
+        request_id=row.get(f"q{slot}"),
+    )
+
+
+def lease(row: Sequence[Any], until: float) -> Lease:
+    """Return a lease as `claim` tells it."""
+    session_id, receipt, round_, attempts, sends, unanswered, ambiguous, others_final, source = row
+    return Lease(
+        session_id=SessionId(session_id),
+        receipt=receipt,
+        round=round_,
+        attempts=attempts,
+        sends=sends,
+        unanswered=unanswered,
+        ambiguous=bool(ambiguous),
+        others_final=bool(others_final),
+        source=source,
+        expires_at=until,
+    )
+
+
+def apply_values(end: End) -> list[str | int | float]:
+    """Return what the script is told of one apply: what the row becomes, and what instead if it was cancelled.
+
+    As long as the receipt is good nobody but a canceller has touched the row, so the lease tells what is in it.
+    """
+    held, decision, send = end
+    recorded = held.sends - 1 - held.unanswered
+    plain, cancelled = (
+        books.end_lease(
+            books.Held(
+                attempts=held.attempts,
+                sends=held.sends,
+                recorded=recorded,
+                ambiguous=held.ambiguous,
+                finals_seen=0,
+                finals_before=0,
+                due_at=_KEPT,
+                cancel_requested=cancel_requested,
+            ),
+            decision,
+            send,
+            0.0,
+        )
+        for cancel_requested in (False, True)
+    )
+    values: list[str | int | float] = [
+        held.session_id,
+        held.receipt,
+        int(send is not None),
+        plain.attempts,
+        plain.sends,
+        plain.recorded,
+        int(plain.ambiguous),
+        "" if plain.due_at == _KEPT else repr(plain.due_at),
+        recorded % HISTORY,
+    ]
+    if send is None:
+        values += ["", "", ""]
+    else:
+        status = "" if send.status is None else send.status
+        values += [f"{send.at!r} {send.duration_s!r} {status}", send.error or "", send.request_id or ""]
+    for ended in (plain, cancelled):
+        status = "" if ended.status is None else ended.status
+        values += [ended.outcome or "", status, ended.detail or "", ",".join(ended.counts)]
+    return values
+
+
+def invalid(source: str, line: InvalidLine) -> str:
+    """Write down a line that was not accepted."""
+    return json.dumps({"source": source, **asdict(line)})
+
+
+def pause(written: str | None, now: float) -> Pause | None:
+    """Read back the operator's pause; None when there is none, or none any more."""
+    found = None if not written else _pause(json.loads(written))
+    return None if found is None or (found.until is not None and found.until <= now) else found
+
+
+def _pause(fields: dict[str, Any]) -> Pause:
+    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
+
+
+def told(pid: int, started_at: float, limit: int, pauses: Sequence[Pause]) -> str:
+    """Write down how a process stands."""
+    fields = {"pid": pid, "started_at": started_at, "limit": limit, "pauses": [asdict(pause) for pause in pauses]}
+    return json.dumps(fields)
+
+
+def reaper(owner: str, told_at: str, written: str) -> Reaper:
+    """Read it back."""
+    fields = json.loads(written)
+    pauses = tuple(_pause(one) for one in fields["pauses"])
+    return Reaper(owner, fields["pid"], fields["started_at"], float(told_at), fields["limit"], pauses)

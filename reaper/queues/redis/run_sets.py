@@ -1,0 +1,76 @@
+"""Run sets: one sorted set in the engine each, that ends by itself when nobody has asked for it for a day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from reaper.core.model import Outcome, SessionId
+from reaper.queues.base import SetView
+from reaper.queues.redis.connection import Engine
+from reaper.queues.redis.inbox import Inbox
+from reaper.queues.redis.scripts.read import INCLUDE, NEXT_OF_SET, VIEW
+
+KEPT_S = 86_400
+"""After so long without a question, a set is of a process that is no more."""
+SMALL = 1_000
+"""Sets up to this are searched row by row; larger ones along the queue, whose head they mostly are."""
+PAGE = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class RedisRunSet:
+    """The IDs that one `once` is responsible for; see `reaper.queues.base.RunSet`."""
+
+    engine: Engine
+    inbox: Inbox | None
+    key: str
+
+    async def include_due(self, limit: int | None = None) -> int:
+        """Take in what is open and due, in flight included, until the set has `limit` IDs; return its size."""
+        return await self.engine.whole(self._include_due(limit))
+
+    async def _include_due(self, limit: int | None) -> int:
+        if self.inbox is not None:
+            await self.inbox.drain()
+        score, place = "", 0
+        while True:
+            size, score, place = await self.engine.run(
+                INCLUDE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
+            )
+            if not score:
+                return int(size)
+
+    async def ids(self) -> AsyncIterator[SessionId]:
+        """Yield the IDs of the set, in the order they were accepted, a page at a time."""
+        after = "-inf"
+        while True:
+            command = ("ZRANGEBYSCORE", self.key, f"({after}", "+inf", "LIMIT", 0, PAGE)
+            page = await self.engine.whole(self.engine.ask(*command))
+            for session_id in page:
+                yield SessionId(session_id)
+            if len(page) < PAGE:
+                return
+            after = await self.engine.whole(self.engine.ask("ZSCORE", self.key, page[-1]))
+
+    async def view(self) -> SetView:
+        """Count the set by state and outcome."""
+        return await self.engine.whole(self._view())
+
+    async def _view(self) -> SetView:
+        counts: Counter[str] = Counter()
+        after = "-inf"
+        while after:
+            after, flat = await self.engine.run(VIEW, self.key, KEPT_S, after, PAGE)
+            for state, number in zip(flat[::2], flat[1::2], strict=True):
+                counts[state] += number
+        ready, delayed, retrying, in_flight = (
+            counts.pop(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
+        )
+        return SetView(ready, delayed, retrying, in_flight, {Outcome(name): n for name, n in counts.items()})
+
+    async def next_at(self) -> float | None:
+        """Return when the next open ID of the set can be claimed, delayed ones aside."""
+        at = await self.engine.whole(self.engine.run(NEXT_OF_SET, self.key, KEPT_S, SMALL))
+        return float(at) if at else None

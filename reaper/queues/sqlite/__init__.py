@@ -1,0 +1,1 @@
+"""The embedded queue: one SQLite file, written by one thread of the process."""

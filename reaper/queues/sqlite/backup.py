@@ -1,0 +1,52 @@
+"""A consistent copy of the ledger, made while others go on writing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+
+from reaper.core.errors import QueueError
+from reaper.queues.sqlite.errors import translated, translated_os
+from reaper.queues.sqlite.schema import connect
+
+PAGES_AT_ONCE = 1024
+
+
+def back_up(path: str, copy: str) -> None:
+    """Copy the ledger at `path` to the new private file `copy` and verify it. Raises QueueError; leaves no half copy.
+
+    One read snapshot is held from first page to last: without it every write of another process would make the
+    copy start over.
+    """
+    copy = os.path.abspath(copy)
+    try:
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError as error:
+        raise QueueError(f"{copy} exists: name a new file for the copy") from error
+    except OSError as error:
+        raise translated_os(error, copy) from error
+    try:
+        _copy(path, copy)
+    except BaseException:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                os.unlink(copy + suffix)
+        raise
+
+
+def _copy(path: str, copy: str) -> None:
+    with contextlib.closing(connect(path, read_only=True)) as source:
+        try:
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target:
+                source.execute("BEGIN")
+                source.execute("SELECT count(*) FROM counter").fetchone()
+                source.backup(target, pages=PAGES_AT_ONCE)
+                source.execute("COMMIT")
+                # A copy in the log's mode would leave two more files beside it.
+                target.execute("PRAGMA journal_mode = DELETE")
+                findings = [text for (text,) in target.execute("PRAGMA integrity_check(1)")]
+        except sqlite3.Error as error:
+            raise translated(error, copy) from error
+    if findings != ["ok"]:
+        raise QueueError(f"the copy {copy} is damaged ({findings[0]}): check the ledger {path} and the disk")

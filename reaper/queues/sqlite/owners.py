@@ -1,0 +1,103 @@
+"""Who lives: lock files beside the ledger, `LEDGER.owners/OWNER`, each locked as long as its process runs.
+
+The kernel drops the lock with the process, however it ends, so no restart waits for a lease of the dead. A file gets
+its final name only when it is locked, and names are never used twice: a free lock or a missing file means dead.
+`flock` belongs to the open file, so two queues in one process are two owners.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass, field
+
+from reaper.queues.sqlite.errors import translated_os
+
+_CHECKPOINT = ".checkpoint"
+
+
+@dataclass(slots=True)
+class Locks:
+    """The locks that one open queue holds in the directory `root`."""
+
+    root: str
+    owner: str
+    _own: int | None = field(default=None, repr=False)
+    _checkpoint: int | None = field(default=None, repr=False)
+
+    def hold(self) -> None:
+        """Say that this owner lives, from now until `release`. Idempotent. Raises QueueError if it can't."""
+        if self._own is not None:
+            return
+        path = os.path.join(self.root, self.owner)
+        unlocked = os.path.join(self.root, f".new.{self.owner}")
+        try:
+            self._own = self._locked(unlocked, os.O_EXCL)
+            os.rename(unlocked, path)
+        except OSError as error:
+            raise translated_os(error, path) from error
+
+    def lead(self) -> bool:
+        """Try to become, or stay, the one process that checkpoints. Raises QueueError if the lock can't be made."""
+        if self._checkpoint is None:
+            path = os.path.join(self.root, _CHECKPOINT)
+            try:
+                self._checkpoint = self._locked(path)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                raise translated_os(error, path) from error
+        return True
+
+    def lives(self, owner: str) -> bool:
+        """Tell whether an owner's process runs; in doubt, it does."""
+        if owner == self.owner:
+            return True
+        try:
+            fd = os.open(os.path.join(self.root, owner), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(fd)
+
+    def listed(self) -> set[str]:
+        """Return the owners that have a lock file."""
+        try:
+            return {name for name in os.listdir(self.root) if not name.startswith(".")}
+        except OSError:
+            return set()
+
+    def forget(self, owner: str) -> None:
+        """Remove a dead owner's lock file."""
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.root, owner))
+
+    def release(self) -> None:
+        """Give up all locks; the own file goes too."""
+        if self._own is not None:
+            self.forget(self.owner)
+            os.close(self._own)
+            self._own = None
+        if self._checkpoint is not None:
+            os.close(self._checkpoint)
+            self._checkpoint = None
+
+    def _locked(self, path: str, more: int = 0) -> int:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.root, 0o700)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | more, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd

@@ -1,0 +1,267 @@
+"""The ledger's file and tables: made private, checked before use, opened with the settings that durability needs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+import stat
+import time
+from urllib.parse import quote
+
+from reaper.core.errors import QueueError
+from reaper.core.model import DEAD
+from reaper.queues.accounting import COUNTERS
+from reaper.queues.sqlite.errors import code_of, translated, translated_os
+
+SCHEMA = 1
+APPLICATION_ID = 0x52454150
+"""Marks the file as a ledger of ours ("REAP")."""
+BUSY_S = 10.0
+"""How long a call waits for another process's transaction."""
+CHECKPOINT_PAGES = 4000
+"""The log is moved into the file when it has 16 MiB: at 4 MiB a large import takes a fifth longer."""
+LOG_KEPT_BYTES = 64 * 1024 * 1024
+CACHE_KIB = 4 * 1024
+"""With 16 MiB neither a deep queue nor an import of a million random IDs went faster."""
+
+AT = "COALESCE(lease_until, due_at)"
+"""From when an open row can be claimed."""
+IS_DEAD = "(outcome IN ({}))".format(", ".join(f"'{outcome.value}'" for outcome in sorted(DEAD)))
+
+_TABLES = f"""
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    duplicate INTEGER NOT NULL DEFAULT 0,
+    invalid INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_id TEXT NOT NULL UNIQUE,
+    round INTEGER NOT NULL DEFAULT 1,
+    source_id INTEGER NOT NULL REFERENCES source (id),
+    added_at REAL NOT NULL,
+    due_at REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    sends INTEGER NOT NULL DEFAULT 0,
+    recorded INTEGER NOT NULL DEFAULT 0,
+    ambiguous INTEGER NOT NULL DEFAULT 0,
+    finals_seen INTEGER NOT NULL DEFAULT 0,
+    finals_before INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
+    receipt TEXT,
+    lease_until REAL,
+    cancel_by TEXT,
+    cancel_reason TEXT,
+    outcome TEXT,
+    status INTEGER,
+    detail TEXT,
+    settled_at REAL,
+    by TEXT,
+    reason TEXT,
+    history TEXT NOT NULL DEFAULT '[]'
+);
+CREATE INDEX item_open ON item ((sends > 0), {AT}, id) WHERE outcome IS NULL;
+CREATE INDEX item_leased ON item (owner, lease_until) WHERE receipt IS NOT NULL;
+CREATE INDEX item_settled ON item ({IS_DEAD}, settled_at, id) WHERE outcome IS NOT NULL;
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE position (
+    path TEXT PRIMARY KEY,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    prefix_bytes INTEGER NOT NULL,
+    prefix_hash TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    line INTEGER NOT NULL
+);
+CREATE TABLE invalid_line (
+    id INTEGER PRIMARY KEY,
+    source_id INTEGER NOT NULL REFERENCES source (id),
+    at REAL NOT NULL,
+    line INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE TABLE owner (
+    owner TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    told_at REAL,
+    "limit" INTEGER,
+    pauses TEXT NOT NULL DEFAULT '[]'
+);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_SET_TABLE = """
+CREATE TEMP TABLE member (
+    set_id INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (set_id, id)
+) WITHOUT ROWID
+"""
+
+
+def prepare_file(path: str, *, create: bool) -> bool:
+    """Make sure that the ledger's file is there and is ours; return whether it was created.
+
+    Its directory is created 0700 and the file 0600, before SQLite sees it. An existing file is not opened here: to
+    close it would drop the locks that another connection of this process holds on it. Raises QueueError.
+    """
+    _refuse_other_user(path)
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        raise QueueError(f"{path} is not a file: name the ledger's file with --queue sqlite:///PATH")
+    except FileNotFoundError:
+        if not create:
+            raise QueueError(
+                f"there is no ledger at {path} yet: `reaper add`, `once` and `run` create it, --queue names another"
+            ) from None
+    except OSError as error:
+        raise translated_os(error, path) from error
+    try:
+        _make_directory(os.path.dirname(path))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise translated_os(error, path) from error
+    return True
+
+
+def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
+    """Open and check an existing ledger; an empty one gets its tables. Raises QueueError."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(path)}?mode={'ro' if read_only else 'rw'}",
+            uri=True,
+            timeout=BUSY_S,
+            isolation_level=None,
+            cached_statements=256,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    try:
+        _set_up(connection, path, read_only)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def let_checkpoint(connection: sqlite3.Connection, leads: bool) -> None:
+    """Let this connection move the log into the file, or leave that to the process that leads.
+
+    SQLite before 3.51.3 can damage a ledger when two processes do it at one instant.
+    """
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if leads else 0}")
+
+
+def _set_up(connection: sqlite3.Connection, path: str, read_only: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    if not read_only:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT_BYTES}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if not _is_ready(connection, path):
+        if read_only:
+            raise QueueError(f"the ledger {path} is empty: nothing was ever taken in")
+        _use_log(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        if not _is_ready(connection, path):
+            _create(connection)
+        connection.execute("COMMIT")
+    if not read_only:
+        _use_log(connection)
+    connection.execute(_SET_TABLE)
+
+
+def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if application or version or tables:
+            raise QueueError(f"the file {path} is another program's database: name another one with --queue")
+        return False
+    if version > SCHEMA:
+        raise QueueError(
+            f"the ledger {path} was written by a newer reaper (schema {version}, this one knows {SCHEMA}): "
+            "use that version"
+        )
+    return True
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.executemany("INSERT INTO counter (name) VALUES (?)", [(name,) for name in COUNTERS])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for others here, so we do."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _make_directory(path: str) -> None:
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue
+        _sync_directory(os.path.dirname(directory))
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _refuse_other_user(path: str) -> None:
+    """Refuse what belongs to another user: our files beside it would lock its owner out."""
+    seen = path
+    while True:
+        try:
+            owner = os.stat(seen).st_uid
+        except PermissionError:
+            seen = os.path.dirname(seen)  # a directory that we may not search: whose is it?
+        except OSError:
+            return
+        else:
+            break
+    if owner != os.geteuid():
+        name = _user_name(owner)
+        raise QueueError(f"the ledger {path} belongs to user {name}: run `sudo -u {name} reaper …`")
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"'#{uid}'"  # in quotes: to a shell a bare # begins a comment

@@ -1,0 +1,71 @@
+"""The kinds of values that settings have: how each is read, whatever it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from reaper.settings.listen_address import split_listen
+from reaper.settings.parsers import clean_token, http_url, items, queue_url, words
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _path(value: Path | None) -> Path | None:
+    if value is not None and "\0" in str(value):
+        raise ValueError("must be a path, and no path holds a NUL character")
+    return value
+
+
+def _paths(values: tuple[Path, ...]) -> tuple[Path, ...]:
+    for value in values:
+        _path(value)
+    return values
+
+
+def _token(value: SecretStr) -> SecretStr | None:
+    token = clean_token(value.get_secret_value())
+    return SecretStr(token) if token else None
+
+
+def _listen(value: str) -> str:
+    split_listen(value)
+    return value.strip()
+
+
+Int = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none), AfterValidator(_path)]
+# One entry per item, in the environment JSON or separated by commas: not decoded before `items` sees it.
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(items)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(items), AfterValidator(_paths)]
+Command = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
+Url = Annotated[str, AfterValidator(http_url)]
+ProxyUrl = Annotated[
+    str | None,
+    BeforeValidator(_empty_is_none),
+    AfterValidator(lambda url: url and http_url(url, userinfo=True)),
+]
+QueueUrl = Annotated[str, AfterValidator(lambda url: url and queue_url(url))]
+Token = Annotated[
+    SecretStr | None,
+    BeforeValidator(_empty_is_none),
+    AfterValidator(lambda token: token and _token(token)),
+]
+HttpVersion = Annotated[
+    Literal["auto", "1.1", "2"],
+    # In TOML the versions look like numbers, and people write them so.
+    BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value),
+]
+Listen = Annotated[str, AfterValidator(_listen)]

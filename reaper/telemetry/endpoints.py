@@ -1,0 +1,106 @@
+"""What the health listener's pages say."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from reaper.core.errors import QueueError, QueueUnavailableError
+from reaper.core.model import Pause, PauseReason, Stats
+from reaper.telemetry.http.server import Handler, Page, as_json, text
+from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
+from reaper.telemetry.page.render import html_page, json_page, template
+from reaper.telemetry.page.snapshot import STALLED_S, Counted, Onlooker, Working
+from reaper.telemetry.page.view import View, view_of
+
+NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
+FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
+"""What a browser is shown; the other pages are asked by probes and scrapers, under whatever name."""
+
+
+def status_json(stats: Stats, pauses: Sequence[Pause], limit: int) -> dict[str, object]:
+    """Return the shape of `status --json` (SPEC 3)."""
+    return {
+        "ready": stats.ready,
+        "delayed": stats.delayed,
+        "in_flight": stats.in_flight,
+        "dead": stats.dead,
+        "settled": {outcome.value: count for outcome, count in stats.settled.items()},
+        "oldest_due_s": round(stats.oldest_due_s, 3),
+        "pauses": [{"reason": p.reason.value, "since": _instant(p.since), "detail": p.detail} for p in pauses],
+        "limit": limit,
+        "imbalance": stats.imbalance,
+    }
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def health_pages(
+    worker: Working, queue: Counted, metrics: Metrics, left: Callable[[], Awaitable[Mapping[str, int]]]
+) -> dict[str, Handler]:
+    """Return the pages by path; `left` as `Onlooker` has it."""
+    onlooker = Onlooker(worker, queue, metrics.recent, left)
+    template()  # read now: an upgrade beside a running daemon brings another one
+
+    async def livez() -> Page:
+        still_s = worker.still_s
+        if still_s > STALLED_S and not worker.draining:
+            return text(503, f"the claim loop has not turned for {still_s:.0f} s")
+        return text(200, "ok")
+
+    async def readyz() -> Page:
+        if worker.draining:
+            return text(503, "draining")
+        for pause in worker.pauses():
+            if pause.reason in NOT_READY:
+                return text(503, f"paused ({pause.reason.value}): {pause.detail}")
+        return await _with_stats(lambda _: text(200, "ok"))
+
+    async def render() -> Page:
+        stats = None
+        with suppress(QueueError):
+            stats = await _stats()
+        metrics.queue(stats)
+        metrics.work(in_flight=worker.gate.in_flight, limit=worker.gate.limit, pauses=worker.pauses())
+        return Page(200, CONTENT_TYPE, metrics.render())
+
+    async def status() -> Page:
+        return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.gate.limit)))
+
+    async def html() -> Page:
+        return html_page(await view())
+
+    async def for_html() -> Page:
+        return json_page(await view())
+
+    async def view() -> View:
+        facts = await onlooker.look()
+        return view_of(facts, datetime.fromtimestamp(facts.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
+
+    async def _with_stats(page: Callable[[Stats], Page]) -> Page:
+        try:
+            return page(await _stats())
+        except QueueError as error:
+            return text(503, str(error))
+
+    async def _stats() -> Stats:
+        # Whoever probes waits a second or so: an absent queue is not asked for each of them.
+        if worker.reach.away_s:
+            raise QueueUnavailableError(f"queue unavailable for {worker.reach.away_s:.0f} s: {worker.reach.why}")
+        try:
+            return await queue.stats()
+        except QueueUnavailableError as error:
+            worker.reach.lost(error)  # so that the log says why a probe failed
+            raise
+
+    return {
+        "/livez": livez,
+        "/readyz": readyz,
+        "/metrics": render,
+        "/status": status,
+        "/": html,
+        "/page.json": for_html,
+    }

@@ -1,0 +1,1 @@
+"""The health listener: parsing requests, encoding responses, serving them within bounds."""

@@ -1,0 +1,1 @@
+"""The console: the snapshot it shows, its view and its rendering."""

@@ -1,0 +1,1 @@
+"""The worker: claims items, stops their sessions, settles the results."""
