@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 # Not tests/deploy: it runs installed copies of reaper, which are not measured.
-MEASURED := $(addprefix tests/,unit property contract integration fuzz e2e)
+MEASURED := $(addprefix tests/,unit property contract integration fuzz repo e2e)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test coverage prove mutate fault soak check audit-deps format generated lock docs dist sbom clean
@@ -32,20 +32,20 @@ coverage: $(READY) ## Measure which branches the tests take, room by room; fails
 	@rm -f .coverage .coverage.*
 	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run -m pytest -q -n $(or $(JOBS),3) --dist loadfile \
 	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(MEASURED) && passed=0 || passed=$$?; \
-	$(BIN)/coverage combine --quiet && $(BIN)/python -m tests.coverage_rooms && exit $$passed
+	$(BIN)/coverage combine --quiet && $(BIN)/python -m tools.coverage_rooms && exit $$passed
 
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
-	@$(BIN)/python -m tests.proof.prove
+	@$(BIN)/python -m tools.proof.prove
 
 mutate: $(READY) ## Count the small mistakes in core and queues that tests notice (MUTATE_ROOMS="core …", MUTATE_SAMPLE=n of each, 0: all, MUTATE_SEED=n)
-	@$(BIN)/python -m tests.proof.mutate $(if $(MUTATE_ROOMS),--rooms $(MUTATE_ROOMS)) \
+	@$(BIN)/python -m tools.proof.mutate $(if $(MUTATE_ROOMS),--rooms $(MUTATE_ROOMS)) \
 	    $(if $(MUTATE_SAMPLE),--sample $(MUTATE_SAMPLE)) --seed $(or $(MUTATE_SEED),1)
 
 fault: $(READY) ## Kill, starve and mislead reapers, engines, disks and servers (FAULT_PROFILE=short|long, FAULT_SEED=n)
 	@$(BIN)/python -m pytest -s tests/fault
 
 soak: $(READY) ## Run a daemon for long with faults on (HOURS=n, 0.5 by default; FAULT_SEED=n)
-	@$(BIN)/python -m tests.fault.soak --hours $(or $(HOURS),0.5)
+	@$(BIN)/python -m tests.support.fault.soak --hours $(or $(HOURS),0.5)
 
 check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff format --check .

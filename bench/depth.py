@@ -18,7 +18,7 @@ from statistics import median
 from reaper.core.model import End, Outcome, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.open import open_queue
-from tests.fault.engines import Engine, Postgres, Redis
+from tests.support.fault.engines import Engine, Postgres, Redis
 
 TOGETHER, PORTION = 64, 5_000
 STOPPED = Settle(Outcome.STOPPED)

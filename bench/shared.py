@@ -20,7 +20,7 @@ from statistics import median
 
 from bench.clients.process import cpu_of
 from bench.served import Served, served
-from tests.fault.engines import Engine, Postgres, Redis
+from tests.support.fault.engines import Engine, Postgres, Redis
 
 CONCURRENCY, LATENCY_MS = 128, 500
 IDEAL_PER_S = CONCURRENCY * 1000 / LATENCY_MS

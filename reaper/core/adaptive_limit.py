@@ -95,7 +95,7 @@ def is_overload(verdict: Verdict) -> bool | None:
     A final answer says no, whichever it is: a 404 took the API the same trouble. A reset or a refused connection may
     come from anywhere on the way, and five of them in a row are the breaker's. So are a 500 and a 502: to this API they
     mean that one session's teardown failed. Would they cut, 1 % of such sessions in a backlog of 50,000 would stretch
-    20 s of work at 256 in flight to 20 minutes (tests/property/limiter_sim.py).
+    20 s of work at 256 in flight to 20 minutes (tests/support/limiter_simulation.py).
     """
     match verdict:
         case ServerFault(status=500 | 502):

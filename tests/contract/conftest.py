@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from reaper.queues.base import Queue
-from tests.contract.harness import Harness, MemoryHarness, SqliteHarness
-from tests.contract.postgres_harness import PostgresHarness
-from tests.contract.redis_harness import RedisHarness
+from tests.support.queues.harness import Harness, MemoryHarness, SqliteHarness
+from tests.support.queues.postgres_harness import PostgresHarness
+from tests.support.queues.redis_harness import RedisHarness
 
 MAKE: dict[str, Callable[[Path], Harness]] = {
     "memory": lambda _: MemoryHarness(),

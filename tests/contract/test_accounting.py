@@ -8,7 +8,7 @@ from reaper.core.errors import QueueError
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.sqlite.queue import open_ledger
-from tests.contract.harness import (
+from tests.support.queues.harness import (
     LEASE_S,
     STOPPED,
     Harness,

@@ -6,7 +6,7 @@ import pytest
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease
 from reaper.queues.base import Queue
-from tests.contract.harness import LEASE_S, STOPPED, Harness, claim_one, ended, ids, names, sent
+from tests.support.queues.harness import LEASE_S, STOPPED, Harness, claim_one, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.model import Decision, End, Outcome, Release, Retry, Send
 from reaper.queues.base import Queue
-from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, ended, ids, names, sent
+from tests.support.queues.harness import LEASE_S, NOW, STOPPED, Harness, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 

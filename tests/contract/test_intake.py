@@ -6,7 +6,7 @@ import pytest
 
 from reaper.core.model import Outcome, SessionId, State
 from reaper.queues.base import Batch, InvalidLine, Position, Queue
-from tests.contract.harness import Harness, claim_one, due, end_one, fail_one, ids, names, stop_one
+from tests.support.queues.harness import Harness, claim_one, due, end_one, fail_one, ids, names, stop_one
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ import pytest
 
 from reaper.core.model import Outcome, Release, Retry, SessionId, Settle, State
 from reaper.queues.base import Queue
-from tests.contract.harness import (
+from tests.support.queues.harness import (
     LEASE_S,
     NOW,
     STOPPED,

@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.model import Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle, State
 from reaper.queues.base import CancelResult, PostponeResult, Queue
-from tests.contract.harness import (
+from tests.support.queues.harness import (
     LEASE_S,
     STOPPED,
     Harness,

@@ -5,7 +5,7 @@ import pytest
 
 from reaper.core.model import HISTORY, Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle, State
 from reaper.queues.base import MOST_ENDS, Queue
-from tests.contract.harness import (
+from tests.support.queues.harness import (
     GONE,
     LEASE_S,
     STOPPED,

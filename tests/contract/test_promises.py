@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.harness import SqliteHarness
-from tests.contract.postgres_harness import PostgresHarness
-from tests.contract.redis_harness import RedisHarness
+from tests.support.queues.harness import SqliteHarness
+from tests.support.queues.postgres_harness import PostgresHarness
+from tests.support.queues.redis_harness import RedisHarness
 
 DOC = Path(__file__).parents[2] / "docs" / "queues.md"
 ENGINES = {"SQLite": SqliteHarness, "PostgreSQL": PostgresHarness, "Redis": RedisHarness}

@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.model import Outcome, Retry, SessionId
 from reaper.queues.base import Queue, SetView
-from tests.contract.harness import LEASE_S, NOW, STOPPED, Harness, claim_one, due, ended, ids, names, sent
+from tests.support.queues.harness import LEASE_S, NOW, STOPPED, Harness, claim_one, due, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 

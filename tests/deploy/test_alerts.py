@@ -14,8 +14,8 @@ import yaml
 from reaper.cli.main import parse
 from reaper.settings.reference import knobs
 from reaper.telemetry import events
-from tests.deploy.monitoring_kit import COMPONENT, ROOT, RULES, alerts, groups, run, selectors, unknown
-from tests.tools import need
+from tests.support.deploy.monitoring import COMPONENT, ROOT, RULES, alerts, groups, run, selectors, unknown
+from tests.support.programs import need
 
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 RUNBOOK = ROOT / "docs" / "runbook.md"

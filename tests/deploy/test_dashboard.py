@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.monitoring_kit import COMPONENT, ROOT, families, groups, run, selectors, unknown
-from tests.tools import need
+from tests.support.deploy.monitoring import COMPONENT, ROOT, families, groups, run, selectors, unknown
+from tests.support.programs import need
 
 FILE = COMPONENT / "reaper-dashboard.json"
 BOARD: dict[str, Any] = json.loads(FILE.read_text())

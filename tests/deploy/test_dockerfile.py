@@ -11,8 +11,8 @@ from pathlib import Path
 from reaper.cli.commands.health import DEADLINE_S
 from reaper.queues.open import EXTRAS
 from reaper.settings.schema import Settings
-from tests.deploy.image_base import ROOT, buildah
-from tests.tools import need
+from tests.support.deploy.image_base import ROOT, buildah
+from tests.support.programs import need
 
 
 def test_the_dockerfile_passes_the_linter_without_exceptions() -> None:

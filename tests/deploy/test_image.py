@@ -16,7 +16,7 @@ import pytest
 from reaper import __version__
 from reaper.core.errors import Exit
 from reaper.sandbox.sessions import generate
-from tests.deploy.image_base import (
+from tests.support.deploy.image_base import (
     BASE,
     IMAGE,
     LABELS,
@@ -27,7 +27,7 @@ from tests.deploy.image_base import (
     index_access,
     local_names,
 )
-from tests.deploy.image_run import CREDENTIALS, STATE, UID, Pod, pod, within, write_token
+from tests.support.deploy.image_run import CREDENTIALS, STATE, UID, Pod, pod, within, write_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -16,7 +16,7 @@ from reaper.queues.open import EXTRAS, is_shared
 from reaper.settings.load import load
 from reaper.settings.parsers import sqlite_path
 from reaper.settings.schema import Settings
-from tests.deploy.kube import (
+from tests.support.deploy.kube import (
     APART,
     OVERLAYS,
     PROBES,
@@ -29,8 +29,8 @@ from tests.deploy.kube import (
     scaling_faults,
     text_of,
 )
-from tests.deploy.monitoring_kit import run, unknown
-from tests.tools import need
+from tests.support.deploy.monitoring import run, unknown
+from tests.support.programs import need
 
 OLDEST = "1.29.0"
 """The first release whose sidecars end after the other containers."""

@@ -23,11 +23,11 @@ import pytest
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.deploy.kube import Doc, Overlay, overlay
-from tests.e2e.command import TOKEN, until
-from tests.e2e.daemon import free_port
-from tests.fault.engines import Engine, Postgres, Redis
-from tests.tools import missing, need
+from tests.support.deploy.kube import Doc, Overlay, overlay
+from tests.support.fault.engines import Engine, Postgres, Redis
+from tests.support.processes.command import TOKEN, until
+from tests.support.processes.daemon import free_port
+from tests.support.programs import missing, need
 
 
 class Pod:

@@ -7,8 +7,8 @@ import re
 import pytest
 from prometheus_client import Metric
 
-from tests.deploy.monitoring_kit import ROOT, exposition, families, run
-from tests.tools import need
+from tests.support.deploy.monitoring import ROOT, exposition, families, run
+from tests.support.programs import need
 
 DOC = ROOT / "docs" / "monitoring.md"
 FREE = {"version", "python"}

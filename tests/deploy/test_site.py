@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import need
+from tests.support.programs import need
 
 ROOT = Path(__file__).parents[2]
 LOADED = re.compile(r"<(?:script|img|iframe)\b[^>]*\bsrc=\"?([^\" >]+)|<link\b[^>]*\bhref=\"?([^\" >]+)[^>]*>")

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.systemd_box import until
-from tests.deploy.systemd_kit import FIRST, SECOND, Host, block, host
-from tests.tools import missing
+from tests.support.deploy.systemd import FIRST, SECOND, Host, block, host
+from tests.support.deploy.systemd_box import until
+from tests.support.programs import missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

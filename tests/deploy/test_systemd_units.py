@@ -20,7 +20,7 @@ from reaper.settings.parsers import sqlite_url
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import CREDENTIAL, LEDGER
 from reaper.telemetry.endpoints import STALLED_S
-from tests.tools import need
+from tests.support.programs import need
 
 UNITS = Path(__file__).parents[2] / "systemd"
 DAEMON, ONCE, TIMER = "reaper.service", "reaper-once.service", "reaper-once.timer"

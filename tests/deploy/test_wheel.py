@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import reaper
-from tests.tools import need
+from tests.support.programs import need
 
 ROOT = Path(__file__).parents[2]
 NAME = f"archal_reaper-{reaper.__version__}"

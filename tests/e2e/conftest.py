@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Command
+from tests.support.processes.command import Command
 
 
 @pytest.fixture

@@ -27,11 +27,11 @@ import yaml
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, kill, until, write_ids
-from tests.e2e.daemon import daemon, free_port, page, watch
 from tests.e2e.test_discovery import age_the_ghosts
-from tests.integration.redis_server import RedisServer
-from tests.tools import need
+from tests.support.processes.command import Command, kill, until, write_ids
+from tests.support.processes.daemon import daemon, free_port, page, watch
+from tests.support.programs import need
+from tests.support.queues.redis_server import RedisServer
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "reaper.rules.yaml"
 FOR_S = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Command
+from tests.support.processes.command import Command
 
 
 def told(command: Command, *args: str, code: int, words: str, **options: str) -> str:

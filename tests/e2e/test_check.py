@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, aim, write_ids
+from tests.support.processes.command import Command, aim, write_ids
 
 
 def check(command: Command, *, ok: bool) -> dict[str, str]:

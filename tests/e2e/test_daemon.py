@@ -15,8 +15,8 @@ from pathlib import Path
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, kill, until, write_ids
-from tests.e2e.daemon import daemon, events, page, watch
+from tests.support.processes.command import Command, kill, until, write_ids
+from tests.support.processes.daemon import daemon, events, page, watch
 
 
 def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path) -> None:

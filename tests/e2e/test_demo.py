@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.command import Command
+from tests.support.processes.command import Command
 
 
 def test_demo_stops_everything_and_needs_no_account(command: Command) -> None:

@@ -12,8 +12,8 @@ import pytest
 from reaper.sandbox import session_mix as assorted
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, aim, until, write_ids
-from tests.e2e.daemon import daemon, events, page, watch
+from tests.support.processes.command import Command, aim, until, write_ids
+from tests.support.processes.daemon import daemon, events, page, watch
 
 H = 3600.0
 ON = {"discovery__enforce": "true"}

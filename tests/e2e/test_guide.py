@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command
+from tests.support.processes.command import Command
 
 GUIDE = Path(__file__).parents[2] / "docs" / "discovery.md"
 

@@ -18,8 +18,8 @@ import pytest
 from reaper.core.model import Outcome, Send, Settle
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
-from tests.contract.harness import ended
-from tests.e2e.command import Command
+from tests.support.processes.command import Command
+from tests.support.queues.harness import ended
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NO_OUTCOMES = dict.fromkeys((outcome.value for outcome in Outcome), 0)

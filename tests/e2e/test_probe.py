@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.command import Command, kill
+from tests.support.processes.command import Command, kill
 
 
 @contextmanager

@@ -19,8 +19,8 @@ import yaml
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, until
-from tests.e2e.daemon import daemon, watch
+from tests.support.processes.command import Command, until
+from tests.support.processes.daemon import daemon, watch
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
 TTL_S = 5.0

@@ -11,8 +11,8 @@ from pathlib import Path
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, until, write_ids
-from tests.e2e.daemon import daemon, events, page, watch
+from tests.support.processes.command import Command, until, write_ids
+from tests.support.processes.daemon import daemon, events, page, watch
 
 APP = """
 import os, sys, time

@@ -16,7 +16,7 @@ import pytest
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import TOKEN, Command, aim, kill, until, write_ids
+from tests.support.processes.command import TOKEN, Command, aim, kill, until, write_ids
 
 
 def sessions(n: int, seed: int = 0) -> list[Session]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.e2e.command import Command, aim, write_ids
-from tests.e2e.terminal import HIDE, on_terminal
+from tests.support.processes.command import Command, aim, write_ids
+from tests.support.processes.terminal import HIDE, on_terminal
 
 SESSIONS = 40
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Command
-from tests.fault.engines import Engine, Postgres, Redis
-from tests.fault.warm import Warm
+from tests.support.fault.engines import Engine, Postgres, Redis
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Command, until
-from tests.e2e.daemon import daemon, free_port
-from tests.fault.byte_server import Flood, Script, byte_server
-from tests.fault.checker import Bounds
-from tests.fault.evidence import gauge, settle_up
-from tests.fault.warm import Warm
-from tests.integration.raw_server import GONE, Drip, End, Wait
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import gauge, settle_up
+from tests.support.fault.warm import Warm
+from tests.support.http.byte_server import Flood, Script, byte_server
+from tests.support.http.raw_server import GONE, Drip, End, Wait
+from tests.support.processes.command import Command, until
+from tests.support.processes.daemon import daemon, free_port
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HUGE = OK + b"Content-Type: application/json\r\nContent-Length: 2147483648\r\n\r\n"

@@ -12,11 +12,11 @@ import pytest
 from reaper.sandbox.recorder import Delete
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, write_ids
-from tests.fault.checker import Bounds, Evidence, Gauge, check
-from tests.fault.evidence import peak, settle_up
-from tests.fault.planting import plant
-from tests.fault.warm import Warm
+from tests.support.fault.checker import Bounds, Evidence, Gauge, check
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.planting import plant
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, write_ids
 
 
 def delete(name: str, at: float, status: int | None) -> Delete:

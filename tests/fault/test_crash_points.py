@@ -10,12 +10,12 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, write_ids
-from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
-from tests.fault.evidence import peak, settle_up
-from tests.fault.tracing import WRITES, traced
-from tests.fault.warm import Warm
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.tracing import WRITES, traced
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, write_ids
 
 BOUND, PORTION = 3, 6
 

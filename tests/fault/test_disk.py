@@ -15,14 +15,14 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, write_ids
-from tests.e2e.daemon import daemon, watch
-from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
-from tests.fault.evidence import peak, settle_up
-from tests.fault.tracing import traced
-from tests.fault.warm import Warm
-from tests.tools import missing
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.tracing import traced
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, write_ids
+from tests.support.processes.daemon import daemon, watch
+from tests.support.programs import missing
 
 BOUND, PORTION = 3, 6
 FULL = "inject=pwrite64,ftruncate:error=ENOSPC:when={}+"

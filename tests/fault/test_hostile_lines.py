@@ -16,11 +16,11 @@ from reaper.intake.line_grammar import parse
 from reaper.queues.base import NewItem
 from reaper.sandbox.routes import decoded
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import TOKEN, Command, aim
-from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
-from tests.fault.evidence import settle_up
-from tests.fault.warm import Warm
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import settle_up
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import TOKEN, Command, aim
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 CORPUS = [

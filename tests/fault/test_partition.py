@@ -11,13 +11,13 @@ import pytest
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, until
-from tests.e2e.daemon import daemon, events, page, watch
-from tests.fault.checker import Bounds
-from tests.fault.engines import Engine
-from tests.fault.evidence import peak, settle_up
-from tests.fault.network import Way, own_network, partition
-from tests.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
+from tests.support.fault.checker import Bounds
+from tests.support.fault.engines import Engine
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.network import Way, own_network, partition
+from tests.support.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
+from tests.support.processes.command import Command, until
+from tests.support.processes.daemon import daemon, events, page, watch
 
 WAYS = ["to", "from", "both"] if os.environ.get("FAULT_PROFILE") == "long" else ["both"]
 

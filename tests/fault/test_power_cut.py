@@ -22,13 +22,13 @@ from reaper.core.model import Outcome, SessionId
 from reaper.queues.sqlite.queue import open_ledger
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, write_ids
 from tests.fault.conftest import Profile
-from tests.fault.disk import Disk
-from tests.fault.planting import plant
-from tests.fault.syscalls import OPTIONS, Call, calls
-from tests.fault.tracing import strace, traced
-from tests.fault.warm import Warm
+from tests.support.fault.disk import Disk
+from tests.support.fault.planting import plant
+from tests.support.fault.syscalls import OPTIONS, Call, calls
+from tests.support.fault.tracing import strace, traced
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, write_ids
 
 DELETE = re.compile(rb"DELETE /api/sessions/([^ /]+) HTTP")
 KEPT = ("reaper.db", "reaper.db-wal", "reaper.db-journal")

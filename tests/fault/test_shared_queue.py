@@ -11,12 +11,12 @@ import pytest
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, until, write_ids
-from tests.e2e.daemon import page
-from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
-from tests.fault.engines import Engine
-from tests.fault.reapers import Reapers, check_all_stopped, operator, waiting
+from tests.support.fault.checker import Bounds
+from tests.support.fault.engines import Engine
+from tests.support.fault.reapers import Reapers, check_all_stopped, operator, waiting
+from tests.support.processes.command import Command, until, write_ids
+from tests.support.processes.daemon import page
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -13,12 +13,12 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, write_ids
-from tests.e2e.daemon import daemon, watch
-from tests.fault.checker import Bounds
 from tests.fault.conftest import Profile
-from tests.fault.evidence import peak, settle_up
-from tests.fault.warm import Warm
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, write_ids
+from tests.support.processes.daemon import daemon, watch
 
 BOUND, PORTION = 8, 40
 QUICK = {"api__timeout_s": 4, "api__connect_timeout_s": 2, "worker__drain_timeout_s": 5}

@@ -12,12 +12,12 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.e2e.command import Command, aim, until, write_ids
-from tests.e2e.daemon import daemon, watch
-from tests.fault.checker import Bounds
-from tests.fault.evidence import peak, settle_up
-from tests.fault.warm import Warm
-from tests.tools import missing
+from tests.support.fault.checker import Bounds
+from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.warm import Warm
+from tests.support.processes.command import Command, aim, until, write_ids
+from tests.support.processes.daemon import daemon, watch
+from tests.support.programs import missing
 
 KEPT_S = 20 * 365 * 86_400
 """Else what was settled by a clock of the past would be pruned by the next right one."""

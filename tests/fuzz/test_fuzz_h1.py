@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reaper.api.http.http11 import H1Connection
-from tests.fuzz import fuzz_h1
+from tests.support.http import fuzz_h1
 
 
 def test_it_finds_nothing_and_reaches_every_end(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

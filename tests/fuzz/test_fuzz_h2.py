@@ -10,7 +10,7 @@ import pytest
 from reaper.api.http.h2 import decode as h2_decode
 from reaper.api.http.h2 import reader as h2_read
 from reaper.api.http.h2 import response as h2_answer
-from tests.fuzz import fuzz_h2
+from tests.support.http import fuzz_h2
 
 
 def test_it_finds_nothing_and_reaches_every_end(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.redis_server import RedisServer
+from tests.support.queues.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2.connection import H2Connection
-from tests.integration.h2_caller import calling, certified
-from tests.integration.h2_server import Asked, Drip, End, RawH2Server, Script
-from tests.tools import missing
-from tests.unit.h2_cases import CASES, JSON, LENGTHY, OK, Case
-from tests.unit.h2_kit import GOAWAY, PING, RST, body, exchange, fates, frame, goaway, head, settings
+from tests.support.http.h2 import GOAWAY, PING, RST, body, exchange, fates, frame, goaway, head, settings
+from tests.support.http.h2_caller import calling, certified
+from tests.support.http.h2_cases import CASES, JSON, LENGTHY, OK, Case
+from tests.support.http.h2_server import Asked, Drip, End, RawH2Server, Script
+from tests.support.programs import missing
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ import pytest
 
 from reaper.api.http.exchange import WireFault
 from reaper.api.http.transport import Transport
-from tests.integration.h2_caller import SECRET, Caller, calling, certified
-from tests.integration.h2_hyper import LARGE
-from tests.integration.h2_peers import PEERS, Peer, nginx
-from tests.tools import missing
+from tests.support.http.h2_caller import SECRET, Caller, calling, certified
+from tests.support.http.h2_hyper import LARGE
+from tests.support.http.h2_peers import PEERS, Peer, nginx
+from tests.support.programs import missing
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from reaper.core.errors import UsageError
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
 from reaper.intake.line_reader import BATCH_LINES
 from reaper.queues.base import Added
-from tests.integration.intake_double import RecordingQueue
+from tests.support.intake import RecordingQueue
 
 pytestmark = pytest.mark.anyio
 

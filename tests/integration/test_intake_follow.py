@@ -9,7 +9,7 @@ from reaper.core.errors import QueueError, UsageError
 from reaper.intake.follower import Follower
 from reaper.intake.line_reader import BATCH_LINES
 from reaper.queues.base import Added
-from tests.integration.intake_double import RecordingQueue, Told
+from tests.support.intake import RecordingQueue, Told
 
 pytestmark = pytest.mark.anyio
 

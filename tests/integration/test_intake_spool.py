@@ -10,7 +10,7 @@ from reaper.intake.line_reader import BATCH_LINES
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Added
-from tests.integration.intake_double import RecordingQueue, Told
+from tests.support.intake import RecordingQueue, Told
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from reaper.intake.follower import Follower
 from reaper.queues.base import Added, Batch, Position, Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.open import _positions
-from tests.integration.intake_double import Told
+from tests.support.intake import Told
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reaper.api.http import connect as opening
-from tests.integration.raw_server import RawServer
-from tests.integration.transport_kit import (
+from tests.support.http.raw_server import RawServer
+from tests.support.http.transports import (
     Ours,
     anyio_backend,  # noqa: F401  # a fixture
     api,

@@ -21,8 +21,8 @@ from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.page import render as page
 from reaper.telemetry.page import snapshot as onlook
 from tests.integration.test_listener import ask
-from tests.tools import need
-from tests.unit.page_kit import NASTY, STATS, paused
+from tests.support.page import NASTY, STATS, paused
+from tests.support.programs import need
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ import pytest
 from reaper.api.http.connect import Opener
 from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
 from reaper.api.http.pool import AT_ONCE, Pool
-from tests.integration.raw_server import GONE, End, RawServer, Wait
-from tests.integration.transport_kit import (
+from tests.support.http.raw_server import GONE, End, RawServer, Wait
+from tests.support.http.transports import (
     Ours,
     anyio_backend,  # noqa: F401  # a fixture
     api,

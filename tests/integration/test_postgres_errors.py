@@ -13,9 +13,9 @@ import trustme
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
-from tests.contract.harness import LEASE_S, ids
-from tests.integration.postgres_kit import opened
-from tests.integration.postgres_server import (
+from tests.support.queues.harness import LEASE_S, ids
+from tests.support.queues.postgres_roles import opened
+from tests.support.queues.postgres_server import (
     PASSWORD,
     URL_PASSWORD,
     PostgresServer,

@@ -12,9 +12,9 @@ import pytest
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
 from reaper.queues.postgres.queue import PostgresQueue
-from tests.contract.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
-from tests.integration.postgres_kit import CuttingProxy, opened
-from tests.integration.postgres_server import URL_PASSWORD, PostgresServer, session_server
+from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
+from tests.support.queues.postgres_roles import CuttingProxy, opened
+from tests.support.queues.postgres_server import URL_PASSWORD, PostgresServer, session_server
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.postgres import connection as postgres_lane
 from reaper.queues.postgres.connection import TRIES, Lane, Road
 from reaper.queues.postgres.errors import parameters
-from tests.integration.postgres_server import free_port
+from tests.support.queues.postgres_server import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ import pytest
 
 from reaper.core.model import Outcome
 from reaper.queues.postgres.queue import PostgresQueue
-from tests.contract.harness import LEASE_S, STOPPED, ended, ids, sent
-from tests.integration.postgres_kit import opened
-from tests.integration.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged
+from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, sent
+from tests.support.queues.postgres_roles import opened
+from tests.support.queues.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ import pytest
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
 from reaper.queues.base import CancelResult
-from tests.contract.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
-from tests.integration.postgres_kit import Positions, opened
-from tests.integration.postgres_server import PostgresServer, binaries, free_port, session_server
+from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
+from tests.support.queues.postgres_roles import Positions, opened
+from tests.support.queues.postgres_server import PostgresServer, binaries, free_port, session_server
 
 pytestmark = pytest.mark.anyio
 

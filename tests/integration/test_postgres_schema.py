@@ -12,9 +12,9 @@ from reaper.core.model import SessionId
 from reaper.queues.base import Batch, NewItem, Position
 from reaper.queues.postgres import schema as postgres_schema
 from reaper.queues.postgres.queue import open_postgres
-from tests.contract.harness import ids
-from tests.integration.postgres_kit import Positions, opened
-from tests.integration.postgres_server import PostgresServer, session_server
+from tests.support.queues.harness import ids
+from tests.support.queues.postgres_roles import Positions, opened
+from tests.support.queues.postgres_server import PostgresServer, session_server
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,9 @@ import pytest
 from reaper.core.errors import ConfigError, QueueError
 from reaper.queues.base import Position
 from reaper.queues.open import is_shared, open_queue
-from tests.contract.harness import ids
-from tests.integration.postgres_server import session_server
-from tests.integration.redis_server import shared_server
+from tests.support.queues.harness import ids
+from tests.support.queues.postgres_server import session_server
+from tests.support.queues.redis_server import shared_server
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from reaper.settings.schema import Settings
 from reaper.telemetry import logs
 from reaper.telemetry.endpoints import status_json
 from reaper.telemetry.metrics import Metrics
-from tests.unit.h1_kit import Watcher
+from tests.support.http.h1 import Watcher
 
 TOKEN = "archal_ws_hidden"
 PROXY = "http://user:hidden@proxy.invalid:3128"

@@ -16,9 +16,9 @@ from reaper.queues.redis import queue as redis_queue
 from reaper.queues.redis.audit import ROWS
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.queue import PORTION, RedisQueue
-from tests.contract.harness import ended
-from tests.integration.redis_cutter import Cutter
-from tests.integration.redis_server import KeptPositions, RedisServer, ids, opened, shared_server
+from tests.support.queues.harness import ended
+from tests.support.queues.redis_cutter import Cutter
+from tests.support.queues.redis_server import KeptPositions, RedisServer, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import End, Lease, SessionId
 from reaper.queues.redis.apply_log import Applies
 from reaper.queues.redis.connection import Engine
-from tests.contract.harness import NOW
+from tests.support.queues.harness import NOW
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.redis import connection as redis_engine
 from reaper.queues.redis.queue import RedisQueue
-from tests.contract.harness import ended
-from tests.integration.redis_cutter import Cutter
-from tests.integration.redis_server import RedisServer, free_port, ids, opened, shared_server
+from tests.support.queues.harness import ended
+from tests.support.queues.redis_cutter import Cutter
+from tests.support.queues.redis_server import RedisServer, free_port, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 

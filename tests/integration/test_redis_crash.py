@@ -11,8 +11,8 @@ import pytest
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Lease, Outcome, Send, Settle
 from reaper.queues.redis.queue import RedisQueue
-from tests.contract.harness import ended
-from tests.integration.redis_server import RedisServer, ids, opened
+from tests.support.queues.harness import ended
+from tests.support.queues.redis_server import RedisServer, ids, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from reaper.queues.redis import inbox as redis_inbox
 from reaper.queues.redis.inbox import Inbox, judge
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.scripts.intake import INBOX_READ
-from tests.integration.redis_server import KeptPositions, ids, opened, shared_server
+from tests.support.queues.redis_server import KeptPositions, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 

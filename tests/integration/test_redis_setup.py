@@ -24,8 +24,8 @@ from reaper.queues.redis.scripts import intake as redis_lua_books
 from reaper.queues.redis.scripts import read as redis_lua_read
 from reaper.queues.redis.scripts.common import Script
 from reaper.queues.redis.url import parse_url
-from tests.contract.harness import ended
-from tests.integration.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
+from tests.support.queues.harness import ended
+from tests.support.queues.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from reaper.core.errors import ConfigError, QueueUnavailableError
-from tests.integration.redis_server import RedisServer, free_port, ids, opened
+from tests.support.queues.redis_server import RedisServer, free_port, ids, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.queues.sqlite.queue import open_ledger
-from tests.contract.harness import ids
+from tests.support.queues.harness import ids
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from reaper.core.model import End, Lease, Outcome, Release, Retry, Send, Settle
 from reaper.queues.sqlite.bulk_settle import apply_all, settle_plain
 from reaper.queues.sqlite.claims import apply
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
-from tests.contract.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, sent
+from tests.support.queues.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 

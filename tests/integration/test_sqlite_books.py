@@ -13,7 +13,7 @@ from reaper.queues.sqlite.claims import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIM
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
 from reaper.queues.sqlite.rows import LAST_INSTANT
 from reaper.queues.sqlite.schema import IS_DEAD
-from tests.contract.harness import STOPPED, claim_one, ended, ids, sent, stop_one
+from tests.support.queues.harness import STOPPED, claim_one, ended, ids, sent, stop_one
 
 pytestmark = pytest.mark.anyio
 

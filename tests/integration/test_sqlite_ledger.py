@@ -13,7 +13,7 @@ from reaper.core.errors import QueueError
 from reaper.queues.base import Batch, InvalidLine
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.queue import LIBRARY_VERSION, SqliteQueue, open_ledger
-from tests.contract.harness import LEASE_S, abandon, claim_one, ids, names, stop_one
+from tests.support.queues.harness import LEASE_S, abandon, claim_one, ids, names, stop_one
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 
 from reaper.core.model import Outcome
 from reaper.queues.sqlite.queue import open_ledger
-from tests.contract.harness import LEASE_S, STOPPED, ended, ids, names, sent
+from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 PRELUDE = """
 import asyncio, os, signal, sys
-from tests.contract.harness import *
+from tests.support.queues.harness import *
 from reaper.queues.sqlite.queue import open_ledger
 async def main():
     queue, _ = await open_ledger(sys.argv[1], create=True, read_only=False, worker=True)

@@ -17,7 +17,7 @@ from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
 from reaper.queues.sqlite.schema import connect, prepare_file
-from tests.contract.harness import ids
+from tests.support.queues.harness import ids
 
 pytestmark = pytest.mark.anyio
 

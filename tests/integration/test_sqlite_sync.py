@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import need
+from tests.support.programs import need
 
 ROUNDS = 5
 PROGRAM = """

@@ -10,7 +10,7 @@ from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.classify import Final, classify
 from reaper.core.model import Answered, Outcome, SessionId
-from tests.integration.raw_server import RawServer
+from tests.support.http.raw_server import RawServer
 
 pytestmark = pytest.mark.anyio
 

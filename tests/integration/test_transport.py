@@ -17,10 +17,10 @@ import anyio
 import httpx
 import pytest
 
-from tests.integration.raw_answers import ANSWERS, OK
-from tests.integration.raw_server import GONE, Drip, End, RawServer, Script, Wait
-from tests.integration.transport_kit import Httpx, Ours, api, causes, certified
-from tests.tools import missing
+from tests.support.http.raw_answers import ANSWERS, OK
+from tests.support.http.raw_server import GONE, Drip, End, RawServer, Script, Wait
+from tests.support.http.transports import Httpx, Ours, api, causes, certified
+from tests.support.programs import missing
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ import pytest
 from reaper.api.http import http11 as h1
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.transport import Transport
-from tests.integration.raw_server import GONE, End, RawServer, Script
-from tests.integration.transport_kit import (
+from tests.support.http.raw_server import GONE, End, RawServer, Script
+from tests.support.http.transports import (
     SECRET,
     Ours,
     anyio_backend,  # noqa: F401  # a fixture

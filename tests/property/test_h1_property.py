@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
-from tests.unit.h1_kit import Seen, cut, exchange, one_by_one, opened, play
+from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
 from tests.unit.test_h1 import MALFORMED, RESET, VALID
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ-", min_size=1, max_size=12).filter(

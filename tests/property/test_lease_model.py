@@ -13,8 +13,8 @@ import pytest
 
 import reaper
 from reaper.core.model import Answered, Decision, Lease, Outcome, Reply, Settle
-from tests.property.lease_model import NOBODY, Id, Protocol
-from tests.property.lease_search import Search
+from tests.support.queues.lease_model import NOBODY, Id, Protocol
+from tests.support.queues.lease_search import Search
 
 IDS = 3
 FAULTS = int(os.environ.get("LEASE_MODEL_FAULTS", "3"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reaper.core.adaptive_limit import Limiter, is_overload
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Verdict
 from reaper.core.model import Fault, Outcome
-from tests.property.limiter_sim import Alone, Loop, Reaper, Server, one
+from tests.support.limiter_simulation import Alone, Loop, Reaper, Server, one
 
 VERDICTS: list[Verdict] = [
     Final(Outcome.STOPPED),

@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, CancelResult, NewItem, PostponeResult, Queue
-from tests.contract.harness import Harness, MemoryHarness, SqliteHarness, ended
-from tests.contract.postgres_harness import PostgresHarness
-from tests.property.queue_model import Entry, Model
+from tests.support.queues.harness import Harness, MemoryHarness, SqliteHarness, ended
+from tests.support.queues.postgres_harness import PostgresHarness
+from tests.support.queues.queue_model import Entry, Model
 
 T = TypeVar("T")
 

@@ -4,9 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.contract.harness import Harness
-from tests.contract.redis_harness import RedisHarness
 from tests.property.test_queue_machine import QueueMachine
+from tests.support.queues.harness import Harness
+from tests.support.queues.redis_harness import RedisHarness
 
 
 class RedisMachine(QueueMachine):

@@ -16,7 +16,7 @@ from reaper.core.classify import (
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, PauseReason
 from reaper.core.rate_limit import Rate
-from tests.unit.gate_kit import (
+from tests.support.gate import (
     DOWN,
     FORBIDDEN,
     OPERATOR,

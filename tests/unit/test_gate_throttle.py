@@ -8,7 +8,7 @@ from reaper.core.classify import (
     Unauthorized,
 )
 from reaper.core.gate import Admission
-from tests.unit.gate_kit import (
+from tests.support.gate import (
     STOPPED,
     THROTTLED,
     answer_late,

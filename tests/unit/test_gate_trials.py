@@ -17,7 +17,7 @@ from reaper.core.classify import (
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, Outcome, PauseReason, SessionId
 from reaper.core.rate_limit import Rate
-from tests.unit.gate_kit import (
+from tests.support.gate import (
     DOWN,
     FORBIDDEN,
     ID,

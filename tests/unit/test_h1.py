@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, WireFault
-from tests.unit.h1_kit import Seen, cut, exchange, one_by_one, opened, play
+from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GONE = b"HTTP/1.1 204 No Content\r\n"

@@ -8,7 +8,7 @@ from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2 import control_frames as h2_talk
 from reaper.api.http.h2.response import STREAM_WINDOW
-from tests.unit.h2_kit import (
+from tests.support.http.h2 import (
     GOAWAY,
     HEADERS,
     PING,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reaper.api.http.exchange import Exchange
-from tests.unit.h1_kit import cut, one_by_one
-from tests.unit.h2_cases import CASES, JSON, Case
-from tests.unit.h2_kit import GOAWAY, HEADERS, RST, Frame, Stage, fates
+from tests.support.http.h1 import cut, one_by_one
+from tests.support.http.h2 import GOAWAY, HEADERS, RST, Frame, Stage, fates
+from tests.support.http.h2_cases import CASES, JSON, Case
 
 
 def play(case: Case, *ways: Callable[[bytes], Iterable[bytes]]) -> tuple[Stage, list[Exchange]]:

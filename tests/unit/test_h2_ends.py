@@ -10,7 +10,7 @@ from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2 import control_frames as h2_talk
 from reaper.api.http.h2 import reader as h2_read
 from reaper.api.http.h2.response import STREAM_WINDOW
-from tests.unit.h2_kit import (
+from tests.support.http.h2 import (
     GOAWAY,
     HEADERS,
     PING,

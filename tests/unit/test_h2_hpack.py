@@ -11,8 +11,8 @@ from reaper.api.http.exchange import MOST_HEAD_BYTES
 from reaper.api.http.h2 import decode as h2_decode
 from reaper.api.http.h2.decode import BlockDecoder, Field
 from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
-from tests.unit.h2_kit import CONTINUATION, HEADERS, SECRET, Stage, exchange, head
-from tests.unit.h2_kit import settings as say_settings
+from tests.support.http.h2 import CONTINUATION, HEADERS, SECRET, Stage, exchange, head
+from tests.support.http.h2 import settings as say_settings
 
 NAMES = st.from_regex(rb"[a-z0-9-]{1,20}", fullmatch=True).filter(lambda name: name not in h2_decode._NOT_HTTP2)
 COMMON = st.sampled_from([b"date", b"server", b"content-length", b"x-request-id", b"cf-ray", b"vary"])

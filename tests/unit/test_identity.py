@@ -14,7 +14,7 @@ from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.worker.identity import Identity
-from tests.unit.worker_kit import LIST
+from tests.support.worker import LIST
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 from reaper.telemetry.page.render import html_page, json_page, template
 from reaper.telemetry.page.view import Whole
-from tests.unit.page_kit import NASTY, STATS, paused, view
+from tests.support.page import NASTY, STATS, paused, view
 
 
 class Seen(HTMLParser):

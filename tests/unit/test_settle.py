@@ -16,7 +16,7 @@ from reaper.queues.base import MOST_ENDS, Batch, NewItem
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.worker.queue_health import Reach
 from reaper.worker.settler import AT_ONCE, BEHIND, COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
-from tests.unit.worker_kit import Noted
+from tests.support.worker import Noted
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from reaper.core.model import Outcome, Pause, PauseReason, Reaper
 from reaper.core.notices import WHAT_TO_DO
 from reaper.telemetry.page.view import Whole
-from tests.unit.page_kit import NASTY, NOW, STATS, paused, view
+from tests.support.page import NASTY, NOW, STATS, paused, view
 
 EMPTY = {"ready": 0, "in_flight": 0, "delayed": 0}
 

@@ -24,8 +24,8 @@ from reaper.core.model import (
 )
 from reaper.queues.base import MOST_ENDS, RunSet
 from reaper.queues.memory.queue import MemoryQueue
-from tests.contract.harness import ended
-from tests.unit.worker_kit import BAD, GONE, LIST, RESET, STOPPED, well, world
+from tests.support.queues.harness import ended
+from tests.support.worker import BAD, GONE, LIST, RESET, STOPPED, well, world
 
 pytestmark = pytest.mark.anyio
 

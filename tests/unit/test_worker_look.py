@@ -10,7 +10,7 @@ import pytest
 from reaper.core.classify import Final, ServerFault, Unauthorized
 from reaper.core.discovery.recheck import Go, Recheck, Spare, Unsure
 from reaper.core.model import Lease, Outcome, SessionId
-from tests.unit.worker_kit import World, well, world
+from tests.support.worker import World, well, world
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 
 from reaper.core.errors import Exit, QueueError, QueueUnavailableError
 from reaper.core.model import End, Outcome, Reply, SessionId
-from tests.unit.worker_kit import STOPPED, World, well, world
+from tests.support.worker import STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
 

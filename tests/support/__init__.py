@@ -1,0 +1,1 @@
+"""Servers, doubles and harnesses that the tests share."""

@@ -1,0 +1,1 @@
+"""What the deployment tests run on: systemd, Kubernetes, images, monitoring."""

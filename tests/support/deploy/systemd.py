@@ -1,0 +1,176 @@
+"""A machine with reaper installed as docs/systemd.md says, in a `systemd_box`, and the stand-in as its API."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.deploy.systemd_box import TOOL, Box, box, until
+from tests.support.programs import missing
+
+ROOT = Path(__file__).parents[3]
+API = "http://127.0.0.1:8080"
+FIRST, SECOND = "archal_ws_first_token_of_the_box", "archal_ws_second_token_of_the_box"
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""What `python3` is for root on a server, and in the box; not the Python of this environment."""
+
+
+def block(page: str, name: str) -> str:
+    """Return a marked block of a page of docs/."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.search(rf"<!-- block: {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    assert found, f"docs/{page} has no block {name}"
+    return found[1]
+
+
+@dataclass(slots=True)
+class Host:
+    """A box with reaper in it. `since`: the instant from which on its journal is looked at."""
+
+    box: Box
+    since: float = 0.0
+
+    # --- the docs ---------------------------------------------------------------------------------------------------
+
+    def follow(self, name: str, *, typed: str = "") -> str:
+        """Carry out a block of docs/systemd.md as root in a clone; return what it printed."""
+        return self.box.shell(block("systemd.md", name), typed=typed)
+
+    def install(self) -> None:
+        """Install by the docs; the settings then name the stand-in, which is all that is changed."""
+        self.follow("install")
+        self.box.shell(f"""sed -i 's|^#base_url = .*|base_url = "{API}"|' /etc/reaper/reaper.toml""")
+        self.follow("token", typed=f"{FIRST}\n")
+
+    def begin(self) -> None:
+        """Go back to what was installed: first token, empty ledger, no drop-in, a new stand-in, nothing started."""
+        self.end()
+        self.box.shell(
+            "rm -rf /etc/systemd/system/reaper*.d /var/lib/reaper/* /var/lib/systemd/timers/* /etc/reaper/*\n"
+            "install -m 0644 systemd/reaper.toml /etc/reaper/\n"
+            f"""sed -i 's|^#base_url = .*|base_url = "{API}"|' /etc/reaper/reaper.toml\n"""
+            "systemctl daemon-reload"
+        )
+        self.follow("token", typed=f"{FIRST}\n")
+        self.since = time.time()
+        words = f"sandbox --port {API.rpartition(':')[2]} --token {FIRST} --sessions 40".split()
+        self.box.run("systemd-run", "--quiet", "--unit=sandbox", "/opt/reaper/bin/reaper", *words)
+        until(lambda: self.box.run("curl", "-sf", f"{API}/_sandbox", expect=None).stdout, "the stand-in listens")
+
+    def end(self) -> None:
+        """Stop all that a test may have started."""
+        units = ("reaper", "reaper-once.timer", "reaper-once.service", "sandbox")
+        self.box.run("systemctl", "disable", "--quiet", *units[:2], expect=None)
+        self.box.run("systemctl", "stop", *units, expect=None)
+        self.box.run("systemctl", "reset-failed")
+
+    # --- the API ----------------------------------------------------------------------------------------------------
+
+    def order(self, **wish: str) -> None:
+        """Tell the stand-in how to behave from now on."""
+        self.box.run("curl", "-sf", "-d", json.dumps(wish), f"{API}/_sandbox")
+
+    def live(self, count: int) -> list[str]:
+        """Return IDs of sessions that run at the stand-in."""
+        answer = self.box.run("curl", "-sf", "-H", f"Authorization: Bearer {FIRST}", f"{API}/api/sessions")
+        found = [one["sessionId"] for one in json.loads(answer.stdout)["sessions"] if one["alive"]]
+        assert len(found) >= count
+        return found[:count]
+
+    # --- the operator -----------------------------------------------------------------------------------------------
+
+    def operator(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a reaper command as docs/systemd.md tells operators to."""
+        return self.box.run("sudo", "-u", "reaper", "reaper", *words, expect=expect)
+
+    def add(self, count: int) -> list[str]:
+        """Queue live sessions, due now; return their IDs."""
+        ids = self.live(count)
+        self.operator("add", *ids)
+        return ids
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.operator("status", "--json").stdout)
+        return found
+
+    def stopped(self) -> int:
+        return int(self.status()["settled"].get("stopped", 0))
+
+    # --- the service ------------------------------------------------------------------------------------------------
+
+    def show(self, unit: str, name: str) -> str:
+        return self.box.show(unit, name)
+
+    def drop_in(self, unit: str, text: str) -> None:
+        self.box.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
+        self.box.run("systemctl", "daemon-reload")
+
+    def journal(self, unit: str) -> str:
+        """Return what the journal has of a unit, what systemd wrote about it included."""
+        return "\n".join(str(entry["MESSAGE"]) for entry in self.box.journal(unit, self.since))
+
+    def events(self, name: str, unit: str = "reaper") -> list[dict[str, Any]]:
+        """Return the log events of a name, each with the PRIORITY that the journal has for its line."""
+        found = []
+        for entry in self.box.journal(unit, self.since):
+            if str(entry["MESSAGE"]).startswith("{"):
+                event = json.loads(entry["MESSAGE"])
+                if event["event"] == name:
+                    found.append(event | {"PRIORITY": entry["PRIORITY"]})
+        return found
+
+
+@contextmanager
+def host(folder: Path) -> Iterator[Host]:
+    """Start a box and install reaper in it; `folder`: an empty directory. Skips where there can be no box."""
+    shared = folder / "shared"
+    _copy_project(shared / "clone")
+    (shared / "wheels").mkdir()
+    # The box has no network: pip finds there what was fetched outside.
+    environ = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels", "PIP_CONFIG_FILE": "/dev/null"}
+    with box(folder, shared, environ) as there:
+        if there.run("which", "sudo", expect=None).returncode != 0:
+            there.write(
+                "/usr/local/bin/sudo", '#!/bin/sh\nuser="$2"; shift 2\nexec runuser -u "$user" -- "$@"\n', "0755"
+            )
+        _fetch_packages(folder / "python", shared / "clone", shared / "wheels")
+        machine = Host(there)
+        machine.install()
+        yield machine
+
+
+def _copy_project(clone: Path) -> None:
+    """Copy what a clone has and the installation needs."""
+    clone.mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone / name)
+    for name in ("reaper", "systemd"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _fetch_packages(place: Path, clone: Path, wheels: Path) -> None:
+    """Put what the installation downloads into `wheels`, for the Python that the box has."""
+    newer = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
+    if subprocess.run([SYSTEM_PYTHON, "-c", newer], capture_output=True, check=False).returncode != 0:
+        missing(TOOL, f"needs {SYSTEM_PYTHON}, 3.11 or newer, with its venv module")
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", place], check=True, capture_output=True)
+    words = [
+        f"{place}/bin/pip",
+        "wheel",
+        "--quiet",
+        f"--wheel-dir={wheels}",
+        f"{clone}[postgres,redis]",
+        "hatchling>=1.27",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    for built in wheels.glob("archal_reaper-*"):
+        built.unlink()

@@ -1,0 +1,1 @@
+"""Killers, checkers and measures of the fault tests."""

@@ -1,0 +1,1 @@
+"""Peers and inputs for the HTTP transport."""

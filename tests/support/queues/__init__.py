@@ -1,0 +1,1 @@
+"""Queue engines for the tests: harnesses of the contract suite, servers, models."""

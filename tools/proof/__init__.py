@@ -1,0 +1,1 @@
+"""Planted bugs (`make prove`) and mutants (`make mutate`): shows that the tests can fail."""

@@ -1,0 +1,117 @@
+"""Mutants that change nothing that a test should notice, and why: by file, function, old text, new text, number.
+
+The number tells apart what stands in one function more than once. tests/repo/test_mutants.py requires each to be in
+the code.
+"""
+
+from __future__ import annotations
+
+Key = tuple[str, str, str, str, int]
+
+_FASTER = "a short cut: without it the longer way gives the same"
+_BEFORE = "what would differ was answered further up"
+_NO_SENSE = "no caller can come here: the line is for the type checker"
+_ANYWAY = "refused all the same, by what comes next"
+_NAME = "a name or a number that only has to be another one each time"
+_TURN = "lets others run; nothing is promised of that moment"
+_SEARCH = "which of two ways to search: both find the same"
+_TRACE = "only a traceback shows it"
+_LAST = "the last thing that happens to it: nobody asks afterwards"
+_SIZE = "the size of a portion or a cache"
+_COUNTED = "each counter has its row from the beginning; the audit misses one that is gone"
+_TWICE = "the counts of answers beside it tell the audit the same"
+_BOUND = "a bound that only has to be high enough"
+
+EQUIVALENT: dict[Key, str] = {
+    ("reaper/core/classify.py", "classify", "400 <= status < 500", "400 <= status <= 500", 0): _BEFORE,
+    ("reaper/core/classify.py", "classify", "500", "501", 2): _BEFORE,
+    ("reaper/core/classify.py", "classify_read", "0", "1", 0): _NO_SENSE,
+    ("reaper/core/decide.py", "RetryPolicy.backoff_s", "60", "61", 0): _BOUND,
+    (
+        "reaper/core/gate.py",
+        "Gate.observe",
+        "len(self._foreign) < FOREIGN_IDS",
+        "len(self._foreign) <= FOREIGN_IDS",
+        0,
+    ): ("one more ID is kept than is needed: that many suffice either way"),
+    ("reaper/core/gate.py", "Gate._open", "self._throttle.until <= now", "self._throttle.until < now", 0): _FASTER,
+    (
+        "reaper/core/gate.py",
+        "Gate._open",
+        "return self._operator is None and self.steady and self._throttle.until <= now",
+        "return None",
+        0,
+    ): _FASTER,
+    ("reaper/core/times.py", "parse_duration", "True", "False", 0): "both sides have four parts, always",
+    ("reaper/core/discovery/guard.py", "weigh", "0", "1", 0): "one is as little as none: a list counts from ten on",
+    ("reaper/core/discovery/holds.py", "_read", 'raise TypeError("sessions is no object")', "pass", 0): _ANYWAY,
+    ("reaper/core/rate_limit.py", "Rate.allowed", "1_000_000", "1000001", 0): _BOUND,
+    ("reaper/core/throttle.py", "Throttle.until", "0.0", "1.0", 0): _NO_SENSE,
+    ("reaper/queues/memory/queue.py", "MemoryQueue.__init__", "8", "9", 0): _NAME,
+    ("reaper/queues/memory/queue.py", "MemoryQueue.add", "1", "2", 0): "places only have to grow",
+    ("reaper/queues/memory/queue.py", "MemoryQueue.outcomes", "0.0", "1.0", 0): _NO_SENSE,
+    ("reaper/queues/memory/queue.py", "MemoryQueue.outcomes", "0.0", "1.0", 1): _NO_SENSE,
+    ("reaper/queues/memory/queue.py", "MemoryQueue.close", "await checkpoint()", "pass", 0): _TURN,
+    ("reaper/queues/memory/queue.py", "MemoryQueue._begin", "await checkpoint()", "pass", 0): _TURN,
+    ("reaper/queues/memory/store.py", "MemoryRunSet.include_due", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/memory/store.py", "MemoryRunSet.ids", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/memory/store.py", "MemoryRunSet.view", "await self._begin()", "pass", 0): _TURN,
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.new_set", "self._sets += 1", "self._sets -= 1", 0): _NAME,
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.new_set", "1", "2", 0): _NAME,
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.outcomes", "1", "2", 0): "rows are numbered from one on",
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.claim.claim", "set_id is not None", "set_id is None", 0): _SEARCH,
+    (
+        "reaper/queues/sqlite/queue.py",
+        "SqliteQueue.claim.claim",
+        "set_id is not None and is_small(connection, set_id)",
+        "((set_id is not None) or (is_small(connection, set_id)))",
+        0,
+    ): _SEARCH,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "1", "2", 0): _SEARCH,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "return found is None", "return None", 0): _SEARCH,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "found is None", "found is not None", 0): _SEARCH,
+    ("reaper/queues/sqlite/intake.py", "add", "accepted < len(due)", "accepted <= len(due)", 0): _FASTER,
+    ("reaper/queues/sqlite/bulk_settle.py", "apply_all", "len(ends) > FEW", "len(ends) >= FEW", 0): _FASTER,
+    ("reaper/queues/sqlite/bulk_settle.py", "settle_plain", 'connection.execute("RELEASE plain")', "pass", 0): (
+        "the commit that follows ends the savepoint"
+    ),
+    ("reaper/queues/sqlite/rows.py", "fields_of", 'del fields["status"]', "pass", 0): (
+        "shorter rows: a status that is null is read as none"
+    ),
+    ("reaper/queues/sqlite/errors.py", "translated", "result.__cause__ = error", "pass", 0): _TRACE,
+    ("reaper/queues/sqlite/errors.py", "translated_os", "result.__cause__ = error", "pass", 0): _TRACE,
+    ("reaper/queues/memory/store.py", "_proven", "200 <= status < 300", "200 <= status <= 300", 0): _TWICE,
+    ("reaper/queues/memory/store.py", "_proven", "300", "301", 0): _TWICE,
+    ("reaper/queues/memory/store.py", "_proven", "410", "411", 0): _TWICE,
+    ("reaper/queues/memory/store.py", "_proven", "False", "True", 0): _TWICE,
+    ("reaper/queues/sqlite/queue.py", "", "1", "2", 0): "rows are numbered from one on",
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.close", "self._told = False", "pass", 0): _LAST,
+    ("reaper/queues/sqlite/queue.py", "SqliteQueue.close", "False", "True", 0): _LAST,
+    ("reaper/queues/sqlite/audit.py", "", "1_000", "1001", 0): _SIZE,
+    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 3): _COUNTED,
+    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 4): _COUNTED,
+    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 5): _COUNTED,
+    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 6): _COUNTED,
+    ("reaper/queues/sqlite/backup.py", "", "1024", "1025", 0): _SIZE,
+    ("reaper/queues/sqlite/backup.py", "_copy", "True", "False", 0): "the source is not written to",
+    (
+        "reaper/queues/sqlite/backup.py",
+        "_copy",
+        'source.execute("COMMIT")',
+        "pass",
+        0,
+    ): "closing ends what was only read",
+    ("reaper/queues/sqlite/bulk_settle.py", "", "4", "5", 0): _FASTER,
+    ("reaper/queues/sqlite/owners.py", "Locks", "False", "True", 0): "only a repr shows it",
+    ("reaper/queues/sqlite/owners.py", "Locks", "False", "True", 1): "only a repr shows it",
+    ("reaper/queues/sqlite/rows.py", "", "500", "501", 0): _SIZE,
+    ("reaper/queues/sqlite/schema.py", "", "64", "65", 0): _SIZE,
+    ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 0): _SIZE,
+    ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 1): _SIZE,
+    ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 2): _SIZE,
+    ("reaper/queues/sqlite/schema.py", "connect", "256", "257", 0): _SIZE,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "SMALL_SET - 1", "SMALL_SET + 1", 0): _SEARCH,
+    ("reaper/queues/sqlite/claims.py", "", "5_000", "5001", 0): _SEARCH,
+    ("reaper/queues/sqlite/owners.py", "Locks.release", "self._own = None", "pass", 0): _LAST,
+    ("reaper/queues/sqlite/owners.py", "Locks.release", "self._checkpoint = None", "pass", 0): _LAST,
+}
