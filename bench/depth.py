@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from reaper.core.model import End, Outcome, Send, SessionId, Settle
+from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.open import open_queue
 from tests.support.fault.engines import Engine, Postgres, Redis
@@ -40,7 +40,7 @@ async def work(queue: Queue, count: int) -> float:
         leases = await queue.claim(TOGETHER, lease_s=120)
         assert len(leases) == TOGETHER
         send = Send(at=time.time(), duration_s=0.05, status=204)
-        assert all(await queue.apply([End(lease, STOPPED, send) for lease in leases]))
+        assert all(await queue.apply([LeaseResult(lease, STOPPED, send) for lease in leases]))
     return (time.perf_counter() - begun) / (count // TOGETHER * TOGETHER) * 1e6
 
 

@@ -32,13 +32,13 @@ from reaper.cli.context import run_async
 from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
-from reaper.core.model import Answered, End, Lease, Reply, SessionId, Settle
+from reaper.core.model import Answered, Lease, LeaseResult, Reply, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.sqlite.queue import open_ledger
 from reaper.telemetry import logs
 from reaper.telemetry.event_log import LogJournal
-from reaper.worker.ports import Api, Journal, Rules
+from reaper.worker.ports import Api, Journal, WorkerOptions
 from reaper.worker.worker import Worker
 
 TOKEN = "archal_ws_some_token"
@@ -80,7 +80,7 @@ class Counter(MemoryQueue):
         self._left -= len(given)
         return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         # On a busy machine a lease may get too old to be sent.
         self._left += sum(not isinstance(end.decision, Settle) for end in ends)
         return [True] * len(ends)
@@ -166,7 +166,7 @@ async def work(run: Run, cost: list[float]) -> int:
             api=api,
             gate=Gate(run.concurrency),
             token=credentials,
-            rules=Rules(120.0, 20.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
+            rules=WorkerOptions(120.0, 20.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
             journal=journal,
             idle=idle,
             identify=identify,

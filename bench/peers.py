@@ -32,8 +32,8 @@ from bench.clients.kinds import CLIENTS, Client, Job
 from bench.clients.process import Ran, cpu_of, ran
 from bench.served import HOST, Certificate, Seen, Served, certified, served
 
-MOST_SESSIONS = 50_000
-LEAST_ROUNDS = 8
+MAX_SESSIONS = 50_000
+MIN_ROUNDS = 8
 """A client gets so many sessions for each one in flight, at least: the first round tells of connecting, not of it."""
 
 
@@ -53,11 +53,11 @@ class Cell:
 
     def sessions(self, client: Client, seconds: float) -> int:
         """Return how many sessions take about so long."""
-        count = MOST_SESSIONS * seconds / 10
+        count = MAX_SESSIONS * seconds / 10
         if self.latency_ms:
-            rounds = max(LEAST_ROUNDS, seconds * 1000 / self.latency_ms)
+            rounds = max(MIN_ROUNDS, seconds * 1000 / self.latency_ms)
             count = min(count, rounds * self.concurrency)
-        return int(max(min(count, client.rate * seconds), LEAST_ROUNDS * self.concurrency))
+        return int(max(min(count, client.rate * seconds), MIN_ROUNDS * self.concurrency))
 
 
 def cells() -> list[Cell]:

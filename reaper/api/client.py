@@ -22,7 +22,7 @@ import httpx
 from reaper.api.credentials import Credentials
 from reaper.api.http.connect import Http
 from reaper.api.http.exchange import Exchange
-from reaper.api.http.proxy import Lines
+from reaper.api.http.proxy import ProxySender
 from reaper.api.http.transport import Transport
 from reaper.core.errors import ConfigError
 from reaper.core.model import Answered, Failed, Fault, Reply, SessionId
@@ -190,7 +190,7 @@ def _request_id(named: dict[bytes, str]) -> str | None:
 def _sender(url: httpx.URL, target: Target) -> Sender:
     tls = _tls_context(target) if url.scheme == "https" else None
     if target.proxy is not None:
-        return Lines(
+        return ProxySender(
             url,
             tls=tls,
             proxy=target.proxy,

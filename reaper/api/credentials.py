@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-TOKEN_MOST_BYTES = 16_384
+MAX_TOKEN_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Credentials:
             with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
                 if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                     return None, f"the token file {file} is not a regular file"
-                raw = stream.read(TOKEN_MOST_BYTES + 1)
+                raw = stream.read(MAX_TOKEN_BYTES + 1)
         except FileNotFoundError:
             return None, f"the token file {file} does not exist"
         except (OSError, ValueError) as error:
@@ -93,7 +93,7 @@ class Credentials:
         text = raw.decode("ascii", "replace").strip()
         if not text:
             return None, f"the token file {file} is empty"
-        if len(raw) > TOKEN_MOST_BYTES or not text.isascii() or not text.isprintable() or " " in text:
+        if len(raw) > MAX_TOKEN_BYTES or not text.isascii() or not text.isprintable() or " " in text:
             return None, f"the token file {file} does not hold a token: one line of visible ASCII is expected"
         if text not in self._seen:
             self._seen.append(text)

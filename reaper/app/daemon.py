@@ -13,13 +13,13 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from reaper.api.credentials import Credentials
-from reaper.app.reload import Running, take_over
+from reaper.app.reload import DaemonParts, apply_configuration
 from reaper.app.signals import obey_signals
-from reaper.app.wiring import first_error, new_finding, new_identity, new_worker, open_edge, sources_of
+from reaper.app.wiring import first_error, new_discovery, new_identity, new_worker, open_api, sources_of
 from reaper.core.classify import OtherAccount
 from reaper.core.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.core.version import __version__
-from reaper.intake.discovery.sweep import left_for_people
+from reaper.intake.discovery.sweep import open_holds_and_ghosts
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Queue
@@ -34,10 +34,10 @@ from reaper.telemetry.page.snapshot import STALLED_S
 from reaper.telemetry.sd_notify import notifier_of
 from reaper.worker.worker import Worker
 
-IDLE_MOST_S = 1.0
+MAX_IDLE_S = 1.0
 """How long an idle daemon rests at most before it asks the queue again: another process may have added."""
 PRUNE_S = 3600.0
-BEAT_S = 5.0
+SERVICE_HEARTBEAT_S = 5.0
 """How often systemd hears of the state, seconds; three times per watchdog period where that is more often."""
 
 
@@ -65,20 +65,20 @@ class Daemon:
     async def run(self) -> int:
         """Run until ended; return the exit code. Raises the first of our own errors."""
         settings = self._loaded.settings
-        async with open_edge(settings, self._credentials) as edge:
+        async with open_api(settings, self._credentials) as edge:
             metrics = Metrics()
             identity = new_identity(edge, self._queue)
             sweeps = SweepLog(metrics, metrics, lambda: worker.wake())
-            find = partial(new_finding, queue=self._queue, edge=edge, identity=identity, report=sweeps)
+            find = partial(new_discovery, queue=self._queue, edge=edge, identity=identity, report=sweeps)
             finding = find(settings)
             worker = new_worker(settings, self._queue, edge, identity, finding, idle=self._idle, meter=metrics)
             begun = anyio.current_time()
             try:
                 async with anyio.create_task_group() as around:
                     sources = sources_of(settings, self._queue)
-                    report = LogReport(metrics, worker.wake, worker.reach.lost)
+                    report = LogReport(metrics, worker.wake, worker.queue_health.mark_unavailable)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
-                    parts = Running(
+                    parts = DaemonParts(
                         self._loaded, self._queue, edge, worker, self._intake, sources, finding, find, settings
                     )
                     started = anyio.Event()
@@ -121,15 +121,15 @@ class Daemon:
 
     # --- the end with everything stopped ----------------------------------------------------------------------------
 
-    def _end(self, around: TaskGroup, parts: Running) -> None:
+    def _end(self, around: TaskGroup, parts: DaemonParts) -> None:
         """Begin to stop whatever waits, within the drain's limit."""
         parts.worker.finish()
         around.start_soon(self._make_all_due, parts)
 
-    async def _make_all_due(self, parts: Running) -> None:
+    async def _make_all_due(self, parts: DaemonParts) -> None:
         """Take in what producers wrote last, then let nothing wait for its time, nor for its backoff."""
         await parts.intake.poll()
-        hastened = await parts.worker.reach.patiently(lambda: self._queue.make_due(retries=True))
+        hastened = await parts.worker.queue_health.retry_until_available(lambda: self._queue.make_due(retries=True))
         for spool in (source for source in parts.sources if isinstance(source, Spool)):
             if unfinished := await anyio.to_thread.run_sync(spool.unfinished):
                 note = f"{unfinished} in tmp/ were never moved to new/: what they name is not stopped"
@@ -147,17 +147,17 @@ class Daemon:
         next_at = await self._queue.next_at()
         if self._all_due and next_at is None:
             return None
-        return IDLE_MOST_S if paused or next_at is None else min(max(next_at - self._queue.now(), 0.01), IDLE_MOST_S)
+        return MAX_IDLE_S if paused or next_at is None else min(max(next_at - self._queue.now(), 0.01), MAX_IDLE_S)
 
     # --- around the work --------------------------------------------------------------------------------------------
 
-    async def _reload(self, parts: Running) -> None:
+    async def _reload(self, parts: DaemonParts) -> None:
         """Read the configuration anew and follow it; a bad one is told of and changes nothing."""
         async with self._reloading:
             self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
                 loaded = await anyio.to_thread.run_sync(self._load)
-                changed, fixed = await take_over(parts, loaded)
+                changed, fixed = await apply_configuration(parts, loaded)
             except (ConfigError, ValueError, OSError) as error:
                 detail = f"the new configuration is refused and the old one kept: {error}"
                 logs.get().error(events.CONFIG_REFUSED, detail=detail)
@@ -173,7 +173,7 @@ class Daemon:
         if address is None:
             return
         try:
-            pages = health_pages(worker, self._queue, metrics, partial(left_for_people, self._queue))
+            pages = health_pages(worker, self._queue, metrics, partial(open_holds_and_ghosts, self._queue))
             await around.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
@@ -185,12 +185,16 @@ class Daemon:
         self._notifier.tell(READY="1")
         if self._notifier.address is None:
             return
-        rest_s = min(BEAT_S, self._notifier.watchdog_s / 3) if self._notifier.watchdog_s else BEAT_S
+        rest_s = (
+            min(SERVICE_HEARTBEAT_S, self._notifier.watchdog_s / 3)
+            if self._notifier.watchdog_s
+            else SERVICE_HEARTBEAT_S
+        )
         sends = worker.sends
         while True:
             await anyio.sleep(rest_s)
             fields = {"STOPPING": "1"} if worker.draining else {}
-            if self._notifier.watchdog_s and worker.still_s < STALLED_S:
+            if self._notifier.watchdog_s and worker.stalled_s < STALLED_S:
                 fields["WATCHDOG"] = "1"
             rate, sends = (worker.sends - sends) / rest_s, worker.sends
             try:
@@ -201,7 +205,7 @@ class Daemon:
             held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
             self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
 
-    async def _discover(self, parts: Running) -> None:
+    async def _discover(self, parts: DaemonParts) -> None:
         """Sweep as long as discovery is on; one that finds the queue away is one less."""
         while True:
             settings = parts.settings.discovery
@@ -213,10 +217,10 @@ class Daemon:
                         parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
                         parts.worker.wake()
                 except QueueUnavailableError as error:
-                    parts.worker.reach.lost(error)
-            await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else IDLE_MOST_S)
+                    parts.worker.queue_health.mark_unavailable(error)
+            await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else MAX_IDLE_S)
 
-    async def _prune(self, parts: Running) -> None:
+    async def _prune(self, parts: DaemonParts) -> None:
         """Drop imported files as old as the settled rows that are pruned."""
         while True:
             for spool in (source for source in parts.sources if isinstance(source, Spool)):

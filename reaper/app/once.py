@@ -88,7 +88,7 @@ class Once:
         self._why = f"the next retry is due in {wait_s:.0f} s, later than --wait {self._waits.retry_s:g}"
         return None
 
-    def enough(self, pauses: Sequence[Pause], away_s: float) -> bool:
+    def should_stop(self, pauses: Sequence[Pause], away_s: float) -> bool:
         """Return whether a pause has held, or the queue been away, for as long as `once` waits for its kind."""
         if away_s >= self._waits.unavailable_s:
             self._exit, self._why = Exit.UNAVAILABLE, f"the queue has been away for {away_s:.0f} s"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from reaper.core.errors import UsageError
 from reaper.core.model import SessionId
-from reaper.core.times import check_id, shown
+from reaper.core.times import check_id, sanitize
 
 
 def session_ids(words: Iterable[str]) -> list[SessionId]:
@@ -18,11 +18,11 @@ def session_ids(words: Iterable[str]) -> list[SessionId]:
         try:
             ids[check_id(word)] = None
         except ValueError as error:
-            raise UsageError(f"{shown(word)}: {error}") from error
+            raise UsageError(f"{sanitize(word)}: {error}") from error
     return list(ids)
 
 
-def reason_line(text: str) -> str:
+def clean_reason(text: str) -> str:
     """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     if not line:
@@ -30,7 +30,7 @@ def reason_line(text: str) -> str:
     return line[:500]
 
 
-def who() -> str:
+def operator_name() -> str:
     """Return the name under which an operator's act is recorded."""
     behind = os.environ.get("SUDO_USER")
     try:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reaper.app.wiring import Edge, Finding, new_client, rules_of, sources_of
-from reaper.core.rate_limit import Rate
+from reaper.app.wiring import ApiConnection, DiscoveryParts, new_client, sources_of, worker_options
+from reaper.core.rate_limit import RateLimit
 from reaper.intake.poller import Intake, Source
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
@@ -20,17 +20,17 @@ FIXED = ("queue.url", "telemetry.listen")
 
 
 @dataclass(slots=True)
-class Running:
+class DaemonParts:
     """A daemon's parts, as far as a reload changes them."""
 
     loaded: Loaded
     queue: Queue
-    edge: Edge
+    edge: ApiConnection
     worker: Worker
     intake: Intake
     sources: Sequence[Source]
-    finding: Finding
-    refind: Callable[[Settings], Finding]
+    finding: DiscoveryParts
+    refind: Callable[[Settings], DiscoveryParts]
     """Makes what decides which sessions are stopped for changed settings."""
     began_with: Settings
 
@@ -39,7 +39,7 @@ class Running:
         return self.loaded.settings
 
 
-async def take_over(running: Running, loaded: Loaded) -> tuple[list[str], list[str]]:
+async def apply_configuration(running: DaemonParts, loaded: Loaded) -> tuple[list[str], list[str]]:
     """Let the parts follow `loaded`; return the keys that changed, and those that only a restart will change.
 
     Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
@@ -61,10 +61,12 @@ async def take_over(running: Running, loaded: Loaded) -> tuple[list[str], list[s
     worker, retired = running.worker, running.edge.client
     if client is not None:
         worker.api = running.edge.client = client
-    worker.rules = rules_of(new)
+    worker.rules = worker_options(new)
     running.finding, worker.look = finding, finding.look
-    rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else Rate(new.worker.rate_per_s)
-    worker.gate.retune(worker.now(), new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive)
+    rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else RateLimit(new.worker.rate_per_s)
+    worker.gate.reconfigure(
+        worker.now(), new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive
+    )
     if another:
         worker.gate.target_changed(worker.now(), running.edge.credentials.generation, elsewhere=elsewhere)
     running.loaded = loaded

@@ -14,15 +14,15 @@ import anyio
 from reaper.api.credentials import Credentials
 from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
-from reaper.core.discovery.guard import Limits
-from reaper.core.discovery.policy import Rules as PolicyRules
+from reaper.core.discovery.guard import GuardLimits
+from reaper.core.discovery.policy import PolicyOptions as PolicyRules
 from reaper.core.discovery.sightings import Sightings, read_sightings
 from reaper.core.errors import ReaperError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, Reply
-from reaper.core.rate_limit import Rate
+from reaper.core.rate_limit import RateLimit
 from reaper.intake.discovery.owners import OwnersSource
-from reaper.intake.discovery.preflight import Look
+from reaper.intake.discovery.preflight import PreflightCheck
 from reaper.intake.discovery.protection_file import Protector
 from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, SweepReport
 from reaper.intake.follower import Follower
@@ -32,7 +32,7 @@ from reaper.queues.base import Queue, RunSet
 from reaper.settings.schema import Settings, token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
-from reaper.worker.ports import IdleWait, Rules
+from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Edge:
+class ApiConnection:
     """The API's side of the house, before any worker: what `check` needs too."""
 
     client: Client
@@ -74,9 +74,9 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
 
 
 @asynccontextmanager
-async def open_edge(settings: Settings, credentials: Credentials) -> AsyncIterator[Edge]:
+async def open_api(settings: Settings, credentials: Credentials) -> AsyncIterator[ApiConnection]:
     """Open the API edge; its connections are closed at the end."""
-    edge = Edge(new_client(settings, credentials), credentials)
+    edge = ApiConnection(new_client(settings, credentials), credentials)
     try:
         yield edge
     finally:
@@ -96,14 +96,14 @@ def sources_of(settings: Settings, queue: Queue) -> list[Source]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DiscoveryParts:
     """What decides which sessions are stopped, beside those that somebody names; a reload makes it anew."""
 
     discovery: Discovery
-    look: Look
+    look: PreflightCheck
 
 
-def new_identity(edge: Edge, queue: Queue, *, pin: bool = True) -> Identity:
+def new_identity(edge: ApiConnection, queue: Queue, *, pin: bool = True) -> Identity:
     """Return what reads whose sessions these are; it follows the edge to another address."""
     return Identity(lambda: edge.client, queue, LogJournal(), pin)
 
@@ -116,7 +116,9 @@ def protector_of(settings: Settings) -> Protector:
     return protector
 
 
-def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity, report: SweepReport) -> Finding:
+def new_discovery(
+    settings: Settings, queue: Queue, edge: ApiConnection, identity: Identity, report: SweepReport
+) -> DiscoveryParts:
     """Return discovery and the last look. Raises ConfigError when a protect.file was never readable."""
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
@@ -126,7 +128,7 @@ def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity
     policy = Policy(
         enforce=discovery.enforce,
         rules=PolicyRules(discovery.grace_s),
-        limits=Limits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
+        limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
     )
 
     async def read() -> tuple[Reply, ReadVerdict]:
@@ -136,9 +138,9 @@ def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity
     async def sightings() -> Sightings:
         return read_sightings(await queue.note(SIGHTINGS))
 
-    return Finding(
+    return DiscoveryParts(
         Discovery(queue, read, owners.read, protector.now, policy, report),
-        Look(
+        PreflightCheck(
             lambda: edge.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
             protector.now,
@@ -150,9 +152,9 @@ def new_finding(settings: Settings, queue: Queue, edge: Edge, identity: Identity
     )
 
 
-def rules_of(settings: Settings) -> Rules:
+def worker_options(settings: Settings) -> WorkerOptions:
     """Return the worker's rules."""
-    return Rules(
+    return WorkerOptions(
         lease_s=settings.queue.lease_s,
         send_s=settings.api.timeout_s,
         retry=RetryPolicy(settings.retry.max_attempts, settings.retry.base_s, settings.retry.cap_s),
@@ -164,12 +166,12 @@ def rules_of(settings: Settings) -> Rules:
 def new_worker(
     settings: Settings,
     queue: Queue,
-    edge: Edge,
+    edge: ApiConnection,
     identity: Identity,
-    finding: Finding,
+    finding: DiscoveryParts,
     *,
     idle: IdleWait,
-    enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
+    should_stop: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
     within: RunSet | None = None,
     meter: Meter | None = None,
     each: bool = True,
@@ -178,7 +180,7 @@ def new_worker(
     gate = Gate(
         settings.worker.concurrency,
         adaptive=settings.worker.adaptive,
-        rate=Rate(settings.worker.rate_per_s),
+        rate=RateLimit(settings.worker.rate_per_s),
         verify=settings.api.verify,
         generation=edge.credentials.generation,
     )
@@ -187,20 +189,20 @@ def new_worker(
         api=edge.client,
         gate=gate,
         token=edge.credentials,
-        rules=rules_of(settings),
+        rules=worker_options(settings),
         journal=LogJournal(meter, each),
         identify=identity.verdict,
         look=finding.look,
         clock=queue.now,
         now=time.monotonic,
         idle=idle,
-        enough=enough,
+        should_stop=should_stop,
         within=within,
     )
 
 
 @dataclass(slots=True)
-class Assembly:
+class RunParts:
     """The parts of one run, made when they are needed: a run that finds nothing to do opens no way to the API."""
 
     settings: Settings
@@ -209,30 +211,30 @@ class Assembly:
     opened: AsyncExitStack
     pin: bool = True
     """Whether the queue may be told whose account it is for; not when it is open to read."""
-    _parts: tuple[Edge, Identity, Finding] | None = None
+    _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
 
-    async def _made(self) -> tuple[Edge, Identity, Finding]:
+    async def _made(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
         if self._parts is None:
-            edge = await self.opened.enter_async_context(open_edge(self.settings, self.credentials))
+            edge = await self.opened.enter_async_context(open_api(self.settings, self.credentials))
             identity = new_identity(edge, self.queue, pin=self.pin)
-            self._parts = edge, identity, new_finding(self.settings, self.queue, edge, identity, SweepLog())
+            self._parts = edge, identity, new_discovery(self.settings, self.queue, edge, identity, SweepLog())
         return self._parts
 
-    async def finding(self) -> Finding:
+    async def finding(self) -> DiscoveryParts:
         return (await self._made())[2]
 
     async def worker(
         self,
         *,
         idle: IdleWait,
-        enough: Callable[[Sequence[Pause], float], bool],
+        should_stop: Callable[[Sequence[Pause], float], bool],
         within: RunSet,
         meter: Meter | None = None,
         each: bool = True,
     ) -> Worker:
         parts = await self._made()
         return new_worker(
-            self.settings, self.queue, *parts, idle=idle, enough=enough, within=within, meter=meter, each=each
+            self.settings, self.queue, *parts, idle=idle, should_stop=should_stop, within=within, meter=meter, each=each
         )
 
 
@@ -249,7 +251,7 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((leaf for leaf in leaves if isinstance(leaf, ReaperError)), leaves[0])
 
 
-async def unwrapped(run: Awaitable[T]) -> T:
+async def raise_first_error(run: Awaitable[T]) -> T:
     """Await what opens task groups; a failure comes out of them as one plain error."""
     try:
         return await run

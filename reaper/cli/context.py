@@ -16,14 +16,10 @@ from importlib.util import find_spec
 
 import anyio
 
-from reaper.app.operator_input import reason_line as reason_line
-from reaper.app.operator_input import session_ids as session_ids
-from reaper.app.operator_input import who as who
-from reaper.cli.wrap import fitted
+from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import ReaperError
 from reaper.core.model import Item, Outcome, State
-from reaper.core.times import parse_duration
-from reaper.core.times import span as span
+from reaper.core.times import format_duration, parse_duration
 from reaper.queues.base import Queue
 from reaper.queues.open import Opened, open_queue
 from reaper.settings.load import Loaded, load
@@ -128,7 +124,7 @@ def say(text: str, level: int = logging.INFO) -> None:
 
     That nobody reads it stops no work.
     """
-    line = fitted(f"reaper: {logs.redacted(text)}", sys.stderr)
+    line = wrap_for_terminal(f"reaper: {logs.redacted(text)}", sys.stderr)
     with suppress(OSError):
         logs.beside(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
 
@@ -143,9 +139,9 @@ def emit(text: str) -> None:
         raise ReaperError(f"the output cannot be written: {error.strerror}") from error
 
 
-def emit_fitted(text: str, indent: str = "  ") -> None:
+def emit_wrapped(text: str, indent: str = "  ") -> None:
     """Write lines of text to stdout as `emit` does; what is wider than the terminal goes on below, indented."""
-    emit("\n".join(fitted(line, sys.stdout, indent) for line in text.splitlines()))
+    emit("\n".join(wrap_for_terminal(line, sys.stdout, indent) for line in text.splitlines()))
 
 
 def emit_json(data: object) -> None:
@@ -169,16 +165,16 @@ def clock_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def standing(item: Item, now: float) -> str:
+def describe_state(item: Item, now: float) -> str:
     """Return where an item stands, in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
     match item.state:
         case State.IN_FLIGHT:
             return "in flight"
         case State.SETTLED:
             word = OUTCOME_WORDS[item.outcome] if item.outcome else "settled"
-            return f"{word}, {span(now - item.settled_at)} ago" if item.settled_at else word
+            return f"{word}, {format_duration(now - item.settled_at)} ago" if item.settled_at else word
         case State.READY | State.DELAYED if item.due_at > now:
-            return f"waiting, due in {span(item.due_at - now)}"
+            return f"waiting, due in {format_duration(item.due_at - now)}"
         case State.READY | State.DELAYED:
             return "waiting, due now"
 

@@ -18,7 +18,7 @@ from typing import TextIO
 
 from reaper.cli.examples import examples
 from reaper.cli.parser import Help, LazyParser
-from reaper.cli.wrap import fitted
+from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import Exit, ReaperError
 from reaper.core.version import __version__
 from reaper.telemetry.journald import is_journal, with_priority
@@ -118,10 +118,10 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
 
 
 def _entry(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `FAMILY`."""
+    """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `COMMANDS`."""
     module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
-    if hasattr(module, "FAMILY"):
-        configure, run = module.FAMILY[name]
+    if hasattr(module, "COMMANDS"):
+        configure, run = module.COMMANDS[name]
         return configure, run
     return module.configure, module.run
 
@@ -173,7 +173,7 @@ def dispatch(words: list[str]) -> int:
     try:
         code = _run(words)
     except BaseException as error:  # noqa: BLE001  # the top of the process
-        code = _told(_innermost(error), verbose)
+        code = _describe_error(_innermost(error), verbose)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -204,7 +204,7 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _told(error: BaseException, verbose: bool) -> int:
+def _describe_error(error: BaseException, verbose: bool) -> int:
     """Tell the operator what ended the command; return the exit code."""
     if isinstance(error, ReaperError):
         return _say(str(error), error.exit_code)
@@ -221,7 +221,7 @@ def _told(error: BaseException, verbose: bool) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    text = "\n".join(fitted(f"reaper: {line}", sys.stderr) for line in masked(sentence).splitlines())
+    text = "\n".join(wrap_for_terminal(f"reaper: {line}", sys.stderr) for line in masked(sentence).splitlines())
     try:
         sys.stderr.write(with_priority(text, logging.ERROR) if is_journal(sys.stderr, os.environ) else text + "\n")
     except OSError:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from reaper.cli.wrap import fitted
+from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import Exit
 
 
@@ -63,7 +63,7 @@ class LazyParser(argparse.ArgumentParser):
             message = _plain(*wrong.groups())
         from reaper.cli.main import masked
 
-        told = fitted(f"{self.prog}: {masked(message)}", sys.stderr)
+        told = wrap_for_terminal(f"{self.prog}: {masked(message)}", sys.stderr)
         self.exit(Exit.USAGE, f"{told}\n  {self.prog} --help tells more\n")
 
     def _no_choice(self, what: str, word: str, choices: str) -> str:

@@ -14,12 +14,12 @@ def columns(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns
 
 
-def cut(text: str, width: int) -> str:
+def truncate(text: str, width: int) -> str:
     """Return a text of at most `width` characters, the last one an ellipsis where some are missing."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def fitted(text: str, stream: TextIO, indent: str = "  ") -> str:
+def wrap_for_terminal(text: str, stream: TextIO, indent: str = "  ") -> str:
     """Return one line of text so that no word is broken in two where `stream` is a terminal; later lines are indented.
 
     Elsewhere it stays one line. A long path or URL is left whole.

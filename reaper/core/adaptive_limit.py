@@ -28,7 +28,7 @@ USED_SHARE = 2
 
 
 @dataclass(slots=True)
-class Limiter:
+class AdaptiveLimit:
     """The state. `limit` is the most sends in flight that it allows now, from 1 to `bound`; for others to read only.
 
     With `adaptive` off the limit is the bound, whatever is answered.
@@ -74,7 +74,7 @@ class Limiter:
                 self._clean = 0
                 self.limit = min(self.bound, self.limit * 2 if self._doubling else self.limit + 1)
 
-    def retune(self, bound: int, *, adaptive: bool) -> None:
+    def reconfigure(self, bound: int, *, adaptive: bool) -> None:
         """Take over new settings. What was learned stays, within the new bound; switched on, it starts afresh."""
         if adaptive and self.adaptive:
             self.bound, self.limit = bound, min(self.limit, bound)

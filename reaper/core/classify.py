@@ -11,7 +11,7 @@ from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
 DETAIL_BYTES = 200
 """How much of a rejecting answer's body is kept (SPEC 2)."""
 
-RETRY_AFTER_MOST_S = 86_400.0
+MAX_RETRY_AFTER_S = 86_400.0
 """A `Retry-After` beyond this says nothing more: a session lives at most 24 h."""
 
 _VOICE = ("error", "code", "message", "detail")
@@ -156,12 +156,12 @@ def retry_after_s(reply: Answered) -> float | None:
     """
     value = (reply.retry_after or "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), RETRY_AFTER_MOST_S)  # any number of digits: float goes to infinity, int would refuse
+        return min(float(value), MAX_RETRY_AFTER_S)  # any number of digits: float goes to infinity, int would refuse
     try:
         wait_s = http_date(value) - http_date(reply.date or "")
     except ValueError:
         return None
-    return min(max(wait_s, 0.0), RETRY_AFTER_MOST_S)
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
 def printable(body: bytes) -> str | None:

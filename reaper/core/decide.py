@@ -8,7 +8,7 @@ from typing import assert_never
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
 from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
-UNANSWERED_MOST = 25
+MAX_UNANSWERED = 25
 """Sends without a recorded answer after which an ID is not tried again: it may be what crashes the process."""
 
 
@@ -27,7 +27,7 @@ class RetryPolicy:
 
 def give_up(lease: Lease) -> Settle | None:
     """Return how a lease ends before anything is sent, when its sends keep vanishing; else None."""
-    if lease.unanswered < UNANSWERED_MOST:
+    if lease.unanswered < MAX_UNANSWERED:
         return None
     return Settle(Outcome.EXHAUSTED, f"{lease.unanswered} sends with no recorded answer")
 
@@ -54,7 +54,7 @@ def decide(
         case Unauthorized() | Foreign():
             unsent = isinstance(verdict, Unauthorized) and verdict.generation is None
             if others_final and not unsent:
-                return _charge(lease, policy, jitter, _words(verdict))
+                return _charge(lease, policy, jitter, _describe(verdict))
             # A 401 has its pause; foreign answers to fewer than five IDs have nothing but this to slow them down.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
@@ -63,11 +63,11 @@ def decide(
         case ServerFault(after_s=after_s):
             if outage:
                 return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
-            return _charge(lease, policy, jitter, _words(verdict), least_s=after_s)
+            return _charge(lease, policy, jitter, _describe(verdict), least_s=after_s)
         case Broken():
             if outage:
                 return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
-            return _charge(lease, policy, jitter, _words(verdict), ambiguous=True)
+            return _charge(lease, policy, jitter, _describe(verdict), ambiguous=True)
         case _ as never:
             assert_never(never)
 
@@ -81,7 +81,7 @@ def _charge(
     return Retry(max(least_s, policy.backoff_s(lease.attempts, jitter)), ambiguous=ambiguous)
 
 
-def _words(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
+def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
     match verdict:
         case Unauthorized():
             return "401"

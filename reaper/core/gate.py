@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from reaper.core.adaptive_limit import Limiter
+from reaper.core.adaptive_limit import AdaptiveLimit
 from reaper.core.classify import (
     Broken,
     Final,
@@ -30,15 +30,15 @@ from reaper.core.classify import (
     is_own,
 )
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
-from reaper.core.rate_limit import Rate
+from reaper.core.rate_limit import RateLimit
 from reaper.core.throttle import Throttle
 
 BREAKER = 5
 BREAKER_RECOVERING = 20
 FOREIGN_IDS = 5
 STORM = 20
-READ_FIRST_S, READ_MOST_S = 1.0, 5.0
-TRIAL_FIRST_S, TRIAL_MOST_S = 1.0, 60.0
+READ_FIRST_S, READ_MAX_S = 1.0, 5.0
+PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
 RECOVERY_SHARE = 8
 _NO_ANSWER = "no answer ({})"
 
@@ -53,12 +53,12 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _PauseState:
     """One automatic pause. `trial_at` None: closed, waiting for the read; else the instant of the next trial."""
 
     pause: Pause
-    trial_at: float | None = None
-    gap_s: float = TRIAL_FIRST_S
+    next_probe_at: float | None = None
+    gap_s: float = PROBE_FIRST_S
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Gate:
 
     bound: int
     adaptive: bool = False
-    rate: Rate = field(default_factory=lambda: Rate(0.0))
+    rate: RateLimit = field(default_factory=lambda: RateLimit(0.0))
     verify: bool = True
     in_flight: int = 0
     finals: int = 0
@@ -75,9 +75,9 @@ class Gate:
     generation: int = 0
     """The current token's generation."""
 
-    _limiter: Limiter = field(init=False)
+    _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
-    _held: dict[PauseReason, _Held] = field(default_factory=dict)
+    _held: dict[PauseReason, _PauseState] = field(default_factory=dict)
     _proven: bool = field(init=False)
     _read_at: float = float("-inf")
     _read_gap_s: float = READ_FIRST_S
@@ -89,7 +89,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._proven = not self.verify
-        self._limiter = Limiter(self.bound, adaptive=self.adaptive)
+        self._limiter = AdaptiveLimit(self.bound, adaptive=self.adaptive)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
@@ -103,10 +103,10 @@ class Gate:
         if not self._proven:
             return Admission(0, next(iter(self._held), "identity"), None)
         for reason, held in self._held.items():
-            if held.trial_at is None:
+            if held.next_probe_at is None:
                 return Admission(0, reason, None)
-            if now < held.trial_at:
-                return Admission(0, reason, held.trial_at)
+            if now < held.next_probe_at:
+                return Admission(0, reason, held.next_probe_at)
             most = min(most, 1 - self.in_flight)
         if most <= 0:
             return Admission(0, "in_flight", None)
@@ -123,7 +123,7 @@ class Gate:
 
     def read_due(self) -> float | None:
         """Return the instant at which the next read is wanted, None when none is."""
-        wanted = not self._proven or any(held.trial_at is None for held in self._held.values())
+        wanted = not self._proven or any(held.next_probe_at is None for held in self._held.values())
         if not wanted or not self.verify:
             return None
         return max(self._read_at, self._throttle.until)
@@ -134,7 +134,7 @@ class Gate:
         return self._proven
 
     @property
-    def steady(self) -> bool:
+    def unrestricted(self) -> bool:
         """Whether nothing but the limit holds sends up."""
         return self._proven and not (self._held or self._recovering or self.rate.per_s)
 
@@ -162,8 +162,8 @@ class Gate:
         self.in_flight += 1
         self.rate.take(now)
         for reason, held in self._held.items():
-            gap_s = min(TRIAL_MOST_S, held.gap_s * 2)
-            self._held[reason] = replace(held, trial_at=now + held.gap_s, gap_s=gap_s)
+            gap_s = min(PROBE_MAX_S, held.gap_s * 2)
+            self._held[reason] = replace(held, next_probe_at=now + held.gap_s, gap_s=gap_s)
         return True
 
     def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> None:
@@ -231,8 +231,8 @@ class Gate:
             case _ as never:
                 assert_never(never)
         refused = self._held.get(PauseReason.CREDENTIALS)
-        self._read_at = now + (READ_MOST_S if refused and refused.trial_at is None else self._read_gap_s)
-        self._read_gap_s = min(READ_MOST_S, self._read_gap_s * 2)
+        self._read_at = now + (READ_MAX_S if refused and refused.next_probe_at is None else self._read_gap_s)
+        self._read_gap_s = min(READ_MAX_S, self._read_gap_s * 2)
 
     def target_changed(self, now: float, generation: int, *, elsewhere: bool = False) -> None:
         """Note that the token, or (`elsewhere`) the address is another one: identity has to be shown anew, at once."""
@@ -245,18 +245,18 @@ class Gate:
         self._proven = False
         self._read_at, self._read_gap_s = now, READ_FIRST_S
         if PauseReason.CREDENTIALS in self._held:
-            self._held[PauseReason.CREDENTIALS] = _Held(self._held[PauseReason.CREDENTIALS].pause)
+            self._held[PauseReason.CREDENTIALS] = _PauseState(self._held[PauseReason.CREDENTIALS].pause)
 
     def set_operator(self, pause: Pause | None) -> None:
         """Take over what the queue says of the operator's switch."""
         self._operator = pause
 
-    def retune(self, now: float, bound: int, rate: Rate, *, verify: bool, adaptive: bool) -> None:
+    def reconfigure(self, now: float, bound: int, rate: RateLimit, *, verify: bool, adaptive: bool) -> None:
         """Take over new settings; what was learned stays. Without reads, what waits for one goes by trial."""
         if verify and not self.verify:
             self._proven, self._read_at, self._read_gap_s = False, now, READ_FIRST_S
         self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
-        self._limiter.retune(bound, adaptive=adaptive)
+        self._limiter.reconfigure(bound, adaptive=adaptive)
         if not verify:
             self._proven = True
             self._to_trial(float("-inf"))
@@ -265,24 +265,24 @@ class Gate:
 
     def _open(self, now: float) -> bool:
         """Whether nothing but the limit can hold up a send: `admit` in short, for every send of a good day."""
-        return self._operator is None and self.steady and self._throttle.until <= now
+        return self._operator is None and self.unrestricted and self._throttle.until <= now
 
     def _hold(self, now: float, reason: PauseReason, detail: str, *, closed: bool = False) -> None:
         """Raise a pause, or with `closed` return one that is on trial to waiting for the read."""
         held = self._held.get(reason)
-        if held is not None and (held.trial_at is None or not closed):
+        if held is not None and (held.next_probe_at is None or not closed):
             return
         if held is None and self.read_due() is None:
             self._read_gap_s = READ_FIRST_S
-            self._read_at = now + (READ_MOST_S if reason is PauseReason.CREDENTIALS else READ_FIRST_S)
+            self._read_at = now + (READ_MAX_S if reason is PauseReason.CREDENTIALS else READ_FIRST_S)
         pause = held.pause if held else Pause(reason, now, detail)
-        self._held[reason] = _Held(pause, None if self.verify else now + TRIAL_FIRST_S)
+        self._held[reason] = _PauseState(pause, None if self.verify else now + PROBE_FIRST_S)
 
     def _answered_otherwise(self, same: PauseReason | None) -> None:
         """End the trials that this answer, of the kind `same`, shows to be over."""
         if not self._held:
             return
-        for reason in [r for r, held in self._held.items() if held.trial_at is not None and r is not same]:
+        for reason in [r for r, held in self._held.items() if held.next_probe_at is not None and r is not same]:
             self._drop(reason)
 
     def _drop(self, reason: PauseReason) -> None:
@@ -303,8 +303,8 @@ class Gate:
 
     def _to_trial(self, now: float) -> None:
         for reason, held in self._held.items():
-            if held.trial_at is None or not self.verify:
-                self._held[reason] = _Held(held.pause, now)
+            if held.next_probe_at is None or not self.verify:
+                self._held[reason] = _PauseState(held.pause, now)
 
     def _fail(self, now: float, detail: str) -> None:
         self._failures += 1

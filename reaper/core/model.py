@@ -9,7 +9,7 @@ from typing import NamedTuple, NewType
 SessionId = NewType("SessionId", str)
 """An opaque name of one hosted session, checked once where it comes in (`reaper.core.times`)."""
 
-HISTORY = 20
+MAX_HISTORY = 20
 """How many sends of an item are kept for `show`."""
 
 
@@ -183,7 +183,7 @@ class Release:
 Decision = Settle | Retry | Release
 
 
-class End(NamedTuple):
+class LeaseResult(NamedTuple):
     """How one lease ends. `send` is the DELETE that was sent under it; None when none was."""
 
     lease: Lease
@@ -266,12 +266,12 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
-class Reaper:
+class WorkerHeartbeat:
     """What one working process last told about itself."""
 
     owner: str
     pid: int
     started_at: float
-    told_at: float
+    last_seen_at: float
     limit: int
     pauses: tuple[Pause, ...] = field(default=())

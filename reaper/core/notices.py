@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reaper.core.model import Pause, PauseReason
-from reaper.core.times import span
+from reaper.core.times import format_duration
 
 WHAT_TO_DO = {
     PauseReason.OPERATOR: "to end it: reaper resume",
@@ -19,5 +19,5 @@ WHAT_TO_DO = {
 
 def heading(pause: Pause, now: float) -> str:
     """Return `credentials, for 12 s` or `operator, for 2 m, ends in 28 m`."""
-    end = f", ends in {span(pause.until - now)}" if pause.until else ""
-    return f"{pause.reason.value}, for {span(now - pause.since)}{end}"
+    end = f", ends in {format_duration(pause.until - now)}" if pause.until else ""
+    return f"{pause.reason.value}, for {format_duration(now - pause.since)}{end}"

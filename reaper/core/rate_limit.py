@@ -10,7 +10,7 @@ CATCH_UP_S = 0.02
 
 
 @dataclass(slots=True)
-class Rate:
+class RateLimit:
     """At most `per_s` starts per second; 0 means no bound."""
 
     per_s: float

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reaper.core.model import Pause, PauseReason
 
-LEAST_S, MOST_S, JITTER = 1.0, 900.0, 0.1
-SILENT_MOST_S = 60.0
+MIN_S, MAX_S, JITTER = 1.0, 900.0, 0.1
+MAX_UNSTATED_S = 60.0
 """Cap of the doubling delay for 429 answers that name none."""
 
 
@@ -16,23 +16,23 @@ class Throttle:
     """The state; times are seconds of any clock that never runs backwards."""
 
     _pause: Pause | None = None
-    _silent_s: float = LEAST_S
+    _silent_s: float = MIN_S
 
     def hold(self, now: float, after_s: float | None, jitter: float) -> None:
         """Take in a 429 that asks for `after_s` of silence (None: it names none); `jitter` is uniform in [0, 1)."""
         current = self.pause(now)
         if after_s is None:
             # Doubled once per silence: the other answers of a burst ask for nothing more.
-            after_s = LEAST_S if current else self._silent_s
-            self._silent_s = self._silent_s if current else min(SILENT_MOST_S, after_s * 2)
-        wait_s = min(max(after_s, LEAST_S), MOST_S) * (1 + JITTER * jitter)
+            after_s = MIN_S if current else self._silent_s
+            self._silent_s = self._silent_s if current else min(MAX_UNSTATED_S, after_s * 2)
+        wait_s = min(max(after_s, MIN_S), MAX_S) * (1 + JITTER * jitter)
         until = max(now + wait_s, (current.until or now) if current else now)
         detail = f"the API answered 429: nothing is sent to it for {wait_s:.0f} s"
         self._pause = Pause(PauseReason.THROTTLED, current.since if current else now, detail, until)
 
     def calm(self) -> None:
         """Note a final answer: the next silence without a length begins small again."""
-        self._silent_s = LEAST_S
+        self._silent_s = MIN_S
 
     def pause(self, now: float) -> Pause | None:
         """Return the pause if it holds."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from reaper.core.model import SessionId
 
 MAX_ID_CHARS = 128
-MOST_LOOKED_AT = 4097
+MAX_SANITIZED_CHARS = 4097
 """Bytes of a faulty text that are looked at: one more than a line may have."""
 SHOWN_CHARS = 80
 MAX_DURATION_S = 100 * 365 * 86400.0
@@ -49,7 +49,7 @@ def parse_time(text: str) -> float:
     Times before 1970 are refused: they are how programs write "no time", and would be due at once.
     """
     match = _time.fullmatch(text)
-    told = shown(text)
+    told = sanitize(text)
     if match is None:
         raise ValueError(f"'{told}' is not a time with a zone (RFC 3339) such as 2030-01-31T12:00:00Z")
     second = int(match["second"])
@@ -70,7 +70,7 @@ def parse_duration(text: str) -> float:
     # A bare number stands alone: in 1h30 nobody means seconds.
     match = _duration.fullmatch(f"{text}s" if _seconds.fullmatch(text) else text)
     if match is None or not text:
-        raise ValueError(f"'{shown(text)}' is not a duration such as 90, 45s, 30m, 1h30m or 2d")
+        raise ValueError(f"'{sanitize(text)}' is not a duration such as 90, 45s, 30m, 1h30m or 2d")
     duration_s = sum(
         float(n) * unit_s for n, unit_s in zip(match.groups(), _DURATION_UNITS_S, strict=True) if n is not None
     )
@@ -79,7 +79,7 @@ def parse_duration(text: str) -> float:
     return duration_s
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration for people, its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
     left = max(0, round(seconds))
     units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -94,7 +94,7 @@ def span(seconds: float) -> str:
     return "0 s"
 
 
-def many(count: int, one: str, more: str) -> str:
+def pluralize(count: int, one: str, more: str) -> str:
     """Return a count with the word that goes with it: `1 session`, `3,000 sessions`."""
     return f"{count:,} {one if count == 1 else more}"
 
@@ -102,11 +102,11 @@ def many(count: int, one: str, more: str) -> str:
 def printable(text: bytes) -> str:
     """Return the first characters of a text, safe for a terminal or a log; what looks like a token is left out."""
     # Masked before it is cut, so that no cut can hide what the mask looks for.
-    masked = _token.sub("archal_ws_***", text[:MOST_LOOKED_AT].decode("utf-8", "backslashreplace"))
+    masked = _token.sub("archal_ws_***", text[:MAX_SANITIZED_CHARS].decode("utf-8", "backslashreplace"))
     cut = masked if len(masked) <= SHOWN_CHARS else masked[: SHOWN_CHARS - 1] + "…"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
-def shown(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return a text from outside as `printable` has it."""
     return printable(text.encode("utf-8", "backslashreplace"))

@@ -29,7 +29,7 @@ class Parsed:
     line: int
 
 
-class Lines:
+class LineBuffer:
     """Cuts what is fed to it into lines and judges them, at most `BATCH_LINES` ahead of what is taken.
 
     Feed only while not `full`. `read` is the byte after the last one fed; `offset` and `line` tell how far lines were
@@ -119,7 +119,7 @@ class Reader:
     """
 
     def __init__(self, fd: int, source: str) -> None:
-        self.lines = Lines()
+        self.lines = LineBuffer()
         self._fd = fd
         self._source = source
         self._ended = False

@@ -7,7 +7,7 @@ import os
 import stat
 
 from reaper.core.errors import UsageError
-from reaper.intake.line_reader import CHUNK_BYTES, Lines
+from reaper.intake.line_reader import CHUNK_BYTES, LineBuffer
 from reaper.queues.base import Position
 
 PREFIX_BYTES = 1024
@@ -27,7 +27,7 @@ class Tail:
         self._head = os.pread(fd, min(PREFIX_BYTES, offset), 0)
 
     def _begin(self, offset: int, line: int) -> None:
-        self.lines = Lines(offset, line)
+        self.lines = LineBuffer(offset, line)
         self._head = b""
 
     def close(self) -> None:

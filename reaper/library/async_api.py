@@ -11,22 +11,23 @@ from functools import partial
 from typing import Unpack
 
 import anyio
+import structlog as _structlog  # noqa: F401  # before ours imports it without rich: the host program may want both
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import Once, Waits
-from reaper.app.operator_input import reason_line, session_ids, who
-from reaper.app.wiring import Assembly, protector_of, unwrapped
+from reaper.app.operator_input import clean_reason, operator_name, session_ids
+from reaper.app.wiring import RunParts, protector_of, raise_first_error
 from reaper.core.errors import RefusedError, UsageError
 from reaper.core.model import Audit, Item, Outcome, SessionId
 from reaper.core.times import MAX_DURATION_S
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
-from reaper.library.options import Effective, Options, effective
+from reaper.library.options import EffectiveOptions, Options, effective_options
 from reaper.library.summary import Summary, summary_of
 from reaper.queues.base import Added, Batch, CancelResult, NewItem, PostponeResult, Queue, RunSet
 from reaper.queues.open import open_queue
 from reaper.settings.schema import state_dir
-from reaper.telemetry.host_logging import LOGGER, embedded
+from reaper.telemetry.host_logging import LOGGER, use_host_logger
 
 SOURCE = "library"
 BATCH = 5000
@@ -51,12 +52,12 @@ async def open(**options: Unpack[Options]) -> AsyncIterator[Reaper]:
 
     Raises ConfigError or UsageError for settings that cannot be used, QueueError for a queue that cannot.
     """
-    async with opened(effective(options)) as reaper:
+    async with opened(effective_options(options)) as reaper:
         yield reaper
 
 
 @asynccontextmanager
-async def opened(found: Effective) -> AsyncIterator[Reaper]:
+async def opened(found: EffectiveOptions) -> AsyncIterator[Reaper]:
     """Open what the settings name; see `open`."""
     try:
         asyncio.get_running_loop()
@@ -74,7 +75,7 @@ async def opened(found: Effective) -> AsyncIterator[Reaper]:
         )
         stack.push_async_callback(_close, queue.queue)
         reaper = Reaper(found, queue.queue, stack)
-        stack.enter_context(embedded(reaper._secrets))
+        stack.enter_context(use_host_logger(reaper._secrets))
         for warning in queue.warnings:
             LOGGER.warning("%s", warning)
         yield reaper
@@ -93,12 +94,12 @@ class Reaper:
     tasks.
     """
 
-    def __init__(self, found: Effective, queue: Queue, opened: AsyncExitStack) -> None:
+    def __init__(self, found: EffectiveOptions, queue: Queue, opened: AsyncExitStack) -> None:
         self._found = found
         self._queue = queue
         self._opened = opened
         self._credentials: Credentials | None = None
-        self._assembly: Assembly | None = None
+        self._assembly: RunParts | None = None
         self._members: RunSet = queue.new_set()
         self._added = NOTHING
         self._stopping = asyncio.Lock()
@@ -121,7 +122,9 @@ class Reaper:
         total = NOTHING
         for start in range(0, len(found), BATCH):
             batch = Batch(SOURCE, [NewItem(one, due_at) for one in found[start : start + BATCH]])
-            added = await self._queue.add(batch, again=again, by=who(), default_after_s=after_s, into=self._members)
+            added = await self._queue.add(
+                batch, again=again, by=operator_name(), default_after_s=after_s, into=self._members
+            )
             self._added = add_up(self._added, added)
             total = add_up(total, added)
         return total
@@ -139,7 +142,7 @@ class Reaper:
                 self._queue,
                 inputs[0],
                 again=again,
-                by=who(),
+                by=operator_name(),
                 default_after_s=after_s,
                 into=self._members,
                 on_batch=self._noted,
@@ -197,8 +200,8 @@ class Reaper:
             view = await members.view()
             if view.open == view.delayed:
                 return summary_of(await once.summary(added))
-            worker = await assembly.worker(idle=once.idle, enough=once.enough, within=members)
-            return summary_of(await unwrapped(once.run(worker, added, signals=False)))
+            worker = await assembly.worker(idle=once.idle, should_stop=once.should_stop, within=members)
+            return summary_of(await raise_first_error(once.run(worker, added, signals=False)))
 
     async def postpone(self, session_id: str, after: Seconds) -> None:
         """Have a waiting ID be due so much later from now; 0 makes it due now.
@@ -223,7 +226,7 @@ class Reaper:
         RefusedError when it is settled or unknown.
         """
         one = _one(session_id)
-        match await self._queue.cancel(one, reason=reason_line(reason), by=who()):
+        match await self._queue.cancel(one, reason=clean_reason(reason), by=operator_name()):
             case CancelResult.DONE:
                 return True
             case CancelResult.REQUESTED:
@@ -246,10 +249,10 @@ class Reaper:
         """Hold the books of the whole ledger against each other; `balanced` tells whether they agree."""
         return await self._queue.audit()
 
-    def _assembled(self) -> Assembly:
+    def _assembled(self) -> RunParts:
         if self._assembly is None:
             self._credentials = self._found.credentials()
-            self._assembly = Assembly(self._found.settings, self._queue, self._credentials, self._opened)
+            self._assembly = RunParts(self._found.settings, self._queue, self._credentials, self._opened)
         return self._assembly
 
     def _secrets(self) -> tuple[str, ...]:

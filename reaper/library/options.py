@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveOptions:
     """What is in effect for one `Reaper`."""
 
     settings: Settings
@@ -67,7 +67,7 @@ class Effective:
         return tuple(filter(None, (self.token, known.get_secret_value() if known else None)))
 
 
-def effective(options: Options) -> Effective:
+def effective_options(options: Options) -> EffectiveOptions:
     """Return what the arguments, the environment and the settings file amount to, in this order of weight.
 
     Raises ConfigError, a line for each mistake, and UsageError for arguments that contradict each other.
@@ -79,7 +79,7 @@ def effective(options: Options) -> Effective:
     if isinstance(settings, Settings):
         if more := given.keys() - {"settings", "token"}:
             raise UsageError(f"settings is complete already, {min(more)} has no meaning beside it")
-        return Effective(settings, _checked(token))
+        return EffectiveOptions(settings, _checked(token))
     if "queue" in given and "ledger" in given:
         raise UsageError("queue and ledger name the same thing in two ways: give one of them")
     arguments: dict[str, object] = dict(settings or {})
@@ -88,7 +88,7 @@ def effective(options: Options) -> Effective:
         arguments["queue.url"] = sqlite_url(Path(ledger).absolute())
     config = options.get("config")
     loaded = load(None if config is None else os.fspath(config), arguments, flag=lambda key, _: f"argument {key}")
-    return Effective(loaded.settings, _checked(token))
+    return EffectiveOptions(loaded.settings, _checked(token))
 
 
 def _plain(value: object) -> object:

@@ -55,7 +55,7 @@ COUNTERS = (
 )
 
 
-def take_turns(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) -> list[T]:
+def interleave_retries(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) -> list[T]:
     """Return up to `most` of both, each in its own order; `turn` counts the claims before (promise 8)."""
     taken: list[T] = []
     first, retry = next(firsts, None), next(retries, None)
@@ -75,7 +75,7 @@ def take_turns(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) 
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ClaimedRow:
     """What an apply has to know of a claimed row. `finals_before` is what `finals_seen` was before this claim."""
 
     attempts: int
@@ -89,7 +89,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class UpdatedRow:
     """The row after its lease: `outcome` None is open again, due at `due_at`. `counts` grow by one each."""
 
     attempts: int
@@ -104,7 +104,7 @@ class Ended:
     counts: tuple[str, ...]
 
 
-def end_lease(held: Held, decision: Decision, send: Send | None, now: float) -> Ended:
+def apply_decision(held: ClaimedRow, decision: Decision, send: Send | None, now: float) -> UpdatedRow:
     """Return what a decision makes of a claimed row; a claim without a send is taken back, as if never made.
 
     Handed back unsent and at once, an ID keeps its due time, and so its place in the line.
@@ -126,7 +126,7 @@ def end_lease(held: Held, decision: Decision, send: Send | None, now: float) -> 
             assert_never(never)
     if held.cancel_requested and outcome not in BY_ANSWER:
         outcome, detail = Outcome.CANCELLED, None
-    return Ended(
+    return UpdatedRow(
         attempts=attempts,
         sends=held.sends if sent else held.sends - 1,
         recorded=held.recorded + sent,
@@ -155,7 +155,7 @@ def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class LedgerCounts:
     """What a back-end found in one consistent view: its counters, and what counting the rows gives.
 
     `unproven` are rows stopped or already gone without the recorded send that says so; `contradictory` those whose
@@ -173,7 +173,7 @@ class Figures:
     contradictory: int
 
 
-def equations(figures: Figures) -> tuple[AuditLine, ...]:
+def balance_checks(figures: LedgerCounts) -> tuple[AuditLine, ...]:
     """Return the equations of the accounting; each side was counted by other means than the other."""
 
     def count(name: str) -> int:

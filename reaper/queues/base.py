@@ -28,17 +28,17 @@ from typing import Protocol
 
 from reaper.core.model import (
     Audit,
-    End,
     Item,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
-    Reaper,
     SessionId,
     Stats,
+    WorkerHeartbeat,
 )
 
-MOST_ENDS = 256
+MAX_RESULTS = 256
 """How many ends one `apply` brings at most: what takes longer holds up an engine for all."""
 
 
@@ -195,8 +195,8 @@ class Queue(Protocol):
     async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         """Claim up to `most` ready IDs (of the set, if given), each under a lease of `lease_s`."""
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
-        """Carry out decisions and end their leases in one atomic step, at most `MOST_ENDS` and of different ones.
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
+        """Carry out decisions and end their leases in one atomic step, at most `MAX_RESULTS` and of different ones.
 
         Without a send the claim is taken back. Returns for each False when its receipt is stale (promise 4). An ID
         whose cancellation was requested meanwhile ends `cancelled` unless an answer's outcome settles it.
@@ -205,16 +205,16 @@ class Queue(Protocol):
     async def next_at(self) -> float | None:
         """Return when the next open ID can be claimed (in the past when one is ready), None when all is settled."""
 
-    async def tend(self, keep_settled_s: float) -> int:
+    async def maintain(self, keep_settled_s: float) -> int:
         """Free the leases of dead processes, settle what they left cancelled, prune a portion of old settled rows.
 
         Dead letters are never pruned. Returns how many leases were freed. Cheap when there is nothing to do.
         """
 
-    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
         """Record how this process stands, for `status` in another one."""
 
-    async def reapers(self) -> list[Reaper]:
+    async def live_workers(self) -> list[WorkerHeartbeat]:
         """Return what the living working processes told last."""
 
     # operators
@@ -246,7 +246,7 @@ class Queue(Protocol):
     async def note(self, name: str) -> str | None:
         """Return what is noted under a name: of the queue as a whole, for all its processes."""
 
-    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+    async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
         """Replace the note `was` (None: there is none) by `text` (None: there shall be none).
 
         Returns False, and nothing has changed, when another one stands there.

@@ -5,7 +5,7 @@ from reaper.sandbox.latency import Latency
 from reaper.sandbox.listing import ListFault
 from reaper.sandbox.recorder import Counters, Delete
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
-from reaper.sandbox.session_mix import assorted
+from reaper.sandbox.session_mix import session_mix
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 
@@ -20,7 +20,7 @@ __all__ = [
     "RunningSandbox",
     "Sandbox",
     "Session",
-    "assorted",
     "generate",
     "running_sandbox",
+    "session_mix",
 ]

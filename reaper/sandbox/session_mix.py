@@ -16,7 +16,7 @@ _LEFT_S = (-30 * _H, -_H, -300, -180, -60, 60, 600, _H, 12 * _H)
 """What is left until the expiry. Like the ages, no figure is nearer than a minute to where a usual rule turns."""
 
 
-def assorted(n: int = 500, seed: int = 0, *, now: float | None = None, batches: int = 8) -> Iterator[Session]:
+def session_mix(n: int = 500, seed: int = 0, *, now: float | None = None, batches: int = 8) -> Iterator[Session]:
     """Yield `n` sessions with distinct IDs. Same arguments and `now`, same sessions; the IDs do not depend on `now`.
 
     Every status with every age and every time left, in turns; three in four have one of `batch-00`, `batch-01`, …

@@ -17,7 +17,7 @@ from reaper.core.errors import ConfigError
 from reaper.settings.cross_checks import CONTRADICTION, warnings
 from reaper.settings.listen_address import CONFIG_VARIABLE, find_config, read_toml
 from reaper.settings.parsers import sqlite_url
-from reaper.settings.reference import Knob, knobs, sections
+from reaper.settings.reference import SettingSpec, sections, setting_specs
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import LEDGER, TOKEN_VARIABLE, locate_state
 
@@ -67,11 +67,11 @@ def load(
     layers: tuple[tuple[dict[str, Any], Callable[[str], str]], ...] = (
         (_inherited(environ), lambda _: f"environment {TOKEN_VARIABLE}"),
         (_from_file(path, faults), lambda _: f"file {path}"),
-        (_from_environment(environ, faults), lambda key: f"environment {knobs()[key].variable}"),
+        (_from_environment(environ, faults), lambda key: f"environment {setting_specs()[key].variable}"),
         (_from_flags(flags, faults), lambda key: flag(key, flags[key])),
     )
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(knobs(), DEFAULT)
+    origins = dict.fromkeys(setting_specs(), DEFAULT)
     for layer, origin_of in layers:
         values |= layer
         origins |= {key: origin_of(key) for key in layer}
@@ -100,19 +100,19 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for section, table in ({} if path is None else read_toml(path)).items():
         if section not in sections():
-            faults.append(_unknown(section, f"file {path}", [*sections(), *knobs()]))
+            faults.append(_unknown(section, f"file {path}", [*sections(), *setting_specs()]))
         elif not isinstance(table, dict):
             faults.append(f"{section} must be a table, [{section}] (file {path})")
         else:
             found |= {f"{section}.{name}": value for name, value in table.items()}
-    for key in found.keys() - knobs().keys():
-        faults.append(_unknown(key, f"file {path}", knobs()))
+    for key in found.keys() - setting_specs().keys():
+        faults.append(_unknown(key, f"file {path}", setting_specs()))
         del found[key]
     return found
 
 
 def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    known = {knob.variable: knob for knob in knobs().values()}
+    known = {knob.variable: knob for knob in setting_specs().values()}
     given = {name: value for name, value in environ.items() if name.startswith(_PREFIX) and name != CONFIG_VARIABLE}
     faults += [_unknown(name, "environment", known) for name in sorted(given.keys() - known.keys())]
     source = EnvSettingsSource(Settings)
@@ -122,8 +122,8 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
 
 
 def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any]:
-    faults += [_unknown(key, "argument", knobs()) for key in flags.keys() - knobs().keys()]
-    return {key: value for key, value in flags.items() if value is not None and key in knobs()}
+    faults += [_unknown(key, "argument", setting_specs()) for key in flags.keys() - setting_specs().keys()]
+    return {key: value for key, value in flags.items() if value is not None and key in setting_specs()}
 
 
 def _flag(key: str, value: object) -> str:
@@ -156,7 +156,7 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: li
     """Return the settings, or None with a line for each value that is wrong."""
     tree: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
-        tree.setdefault(knobs()[key].section, {})[knobs()[key].name] = value
+        tree.setdefault(setting_specs()[key].section, {})[setting_specs()[key].name] = value
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -169,11 +169,11 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: li
                 faults.append(f"{one} {text} ({one}: {origins[one]}; {other}: {origins[other]})")
         elif key not in told:
             told.add(key)
-            faults.append(f"{key} {_must(fault, knobs()[key])} ({origins[key]})")
+            faults.append(f"{key} {_must(fault, setting_specs()[key])} ({origins[key]})")
     return None
 
 
-def _must(fault: Any, knob: Knob) -> str:
+def _must(fault: Any, knob: SettingSpec) -> str:
     """Return what the value must be: our own validators' words, else what the knob allows. Never the library's."""
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])

@@ -34,7 +34,7 @@ _EVIDENT = ("true or false", "a string", "a path", "a list of strings", "a list 
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
+class SettingSpec:
     """One setting. `key` is dotted; `allowed` completes "must be …"; `default` is None when empty means none."""
 
     key: str
@@ -58,13 +58,13 @@ class Knob:
 
 
 @cache
-def knobs() -> Mapping[str, Knob]:
+def setting_specs() -> Mapping[str, SettingSpec]:
     """Return every setting by its dotted key, in the order of their declaration."""
     found = {}
     for section, model in sections().items():
         for name, field in model.model_fields.items():
             key = f"{section}.{name}"
-            found[key] = Knob(
+            found[key] = SettingSpec(
                 key=key,
                 default=field.default,
                 description=field.description or "",
@@ -128,7 +128,7 @@ def example_toml() -> str:
     lines = [_HEAD]
     for section, model in sections().items():
         lines += [f"# {model.__doc__}", f"[{section}]", ""]
-        for knob in knobs().values():
+        for knob in setting_specs().values():
             if knob.section == section:
                 text = knob.description if knob.allowed in _EVIDENT else f"{knob.description} ({knob.allowed})"
                 lines += textwrap.wrap(text, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
@@ -139,7 +139,7 @@ def example_toml() -> str:
 def config_table_markdown() -> str:
     """Return the table of all settings for the docs."""
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
-    for knob in knobs().values():
+    for knob in setting_specs().values():
         default = toml_value(knob.default)
         shown = "–" if default == toml_value(None) else f"`{default}`"
         rows.append(f"| `{knob.key}` | {shown} | {knob.allowed} | {knob.description} |")

@@ -11,7 +11,7 @@ from reaper.core.model import Pause, PauseReason, Stats
 from reaper.telemetry.http.server import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 from reaper.telemetry.page.render import html_page, json_page, template
-from reaper.telemetry.page.snapshot import STALLED_S, Counted, Onlooker, Working
+from reaper.telemetry.page.snapshot import STALLED_S, QueueView, SnapshotCollector, WorkerView
 from reaper.telemetry.page.view import View, view_of
 
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
@@ -39,14 +39,14 @@ def _instant(at: float) -> str:
 
 
 def health_pages(
-    worker: Working, queue: Counted, metrics: Metrics, left: Callable[[], Awaitable[Mapping[str, int]]]
+    worker: WorkerView, queue: QueueView, metrics: Metrics, left: Callable[[], Awaitable[Mapping[str, int]]]
 ) -> dict[str, Handler]:
     """Return the pages by path; `left` as `Onlooker` has it."""
-    onlooker = Onlooker(worker, queue, metrics.recent, left)
+    onlooker = SnapshotCollector(worker, queue, metrics.recent, left)
     template()  # read now: an upgrade beside a running daemon brings another one
 
     async def livez() -> Page:
-        still_s = worker.still_s
+        still_s = worker.stalled_s
         if still_s > STALLED_S and not worker.draining:
             return text(503, f"the claim loop has not turned for {still_s:.0f} s")
         return text(200, "ok")
@@ -88,12 +88,14 @@ def health_pages(
 
     async def _stats() -> Stats:
         # Whoever probes waits a second or so: an absent queue is not asked for each of them.
-        if worker.reach.away_s:
-            raise QueueUnavailableError(f"queue unavailable for {worker.reach.away_s:.0f} s: {worker.reach.why}")
+        if worker.queue_health.unavailable_s:
+            raise QueueUnavailableError(
+                f"queue unavailable for {worker.queue_health.unavailable_s:.0f} s: {worker.queue_health.why}"
+            )
         try:
             return await queue.stats()
         except QueueUnavailableError as error:
-            worker.reach.lost(error)  # so that the log says why a probe failed
+            worker.queue_health.mark_unavailable(error)  # so that the log says why a probe failed
             raise
 
     return {

@@ -109,7 +109,7 @@ class SweepLog:
     """What discovery tells, as log events and metrics; `added` is called when there is something new to claim."""
 
     meter: Sweeps | None = None
-    lines: Lines | None = None
+    lines: LineMeter | None = None
     added: Callable[[], None] = lambda: None
 
     def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
@@ -146,7 +146,7 @@ class SweepLog:
         self.added()
 
 
-class Lines(Protocol):
+class LineMeter(Protocol):
     """Counts lines for `/metrics`."""
 
     def taken_in(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None: ...
@@ -158,7 +158,7 @@ class LogReport:
     the queue takes nothing in.
     """
 
-    meter: Lines
+    meter: LineMeter
     added: Callable[[], None]
     away: Callable[[QueueUnavailableError], None]
 

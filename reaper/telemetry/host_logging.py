@@ -13,30 +13,30 @@ from reaper.telemetry import logs
 from reaper.telemetry.structlog_without_rich import EventDict, WrappedLogger, structlog
 
 LOGGER = logging.getLogger("reaper")
-_held: list[Callable[[], tuple[str, ...]]] = []
+_secret_sources: list[Callable[[], tuple[str, ...]]] = []
 
 
 @contextmanager
-def embedded(secrets: Callable[[], tuple[str, ...]]) -> Iterator[None]:
+def use_host_logger(secrets: Callable[[], tuple[str, ...]]) -> Iterator[None]:
     """Send events to the logger `reaper` from now on, unless a command has set up logging; mask `secrets` meanwhile."""
-    logs.lend(
+    logs.use_logger(
         structlog.wrap_logger(
             LOGGER,
             processors=[structlog.stdlib.filter_by_level, _render],
             wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         )
     )
-    _held.append(secrets)
+    _secret_sources.append(secrets)
     try:
         yield
     finally:
-        _held.remove(secrets)
+        _secret_sources.remove(secrets)
 
 
 def _render(logger: WrappedLogger, method: str, event: EventDict) -> str:
     """Return `session.settled session_id=env_1 outcome=stopped`."""
     words = [str(event.pop("event", "")), *(f"{key}={_shown(value)}" for key, value in event.items())]
-    return logs.masked(" ".join(words), tuple(secret for held in _held for secret in held()))
+    return logs.masked(" ".join(words), tuple(secret for held in _secret_sources for secret in held()))
 
 
 def _shown(value: object) -> str:

@@ -61,7 +61,7 @@ def get() -> FilteringBoundLogger:
     return _logger
 
 
-def lend(logger: FilteringBoundLogger) -> None:
+def use_logger(logger: FilteringBoundLogger) -> None:
     """Let events go to another logger for as long as nobody calls `configure`."""
     global _logger
     if _sink is None:

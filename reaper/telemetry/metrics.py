@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from reaper.core.discovery.policy import Rule
 from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
 from reaper.core.version import __version__
-from reaper.telemetry.settle_rate import Recent
+from reaper.telemetry.settle_rate import SettleRate
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
@@ -29,7 +29,7 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self.recent = Recent()
+        self.recent = SettleRate()
         """What was settled of late, for the page."""
         ProcessCollector(registry=self.registry)
         self._settled = Counter(

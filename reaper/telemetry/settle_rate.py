@@ -11,7 +11,7 @@ BUCKETS = 60
 """A quarter of an hour in all."""
 
 
-class Recent:
+class SettleRate:
     """Counts by quarter minutes, of the last quarter of an hour. `now` runs steadily."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
+from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Proven, ReadVerdict, classify_read
 from reaper.core.model import Reply
 from reaper.queues.base import Queue
@@ -17,7 +17,7 @@ from reaper.worker.ports import AccountJournal, Api
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class IdentityRead:
     """One read of the list: the reply, and what it proves."""
 
     reply: Reply
@@ -35,27 +35,27 @@ class Identity:
     """Whether an account that is told is written down where there is none; the queue has to be open to write."""
     _told: str | None = None
 
-    async def read(self) -> Read:
+    async def read(self) -> IdentityRead:
         """Read the list, ask whose token it is, and hold that against the queue's account."""
         reply = await self.api().list_sessions()
         verdict = classify_read(reply)
         if isinstance(verdict, Proven):
             found = account_of(await self.api().whoami())
-            verdict = await self._held_against(verdict, found) if isinstance(found, Account | Untold) else found
-        return Read(reply, verdict)
+            verdict = await self._held_against(verdict, found) if isinstance(found, Account | AccountUnknown) else found
+        return IdentityRead(reply, verdict)
 
     async def verdict(self) -> ReadVerdict:
         """Make the read; return what it proves."""
         return (await self.read()).verdict
 
-    async def _held_against(self, proven: Proven, found: Account | Untold) -> ReadVerdict:
+    async def _held_against(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
         pinned = read_account(await self.queue.note(NOTE))
         if pinned is None and isinstance(found, Account) and self.pin:
-            if await self.queue.set_note(NOTE, found.to_text(), was=None):
+            if await self.queue.compare_and_set(NOTE, found.to_text(), was=None):
                 self.journal.account_pinned(found.shown)
                 return proven
             pinned = read_account(await self.queue.note(NOTE))  # another reaper was quicker
-        if pinned is None and isinstance(found, Untold) and found.reason != self._told:
+        if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._told:
             self._told = found.reason
             self.journal.account_untold(found.reason)
         return compare(proven, found, pinned)

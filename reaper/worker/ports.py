@@ -64,7 +64,7 @@ class Journal(QueueJournal, AccountJournal, Protocol):
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None: ...
 
 
-class LastLook(Protocol):
+class Preflight(Protocol):
     """Looks once more at a session just before its DELETE, where something may spare it (SPEC 7)."""
 
     def wanted(self, lease: Lease) -> bool:
@@ -75,7 +75,7 @@ class LastLook(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class WorkerOptions:
     """`lease_s` of each claim, `send_s` of each send at most, the retry policy, how long settled rows are kept, the
     drain's limit (seconds).
     """

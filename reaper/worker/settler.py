@@ -14,20 +14,20 @@ import anyio
 from anyio.abc import TaskGroup
 
 from reaper.core.errors import QueueError, QueueUnavailableError
-from reaper.core.model import Decision, End, Lease, Send, Settle
-from reaper.queues.base import MOST_ENDS, Queue
+from reaper.core.model import Decision, Lease, LeaseResult, Send, Settle
+from reaper.queues.base import MAX_RESULTS, Queue
 from reaper.worker.ports import Journal
-from reaper.worker.queue_health import Reach
+from reaper.worker.queue_health import QueueHealth
 
 SETTLE_TIMEOUT_S = 15.0
 """How long a queue that is there may take to apply; longer than its own wait for a lock or an answer."""
-LOOK_S = 0.5
-LINGER_S, COMPANY = 0.02, 64
+CHECK_S = 0.5
+BATCH_WAIT_S, BATCH_SIZE = 0.02, 64
 """How long an end waits for others, because each transaction costs, and how many are enough."""
-AT_ONCE = 2
+MAX_BATCHES_IN_FLIGHT = 2
 """Batches that the queue is asked for at once: one more, so that it never waits for us. What is posted meanwhile waits
 here, in a batch that grows: a slow queue gets larger ones, not more of them."""
-BEHIND = 4 * MOST_ENDS
+BACKPRESSURE_AT = 4 * MAX_RESULTS
 """So many ends that wait mean that the queue is too slow for the API: nothing is claimed then."""
 
 
@@ -37,14 +37,14 @@ class Settler:
 
     queue: Queue
     journal: Journal
-    reach: Reach
+    queue_health: QueueHealth
     leaving: Callable[[], bool]
     """Whether nothing is waited for any more: what an absent queue does not take then stays unrecorded."""
     leave: Callable[[], None]
     """Called when an end was given up: then the worker cannot go on."""
     settled: Callable[[], None]
     """Called when all that was posted is applied."""
-    _posted: list[End] = field(default_factory=list)
+    _posted: list[LeaseResult] = field(default_factory=list)
     _some: anyio.Event = field(default_factory=anyio.Event)
     _enough: anyio.Event = field(default_factory=anyio.Event)
     _batches: TaskGroup = field(init=False)
@@ -90,25 +90,25 @@ class Settler:
     @property
     def behind(self) -> bool:
         """Whether so much waits that no more should be sent."""
-        return len(self._posted) >= BEHIND
+        return len(self._posted) >= BACKPRESSURE_AT
 
     def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         """Have a decision carried out, and told of when that is durable."""
-        self._posted.append(End(lease, decision, send))
+        self._posted.append(LeaseResult(lease, decision, send))
         if len(self._posted) == 1:
             self._some.set()
-        elif len(self._posted) == COMPANY:
+        elif len(self._posted) == BATCH_SIZE:
             self._enough.set()
 
     def flush(self) -> None:
         """Ask the queue for what was posted, in the next turn of the loop and together with what it is asked now."""
-        while self._posted and self._asked < AT_ONCE:
-            batch, self._posted = self._posted[:MOST_ENDS], self._posted[MOST_ENDS:]
+        while self._posted and self._asked < MAX_BATCHES_IN_FLIGHT:
+            batch, self._posted = self._posted[:MAX_RESULTS], self._posted[MAX_RESULTS:]
             self._asked += 1
             self._batches.start_soon(self._carry, batch)
         self._late = bool(self._posted)
 
-    async def _carry(self, ends: Sequence[End]) -> None:
+    async def _carry(self, ends: Sequence[LeaseResult]) -> None:
         try:
             await self._apply(ends)
         finally:
@@ -122,12 +122,12 @@ class Settler:
         with until:
             while True:
                 await self._some.wait()
-                with anyio.move_on_after(LINGER_S):
+                with anyio.move_on_after(BATCH_WAIT_S):
                     await self._enough.wait()
                 self._some, self._enough = anyio.Event(), anyio.Event()
                 self.flush()
 
-    async def _apply(self, ends: Sequence[End]) -> None:
+    async def _apply(self, ends: Sequence[LeaseResult]) -> None:
         scope = anyio.CancelScope(shield=True)
         try:
             with scope:
@@ -140,25 +140,25 @@ class Settler:
         finally:
             self._attempts.pop(scope, None)
         if scope.cancel_called:
-            why = f": {self.reach.why}" if self.reach.away_s else f" within {SETTLE_TIMEOUT_S:g} s"
+            why = f": {self.queue_health.why}" if self.queue_health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
             self._give_up(QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again"))
             return
         half = len(ends) // 2  # one of them is at fault, and nothing happened
         await self._apply(ends[:half])
         await self._apply(ends[half:])
 
-    async def _taken(self, scope: anyio.CancelScope, ends: Sequence[End]) -> Sequence[bool]:
+    async def _taken(self, scope: anyio.CancelScope, ends: Sequence[LeaseResult]) -> Sequence[bool]:
         while True:
-            self._attempts[scope] = self.reach.now()
+            self._attempts[scope] = self.queue_health.now()
             try:
                 held = await self.queue.apply(ends)
             except QueueUnavailableError as error:
-                await self.reach.wait_out(error)
+                await self.queue_health.wait_before_retry(error)
             else:
-                self.reach.found()
+                self.queue_health.mark_available()
                 return held
 
-    def _tell(self, ends: Sequence[End], held: Sequence[bool]) -> None:
+    def _tell(self, ends: Sequence[LeaseResult], held: Sequence[bool]) -> None:
         for (lease, decision, send), good in zip(ends, held, strict=True):
             if not good:
                 self.journal.lease_lost(lease)
@@ -175,10 +175,10 @@ class Settler:
         """Give up what the queue does not take."""
         with until:
             while True:
-                await anyio.sleep(LOOK_S)
-                away = self.reach.away_s > 0
+                await anyio.sleep(CHECK_S)
+                away = self.queue_health.unavailable_s > 0
                 if away and not (self.leaving() or self._cut):
                     continue
-                late = self.reach.now() - (0.0 if away else SETTLE_TIMEOUT_S)
+                late = self.queue_health.now() - (0.0 if away else SETTLE_TIMEOUT_S)
                 for scope in [scope for scope, since in self._attempts.items() if since < late]:
                     scope.cancel()

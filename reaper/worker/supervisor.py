@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from reaper.worker.worker import Worker
 
 TICK_S = 0.5
-TEND_S = 2.0
-TELL_S = 5.0
-ANSWER_S = 10.0
+MAINTENANCE_S = 2.0
+HEARTBEAT_S = 5.0
+QUEUE_TIMEOUT_S = 10.0
 """How long one look at the queue may take: the token must be looked after in the meantime."""
 
 
-async def read_when_due(worker: Worker) -> None:
+async def run_identity_reads(worker: Worker) -> None:
     """Make the reads that the gate asks for."""
     while True:
         due = worker.gate.read_due()
@@ -30,32 +30,34 @@ async def read_when_due(worker: Worker) -> None:
         try:
             verdict = await worker.identify()
         except QueueUnavailableError as error:
-            worker.reach.lost(error)
-            await anyio.sleep(worker.reach.wait_s)
+            worker.queue_health.mark_unavailable(error)
+            await anyio.sleep(worker.queue_health.wait_s)
             continue
         worker.gate.observe_read(worker.now(), verdict, jitter=worker.jitter())
         worker.wake()
 
 
-async def watch(worker: Worker) -> None:
+async def supervise(worker: Worker) -> None:
     """Keep an eye on the token, the operator's switch and the pauses; tend the queue."""
-    at_queue = _AtQueue(worker)
+    at_queue = _QueuePoller(worker)
     while True:
         if worker.token.refresh():
             worker.gate.target_changed(worker.now(), worker.token.generation)
         try:
-            with anyio.fail_after(ANSWER_S):
+            with anyio.fail_after(QUEUE_TIMEOUT_S):
                 await at_queue.look()
         except QueueUnavailableError as error:
-            worker.reach.lost(error)
+            worker.queue_health.mark_unavailable(error)
         except TimeoutError:
-            worker.reach.lost(QueueUnavailableError(f"the queue did not answer within {ANSWER_S:g} s"))
+            worker.queue_health.mark_unavailable(
+                QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s")
+            )
         else:
-            if worker.reach.away_s:
-                worker.reach.found()
+            if worker.queue_health.unavailable_s:
+                worker.queue_health.mark_available()
                 worker.wake()
         report_pauses(worker)
-        if not worker.draining and worker.enough(worker.pauses(), worker.reach.away_s):
+        if not worker.draining and worker.should_stop(worker.pauses(), worker.queue_health.unavailable_s):
             worker.drain()
         await anyio.sleep(TICK_S)
 
@@ -63,17 +65,17 @@ async def watch(worker: Worker) -> None:
 def report_pauses(worker: Worker) -> None:
     """Say each beginning and end of a pause once."""
     held = {pause.reason: pause for pause in worker.pauses()}
-    if held.keys() == worker.told.keys():
+    if held.keys() == worker.reported_pauses.keys():
         return
-    for reason in held.keys() - worker.told.keys():
+    for reason in held.keys() - worker.reported_pauses.keys():
         worker.journal.paused(held[reason])
-    for reason in worker.told.keys() - held.keys():
-        worker.journal.resumed(reason, worker.clock() - worker.told[reason].since, last=not held)
-    worker.told = held
+    for reason in worker.reported_pauses.keys() - held.keys():
+        worker.journal.resumed(reason, worker.clock() - worker.reported_pauses[reason].since, last=not held)
+    worker.reported_pauses = held
     worker.wake()
 
 
-class _AtQueue:
+class _QueuePoller:
     """What is looked at in the queue every tick, and tended and told from time to time."""
 
     def __init__(self, worker: Worker) -> None:
@@ -86,10 +88,10 @@ class _AtQueue:
         worker, now = self._worker, self._worker.now()
         worker.gate.set_operator(await worker.queue.paused())
         if now >= self._tend_at:
-            if await worker.queue.tend(worker.rules.keep_settled_s):
+            if await worker.queue.maintain(worker.rules.keep_settled_s):
                 worker.wake()
-            self._tend_at = now + TEND_S
+            self._tend_at = now + MAINTENANCE_S
         standing = worker.gate.limit, frozenset(pause.reason for pause in worker.pauses())
         if standing != self._told or now >= self._tell_at:
-            await worker.queue.tell(worker.gate.limit, worker.pauses())
-            self._told, self._tell_at = standing, now + TELL_S
+            await worker.queue.heartbeat(worker.gate.limit, worker.pauses())
+            self._told, self._tell_at = standing, now + HEARTBEAT_S

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
-from reaper.core.discovery.recheck import Go, Recheck, Unsure, ending
+from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
@@ -32,14 +32,14 @@ from reaper.core.model import (
     Send,
 )
 from reaper.queues.base import Queue, RunSet
-from reaper.worker.ports import Api, Identify, IdleWait, Journal, LastLook, Rules, TokenWatch
-from reaper.worker.queue_health import Reach
+from reaper.worker.ports import Api, Identify, IdleWait, Journal, Preflight, TokenWatch, WorkerOptions
+from reaper.worker.queue_health import QueueHealth
 from reaper.worker.settler import Settler
-from reaper.worker.supervisor import read_when_due, report_pauses, watch
+from reaper.worker.supervisor import report_pauses, run_identity_reads, supervise
 
-AHEAD_S = 0.05
+PREFETCH_S = 0.05
 """Claims run ahead of the sends by what ends in so many seconds, at most by the limit."""
-ANSWERS_LOOKED_AT = 16
+LATENCY_WINDOW = 16
 STALE_S = 1.0
 """A lease that waited longer is handed back: a lease is sure to outlast a send that begins within a second."""
 BUSY_REST_S = 0.1
@@ -62,13 +62,13 @@ class Worker:
     api: Api
     gate: Gate
     token: TokenWatch
-    rules: Rules
+    rules: WorkerOptions
     journal: Journal
     idle: IdleWait
     identify: Identify
-    look: LastLook | None = None
+    look: Preflight | None = None
     within: RunSet | None = None
-    enough: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False
+    should_stop: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False
     """Asked every tick with the pauses that hold and how long the queue has been away; True drains."""
     clock: Callable[[], float] = time.time
     """Unix seconds by which others read what is written down: the engine's."""
@@ -77,9 +77,9 @@ class Worker:
     jitter: Callable[[], float] = random.random
     sends: int = 0
     """DELETEs sent so far."""
-    told: dict[PauseReason, Pause] = field(default_factory=dict)
+    reported_pauses: dict[PauseReason, Pause] = field(default_factory=dict)
     """The pauses whose beginning was said, and whose end was not."""
-    moved_at: float = 0.0
+    last_tick_at: float = 0.0
     """When the claim loop last turned, by `now`: what liveness looks at."""
     _busy: int = 0
     """Leases from their claim until their end is posted."""
@@ -91,7 +91,7 @@ class Worker:
     """How long an answer takes of late."""
     _ahead: int = 0
     """How far claims run ahead."""
-    reach: Reach = field(init=False)
+    queue_health: QueueHealth = field(init=False)
     _settler: Settler = field(init=False)
     _slots: TaskGroup = field(init=False)
     _resting: list[anyio.Event] = field(default_factory=list)
@@ -103,9 +103,9 @@ class Worker:
     _hands: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def __post_init__(self) -> None:
-        self.reach = Reach(self.journal, self.now, self.jitter)
+        self.queue_health = QueueHealth(self.journal, self.now, self.jitter)
         self._settler = Settler(
-            self.queue, self.journal, self.reach, leaving=self._leaving, leave=self.leave, settled=self.wake
+            self.queue, self.journal, self.queue_health, leaving=self._leaving, leave=self.leave, settled=self.wake
         )
 
     async def run(self) -> None:
@@ -113,8 +113,8 @@ class Worker:
         # Known before the first claim: a pause that was set yesterday must not lose a race against it.
         self.gate.set_operator(await self.queue.paused())
         async with anyio.create_task_group() as around:
-            around.start_soon(watch, self)
-            around.start_soon(read_when_due, self)
+            around.start_soon(supervise, self)
+            around.start_soon(run_identity_reads, self)
             async with self._settler.open():
                 with self._hands:
                     await self._work()
@@ -159,9 +159,9 @@ class Worker:
         return not self._draining
 
     @property
-    def still_s(self) -> float:
+    def stalled_s(self) -> float:
         """How long the claim loop has not turned."""
-        return self.now() - self.moved_at
+        return self.now() - self.last_tick_at
 
     async def _work(self) -> None:
         try:
@@ -169,13 +169,13 @@ class Worker:
                 self._slots = slots
                 while not self._draining:
                     self._wake = anyio.Event()
-                    self.moved_at = self.now()
-                    admission = self.gate.admit(self.moved_at)
+                    self.last_tick_at = self.now()
+                    admission = self.gate.admit(self.last_tick_at)
                     try:
                         wait_s = await self._turn(admission)
                     except QueueUnavailableError as error:
-                        self.reach.lost(error)
-                        wait_s = self.reach.wait_s
+                        self.queue_health.mark_unavailable(error)
+                        wait_s = self.queue_health.wait_s
                     if wait_s is None:
                         break
                     if wait_s > 0:
@@ -211,8 +211,8 @@ class Worker:
         self._ahead = 0
         if self._settler.behind:
             return 0
-        if self.gate.steady and admission.why in (None, "in_flight"):
-            self._ahead = int(self.gate.limit * min(1.0, AHEAD_S / self._answer_s))
+        if self.gate.unrestricted and admission.why in (None, "in_flight"):
+            self._ahead = int(self.gate.limit * min(1.0, PREFETCH_S / self._answer_s))
         if not self._ahead:
             return min(admission.most - len(self._leases) - len(self._given), self.gate.limit - self._busy)
         return self.gate.limit + self._ahead - self._busy if len(self._leases) * 2 <= self._ahead else 0
@@ -233,7 +233,7 @@ class Worker:
         self._settler.flush()
         with anyio.CancelScope(shield=True):
             leases = await self.queue.claim(most, lease_s=self.rules.lease_s, within=self.within)
-            self.reach.found()
+            self.queue_health.mark_available()
         return leases  # the scope could swallow; mypy wants the return outside
 
     def _hand_back(self) -> None:
@@ -277,33 +277,33 @@ class Worker:
         self.sends += reply.again
         verdict = classify(reply)
         self.gate.observe(self.now(), lease.session_id, verdict, jitter=self.jitter(), began=now)
-        self._answer_s += (max(reply.duration_s, 1e-4) - self._answer_s) / ANSWERS_LOOKED_AT
+        self._answer_s += (max(reply.duration_s, 1e-4) - self._answer_s) / LATENCY_WINDOW
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
         decision = decide(
             verdict, lease, self.rules.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
         return self._end(lease, decision, record(reply, at))
 
-    async def _spared(self, look: LastLook, claimed: Claimed, began: float) -> bool:
+    async def _spared(self, look: Preflight, claimed: Claimed, began: float) -> bool:
         """Look once more before the DELETE; return whether none is sent now, the lease having ended."""
         seen: Recheck | None = None
         try:
             seen = await look(claimed.lease)
         except QueueUnavailableError as error:
-            self.reach.lost(error)
+            self.queue_health.mark_unavailable(error)
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            self._end(claimed.lease, ending(None, 0.0), None)
+            self._end(claimed.lease, decision_without_send(None, 0.0), None)
             raise
-        if isinstance(seen, Unsure) and (
+        if isinstance(seen, Inconclusive) and (
             not isinstance(seen.verdict, Final) or seen.verdict.outcome is Outcome.FORBIDDEN
         ):
             self.gate.observe(self.now(), claimed.lease.session_id, seen.verdict, jitter=self.jitter(), began=began)
-        elif isinstance(seen, Go) and not self._draining and self.now() - claimed.at < self._latest_s:
+        elif isinstance(seen, Proceed) and not self._draining and self.now() - claimed.at < self._latest_s:
             return False
         else:
             self.gate.in_flight -= 1
-        self._end(claimed.lease, ending(seen, self.jitter()), None)
+        self._end(claimed.lease, decision_without_send(seen, self.jitter()), None)
         return True
 
     @property

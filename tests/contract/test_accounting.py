@@ -110,7 +110,7 @@ async def test_old_settled_rows_are_pruned_dead_ones_never(harness: Harness, que
     lease = next(lease for lease in await queue.claim(5, lease_s=LEASE_S) if lease.session_id == "fresh")
     await ended(queue, lease, STOPPED, sent())
     before = await queue.stats()
-    await queue.tend(keep_settled_s=999)
+    await queue.maintain(keep_settled_s=999)
     left = [item async for item in queue.outcomes()]
     assert {item.outcome for item in left if item.session_id != "fresh"} == DEAD
     assert len(left) == len(DEAD) + 1
@@ -127,7 +127,7 @@ async def test_pruning_goes_in_portions(harness: Harness, queue: Queue) -> None:
     harness.advance(10)
     left = []
     for _ in range(2):
-        await queue.tend(keep_settled_s=5)
+        await queue.maintain(keep_settled_s=5)
         left.append(len([item async for item in queue.outcomes()]))
     assert left == [200, 0]
     assert (await queue.audit()).balanced
@@ -137,7 +137,7 @@ async def test_pruning_leaves_what_is_young_enough(harness: Harness, queue: Queu
     await queue.add(ids("a"))
     await stop_one(queue)
     harness.advance(5)
-    await queue.tend(keep_settled_s=5)
+    await queue.maintain(keep_settled_s=5)
     assert await queue.show(SessionId("a")) is not None
 
 
@@ -159,26 +159,26 @@ async def test_a_backup_is_a_whole_ledger_or_is_refused(harness: Harness, queue:
 
 
 async def test_processes_tell_how_they_stand_until_they_are_gone(harness: Harness, queue: Queue, other: Queue) -> None:
-    assert await queue.reapers() == []
+    assert await queue.live_workers() == []
     pause = Pause(PauseReason.API_DOWN, harness.now(), "5 failures", until=None)
-    await other.tell(4, [pause])
-    await queue.tell(8, [])
+    await other.heartbeat(4, [pause])
+    await queue.heartbeat(8, [])
     harness.advance(3)
-    await queue.tell(16, [])
-    told = {reaper.owner: reaper for reaper in await other.reapers()}
+    await queue.heartbeat(16, [])
+    told = {reaper.owner: reaper for reaper in await other.live_workers()}
     assert set(told) == {queue.owner, other.owner}
     assert (told[other.owner].limit, told[other.owner].pauses) == (4, (pause,))
-    assert (told[queue.owner].limit, told[queue.owner].told_at) == (16, harness.now())
+    assert (told[queue.owner].limit, told[queue.owner].last_seen_at) == (16, harness.now())
     assert told[queue.owner].started_at == harness.now() - 3
     assert told[queue.owner].pid > 0
     await harness.die(other)
     if "death" in harness.cannot:
         harness.advance(LEASE_S)
-        await queue.tell(16, [])
-    assert [reaper.owner for reaper in await queue.reapers()] == [queue.owner]
+        await queue.heartbeat(16, [])
+    assert [reaper.owner for reaper in await queue.live_workers()] == [queue.owner]
     third = await harness.open()
     await queue.close()
-    assert await third.reapers() == []
+    assert await third.live_workers() == []
 
 
 async def test_what_is_opened_again_is_accepted_once_more_and_is_no_duplicate(queue: Queue) -> None:

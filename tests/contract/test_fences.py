@@ -2,7 +2,7 @@
 
 import pytest
 
-from reaper.core.model import Decision, End, Outcome, Release, Retry, Send
+from reaper.core.model import Decision, LeaseResult, Outcome, Release, Retry, Send
 from reaper.queues.base import Queue
 from tests.support.queues.harness import LEASE_S, NOW, STOPPED, Harness, ended, ids, names, sent
 
@@ -20,7 +20,7 @@ async def test_late_settles_that_come_together_are_refused_too(
     held = await other.claim(6, lease_s=LEASE_S)
     for lease in held if handed_back else ():
         assert await ended(other, lease, NOW, None)
-    assert await queue.apply([End(lease, STOPPED, sent()) for lease in late]) == [False] * 6
+    assert await queue.apply([LeaseResult(lease, STOPPED, sent()) for lease in late]) == [False] * 6
     assert (await queue.stats()).settled[Outcome.STOPPED] == 0
     assert (await queue.audit()).balanced
 
@@ -31,7 +31,7 @@ async def test_a_lease_ends_by_time_alone_whoever_tends_the_queue(harness: Harne
     for _ in range(3):
         harness.advance(LEASE_S / 3)
         for process in (queue, other):
-            await process.tend(1e9)
+            await process.maintain(1e9)
     assert names(await other.claim(1, lease_s=LEASE_S)) == ["a"]
 
 
@@ -43,7 +43,7 @@ async def test_decisions_of_all_kinds_that_come_together_are_each_carried_out(qu
         (Retry(60.0), sent(502)),
         (Release(60.0), None),
     ]
-    assert all(await queue.apply([End(lease, *kinds[number % 3]) for number, lease in enumerate(leases)]))
+    assert all(await queue.apply([LeaseResult(lease, *kinds[number % 3]) for number, lease in enumerate(leases)]))
     stats = await queue.stats()
     assert (stats.settled[Outcome.STOPPED], stats.delayed, stats.in_flight) == (10, 20, 0)
     assert (await queue.audit()).balanced

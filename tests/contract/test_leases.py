@@ -56,7 +56,7 @@ async def test_a_late_apply_is_good_while_nobody_else_claimed(harness: Harness, 
     await queue.add(ids("a"))
     lease = await claim_one(queue)
     harness.advance(LEASE_S * 10)
-    assert await queue.tend(1e9) == 0
+    assert await queue.maintain(1e9) == 0
     assert await ended(queue, lease, STOPPED, sent())
 
 
@@ -81,24 +81,24 @@ async def test_the_leases_of_the_dead_are_free_at_once_those_of_the_living_are_n
     held = await claim_one(queue)
     await harness.die(other)
     if "death" in harness.cannot:
-        assert await queue.tend(1e9) == 0
+        assert await queue.maintain(1e9) == 0
         harness.advance(1)
     else:
-        assert await queue.tend(1e9) == 1
+        assert await queue.maintain(1e9) == 1
     lease, fresh = await queue.claim(5, lease_s=LEASE_S)
     assert {lease.session_id, fresh.session_id} == {"a", "c"}
     retried = lease if lease.session_id == "a" else fresh
     assert (retried.sends, retried.unanswered) == (2, 1)
     assert retried.receipt != orphan.receipt
     assert await ended(queue, held, STOPPED, sent())
-    assert await queue.tend(1e9) == 0
+    assert await queue.maintain(1e9) == 0
 
 
 async def test_a_clean_close_frees_what_was_left_too(queue: Queue, other: Queue) -> None:
     await queue.add(ids("a"))
     await claim_one(other)
     await other.close()
-    assert await queue.tend(1e9) == 1
+    assert await queue.maintain(1e9) == 1
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
 
 

@@ -135,7 +135,7 @@ async def test_tending_settles_the_cancelled_whose_lease_is_over(
         await harness.die(other)
     if not seen:
         harness.advance(LEASE_S)
-    assert await queue.tend(1e9) == (1 if seen else 0)
+    assert await queue.maintain(1e9) == (1 if seen else 0)
     item = await queue.show(A)
     assert item is not None
     assert (item.outcome, item.by) == (Outcome.CANCELLED, "ops")

@@ -3,8 +3,20 @@
 import anyio
 import pytest
 
-from reaper.core.model import HISTORY, Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle, State
-from reaper.queues.base import MOST_ENDS, Queue
+from reaper.core.model import (
+    MAX_HISTORY,
+    Decision,
+    Lease,
+    LeaseResult,
+    Outcome,
+    Release,
+    Retry,
+    Send,
+    SessionId,
+    Settle,
+    State,
+)
+from reaper.queues.base import MAX_RESULTS, Queue
 from tests.support.queues.harness import (
     GONE,
     LEASE_S,
@@ -68,13 +80,13 @@ async def test_ambiguous_once_is_ambiguous_for_the_round(queue: Queue) -> None:
 
 async def test_the_last_20_sends_are_kept_and_all_are_counted(queue: Queue) -> None:
     await queue.add(ids("a"))
-    sends = [Send(float(number), 0.125, error="reset") for number in range(HISTORY + 3)]
+    sends = [Send(float(number), 0.125, error="reset") for number in range(MAX_HISTORY + 3)]
     for send in sends:
         await ended(queue, await claim_one(queue), Retry(0.0), send)
     item = await queue.show(A)
     assert item is not None
     assert item.history == tuple(sends[3:])
-    assert (item.sends, item.attempts, item.unanswered) == (HISTORY + 3, HISTORY + 3, 0)
+    assert (item.sends, item.attempts, item.unanswered) == (MAX_HISTORY + 3, MAX_HISTORY + 3, 0)
 
 
 async def test_an_unknown_id_shows_nothing(queue: Queue) -> None:
@@ -200,7 +212,7 @@ async def test_ends_of_one_apply_are_each_judged_by_their_receipt(queue: Queue) 
         "c": (Retry(60.0), sent(502)),
         "d": (Settle(Outcome.REJECTED, "code: nope"), sent(400)),
     }
-    ends = [End(leases[SessionId(name)], *kind) for name, kind in kinds.items()]
+    ends = [LeaseResult(leases[SessionId(name)], *kind) for name, kind in kinds.items()]
     assert await queue.apply(ends) == [True, False, True, True]
     assert await queue.apply(ends) == [False] * 4
     settled = (await queue.stats()).settled
@@ -214,8 +226,8 @@ async def test_ends_of_one_apply_are_each_judged_by_their_receipt(queue: Queue) 
 
 async def test_as_many_ends_as_are_allowed_and_none_at_all(queue: Queue) -> None:
     assert await queue.apply([]) == []
-    await queue.add(ids(*(f"s{number}" for number in range(MOST_ENDS))))
-    leases = await queue.claim(MOST_ENDS, lease_s=LEASE_S)
-    assert await queue.apply([End(lease, STOPPED, sent()) for lease in leases]) == [True] * MOST_ENDS
-    assert (await queue.stats()).settled[Outcome.STOPPED] == MOST_ENDS
+    await queue.add(ids(*(f"s{number}" for number in range(MAX_RESULTS))))
+    leases = await queue.claim(MAX_RESULTS, lease_s=LEASE_S)
+    assert await queue.apply([LeaseResult(lease, STOPPED, sent()) for lease in leases]) == [True] * MAX_RESULTS
+    assert (await queue.stats()).settled[Outcome.STOPPED] == MAX_RESULTS
     assert (await queue.audit()).balanced

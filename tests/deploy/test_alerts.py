@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from reaper.cli.main import parse
-from reaper.settings.reference import knobs
+from reaper.settings.reference import setting_specs
 from reaper.telemetry import events
 from tests.support.deploy.monitoring import COMPONENT, ROOT, RULES, alerts, groups, run, selectors, unknown
 from tests.support.programs import need
@@ -115,7 +115,7 @@ def test_the_runbook_names_commands_that_exist(name: str) -> None:
 
 def test_the_runbook_names_events_settings_and_anchors_that_exist() -> None:
     text = RUNBOOK.read_text()
-    known = {value for name, value in vars(events).items() if name.isupper()} | set(knobs())
+    known = {value for name, value in vars(events).items() if name.isupper()} | set(setting_specs())
     named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", text))
     assert named - known == set()
     assert {"intake.line_invalid", "worker.concurrency"} <= named, "the pattern finds nothing"

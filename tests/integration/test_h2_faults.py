@@ -153,7 +153,7 @@ async def test_a_peer_that_does_not_read() -> None:
                 await asyncio.sleep(0)
             assert connection._blocked
             assert connection.room == 0
-            assert len(asked) <= h2.MOST_STREAMS
+            assert len(asked) <= h2.MAX_STREAMS
             for one in asked[:50]:
                 connection.abandon(one)
         assert None not in fates(asked[50:])

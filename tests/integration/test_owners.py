@@ -76,7 +76,7 @@ async def test_a_command_that_is_not_there_and_a_file_that_is_not_there(tmp_path
 
 async def test_a_file_that_is_too_large_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owners beyond the cut would seem dead, and their sessions orphaned."""
-    monkeypatch.setattr("reaper.intake.discovery.owners.MOST_BYTES", 20)
+    monkeypatch.setattr("reaper.intake.discovery.owners.MAX_BYTES", 20)
     path = tmp_path / "owners"
     path.write_text("batch-1\nbatch-2\n")
     assert await asked(OwnersSource(path)) == (frozenset({"batch-1", "batch-2"}), [])

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
-from reaper.core.model import Pause, PauseReason, Reaper, Stats
+from reaper.core.model import Pause, PauseReason, Stats, WorkerHeartbeat
 from reaper.telemetry import logs
 from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
 from reaper.telemetry.http.server import Handler, serve, text
@@ -37,17 +37,17 @@ class Gate:
 @dataclass
 class Reach:
     why: str = ""
-    away_s: float = 0.0
+    unavailable_s: float = 0.0
 
-    def lost(self, error: QueueUnavailableError) -> None:
-        self.why, self.away_s = str(error), 1.0
+    def mark_unavailable(self, error: QueueUnavailableError) -> None:
+        self.why, self.unavailable_s = str(error), 1.0
 
 
 @dataclass
 class Worker:
     gate: Gate = field(default_factory=Gate)
-    reach: Reach = field(default_factory=Reach)
-    still_s: float = 0.1
+    queue_health: Reach = field(default_factory=Reach)
+    stalled_s: float = 0.1
     draining: bool = False
     held: list[Pause] = field(default_factory=list)
 
@@ -72,8 +72,8 @@ class Queue:
             raise self.error
         return STATS
 
-    async def reapers(self) -> list[Reaper]:
-        return [Reaper(owner, 1, self.now() - 9, self.now(), 8) for owner in ("me", "other")]
+    async def live_workers(self) -> list[WorkerHeartbeat]:
+        return [WorkerHeartbeat(owner, 1, self.now() - 9, self.now(), 8) for owner in ("me", "other")]
 
 
 @dataclass
@@ -163,15 +163,15 @@ async def test_many_who_look_ask_the_queue_once() -> None:
 async def test_a_queue_that_fails_or_hangs_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onlook, "KEPT_S", 0.0)
     monkeypatch.setattr(onlook, "SHARE", 0)
-    monkeypatch.setattr(onlook, "ANSWER_S", 0.1)
+    monkeypatch.setattr(onlook, "QUEUE_TIMEOUT_S", 0.1)
     async with desk() as here:
         here.queue.error = QueueError("the ledger belongs to another user")
         assert "the ledger belongs to another user" in json.dumps(await here.json())
         here.queue.error, here.queue.takes_s = None, 60.0
         assert "did not answer within 0.1 s" in json.dumps(await here.json())
-        here.queue.takes_s, here.worker.reach = 0.0, Reach("connection refused", 9.0)
+        here.queue.takes_s, here.worker.queue_health = 0.0, Reach("connection refused", 9.0)
         assert "for 9 s: connection refused" in json.dumps(await here.json())
-        here.worker.reach = Reach()
+        here.worker.queue_health = Reach()
         assert (await here.json())["kind"] == "work"
 
 
@@ -182,7 +182,7 @@ async def test_a_probe_that_finds_the_queue_away_makes_it_known() -> None:
             first, _, body = await ask(here.where, b"GET /readyz HTTP/1.1\r\n\r\n")
             assert first.split()[1] == "503"
             assert b"the engine is gone" in body
-            assert here.worker.reach.why == "the engine is gone"
+            assert here.worker.queue_health.why == "the engine is gone"
         assert here.queue.asked == 1, "one that is known to be away is not asked for each probe"
 
 
@@ -195,7 +195,7 @@ async def test_a_token_in_a_detail_is_masked(monkeypatch: pytest.MonkeyPatch) ->
             _, _, body = await ask(here.where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert b"the answer was: Bearer" in body
             assert token.encode() not in body
-        here.worker.reach = Reach(f"refused {token}", 9.0)
+        here.worker.queue_health = Reach(f"refused {token}", 9.0)
         assert token not in json.dumps(await here.json())
 
 

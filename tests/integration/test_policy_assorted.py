@@ -7,13 +7,13 @@ from datetime import datetime
 import httpx
 import pytest
 
-from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, weigh
+from reaper.core.discovery.guard import GuardLimits, Pass, Sweep, UnusableListing, check_guards
 from reaper.core.discovery.holds import Guard, Hold
 from reaper.core.discovery.listing import Listing, Unreadable, parse_list
-from reaper.core.discovery.policy import Judged, Rules, judge_all
+from reaper.core.discovery.policy import Judged, PolicyOptions, judge_all
 from reaper.core.discovery.protection import protection
-from reaper.core.discovery.server_clock import Reading, read_date
-from reaper.core.discovery.sightings import Sightings, look
+from reaper.core.discovery.server_clock import ClockReading, read_date
+from reaper.core.discovery.sightings import Sightings, update_sightings
 from reaper.sandbox import Sandbox
 from reaper.sandbox import session_mix as assorted
 
@@ -53,15 +53,15 @@ async def swept(sandbox: Sandbox, local_off_s: float = 0.0) -> tuple[Listing, tu
         answer.headers["date"], local_at=time.time() + local_off_s, monotonic_at=time.monotonic(), round_trip_s=0.1
     )
     listing = parse_list(answer.content)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, ClockReading)
     assert isinstance(listing, Listing)
     now = reading.server_at
     judged = judge_all(
         listing.sessions,
         server_now=now,
-        sightings=look(Sightings(), listing.sessions, OWNERS, now - H),
+        sightings=update_sightings(Sightings(), listing.sessions, OWNERS, now - H),
         owners=OWNERS,
-        rules=Rules(120),
+        rules=PolicyOptions(120),
         protection=SHIELD,
     )
     expected = {}
@@ -91,19 +91,19 @@ async def test_a_list_that_is_wrong_is_held_or_stopped():
     async with Sandbox(assorted(500)) as sandbox:
         listing, judged, _ = await swept(sandbox)
         previous = Sweep(listing, judged).listed
-        wide = Limits(1000, 1.0, 0.5)
-        passed = weigh(Sweep(listing, judged), wide, previous=None, hold_id="h", now=0)
+        wide = GuardLimits(1000, 1.0, 0.5)
+        passed = check_guards(Sweep(listing, judged), wide, previous=None, hold_id="h", now=0)
         assert isinstance(passed, Pass)
         assert len(passed.sessions) > 200
-        first = weigh(Sweep(listing, judged), Limits(), previous=None, hold_id="h", now=0)
+        first = check_guards(Sweep(listing, judged), GuardLimits(), previous=None, hold_id="h", now=0)
         assert isinstance(first, Hold)
         assert (first.guards, first.sessions) == ((Guard.MAX_PER_SWEEP, Guard.MAX_SHARE), passed.sessions)
         for fault in ("duplicates", "malformed"):
             sandbox.set_list(fault)
             wrong = Sweep(*(await swept(sandbox))[:2])
-            assert isinstance(weigh(wrong, wide, previous=previous, hold_id="h", now=0), Stop)
+            assert isinstance(check_guards(wrong, wide, previous=previous, hold_id="h", now=0), UnusableListing)
         sandbox.set_list("half")
-        half = weigh(Sweep(*(await swept(sandbox))[:2]), wide, previous=previous, hold_id="h", now=0)
+        half = check_guards(Sweep(*(await swept(sandbox))[:2]), wide, previous=previous, hold_id="h", now=0)
         assert isinstance(half, Hold)
         assert half.guards == (Guard.LIST_SHRINK,)
 

@@ -9,9 +9,9 @@ from typing import cast
 import httpx
 import pytest
 
-from reaper.api.http.connect import Opener
+from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
-from reaper.api.http.pool import AT_ONCE, Pool
+from reaper.api.http.pool import MAX_OPENING, Pool
 from tests.support.http.raw_server import GONE, End, RawServer, Wait
 from tests.support.http.transports import (
     Ours,
@@ -83,7 +83,7 @@ def asked(timeout_s: float) -> Exchange:
 
 
 async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> None:
-    pool = Pool(cast(Opener, Scripted(gone=True)), most=2, keep_idle_s=30)
+    pool = Pool(cast(Connector, Scripted(gone=True)), most=2, keep_idle_s=30)
     exchange = asked(5)
     with pytest.raises(httpx.ConnectError, match="as soon as it was open"):
         await pool.send(exchange)
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> No
 
 async def test_one_opening_serves_all_who_wait_where_connections_carry_many() -> None:
     opener = Scripted(0.05, gone=True, many=True)
-    pool = Pool(cast(Opener, opener), most=8, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), most=8, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(20)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectError}
     assert opener.opened == 1
@@ -102,7 +102,7 @@ async def test_one_opening_serves_all_who_wait_where_connections_carry_many() ->
 
 async def test_an_exchange_is_sent_again_once() -> None:
     opener = Scripted(0, 0, 30)
-    pool = Pool(cast(Opener, opener), most=2, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), most=2, keep_idle_s=30)
 
     async def both() -> list[asyncio.Future[None]]:
         sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
@@ -128,7 +128,7 @@ async def test_an_exchange_is_sent_again_once() -> None:
 
 async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time() -> None:
     opener = Scripted(0.2)
-    pool = Pool(cast(Opener, opener), most=2, keep_idle_s=0.1)
+    pool = Pool(cast(Connector, opener), most=2, keep_idle_s=0.1)
     with pytest.raises(httpx.ConnectTimeout):
         await pool.send(asked(0.05))
     await until(lambda: [one.closed for one in opener.made] == [True])
@@ -212,11 +212,11 @@ async def test_all_who_wait_for_a_refused_connection_hear_of_it_at_once(http: st
 
 async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_served() -> None:
     opener = Scripted(*[0.05] * 150)
-    pool = Pool(cast(Opener, opener), most=200, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), most=200, keep_idle_s=30)
     sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(150)]
     await asyncio.sleep(0)  # sends
     await asyncio.sleep(0)  # opens
-    assert opener.opened == AT_ONCE
+    assert opener.opened == MAX_OPENING
     await until(lambda: sum(one.exchange is not None for one in opener.made) == 150)
     assert opener.opened == 150
     for one in opener.made:
@@ -241,8 +241,8 @@ class Refusing:
 
 async def test_where_no_connection_can_be_opened_nobody_waits_for_a_turn_to_fail() -> None:
     opener = Refusing()
-    pool = Pool(cast(Opener, opener), most=500, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), most=500, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(300)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectTimeout}
-    assert opener.opened == AT_ONCE
+    assert opener.opened == MAX_OPENING
     await pool.aclose()

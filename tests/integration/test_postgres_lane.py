@@ -13,7 +13,7 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.postgres import connection as postgres_lane
-from reaper.queues.postgres.connection import TRIES, Lane, Road
+from reaper.queues.postgres.connection import TRIES, BatchedConnection, Connector
 from reaper.queues.postgres.errors import parameters
 from tests.support.queues.postgres_server import free_port
 
@@ -38,7 +38,7 @@ class Line:
         self._theirs.close()
 
 
-class Lines(Road):
+class Lines(Connector):
     """The way to such connections; `made` are all of them."""
 
     def __init__(self) -> None:
@@ -89,13 +89,13 @@ def road() -> Lines:
 
 
 @pytest.fixture
-async def lane(server: Server, road: Lines, anyio_backend: str) -> AsyncIterator[Lane[str]]:
-    lane = Lane(road, server.carry_out, 30.0, most=10)
+async def lane(server: Server, road: Lines, anyio_backend: str) -> AsyncIterator[BatchedConnection[str]]:
+    lane = BatchedConnection(road, server.carry_out, 30.0, most=10)
     yield lane
     await lane.close()
 
 
-async def begin(lane: Lane[str], server: Server, ask: str, undo: Any = None) -> asyncio.Task[str]:
+async def begin(lane: BatchedConnection[str], server: Server, ask: str, undo: Any = None) -> asyncio.Task[str]:
     """Ask, and return while the server is at it."""
     server.free.clear()
     server.begun.clear()
@@ -104,14 +104,16 @@ async def begin(lane: Lane[str], server: Server, ask: str, undo: Any = None) -> 
     return asked
 
 
-async def test_what_the_engine_undid_is_carried_out_again(lane: Lane[str], server: Server, road: Lines) -> None:
+async def test_what_the_engine_undid_is_carried_out_again(
+    lane: BatchedConnection[str], server: Server, road: Lines
+) -> None:
     server.failures = [psycopg.errors.SerializationFailure(), psycopg.errors.DeadlockDetected()]
     assert await lane.ask("a") == "A"
     assert len(server.turns) == 3
     assert len(road.made) == 1, "the connection is good"
 
 
-async def test_what_the_engine_undoes_for_ever_is_told(lane: Lane[str], server: Server) -> None:
+async def test_what_the_engine_undoes_for_ever_is_told(lane: BatchedConnection[str], server: Server) -> None:
     server.failures = [psycopg.errors.DeadlockDetected("again") for _ in range(TRIES)]
     with pytest.raises(QueueUnavailableError):
         await lane.ask("a")
@@ -124,7 +126,7 @@ async def test_only_what_may_be_done_twice_is_asked_again_over_a_new_connection(
     server: Server, road: Lines, rereads: bool
 ) -> None:
     doubts: list[str] = []
-    lane = Lane(road, server.carry_out, 30.0, rereads=rereads, in_doubt=doubts.extend)
+    lane = BatchedConnection(road, server.carry_out, 30.0, rereads=rereads, in_doubt=doubts.extend)
     server.failures = [psycopg.errors.AdminShutdown("going")]
     if rereads:
         assert await lane.ask("a") == "A"
@@ -137,7 +139,7 @@ async def test_only_what_may_be_done_twice_is_asked_again_over_a_new_connection(
     await lane.close()
 
 
-async def test_only_the_guilty_of_those_who_go_together_fails(lane: Lane[str], server: Server) -> None:
+async def test_only_the_guilty_of_those_who_go_together_fails(lane: BatchedConnection[str], server: Server) -> None:
     asked = [asyncio.create_task(lane.ask(one)) for one in ("a", BAD, "c")]
     one, failed, three = await asyncio.gather(*asked, return_exceptions=True)
     assert (one, three) == ("A", "C")
@@ -146,7 +148,7 @@ async def test_only_the_guilty_of_those_who_go_together_fails(lane: Lane[str], s
 
 
 async def test_what_fails_on_our_side_ends_the_connection_and_is_told(
-    lane: Lane[str], server: Server, road: Lines
+    lane: BatchedConnection[str], server: Server, road: Lines
 ) -> None:
     server.failures = [ZeroDivisionError()]
     with pytest.raises(ZeroDivisionError):
@@ -155,14 +157,16 @@ async def test_what_fails_on_our_side_ends_the_connection_and_is_told(
     assert await lane.ask("b") == "B"
 
 
-async def test_an_idle_connection_that_was_closed_is_replaced(lane: Lane[str], road: Lines) -> None:
+async def test_an_idle_connection_that_was_closed_is_replaced(lane: BatchedConnection[str], road: Lines) -> None:
     await lane.ask("a")
     await road.made[0].close()
     assert await lane.ask("b") == "B"
     assert len(road.made) == 2
 
 
-async def test_a_result_that_comes_with_the_cancellation_is_taken_back(lane: Lane[str], server: Server) -> None:
+async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
+    lane: BatchedConnection[str], server: Server
+) -> None:
     asked = await begin(lane, server, "a", server.undo)
     server.at_end = lambda: asyncio.get_running_loop().call_soon(asked.cancel)
     server.free.set()
@@ -173,7 +177,9 @@ async def test_a_result_that_comes_with_the_cancellation_is_taken_back(lane: Lan
 
 
 @pytest.mark.parametrize("fails", [True, False])
-async def test_what_nobody_waits_for_is_taken_back_if_it_happened(lane: Lane[str], server: Server, fails: bool) -> None:
+async def test_what_nobody_waits_for_is_taken_back_if_it_happened(
+    lane: BatchedConnection[str], server: Server, fails: bool
+) -> None:
     asked = await begin(lane, server, "a", server.undo)
     asked.cancel()
     await asyncio.wait({asked})
@@ -183,7 +189,9 @@ async def test_what_nobody_waits_for_is_taken_back_if_it_happened(lane: Lane[str
     assert server.undone == ([] if fails else ["A"])
 
 
-async def test_what_nobody_waits_for_and_cannot_be_taken_back_stays(lane: Lane[str], server: Server) -> None:
+async def test_what_nobody_waits_for_and_cannot_be_taken_back_stays(
+    lane: BatchedConnection[str], server: Server
+) -> None:
     asked = await begin(lane, server, "a")
     asked.cancel()
     await asyncio.wait({asked})
@@ -193,7 +201,7 @@ async def test_what_nobody_waits_for_and_cannot_be_taken_back_stays(lane: Lane[s
 
 @pytest.mark.parametrize("cancelled", [True, False])
 async def test_a_taking_back_that_fails_or_is_cancelled_is_the_end_of_it(
-    lane: Lane[str], server: Server, cancelled: bool
+    lane: BatchedConnection[str], server: Server, cancelled: bool
 ) -> None:
     undoing = asyncio.Event()
 
@@ -216,7 +224,7 @@ async def test_a_taking_back_that_fails_or_is_cancelled_is_the_end_of_it(
         await lane.ask("b")
 
 
-async def test_a_close_waits_for_what_was_begun(lane: Lane[str], server: Server, road: Lines) -> None:
+async def test_a_close_waits_for_what_was_begun(lane: BatchedConnection[str], server: Server, road: Lines) -> None:
     asked = await begin(lane, server, "a")
     closing = asyncio.create_task(lane.close())
     await asyncio.sleep(0)
@@ -228,7 +236,9 @@ async def test_a_close_waits_for_what_was_begun(lane: Lane[str], server: Server,
 
 
 @pytest.mark.parametrize("busy", [True, False])
-async def test_what_dies_leaves_without_a_word(lane: Lane[str], server: Server, road: Lines, busy: bool) -> None:
+async def test_what_dies_leaves_without_a_word(
+    lane: BatchedConnection[str], server: Server, road: Lines, busy: bool
+) -> None:
     if busy:
         asked = await begin(lane, server, "a")
         await lane.abandon()
@@ -252,7 +262,7 @@ async def test_a_server_that_takes_the_call_and_says_nothing_is_given_up(monkeyp
         held.append(writer)
 
     async with await listening(hold) as silent:
-        road = Road(parameters(f"postgresql://u@127.0.0.1:{silent.sockets[0].getsockname()[1]}/d"))
+        road = Connector(parameters(f"postgresql://u@127.0.0.1:{silent.sockets[0].getsockname()[1]}/d"))
         with pytest.raises(QueueUnavailableError, match=r"did not answer within 0\.2 s"):
             await road.connect()
         assert road.blocked

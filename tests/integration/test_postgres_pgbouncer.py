@@ -81,10 +81,10 @@ async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
         done = await asyncio.gather(*(work(queue) for queue in queues for _ in range(4)))
         assert sum(done) == 600
         for queue in queues:
-            await queue.tell(1, [])
-            await queue.tend(1e9)
-        assert len(await two.reapers()) == 3
-        assert await three.set_note("n", "1", was=None)
+            await queue.heartbeat(1, [])
+            await queue.maintain(1e9)
+        assert len(await two.live_workers()) == 3
+        assert await three.compare_and_set("n", "1", was=None)
         assert await two.note("n") == "1"
         audit = await two.audit()
         assert audit.balanced

@@ -89,13 +89,13 @@ async def test_the_working_role_can_do_all_that_a_reaper_does(guided: PostgresSe
         assert await queue.purge([SessionId("d")]) == 1
         assert (await queue.add(ids("a"), again=True)).accepted == 1
         assert len(await queue.claim(5, lease_s=LEASE_S, within=chosen)) == 2
-        await queue.tell(1, [])
-        assert len(await queue.reapers()) == 1
+        await queue.heartbeat(1, [])
+        assert len(await queue.live_workers()) == 1
         await queue.pause(Pause(PauseReason.OPERATOR, 1.0, "why"))
         await queue.pause(None)
-        assert await queue.set_note("n", "1", was=None)
-        assert await queue.set_note("n", None, was="1")
-        await queue.tend(0.0)
+        assert await queue.compare_and_set("n", "1", was=None)
+        assert await queue.compare_and_set("n", None, was="1")
+        await queue.maintain(0.0)
         assert (await queue.audit()).balanced
     assert positions.identity
 

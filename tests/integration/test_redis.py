@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.core.model import End, Lease, Outcome, Send, Settle
-from reaper.queues.base import MOST_ENDS, Position
+from reaper.core.model import Lease, LeaseResult, Outcome, Send, Settle
+from reaper.queues.base import MAX_RESULTS, Position
 from reaper.queues.redis import queue as redis_queue
 from reaper.queues.redis.audit import ROWS
 from reaper.queues.redis.open import open_redis
@@ -41,10 +41,10 @@ async def test_ends_that_come_together_are_one_script(own_server: RedisServer) -
         return int(found[1]) if found else 0
 
     queue = await opened(own_server.url())
-    await queue.add(ids(*(f"s{number}" for number in range(MOST_ENDS))))
-    leases = await queue.claim(MOST_ENDS, lease_s=60)
+    await queue.add(ids(*(f"s{number}" for number in range(MAX_RESULTS))))
+    leases = await queue.claim(MAX_RESULTS, lease_s=60)
     before = scripts()
-    assert await queue.apply([End(lease, STOPPED, NO_CONTENT) for lease in leases]) == [True] * MOST_ENDS
+    assert await queue.apply([LeaseResult(lease, STOPPED, NO_CONTENT) for lease in leases]) == [True] * MAX_RESULTS
     assert scripts() - before == 1
     await queue.close()
 
@@ -112,8 +112,8 @@ async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
         await queue.add(ids(*names[start : start + 5_000]))
     waiting = (used() - empty) / many
     send = Send(1_764_000_000.123456, 0.5123456, 204, request_id="0af7651916cd43dd8448eb211c80319c")
-    while leases := await queue.claim(MOST_ENDS, lease_s=60):
-        await queue.apply([End(lease, STOPPED, send) for lease in leases])
+    while leases := await queue.claim(MAX_RESULTS, lease_s=60):
+        await queue.apply([LeaseResult(lease, STOPPED, send) for lease in leases])
     settled = (used() - empty) / many
     print(f"bytes per ID: waiting {waiting:.0f}, settled {settled:.0f}")
     assert waiting < 512
@@ -122,8 +122,8 @@ async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
 
 
 async def settle_all(queue: RedisQueue) -> None:
-    while leases := await queue.claim(MOST_ENDS, lease_s=60):
-        await queue.apply([End(lease, STOPPED, NO_CONTENT) for lease in leases])
+    while leases := await queue.claim(MAX_RESULTS, lease_s=60):
+        await queue.apply([LeaseResult(lease, STOPPED, NO_CONTENT) for lease in leases])
 
 
 async def test_a_step_costs_what_its_batch_is_however_deep_the_queue(own_server: RedisServer) -> None:
@@ -147,7 +147,7 @@ async def test_a_step_costs_what_its_batch_is_however_deep_the_queue(own_server:
                 case 2:
                     await queue.next_at()
                 case _:
-                    await queue.tend(1e9)
+                    await queue.maintain(1e9)
             costs.append(commands() - before)
         return costs
 
@@ -193,7 +193,7 @@ async def test_settled_rows_are_pruned_a_portion_at_a_time(prefix: str) -> None:
     assert await ended(queue, lease, Settle(Outcome.FORBIDDEN), Send(1.0, 0.25, 403))
     left = []
     for _ in range(3):
-        await queue.tend(0.0)
+        await queue.maintain(0.0)
         left.append(len([item async for item in queue.outcomes()]))
     assert left == [201, 1, 1], "dead letters are never pruned"
     assert (await queue.audit()).balanced

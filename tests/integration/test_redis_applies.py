@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import End, Lease, SessionId
-from reaper.queues.redis.apply_log import Applies
-from reaper.queues.redis.connection import Engine
+from reaper.core.model import Lease, LeaseResult, SessionId
+from reaper.queues.redis.apply_log import ApplyPipeline
+from reaper.queues.redis.connection import RedisConnection
 from tests.support.queues.harness import NOW
 
 pytestmark = pytest.mark.anyio
@@ -41,9 +41,9 @@ def lease(name: str) -> Lease:
 @pytest.mark.parametrize("error", [QueueUnavailableError("away"), ZeroDivisionError("a mistake of ours")])
 async def test_all_who_wait_hear_of_it_and_who_left_does_not(error: Exception) -> None:
     engine = Failing(error)
-    stand_in: Engine = engine  # type: ignore[assignment]
-    applies = Applies(stand_in, "me")
-    one, left, two = (applies.post([End(lease(name), NOW, None)]) for name in ("a", "b", "c"))
+    stand_in: RedisConnection = engine  # type: ignore[assignment]
+    applies = ApplyPipeline(stand_in, "me")
+    one, left, two = (applies.post([LeaseResult(lease(name), NOW, None)]) for name in ("a", "b", "c"))
     await engine.asked.wait()
     left.cancel()
     engine.go_on.set()
@@ -55,9 +55,9 @@ async def test_all_who_wait_hear_of_it_and_who_left_does_not(error: Exception) -
 
 async def test_who_leaves_while_their_script_fails_leaves_the_next_to_be_asked_for() -> None:
     engine = Failing(QueueUnavailableError("away"))
-    stand_in: Engine = engine  # type: ignore[assignment]
-    applies = Applies(stand_in, "me")
-    left, stays = (applies.post([End(lease(name), NOW, None)]) for name in ("a", "b"))
+    stand_in: RedisConnection = engine  # type: ignore[assignment]
+    applies = ApplyPipeline(stand_in, "me")
+    left, stays = (applies.post([LeaseResult(lease(name), NOW, None)]) for name in ("a", "b"))
     await engine.asked.wait()
     left.cancel()
     engine.go_on.set()

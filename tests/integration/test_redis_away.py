@@ -180,7 +180,7 @@ async def test_a_full_server_takes_nothing_in_but_lets_what_is_held_be_settled(o
     with pytest.raises(QueueUnavailableError, match="out of memory"):
         await queue.add(ids("b"))
     with pytest.raises(QueueUnavailableError, match="out of memory"):
-        await queue.set_note("account", "x", was=None)
+        await queue.compare_and_set("account", "x", was=None)
     assert await ended(queue, lease, STOPPED, NO_CONTENT)
     assert own_server.ask("CONFIG", "SET", "maxmemory", "0") == "+OK\r\n"
     assert (await queue.add(ids("b"))).accepted == 1

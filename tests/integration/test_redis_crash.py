@@ -69,7 +69,7 @@ class Load:
             leases = []
             try:
                 leases = await queue.claim(16, lease_s=LEASE_S)
-                await queue.tend(1e9)
+                await queue.maintain(1e9)
             except QueueUnavailableError:
                 self.refused += 1
             await asyncio.sleep(0.02)

@@ -42,7 +42,7 @@ async def test_an_entry_is_judged_as_any_other_input(prefix: str) -> None:
     put(prefix, "session_id", "a", "session_id", "b")
     put(prefix, "session_id", "a", "due_at", "tomorrow")
     put(prefix, "session_id", "archal_ws_secret")
-    assert await queue.tend(1e9) == 0
+    assert await queue.maintain(1e9) == 0
     stats = await queue.stats()
     assert (stats.accepted, stats.duplicate, stats.invalid, stats.delayed) == (2, 1, 5, 2)
     item = await queue.show(SessionId("unix"))
@@ -145,7 +145,7 @@ async def test_more_entries_than_one_portion_are_taken_in(prefix: str) -> None:
     queue = await opened(shared_server().url(prefix))
     script = "for i = 1, 1700 do redis.call('XADD', KEYS[1], '*', 'session_id', 's' .. i) end"
     shared_server().ask("EVAL", script, "1", f"{{{prefix}}}:inbox")
-    await queue.tend(1e9)
+    await queue.maintain(1e9)
     assert (await queue.stats()).accepted == 1700
     assert (await queue.audit()).balanced
     await queue.close()

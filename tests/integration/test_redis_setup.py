@@ -72,17 +72,17 @@ async def everything(queue: RedisQueue) -> None:
     one, two = await queue.claim(2, lease_s=60, within=mine)
     assert await ended(queue, one, Settle(Outcome.FORBIDDEN), Send(1.0, 0.1, 403))
     await queue.cancel(two.session_id, reason="why", by="who")
-    await queue.tend(1e9)
-    await queue.tell(4, [])
-    assert len(await queue.reapers()) == 1
+    await queue.maintain(1e9)
+    await queue.heartbeat(4, [])
+    assert len(await queue.live_workers()) == 1
     await queue.postpone(SessionId("c"), 60)
     assert await queue.make_due(retries=True) == 1
     assert await queue.reopen([one.session_id], reason="why", by="who") == 1
     assert await queue.purge([one.session_id]) == 0
     await queue.pause(None)
     assert await queue.paused() is None
-    assert await queue.set_note("account", "x", was=None)
-    assert await queue.set_note("account", None, was="x")
+    assert await queue.compare_and_set("account", "x", was=None)
+    assert await queue.compare_and_set("account", None, was="x")
     assert await queue.note("account") is None
     assert await queue.positions() == []
     assert await mine.include_due() == 4
@@ -135,7 +135,7 @@ async def test_the_documented_commands_add(own_server: RedisServer) -> None:
     queue = await opened(own_server.url())
     for line in lines:
         assert own_server.ask(*shlex.split(line)).startswith("$")
-    await queue.tend(1e9)
+    await queue.maintain(1e9)
     stats = await queue.stats()
     assert (stats.ready, stats.delayed, stats.invalid) == (1, 1, 0)
     await queue.close()
@@ -183,11 +183,11 @@ async def test_a_reading_queue_begins_and_changes_nothing(prefix: str) -> None:
     for change in (
         reading.add(ids("b")),
         reading.claim(1, lease_s=1),
-        reading.tend(1),
+        reading.maintain(1),
         reading.cancel(SessionId("a"), reason="", by=""),
         reading.purge([]),
         reading.pause(None),
-        reading.set_note("x", "y", was=None),
+        reading.compare_and_set("x", "y", was=None),
     ):
         with pytest.raises(QueueError, match="reading only"):
             await change

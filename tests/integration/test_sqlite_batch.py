@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reaper.core.model import End, Lease, Outcome, Release, Retry, Send, Settle
+from reaper.core.model import Lease, LeaseResult, Outcome, Release, Retry, Send, Settle
 from reaper.queues.sqlite.bulk_settle import apply_all, settle_plain
 from reaper.queues.sqlite.claims import apply
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
@@ -31,7 +31,7 @@ async def claimed(path: Path, most: int) -> tuple[SqliteQueue, list[Lease]]:
     return queue, sorted(leases, key=lambda lease: lease.session_id)
 
 
-def asked(leases: list[Lease]) -> list[End]:
+def asked(leases: list[Lease]) -> list[LeaseResult]:
     """Ask for something else of each; the last four are plain."""
     decisions: list[tuple[Any, Send | None]] = [
         (STOPPED, sent()),  # by its second send
@@ -43,7 +43,7 @@ def asked(leases: list[Lease]) -> list[End]:
         (FORBIDDEN, sent(403)),
         (STOPPED, Send(START, 0.5, 204, request_id="req-1")),
     ]
-    return [End(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
+    return [LeaseResult(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
 
 
 def told(connection: sqlite3.Connection) -> list[Any]:
@@ -82,7 +82,7 @@ async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_pa
     queue, leases = await claimed(tmp_path / "ledger.db", 6)
     assert await ended(queue, leases[5], NOW, None)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
-    ends: list[End] = [End(lease, STOPPED, sent()) for lease in leases]
+    ends: list[LeaseResult] = [LeaseResult(lease, STOPPED, sent()) for lease in leases]
     before = await queue._thread.read(told)
     assert await queue._thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
     assert await queue._thread.read(told) == before

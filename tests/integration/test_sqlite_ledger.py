@@ -81,10 +81,10 @@ async def test_only_one_open_queue_checkpoints_and_another_takes_over(path: Path
 
     first, second = await open_for_work(path), await open_for_work(path)
     assert (await pages(first) > 0, await pages(second)) == (True, 0)
-    await second.tend(1e9)
+    await second.maintain(1e9)
     assert await pages(second) == 0
     await first.close()
-    await second.tend(1e9)
+    await second.maintain(1e9)
     assert await pages(second) > 0
     await second.close()
 
@@ -105,7 +105,7 @@ async def test_a_reader_reads_beside_the_daemon_and_writes_nothing(path: Path) -
     run_set = reader.new_set()
     assert await run_set.include_due() == 2
     assert (await run_set.view()).in_flight == 1
-    for call in (reader.add(ids("c")), reader.claim(1, lease_s=1), reader.tend(1), reader.tell(1, [])):
+    for call in (reader.add(ids("c")), reader.claim(1, lease_s=1), reader.maintain(1), reader.heartbeat(1, [])):
         with pytest.raises(QueueError, match="open for reading only"):
             await call
     await reader.close()
@@ -276,11 +276,11 @@ async def test_whoever_claims_or_tells_lives_for_others_though_it_is_no_worker(p
     ]
     await claiming.add(ids("a"))
     await claim_one(claiming)
-    await telling.tell(4, [])
+    await telling.heartbeat(4, [])
     other, _ = await open_ledger(str(path), create=False, read_only=False, worker=True)
-    await other.tend(1e9)
+    await other.maintain(1e9)
     assert await other.claim(1, lease_s=LEASE_S) == []
-    assert [reaper.owner for reaper in await other.reapers()] == [telling.owner]
+    assert [reaper.owner for reaper in await other.live_workers()] == [telling.owner]
     for queue in (claiming, telling, other):
         await queue.close()
 
@@ -295,9 +295,9 @@ async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(p
     before = locks_open()
     for _ in range(3):
         queue, _ = await open_ledger(str(path), create=False, read_only=False, worker=True)
-        await queue.tell(4, [])
-        await kept.tell(4, [])
-        assert len(await queue.reapers()) == 2
+        await queue.heartbeat(4, [])
+        await kept.heartbeat(4, [])
+        assert len(await queue.live_workers()) == 2
         await queue.close()
     assert locks_open() == before == 2
     assert {name for name in os.listdir(kept._locks.root) if not name.startswith(".")} == {kept.owner}
@@ -311,7 +311,7 @@ async def test_the_lock_file_of_a_dead_process_is_removed(path: Path) -> None:
     queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
     dead = Path(queue._locks.root) / "0123456789abcdef"
     dead.touch()
-    await queue.tend(1e9)
+    await queue.maintain(1e9)
     assert not dead.exists()
     await queue.close()
 

@@ -15,7 +15,7 @@ ROUNDS = 5
 PROGRAM = """
 import os, sys
 import anyio
-from reaper.core.model import End, Outcome, Send, SessionId, Settle
+from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem
 from reaper.queues.sqlite.queue import open_ledger
 
@@ -30,7 +30,7 @@ async def main():
         told("add", number)
         (lease,) = await queue.claim(1, lease_s=60)
         told("claim", number)
-        await queue.apply([End(lease, Settle(Outcome.STOPPED), Send(1.0, 0.1, 204))])
+        await queue.apply([LeaseResult(lease, Settle(Outcome.STOPPED), Send(1.0, 0.1, 204))])
         told("apply", number)
     await queue.close()
 

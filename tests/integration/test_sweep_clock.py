@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from reaper.core.classify import Proven, ReadVerdict
-from reaper.core.discovery.guard import Limits
-from reaper.core.discovery.policy import Rule, Rules
+from reaper.core.discovery.guard import GuardLimits
+from reaper.core.discovery.policy import PolicyOptions, Rule
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners
 from reaper.core.model import Answered, Reply
@@ -64,7 +64,7 @@ async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
         return None
 
     queue, report = MemoryQueue(), Silent()
-    policy = Policy(enforce=True, rules=Rules(), limits=Limits())
+    policy = Policy(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
     swept = await Discovery(queue, read, owners, Protection, policy, report).sweep()  # type: ignore[arg-type]
     assert {each.session.session_id: each.verdict.rule for each in swept.judged} == {
         "old": Rule.EXPIRED,

@@ -26,7 +26,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Gate
 from reaper.core.model import Fault, Outcome, Pause, PauseReason, SessionId
-from reaper.core.rate_limit import Rate
+from reaper.core.rate_limit import RateLimit
 
 STOPPED = Final(Outcome.STOPPED)
 SWITCH = Pause(PauseReason.OPERATOR, 0.0, "maintenance")
@@ -181,7 +181,7 @@ class Drive:
     def reload(self, verify: bool) -> None:
         if verify and not self.gate.verify:
             self.proven = False
-        self.gate.retune(self.now, self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
+        self.gate.reconfigure(self.now, self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
         self.tried_at = None
         if not verify:
             self.proven = True
@@ -262,7 +262,7 @@ CONTROLLERS: dict[str, list[st.SearchStrategy[Step]]] = {
 def test_every_pair_keeps_its_promises_and_resumes(pair: tuple[str, str], data: st.DataObject) -> None:
     verify = data.draw(st.booleans()) or "identity" in pair
     bound = data.draw(st.integers(1, 3)) if "bound" in pair else 32
-    gate = Gate(bound, rate=Rate(PER_S if "rate" in pair else 0.0), verify=verify)
+    gate = Gate(bound, rate=RateLimit(PER_S if "rate" in pair else 0.0), verify=verify)
     drive = Drive(gate, proven=not verify)
     drive.check()
     if "identity" not in pair:

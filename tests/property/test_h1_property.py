@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
 from tests.unit.test_h1 import MALFORMED, RESET, VALID
 
@@ -86,8 +86,8 @@ def test_any_bytes_end_in_an_answer_or_a_fault(data: bytes, places: list[int], m
     assert at_once is not None
     assert at_once.fault in (None, "malformed", "reset")
     assert len(at_once.body) <= most_body
-    assert len(at_once.headers) <= MOST_HEADERS
-    assert sum(len(name) + len(value) for name, value in at_once.headers) <= MOST_HEAD_BYTES
+    assert len(at_once.headers) <= MAX_HEADERS
+    assert sum(len(name) + len(value) for name, value in at_once.headers) <= MAX_HEAD_BYTES
     for pieces in (cut(data, places), list(one_by_one(data))):
         seen = play(pieces, most_body)
         assert seen is not None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.core.adaptive_limit import Limiter, is_overload
+from reaper.core.adaptive_limit import AdaptiveLimit, is_overload
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Verdict
 from reaper.core.model import Fault, Outcome
 from tests.support.limiter_simulation import Alone, Loop, Reaper, Server, one
@@ -40,7 +40,7 @@ STEPS = st.lists(
 @settings(max_examples=400, deadline=None)
 @given(bound=BOUNDS, steps=STEPS)
 def test_it_stays_within_its_bounds_and_cuts_once_per_window(bound: int, steps: list[Step]) -> None:
-    limiter, now = Limiter(bound), 0.0
+    limiter, now = AdaptiveLimit(bound), 0.0
     flying: list[float] = []
     window: int | None = None
     """Answers that may still come before the next cut; None before the first cut."""
@@ -77,7 +77,7 @@ def test_it_stays_within_its_bounds_and_cuts_once_per_window(bound: int, steps: 
                 now += 1
                 flying.append(now)
         elif what == "bound":
-            limiter.retune(number, adaptive=True)
+            limiter.reconfigure(number, adaptive=True)
         elif what == "flood":
             for _ in range(len(flying)):
                 answer(False, VERDICTS[number])
@@ -89,7 +89,7 @@ def test_it_stays_within_its_bounds_and_cuts_once_per_window(bound: int, steps: 
 @settings(max_examples=200, deadline=None)
 @given(bound=st.integers(1, 1000), most=st.integers(1, 100), count=st.integers(0, 5000))
 def test_without_overload_it_is_at_most_twice_what_was_in_flight(bound: int, most: int, count: int) -> None:
-    limiter = Limiter(bound)
+    limiter = AdaptiveLimit(bound)
     for number in range(count):
         in_flight = min(most, limiter.limit)
         limiter.observe(number + 1.0, Final(Outcome.STOPPED), began=number + 0.5, in_flight=in_flight)
@@ -138,8 +138,8 @@ def test_it_recovers_within_a_minute_from_thirty_seconds_at_a_fifth(
 def test_two_reapers_share_a_server(per_s: float, latency_s: float, workers: int, queue: int) -> None:
     loop = Loop(seed=1)
     server = Server(loop, per_s, latency_s, queue=queue, workers=workers)
-    first = Reaper(loop, server, Alone(Limiter(256))).begin()
-    second = Reaper(loop, server, Alone(Limiter(256))).begin(10.0)
+    first = Reaper(loop, server, Alone(AdaptiveLimit(256))).begin()
+    second = Reaper(loop, server, Alone(AdaptiveLimit(256))).begin(10.0)
     loop.run(80)
     rates = [first.rate(30, 80), second.rate(30, 80)]
     assert min(rates) >= 0.7 * per_s / 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reaper.core.times import parse_time
 from reaper.intake.line_grammar import MAX_LINE_BYTES, parse
-from reaper.intake.line_reader import BATCH_LINES, Lines
+from reaper.intake.line_reader import BATCH_LINES, LineBuffer
 from reaper.queues.base import InvalidLine, NewItem
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
@@ -54,7 +54,7 @@ pieces = st.sampled_from(
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")  # the input's size is the point
 @given(st.lists(pieces, max_size=12).map(b"".join), st.lists(st.integers(1, 9000), min_size=1, max_size=5))
 def test_lines_do_not_depend_on_how_the_bytes_arrive(data: bytes, sizes: list[int]) -> None:
-    lines, found, at, turn = Lines(), [], 0, 0
+    lines, found, at, turn = LineBuffer(), [], 0, 0
     while at < len(data) or lines.full:
         if lines.full:
             found.append(lines.take())
@@ -86,7 +86,7 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(data: bytes, sizes: list[in
 
 
 def test_a_line_of_any_length_takes_constant_memory() -> None:
-    lines = Lines()
+    lines = LineBuffer()
     for _ in range(100):
         lines.feed(b"x" * 100_000)
         assert len(lines._rest) == MAX_LINE_BYTES + 1

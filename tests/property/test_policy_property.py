@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, measure, weigh
+from reaper.core.discovery.guard import GuardLimits, Pass, Sweep, UnusableListing, check_guards, next_baseline
 from reaper.core.discovery.holds import Guard, Hold, read_holds, to_text
 from reaper.core.discovery.listing import Listing, SessionSummary, Unreadable, parse_list, parse_summary
-from reaper.core.discovery.policy import Action, Judged, Rule, Rules, Verdict, judge
+from reaper.core.discovery.policy import Action, Judged, Judgement, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.server_clock import MOST_SKEW_S, Reading, ServerClock, follow, read_date
-from reaper.core.discovery.sightings import Owners, Sightings, look, read_sightings
+from reaper.core.discovery.server_clock import MAX_SKEW_S, ClockReading, ServerClock, follow, read_date
+from reaper.core.discovery.sightings import Owners, Sightings, read_sightings, update_sightings
 from reaper.core.model import SessionId
 
 NOW, DAY = 2_000_000_000, 86_400
@@ -65,11 +65,13 @@ thorough = settings(max_examples=400)
 
 def judged(
     value: dict[str, Any], owners: Owners, seen: float | None, now: float | None, shield: Protection = NO_SHIELD
-) -> Verdict:
+) -> Judgement:
     session = parse_summary(value)
     assert isinstance(session, SessionSummary)
     sightings = Sightings({} if seen is None else {session.session_id: seen})
-    return judge(session, server_now=now, sightings=sightings, owners=owners, rules=Rules(GRACE), protection=shield)
+    return judge(
+        session, server_now=now, sightings=sightings, owners=owners, rules=PolicyOptions(GRACE), protection=shield
+    )
 
 
 def wanted(value: dict[str, Any], owners: Owners, seen: float | None, now: float | None) -> set[str]:
@@ -181,7 +183,7 @@ def test_verdicts_do_not_depend_on_the_local_clock(
     value: dict[str, Any], owners: Owners, seen: float | None, local_at: float, monotonic_at: float, took_s: float
 ) -> None:
     reading = read_date(formatdate(NOW, usegmt=True), local_at=local_at, monotonic_at=monotonic_at, round_trip_s=took_s)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, ClockReading)
     assert follow(ServerClock(), reading)[1] is None
     assert judged(value, owners, seen, reading.server_at) == judged(value, owners, seen, NOW)
 
@@ -198,15 +200,15 @@ def test_whether_a_clock_is_believed_does_not_depend_on_the_local_one(
             read_date(date, local_at=at, monotonic_at=float(passed_s), round_trip_s=0.0)
             for at in (NOW + passed_s, random.uniform(0, 4e9))
         ]
-        assert isinstance(readings[0], Reading)
-        assert isinstance(readings[1], Reading)
+        assert isinstance(readings[0], ClockReading)
+        assert isinstance(readings[1], ClockReading)
         before = true.base
         (true, doubt), (local, other) = follow(true, readings[0]), follow(local, readings[1])
         assert doubt == other
         if before is not None and doubt is None and step_s < 900:
             # What is believed has moved by no more than it may, or agreed with itself for long enough.
             moved_s = readings[0].server_at - before.server_at - (passed_s - before.monotonic_at)
-            assert abs(moved_s) <= MOST_SKEW_S or passed_s - before.monotonic_at >= 900
+            assert abs(moved_s) <= MAX_SKEW_S or passed_s - before.monotonic_at >= 900
 
 
 @given(
@@ -233,7 +235,7 @@ def sweeps(draw: st.DrawFn) -> Sweep:
     size = draw(st.sampled_from([None, 10, 20, 40]))
     kinds = draw(st.sampled_from([rules, rules.filter(lambda rule: rule is not Rule.ENDED)]))
     drawn = dict(enumerate(draw(st.lists(kinds, min_size=size or 0, max_size=size or 40))))
-    judged = [Judged(SessionSummary(SessionId(f"s{n}")), Verdict(rule, "why")) for n, rule in drawn.items()]
+    judged = [Judged(SessionSummary(SessionId(f"s{n}")), Judgement(rule, "why")) for n, rule in drawn.items()]
     malformed = draw(st.sampled_from([0, 0, 0, 2]))
     listing = Listing(tuple(each.session for each in judged), malformed, ("why",) * malformed)
     known = draw(st.just(set[int]()) | st.sets(numbers, max_size=9))
@@ -241,7 +243,7 @@ def sweeps(draw: st.DrawFn) -> Sweep:
 
 
 limit_values = st.builds(
-    Limits, st.integers(1, 12), st.sampled_from([0.1, 0.25, 0.5, 0.75, 1.0]), st.sampled_from([0.1, 0.5, 1.0])
+    GuardLimits, st.integers(1, 12), st.sampled_from([0.1, 0.25, 0.5, 0.75, 1.0]), st.sampled_from([0.1, 0.5, 1.0])
 )
 measures = st.none() | st.sampled_from([9, 10, 20, 40, 80]).map(
     lambda n: frozenset(SessionId(f"s{i}") for i in range(n))
@@ -251,9 +253,9 @@ measures = st.none() | st.sampled_from([9, 10, 20, 40, 80]).map(
 @thorough
 @given(sweeps(), limit_values, measures)
 def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged(
-    sweep: Sweep, limits: Limits, previous: frozenset[SessionId] | None
+    sweep: Sweep, limits: GuardLimits, previous: frozenset[SessionId] | None
 ) -> None:
-    ruling = weigh(sweep, limits, previous=previous, hold_id="h", now=0.0)
+    ruling = check_guards(sweep, limits, previous=previous, hold_id="h", now=0.0)
     reaped = {
         each.session.session_id: each.verdict.rule
         for each in sweep.judged
@@ -274,7 +276,7 @@ def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged
         Guard.LIST_SHRINK: before >= 10 and 100 * (before - len(listed)) >= round(100 * limits.list_shrink) * before,
     }
     if sweep.listing.malformed:
-        assert isinstance(ruling, Stop)
+        assert isinstance(ruling, UnusableListing)
     elif not reaped or not any(tripped.values()):
         assert ruling == Pass(reaped)
     else:
@@ -282,8 +284,8 @@ def test_a_guard_passes_no_more_than_it_allows_and_holds_exactly_what_was_judged
         assert ruling.guards == tuple(guard for guard, fired in tripped.items() if fired)
         assert dict(ruling.sessions) == reaped
         assert read_holds(to_text((ruling,))) == (ruling,)
-    unfit = isinstance(ruling, Stop) or (isinstance(ruling, Hold) and Guard.LIST_SHRINK in ruling.guards)
-    assert measure(sweep, ruling, previous) == (previous if unfit else listed)
+    unfit = isinstance(ruling, UnusableListing) or (isinstance(ruling, Hold) and Guard.LIST_SHRINK in ruling.guards)
+    assert next_baseline(sweep, ruling, previous) == (previous if unfit else listed)
 
 
 readings = st.tuples(st.lists(st.tuples(names, names), max_size=4), owner_sets, st.none() | st.integers(0, 300))
@@ -296,7 +298,10 @@ def test_sightings_hold_what_is_listed_now_and_survive_as_text(
     sightings = Sightings()
     for listed, owners, now in rounds:
         sessions = [SessionSummary(SessionId(session_id), batch_id=batch) for session_id, batch in listed]
-        before, sightings = sightings, look(sightings, sessions, owners, None if now is None else float(now))
+        before, sightings = (
+            sightings,
+            update_sightings(sightings, sessions, owners, None if now is None else float(now)),
+        )
         assert read_sightings(sightings.to_text()) == sightings
         if now is None:
             assert sightings == before

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, CancelResult, NewItem, PostponeResult, Queue
 from tests.support.queues.harness import Harness, MemoryHarness, SqliteHarness, ended
 from tests.support.queues.postgres_harness import PostgresHarness
@@ -117,7 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
         process, _ = self.leases[which[0][0] % len(self.leases)]
         picked = {self.leases[number % len(self.leases)][1].receipt: (number, answer) for number, answer in which}
         chosen = [(self.leases[number % len(self.leases)][1], *answer) for number, answer in picked.values()]
-        done = self.do(self.processes[process].apply([End(*one) for one in chosen]))
+        done = self.do(self.processes[process].apply([LeaseResult(*one) for one in chosen]))
         now = self.harness.now()
         assert done == [self.model.apply(lease, decision, send is not None, now) for lease, decision, send in chosen]
 
@@ -133,11 +133,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.generation[which] = max(self.generation) + 1
         # The next process may free them when it opens, or leave that to `tend`: so tend at once.
         self.processes[which] = self.do(self.harness.open())
-        self.tend()
+        self.maintain()
 
     @rule()
-    def tend(self) -> None:
-        self.do(self.any_process().tend(1e9))
+    def maintain(self) -> None:
+        self.do(self.any_process().maintain(1e9))
         for holder in self.unburied:
             self.model.bury(holder)
         self.unburied.clear()
@@ -208,7 +208,7 @@ class QueueMachine(RuleBasedStateMachine):
     def prune(self) -> None:
         self.harness.advance(0.5)
         settled = {name for name, entry in self.model.entries.items() if entry.outcome is not None}
-        self.do(self.any_process().tend(0.25))
+        self.do(self.any_process().maintain(0.25))
         for name in settled - self.model.dead():
             assert self.do(self.any_process().show(SessionId(name))) is None
             del self.model.entries[name]

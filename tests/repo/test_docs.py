@@ -14,7 +14,7 @@ from reaper.core.discovery.holds import Guard
 from reaper.core.discovery.policy import REAPING, Rule
 from reaper.core.errors import Exit
 from reaper.settings.load import load
-from reaper.settings.reference import knobs
+from reaper.settings.reference import setting_specs
 from reaper.telemetry import events
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_the_site_has_each_page_once() -> None:
 
 @pytest.mark.parametrize("page", NEW, ids=lambda path: path.name)
 def test_the_settings_named_exist(page: Path) -> None:
-    known = set(knobs())
+    known = set(setting_specs())
     sections = {key.split(".")[0] for key in known}
     named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", text(page)))
     events_known = {value for name, value in vars(events).items() if name.isupper()}

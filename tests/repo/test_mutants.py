@@ -102,13 +102,13 @@ def test_a_mutant_in_a_function_is_put_in_and_out(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_constant_is_changed_wherever_it_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    had = throttle.LEAST_S
-    monkeypatch.setattr(throttle, "LEAST_S", had)
-    monkeypatch.setitem(globals(), "LEAST_S", had)
+    had = throttle.MIN_S
+    monkeypatch.setattr(throttle, "MIN_S", had)
+    monkeypatch.setitem(globals(), "MIN_S", had)
     source = (ROOT / PATH).read_bytes()
-    one = next(one for one in find(PATH, source) if not one.scope and "LEAST_S" in names_bound(source, one))
+    one = next(one for one in find(PATH, source) if not one.scope and "MIN_S" in names_bound(source, one))
     assert put_in(ROOT, {}, one)
-    assert had != throttle.LEAST_S
+    assert had != throttle.MIN_S
     assert any(names_used(ROOT, [PATH], one)[PATH])
 
 

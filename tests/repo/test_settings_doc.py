@@ -13,7 +13,7 @@ import pytest
 
 from reaper.cli.commands import config as config
 from reaper.settings.load import load
-from reaper.settings.reference import example_toml, json_schema, knobs, sections, toml_value, with_table
+from reaper.settings.reference import example_toml, json_schema, sections, setting_specs, toml_value, with_table
 from reaper.settings.schema import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_the_committed_files_are_what_the_settings_say() -> None:
 def test_the_example_uncommented_is_exactly_the_defaults(tmp_path: Path) -> None:
     text = re.sub(r"^#(?=[a-z])", "", example_toml(), flags=re.MULTILINE)
     tree = tomllib.loads(text)
-    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(knobs())
+    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(setting_specs())
     path = tmp_path / "reaper.toml"
     path.write_text(text)
     environ = {"HOME": "/home/me"}
@@ -64,7 +64,7 @@ def test_the_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_every_knob_is_explained() -> None:
-    for knob in knobs().values():
+    for knob in setting_specs().values():
         assert knob.description.endswith("."), knob.key
         assert "|" not in knob.description, knob.key
     assert all(model.__doc__ and model.__doc__.count("\n") == 0 for model in sections().values())
@@ -73,7 +73,7 @@ def test_every_knob_is_explained() -> None:
 def test_the_schema_has_every_knob_and_no_noise() -> None:
     schema: dict[str, Any] = json_schema()
     keys = {f"{section}.{name}" for section, table in schema["properties"].items() for name in table["properties"]}
-    assert keys == set(knobs())
+    assert keys == set(setting_specs())
     text = json.dumps(schema)
     assert not re.search(r'"\$ref"|"\$defs"|"anyOf"|null|Settings"|_consistent', text)
     for section in schema["properties"].values():
@@ -101,7 +101,7 @@ def test_show_prints_the_file_in_effect_with_origins_and_no_secret(capsys: pytes
     assert tree["protect"]["globs"] == ["a*", "b"]
     assert re.search(r"^concurrency = 3 +# flag --concurrency$", out, re.MULTILINE)
     assert re.search(r'^token = "\*{8}" +# environment REAPER_API__TOKEN$', out, re.MULTILINE)
-    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(knobs())
+    assert {f"{section}.{name}" for section, table in tree.items() for name in table} == set(setting_specs())
     for table in out.split("\n\n"):
         assert len({line.rindex(" # ") for line in table.splitlines()[1:]}) == 1, "aligned"
     assert err == "reaper: warning: api.token is set and not used: api.token_file wins\n"
@@ -126,6 +126,6 @@ def test_schema_reads_no_settings(capsys: pytest.CaptureFixture[str], monkeypatc
 
 def test_the_defaults_are_valid_by_their_own_rules() -> None:
     defaults: dict[str, dict[str, object]] = {section: {} for section in sections()}
-    for knob in knobs().values():
+    for knob in setting_specs().values():
         defaults[knob.section][knob.name] = knob.default if knob.default is not None else ""
     assert Settings.model_validate(defaults) == Settings()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from reaper.core.adaptive_limit import Limiter
+from reaper.core.adaptive_limit import AdaptiveLimit
 from reaper.core.classify import Broken, Final, ServerFault, Verdict
 from reaper.core.model import Fault, Outcome
 
@@ -111,7 +111,7 @@ class Control(Protocol):
 class Alone:
     """The limiter and nothing else."""
 
-    limiter: Limiter
+    limiter: AdaptiveLimit
     in_flight: int = 0
 
     @property
@@ -207,5 +207,5 @@ def one(
 ) -> Reaper:
     """Return one reaper that begins at 0, alone with its server."""
     loop = Loop(seed)
-    control = Alone(Limiter(bound))
+    control = Alone(AdaptiveLimit(bound))
     return Reaper(loop, Server(loop, **server), control, claim_s, timeout_s).begin()  # type: ignore[arg-type]

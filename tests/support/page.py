@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from reaper.core.model import Outcome, Pause, PauseReason, Stats
-from reaper.telemetry.page.view import Facts, Process, View, Whole, view_of
+from reaper.telemetry.page.view import PageSnapshot, Process, QueueSnapshot, View, view_of
 
 NOW = 1_800_000_000.0
 NASTY = "</script><script>alert(1)</script><img src=x onerror='alert(2)'> \"&amp;\N{RIGHT-TO-LEFT OVERRIDE}{{state}}"
@@ -31,7 +31,7 @@ PROCESS = Process(
     pauses=(),
     proven=True,
     draining=False,
-    still_s=0,
+    stalled_s=0,
     counts=(*range(59), 7),
     per_minute=(96.4, 80, 2.25),
 )
@@ -41,8 +41,8 @@ def paused(reason: PauseReason = PauseReason.CREDENTIALS, detail: str = "the tok
     return Pause(reason, NOW - 12, detail)
 
 
-def view(whole: Whole | str | None = None, stats: dict[str, Any] | None = None, **process: Any) -> View:
+def view(whole: QueueSnapshot | str | None = None, stats: dict[str, Any] | None = None, **process: Any) -> View:
     """Return the view of the facts at work, but for what is given."""
     if whole is None:
-        whole = Whole(replace(STATS, **(stats or {})))
-    return view_of(Facts(NOW, replace(PROCESS, **process), whole), "2027-01-15 08:00:00Z")
+        whole = QueueSnapshot(replace(STATS, **(stats or {})))
+    return view_of(PageSnapshot(NOW, replace(PROCESS, **process), whole), "2027-01-15 08:00:00Z")

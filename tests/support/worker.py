@@ -29,7 +29,7 @@ from reaper.core.model import (
 )
 from reaper.queues.base import Added, Batch, NewItem
 from reaper.queues.memory.queue import MemoryQueue
-from reaper.worker.ports import Rules
+from reaper.worker.ports import WorkerOptions
 from reaper.worker.worker import Worker
 
 LIST = Answered(200, b'{"sessions":[]}', 0.0)
@@ -98,7 +98,7 @@ class Noted:
 
     outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
     pauses: list[str] = field(default_factory=list)
-    lost: list[SessionId] = field(default_factory=list)
+    mark_unavailable: list[SessionId] = field(default_factory=list)
     unsent: int = 0
     queue: list[str] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ class Noted:
         self.unsent += send is None
 
     def lease_lost(self, lease: Lease) -> None:
-        self.lost.append(lease.session_id)
+        self.mark_unavailable.append(lease.session_id)
 
     def paused(self, pause: Pause) -> None:
         self.pauses.append(f"+{pause.reason}")
@@ -161,12 +161,14 @@ async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0
         api=fake,
         gate=Gate(bound),
         token=token,
-        rules=Rules(lease_s=120, send_s=20, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25),
+        rules=WorkerOptions(
+            lease_s=120, send_s=20, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25
+        ),
         journal=journal,
         idle=once.idle,
         identify=identify,
         within=members,
-        enough=once.enough,
+        should_stop=once.should_stop,
         clock=clock,
         jitter=lambda: 0.5,
     )

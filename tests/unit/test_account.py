@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reaper.core.account import Account, Untold, account_of, compare, read_account
+from reaper.core.account import Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.model import Answered
 
@@ -29,12 +29,12 @@ def test_an_account_is_read_and_survives_as_text() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"userId": ""}', b'{"userId": 7}', b"[" * 60_000])
 def test_what_tells_no_account_is_untold_and_no_account(body: bytes) -> None:
-    assert isinstance(account_of(answered(200, body)), Untold)
+    assert isinstance(account_of(answered(200, body)), AccountUnknown)
 
 
 @pytest.mark.parametrize("status", [300, 401, 403, 404, 302])
 def test_a_page_that_is_not_for_this_token_leaves_the_account_untold(status: int) -> None:
-    assert account_of(answered(status)) == Untold(f"/auth/me answered {status}")
+    assert account_of(answered(status)) == AccountUnknown(f"/auth/me answered {status}")
 
 
 def test_an_api_that_cannot_be_asked_now_proves_nothing() -> None:
@@ -50,13 +50,13 @@ def test_another_account_is_told_apart_by_its_id_alone() -> None:
 
 
 def test_a_pinned_account_needs_one_that_is_told() -> None:
-    found = compare(PROVEN, Untold("/auth/me answered 404"), MINE)
+    found = compare(PROVEN, AccountUnknown("/auth/me answered 404"), MINE)
     assert isinstance(found, OtherAccount)
     assert "/auth/me answered 404" in found.found
 
 
 def test_without_a_pinned_account_any_is_good() -> None:
-    for found in (Account("u-2"), Untold("why")):
+    for found in (Account("u-2"), AccountUnknown("why")):
         assert compare(PROVEN, found, None) == PROVEN
 
 

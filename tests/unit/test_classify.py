@@ -3,7 +3,7 @@
 import pytest
 
 from reaper.core.classify import (
-    RETRY_AFTER_MOST_S,
+    MAX_RETRY_AFTER_S,
     Broken,
     Final,
     Foreign,
@@ -167,8 +167,8 @@ def test_a_read_without_an_answer() -> None:
         (" 7\t", None, 7.0),
         ("0000000005", None, 5.0),
         ("86400", None, 86_400.0),
-        ("86401", None, RETRY_AFTER_MOST_S),
-        ("9" * 5_000, None, RETRY_AFTER_MOST_S),
+        ("86401", None, MAX_RETRY_AFTER_S),
+        ("9" * 5_000, None, MAX_RETRY_AFTER_S),
         ("-5", DATE, None),
         ("+5", DATE, None),
         ("1.5", DATE, None),
@@ -187,7 +187,7 @@ def test_a_read_without_an_answer() -> None:
         ("Sun, 06 Nov 1994 08:50:07 GMT", "Sun Nov  6 08:49:37 1994", 30.0),
         (DATE, DATE, 0.0),
         ("Sun, 06 Nov 1994 08:00:00 GMT", DATE, 0.0),
-        ("Sun, 06 Nov 2094 08:49:37 GMT", DATE, RETRY_AFTER_MOST_S),
+        ("Sun, 06 Nov 2094 08:49:37 GMT", DATE, MAX_RETRY_AFTER_S),
         ("Sun, 30 Feb 1994 08:49:37 GMT", DATE, None),
         ("Sun, 06 Nov 1994 08:50:07 GMT", None, None),
         ("Sun, 06 Nov 1994 08:50:07 GMT", "yesterday", None),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reaper.cli import main
-from reaper.cli.context import instant, span, table
+from reaper.cli.context import instant, table
 from reaper.core.errors import ConfigError, CredentialsError
+from reaper.core.times import format_duration
 
 TOKEN = "archal_ws_very-secret"
 
@@ -93,7 +94,7 @@ def test_options_count_before_and_after_the_verb() -> None:
     ],
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
-    assert span(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_instants_and_tables() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
-from reaper.core.decide import UNANSWERED_MOST, RetryPolicy, decide, give_up
+from reaper.core.decide import MAX_UNANSWERED, RetryPolicy, decide, give_up
 from reaper.core.model import Decision, Fault, Lease, Outcome, Release, Retry, SessionId, Settle
 
 POLICY = RetryPolicy(max_attempts=16, base_s=1.0, cap_s=600.0)
@@ -126,7 +126,7 @@ def test_retry_after_of_a_503_is_a_lower_bound_and_no_upper_one(outage: bool) ->
 
 
 def test_giving_up_after_25_sends_with_no_recorded_answer() -> None:
-    assert UNANSWERED_MOST == 25
+    assert MAX_UNANSWERED == 25
     assert give_up(LEASE) is None
     assert give_up(replace(LEASE, unanswered=24, attempts=15, sends=60)) is None
     for unanswered in (25, 26):

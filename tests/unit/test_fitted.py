@@ -7,7 +7,7 @@ import io
 import pytest
 
 from reaper.cli.commands.dead import listing
-from reaper.cli.wrap import columns, cut, fitted
+from reaper.cli.wrap import columns, truncate, wrap_for_terminal
 
 
 class Terminal(io.StringIO):
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 def test_off_a_terminal_a_line_stays_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "10")
-    assert fitted("one two three four", io.StringIO()) == "one two three four"
+    assert wrap_for_terminal("one two three four", io.StringIO()) == "one two three four"
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_words_stay_whole_and_columns_too(
     columns: int, indent: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert fitted("ok    api   https://archal.ai answers", Terminal(), indent).splitlines() == lines
+    assert wrap_for_terminal("ok    api   https://archal.ai answers", Terminal(), indent).splitlines() == lines
 
 
 def test_a_blank_line_stays_blank() -> None:
-    assert fitted("", Terminal()) == ""
+    assert wrap_for_terminal("", Terminal()) == ""
 
 
 def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_cut_says_so() -> None:
-    assert (cut("four", 4), cut("fives", 4)) == ("four", "fiv…")
+    assert (truncate("four", 4), truncate("fives", 4)) == ("four", "fiv…")
 
 
 def test_dead_letters_without_room_for_their_details_have_them_below() -> None:

@@ -15,7 +15,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, PauseReason
-from reaper.core.rate_limit import Rate
+from reaper.core.rate_limit import RateLimit
 from tests.support.gate import (
     DOWN,
     FORBIDDEN,
@@ -186,7 +186,7 @@ def test_the_bound_counts_what_is_in_flight() -> None:
 
 
 def test_the_rate_spaces_starts_evenly_and_catches_up_little() -> None:
-    gate = proven(1000, rate=Rate(10.0))
+    gate = proven(1000, rate=RateLimit(10.0))
     assert gate.admit(0.0) == Admission(1)
     assert gate.start(0.0)
     until = gate.admit(0.0).until
@@ -200,7 +200,7 @@ def test_the_rate_spaces_starts_evenly_and_catches_up_little() -> None:
 
 
 def test_a_fast_rate_lets_a_late_caller_catch_up_by_two_hundredths_of_a_second() -> None:
-    rate = Rate(1000.0)
+    rate = RateLimit(1000.0)
     assert rate.allowed(50.0) == 21
     for _ in range(rate.allowed(50.0)):
         rate.take(50.0)
@@ -210,7 +210,7 @@ def test_a_fast_rate_lets_a_late_caller_catch_up_by_two_hundredths_of_a_second()
 
 
 def test_a_rate_of_one_a_second_is_a_rate() -> None:
-    rate = Rate(1.0)
+    rate = RateLimit(1.0)
     assert rate.allowed(50.0) == 1
     rate.take(50.0)
     due = rate.next_at(50.0)
@@ -222,20 +222,20 @@ def test_new_settings_keep_what_was_learned() -> None:
     gate = proven()
     for _ in range(5):
         assert gate.start(0.0)
-    gate.retune(0.0, 4, Rate(0.0), verify=True, adaptive=False)
+    gate.reconfigure(0.0, 4, RateLimit(0.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, "in_flight", None)
     answer_late(gate, 0.0, STOPPED, Unauthorized(0))
-    gate.retune(0.0, 64, Rate(1.0), verify=True, adaptive=False)
+    gate.reconfigure(0.0, 64, RateLimit(1.0), verify=True, adaptive=False)
     assert gate.admit(0.0) == Admission(0, REFUSED, None)
     assert gate.read_due() == 5.0
 
 
 def test_new_settings_count_from_the_next_send_on() -> None:
     gate = proven()
-    gate.retune(0.0, 64, Rate(1.0), verify=True, adaptive=False)
+    gate.reconfigure(0.0, 64, RateLimit(1.0), verify=True, adaptive=False)
     assert gate.start(0.0)
     assert gate.admit(0.0).why == "rate"
-    gate.retune(0.0, 64, Rate(0.0), verify=False, adaptive=False)
+    gate.reconfigure(0.0, 64, RateLimit(0.0), verify=False, adaptive=False)
     break_down(gate)
     gate.observe_read(1.0, Proven(), jitter=0.0)
     assert (gate.limit, gate.read_due()) == (8, None), "an eighth of the new bound, and no more reads"
@@ -249,10 +249,10 @@ def test_what_is_answered_sets_the_adaptive_limit() -> None:
 
 
 def test_it_is_steady_while_nothing_but_the_limit_holds_sends_up() -> None:
-    assert proven().steady is True
+    assert proven().unrestricted is True
     refused = proven()
     refuse(refused)
-    assert [gate.steady for gate in (Gate(8), proven(rate=Rate(1.0)), refused)] == [False, False, False]
+    assert [gate.unrestricted for gate in (Gate(8), proven(rate=RateLimit(1.0)), refused)] == [False, False, False]
 
 
 def test_reads_after_an_outage_begin_with_short_gaps_again() -> None:
@@ -273,7 +273,7 @@ def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
     gate = Gate(32)
     gate.observe_read(0.0, Foreign(403), jitter=0.0)
     assert gate.admit(0.5) == Admission(0, WRONG, None)
-    gate.retune(0.0, 32, Rate(0.0), verify=False, adaptive=False)
+    gate.reconfigure(0.0, 32, RateLimit(0.0), verify=False, adaptive=False)
     assert (gate.proven, gate.read_due(), gate.admit(0.5)) == (True, None, Admission(1))
     send(gate, 0.5, STOPPED)
     assert gate.admit(0.5) == Admission(32)

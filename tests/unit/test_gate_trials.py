@@ -16,7 +16,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Fault, Outcome, PauseReason, SessionId
-from reaper.core.rate_limit import Rate
+from reaper.core.rate_limit import RateLimit
 from tests.support.gate import (
     DOWN,
     FORBIDDEN,
@@ -281,9 +281,9 @@ def test_no_answer_ends_a_trial_that_a_read_has_closed_again(
 ) -> None:
     gate = proven()
     begin(gate)
-    gate.retune(0.0, 32, Rate(0.0), verify=False, adaptive=False)
+    gate.reconfigure(0.0, 32, RateLimit(0.0), verify=False, adaptive=False)
     assert gate.start(1.0)
-    gate.retune(1.0, 32, Rate(0.0), verify=True, adaptive=False)
+    gate.reconfigure(1.0, 32, RateLimit(0.0), verify=True, adaptive=False)
     gate.observe_read(2.0, verdict, jitter=0.0)
     answer_late(gate, 3.0, STOPPED)
     assert held(gate, 3.0) == {reason}

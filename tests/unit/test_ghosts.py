@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.core.discovery.ghosts import APART_S, Ghosts, look, read_ghosts
+from reaper.core.discovery.ghosts import APART_S, Ghosts, read_ghosts, update_ghosts
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import Outcome, SessionId
 
@@ -17,13 +17,13 @@ STOPPED: dict[SessionId, Outcome | None] = {ONE: Outcome.STOPPED}
 
 @pytest.mark.parametrize("outcome", [Outcome.STOPPED, Outcome.ALREADY_GONE])
 def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Outcome) -> None:
-    ghosts, new = look(Ghosts(), [ALIVE], {ONE: outcome}, 1_000.0)
+    ghosts, new = update_ghosts(Ghosts(), [ALIVE], {ONE: outcome}, 1_000.0)
     assert new == []
-    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S - 1)
+    ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S - 1)
     assert new == []
-    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S)
+    ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S)
     assert (new, ghosts.proven) == ([ONE], {ONE})
-    ghosts, new = look(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + 10 * APART_S)
+    ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + 10 * APART_S)
     assert (new, ghosts.proven) == ([], {ONE})
     assert read_ghosts(ghosts.to_text()) == ghosts
 
@@ -33,18 +33,18 @@ def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Out
 )
 def test_what_is_not_listed_as_alive_is_none(session: SessionSummary) -> None:
     seen = Ghosts({ONE: 0.0})
-    assert look(seen, [session], STOPPED, 1_000.0) == (Ghosts(), [])
-    assert look(seen, [], STOPPED, 1_000.0) == (Ghosts(), [])
+    assert update_ghosts(seen, [session], STOPPED, 1_000.0) == (Ghosts(), [])
+    assert update_ghosts(seen, [], STOPPED, 1_000.0) == (Ghosts(), [])
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.FORBIDDEN, Outcome.PROTECTED, Outcome.CANCELLED])
 def test_what_nobody_said_was_gone_is_none(outcome: Outcome | None) -> None:
-    assert look(Ghosts({ONE: 0.0}), [ALIVE], {ONE: outcome}, 1_000.0) == (Ghosts(), [])
-    assert look(Ghosts({ONE: 0.0}), [ALIVE], {}, 1_000.0) == (Ghosts(), [])
+    assert update_ghosts(Ghosts({ONE: 0.0}), [ALIVE], {ONE: outcome}, 1_000.0) == (Ghosts(), [])
+    assert update_ghosts(Ghosts({ONE: 0.0}), [ALIVE], {}, 1_000.0) == (Ghosts(), [])
 
 
 def test_a_clock_that_was_set_back_only_delays_the_report() -> None:
-    ghosts, new = look(Ghosts({ONE: 5_000.0}), [ALIVE], STOPPED, 1_000.0)
+    ghosts, new = update_ghosts(Ghosts({ONE: 5_000.0}), [ALIVE], STOPPED, 1_000.0)
     assert (ghosts.first, new) == ({ONE: 1_000.0}, [])
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from reaper.core.discovery.guard import Limits, Pass, Stop, Sweep, measure, weigh
+from reaper.core.discovery.guard import GuardLimits, Pass, Sweep, UnusableListing, check_guards, next_baseline
 from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold
 from reaper.core.discovery.listing import Listing, SessionSummary
-from reaper.core.discovery.policy import Judged, Rule, Verdict
+from reaper.core.discovery.policy import Judged, Judgement, Rule
 from reaper.core.model import SessionId
 
 NOW = 2_000_000_000.0
-WIDE = Limits(max_per_sweep=1_000_000, max_share=1.0, list_shrink=1.0)
+WIDE = GuardLimits(max_per_sweep=1_000_000, max_share=1.0, list_shrink=1.0)
 
 
 def ids(n: int, start: int = 0) -> frozenset[SessionId]:
@@ -19,16 +19,16 @@ def ids(n: int, start: int = 0) -> frozenset[SessionId]:
 def sweep(reaped: int, kept: int, *, ended: int = 0, malformed: int = 0, known: frozenset[SessionId] = ids(0)) -> Sweep:
     """The first `reaped` of ses-0, ses-1, … are expired, the next `kept` live, the last `ended` have ended."""
     rules = [Rule.EXPIRED] * reaped + [Rule.LIVE] * kept + [Rule.ENDED] * ended
-    judged = tuple(Judged(SessionSummary(SessionId(f"ses-{n}")), Verdict(rule, "")) for n, rule in enumerate(rules))
+    judged = tuple(Judged(SessionSummary(SessionId(f"ses-{n}")), Judgement(rule, "")) for n, rule in enumerate(rules))
     listing = Listing(tuple(each.session for each in judged), malformed, ("entry 7: it is bad",) if malformed else ())
     return Sweep(listing, judged, known)
 
 
 def ruled(
-    it: Sweep, limits: Limits, previous: frozenset[SessionId] | None = None
+    it: Sweep, limits: GuardLimits, previous: frozenset[SessionId] | None = None
 ) -> tuple[Guard, ...] | frozenset[SessionId]:
     """Return the guards that fired, or what passed."""
-    ruling = weigh(it, limits, previous=previous, hold_id="h1", now=NOW)
+    ruling = check_guards(it, limits, previous=previous, hold_id="h1", now=NOW)
     if isinstance(ruling, Hold):
         assert ruling.sessions == it.chosen
         return ruling.guards
@@ -39,15 +39,15 @@ def ruled(
 
 @pytest.mark.parametrize("previous", [None, ids(101)])
 def test_max_per_sweep_fires_above_its_figure(previous: frozenset[SessionId] | None):
-    limits = Limits(100, 1.0, 1.0)
+    limits = GuardLimits(100, 1.0, 1.0)
     assert ruled(sweep(100, 1), limits, previous) == ids(100)
     assert ruled(sweep(101, 0), limits, previous) == (Guard.MAX_PER_SWEEP,)
-    assert ruled(sweep(2, 0), Limits(1, 1.0, 1.0), previous) == (Guard.MAX_PER_SWEEP,)
+    assert ruled(sweep(2, 0), GuardLimits(1, 1.0, 1.0), previous) == (Guard.MAX_PER_SWEEP,)
 
 
 @pytest.mark.parametrize("previous", [None, ids(10)])
 def test_max_share_fires_above_its_share_from_ten_live_ones_on(previous: frozenset[SessionId] | None):
-    limits = Limits(1000, 0.5, 1.0)
+    limits = GuardLimits(1000, 0.5, 1.0)
     assert ruled(sweep(5, 5), limits, previous) == ids(5)
     assert ruled(sweep(6, 4), limits, previous) == (Guard.MAX_SHARE,)
     assert ruled(sweep(10, 0), limits, previous) == (Guard.MAX_SHARE,)
@@ -58,14 +58,14 @@ def test_max_share_fires_above_its_share_from_ten_live_ones_on(previous: frozens
 
 @pytest.mark.parametrize("percent", range(1, 101))
 def test_a_share_is_exact(percent: int):
-    limits = Limits(1000, percent / 100, 1.0)
+    limits = GuardLimits(1000, percent / 100, 1.0)
     assert ruled(sweep(percent, 100 - percent), limits) == ids(percent)
     if percent < 100:
         assert ruled(sweep(percent + 1, 99 - percent), limits) == (Guard.MAX_SHARE,)
 
 
 def test_list_shrink_fires_when_the_list_has_lost_its_share():
-    limits = Limits(1000, 1.0, 0.5)
+    limits = GuardLimits(1000, 1.0, 0.5)
     assert ruled(sweep(1, 10), limits, ids(20)) == ids(1)
     assert ruled(sweep(1, 9), limits, ids(20)) == (Guard.LIST_SHRINK,)
     assert ruled(sweep(1, 0), limits, ids(20)) == (Guard.LIST_SHRINK,)
@@ -75,24 +75,26 @@ def test_list_shrink_fires_when_the_list_has_lost_its_share():
 
 
 def test_list_shrink_cannot_fire_on_the_first_sweep_nor_on_a_few_sessions():
-    limits = Limits(1000, 1.0, 0.5)
+    limits = GuardLimits(1000, 1.0, 0.5)
     assert ruled(sweep(1, 0), limits, None) == ids(1)
     assert ruled(sweep(1, 0), limits, ids(9)) == ids(1)
 
 
 @pytest.mark.parametrize("previous", [None, ids(9)])
 def test_a_malformed_list_stops_the_sweep_on_the_first_one_too(previous: frozenset[SessionId] | None):
-    ruling = weigh(sweep(1, 5, malformed=2), WIDE, previous=previous, hold_id="h1", now=NOW)
-    assert ruling == Stop("2 entries of the list are malformed or doubled: entry 7: it is bad")
-    assert isinstance(weigh(sweep(0, 0, malformed=1), WIDE, previous=None, hold_id="h1", now=NOW), Stop)
+    ruling = check_guards(sweep(1, 5, malformed=2), WIDE, previous=previous, hold_id="h1", now=NOW)
+    assert ruling == UnusableListing("2 entries of the list are malformed or doubled: entry 7: it is bad")
+    assert isinstance(
+        check_guards(sweep(0, 0, malformed=1), WIDE, previous=None, hold_id="h1", now=NOW), UnusableListing
+    )
 
 
 def test_a_sweep_that_stops_nothing_passes_whatever_the_list():
-    assert weigh(sweep(0, 1), Limits(), previous=ids(100), hold_id="h1", now=NOW) == Pass({})
+    assert check_guards(sweep(0, 1), GuardLimits(), previous=ids(100), hold_id="h1", now=NOW) == Pass({})
 
 
 def test_a_hold_tells_every_guard_with_its_figures():
-    hold = weigh(sweep(120, 20), Limits(), previous=ids(400), hold_id="h1", now=NOW)
+    hold = check_guards(sweep(120, 20), GuardLimits(), previous=ids(400), hold_id="h1", now=NOW)
     assert isinstance(hold, Hold)
     assert (hold.id, hold.created_at, hold.expires_at) == ("h1", NOW, NOW + HOLD_LIFE_S)
     assert hold.guards == (Guard.MAX_PER_SWEEP, Guard.MAX_SHARE, Guard.LIST_SHRINK)
@@ -106,35 +108,35 @@ def test_a_hold_tells_every_guard_with_its_figures():
 
 def test_what_the_queue_has_accepted_is_neither_chosen_nor_missed():
     approved = sweep(150, 150, known=ids(150))
-    assert ruled(approved, Limits()) == frozenset()
-    assert ruled(sweep(151, 149, known=ids(150)), Limits()) == {"ses-150"}
+    assert ruled(approved, GuardLimits()) == frozenset()
+    assert ruled(sweep(151, 149, known=ids(150)), GuardLimits()) == {"ses-150"}
     # The share is of those that nobody is stopping.
-    assert ruled(sweep(16, 4, known=ids(10)), Limits(100, 0.5, 1.0)) == (Guard.MAX_SHARE,)
+    assert ruled(sweep(16, 4, known=ids(10)), GuardLimits(100, 0.5, 1.0)) == (Guard.MAX_SHARE,)
     # 80 of 100 were stopped on someone's word: the list has shrunk, and that is explained.
-    assert ruled(sweep(0, 20, known=ids(80, 20)), Limits(), ids(100)) == frozenset()
+    assert ruled(sweep(0, 20, known=ids(80, 20)), GuardLimits(), ids(100)) == frozenset()
     rest = Sweep(*[getattr(sweep(1, 19), name) for name in ("listing", "judged")], known=ids(80, 20))
-    assert ruled(rest, Limits(), ids(100)) == ids(1)
-    assert ruled(sweep(1, 19), Limits(), ids(100)) == (Guard.LIST_SHRINK,)
+    assert ruled(rest, GuardLimits(), ids(100)) == ids(1)
+    assert ruled(sweep(1, 19), GuardLimits(), ids(100)) == (Guard.LIST_SHRINK,)
 
 
 def test_the_next_list_is_measured_by_the_last_sound_one():
     before = ids(100)
 
-    def next_measure(it: Sweep, limits: Limits) -> frozenset[SessionId] | None:
-        return measure(it, weigh(it, limits, previous=before, hold_id="h1", now=NOW), before)
+    def next_measure(it: Sweep, limits: GuardLimits) -> frozenset[SessionId] | None:
+        return next_baseline(it, check_guards(it, limits, previous=before, hold_id="h1", now=NOW), before)
 
-    assert next_measure(sweep(3, 60, ended=5), Limits()) == ids(68)
-    assert next_measure(sweep(3, 60, known=ids(1)), Limits()) == ids(62, 1)
-    assert next_measure(sweep(60, 30), Limits()) == ids(90), "held for its share, the list itself is sound"
-    assert next_measure(sweep(1, 30), Limits()) == before
-    assert next_measure(sweep(1, 90, malformed=1), Limits()) == before
-    assert next_measure(sweep(0, 30), Limits()) == ids(30)
+    assert next_measure(sweep(3, 60, ended=5), GuardLimits()) == ids(68)
+    assert next_measure(sweep(3, 60, known=ids(1)), GuardLimits()) == ids(62, 1)
+    assert next_measure(sweep(60, 30), GuardLimits()) == ids(90), "held for its share, the list itself is sound"
+    assert next_measure(sweep(1, 30), GuardLimits()) == before
+    assert next_measure(sweep(1, 90, malformed=1), GuardLimits()) == before
+    assert next_measure(sweep(0, 30), GuardLimits()) == ids(30)
 
 
 def test_half_a_list_stays_held_for_as_long_as_it_is_half():
     previous = ids(40)
     for _ in range(3):
-        ruling = weigh(sweep(2, 18), Limits(), previous=previous, hold_id="h", now=NOW)
+        ruling = check_guards(sweep(2, 18), GuardLimits(), previous=previous, hold_id="h", now=NOW)
         assert isinstance(ruling, Hold)
-        previous = measure(sweep(2, 18), ruling, previous) or frozenset()
-    assert isinstance(weigh(sweep(2, 38), Limits(), previous=previous, hold_id="h", now=NOW), Pass)
+        previous = next_baseline(sweep(2, 18), ruling, previous) or frozenset()
+    assert isinstance(check_guards(sweep(2, 38), GuardLimits(), previous=previous, hold_id="h", now=NOW), Pass)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, WireFault
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM, WireFault
 from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -54,9 +54,9 @@ VALID: dict[str, tuple[bytes, int, bytes, bool]] = {
     ),
     "interim": (b"HTTP/1.1 100 Continue\r\n\r\n" + GONE + head(), 204, b"", True),
     "early hints": (b"HTTP/1.1 103 Early Hints\r\nLink: a\r\nX: b\r\n\r\n" + GONE + head(), 204, b"", True),
-    "most interim answers": (b"HTTP/1.1 102 Wait\r\n\r\n" * MOST_INTERIM + GONE + head(), 204, b"", True),
-    "most header lines": (GONE + b"a: b\r\n" * MOST_HEADERS + b"\r\n", 204, b"", True),
-    "largest head": (GONE + b"a: " + b"x" * (MOST_HEAD_BYTES - len(GONE) - 7) + b"\r\n\r\n", 204, b"", True),
+    "most interim answers": (b"HTTP/1.1 102 Wait\r\n\r\n" * MAX_INTERIM + GONE + head(), 204, b"", True),
+    "most header lines": (GONE + b"a: b\r\n" * MAX_HEADERS + b"\r\n", 204, b"", True),
+    "largest head": (GONE + b"a: " + b"x" * (MAX_HEAD_BYTES - len(GONE) - 7) + b"\r\n\r\n", 204, b"", True),
     "large body": (OK + head(length(b"x" * 1024)) + b"x" * 1024, 200, b"x" * 1024, True),
     "another answer after it": (OK + head(length(b"x")) + b"x" + OK + head(length(b"y")) + b"y", 200, b"x", False),
     "garbage after it": (GONE + head() + b"\0\1", 204, b"", False),
@@ -101,14 +101,14 @@ MALFORMED: dict[str, bytes] = {
     "101": b"HTTP/1.1 101 Switching Protocols\r\n" + head(b"Connection: upgrade", b"Upgrade: websocket"),
     "101 without a word": b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + GONE + head(),
     "an interim answer with a body": b"HTTP/1.1 103 Hints\r\n" + head(length(b"x")) + b"x" + GONE + head(),
-    "too many interim answers": b"HTTP/1.1 102 Wait\r\n\r\n" * (MOST_INTERIM + 1) + GONE + head(),
-    "too many header lines": GONE + b"a: b\r\n" * (MOST_HEADERS + 1) + b"\r\n",
+    "too many interim answers": b"HTTP/1.1 102 Wait\r\n\r\n" * (MAX_INTERIM + 1) + GONE + head(),
+    "too many header lines": GONE + b"a: b\r\n" * (MAX_HEADERS + 1) + b"\r\n",
     "too many header lines, interim ones": (
-        b"HTTP/1.1 103 Hints\r\n" + b"a: b\r\n" * MOST_HEADERS + b"\r\n" + GONE + head(b"a: b")
+        b"HTTP/1.1 103 Hints\r\n" + b"a: b\r\n" * MAX_HEADERS + b"\r\n" + GONE + head(b"a: b")
     ),
-    "too many trailers": CHUNKED + b"0\r\n" + b"a: b\r\n" * MOST_HEADERS + b"\r\n",
-    "a head too large by one": GONE + b"a: " + b"x" * (MOST_HEAD_BYTES - len(GONE) - 6) + b"\r\n\r\n",
-    "a reason too large": b"HTTP/1.1 204 " + b"x" * MOST_HEAD_BYTES + b"\r\n\r\n",
+    "too many trailers": CHUNKED + b"0\r\n" + b"a: b\r\n" * MAX_HEADERS + b"\r\n",
+    "a head too large by one": GONE + b"a: " + b"x" * (MAX_HEAD_BYTES - len(GONE) - 6) + b"\r\n\r\n",
+    "a reason too large": b"HTTP/1.1 204 " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n",
     "heads too large together": (b"HTTP/1.1 103 Hints\r\na: " + b"x" * 16_384 + b"\r\n\r\n") * 4 + GONE + head(),
     "a trailer without an end": CHUNKED + b"1\r\nx\r\n0\r\na: " + b"x" * 300_000,
     "a chunk extension without an end": CHUNKED + b"1;" + b"x" * 300_000,

@@ -145,8 +145,8 @@ def test_a_peer_that_does_not_read_is_sent_nothing() -> None:
     assert stage.wire.writes == []
     stage.connection.resume_writing()
     stage.loop.settle()
-    assert stage.connection.room == h2.MOST_STREAMS
-    assert stage.owner.rooms == [h2.MOST_STREAMS]
+    assert stage.connection.room == h2.MAX_STREAMS
+    assert stage.owner.rooms == [h2.MAX_STREAMS]
     assert stage.said() == [Frame(PING, 1, 0, b"12345678")]
 
 
@@ -168,7 +168,7 @@ def test_replies_that_nobody_reads_are_bounded(ask: bytes) -> None:
     stage = Stage()
     (one,) = stage.ask()
     stage.connection.pause_writing()
-    stage.say(ask * h2.MOST_REPLIES)
+    stage.say(ask * h2.MAX_REPLIES)
     assert became(one) is None
     stage.say(ask)
     assert became(one) == "malformed"
@@ -180,7 +180,7 @@ def test_replies_that_are_read_at_last_are_not_counted_any_more() -> None:
     (one,) = stage.ask()
     for _ in range(3):
         stage.connection.pause_writing()
-        stage.say(frame(PING, 0, 0, b"12345678") * h2.MOST_REPLIES)
+        stage.say(frame(PING, 0, 0, b"12345678") * h2.MAX_REPLIES)
         stage.connection.resume_writing()
         stage.loop.settle()
     assert became(one) is None
@@ -202,7 +202,7 @@ def test_replies_that_are_read_at_last_are_not_counted_any_more() -> None:
     ids=["ping", "settings", "unknown", "window", "priority", "reset", "empty body", "late body", "late head"],
 )
 def test_frames_that_bring_nothing_on_are_bounded(chatter: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(h2_talk, "MOST_CHATTER", 100)
+    monkeypatch.setattr(h2_talk, "MAX_IDLE_FRAMES", 100)
     stage = Stage()
     gone, open_ = stage.ask(2)
     stage.connection.abandon(gone)
@@ -255,21 +255,21 @@ def test_a_bound_that_changes() -> None:
     stage.say(settings((1, 4096)))  # not a word about streams
     assert stage.connection.room == 0
     stage.say(settings((MAX_STREAMS, 2**32 - 1)))
-    assert (stage.connection.room, stage.owner.rooms) == (h2.MOST_STREAMS, [1, h2.MOST_STREAMS])
+    assert (stage.connection.room, stage.owner.rooms) == (h2.MAX_STREAMS, [1, h2.MAX_STREAMS])
 
 
 def test_before_the_peer_has_told_its_bound_one_request_is_written() -> None:
     stage = Stage(greet=False)
-    assert stage.connection.room == h2.STREAMS_UNTOLD
-    asked = stage.ask(h2.STREAMS_UNTOLD)
+    assert stage.connection.room == h2.ASSUMED_STREAMS
+    asked = stage.ask(h2.ASSUMED_STREAMS)
     assert stage.connection.room == 0
     assert [said.stream for said in stage.said()] == [1]
     stage.connection.abandon(asked.pop())
     asked += stage.ask()
     assert stage.said() == []
     stage.say(settings())
-    assert [said.stream for said in stage.said()] == [0, *range(3, 2 * h2.STREAMS_UNTOLD, 2)]
-    assert stage.connection.room == h2.MOST_STREAMS - len(asked)
+    assert [said.stream for said in stage.said()] == [0, *range(3, 2 * h2.ASSUMED_STREAMS, 2)]
+    assert stage.connection.room == h2.MAX_STREAMS - len(asked)
     assert stage.owner.rooms == [1, stage.connection.room]
     assert all(one.written for one in asked)
 

@@ -54,7 +54,7 @@ def test_cancelled_streams_are_forgotten_at_last() -> None:
         for one in stage.ask(1000):
             stage.connection.abandon(one)
         stage.loop.settle()
-    assert len(stage.connection._reader._cancelled) == h2_read.MOST_CANCELLED
+    assert len(stage.connection._reader._cancelled) == h2_read.MAX_CANCELLED
     stage.said()
     stage.say(head(1), head(5999), head(3001))
     assert not stage.wire.closed
@@ -214,14 +214,14 @@ def test_goodbye_then_close() -> None:
 
 def test_the_stream_numbers_run_out() -> None:
     stage = Stage()
-    stage.connection.next_stream = 2**31 - 1 - 2 * h2.MOST_STREAMS
-    assert stage.connection.room == h2.MOST_STREAMS
-    asked = stage.ask(h2.MOST_STREAMS)
+    stage.connection.next_stream = 2**31 - 1 - 2 * h2.MAX_STREAMS
+    assert stage.connection.room == h2.MAX_STREAMS
+    asked = stage.ask(h2.MAX_STREAMS)
     numbers = [said.stream for said in stage.said()]
     assert max(numbers) < 2**31
     assert stage.connection.room == 0
     stage.say(*(head(number) for number in numbers))
-    assert fates(asked) == [204] * h2.MOST_STREAMS
+    assert fates(asked) == [204] * h2.MAX_STREAMS
     assert stage.wire.closed
     assert stage.owner.rooms == [0, 0]  # leaving, then closed
 
@@ -252,8 +252,8 @@ def test_a_sign_is_enough() -> None:
     stage.connection.abandon(late)
     assert stage.connection.room == 0
     stage.say(frame(PING, 1, 0, b"anybody?"))
-    assert stage.connection.room == h2.MOST_STREAMS - 1
-    assert stage.owner.rooms == [0, h2.MOST_STREAMS - 1]
+    assert stage.connection.room == h2.MAX_STREAMS - 1
+    assert stage.owner.rooms == [0, h2.MAX_STREAMS - 1]
     stage.loop.advance(100)
     assert became(other) is None
     assert not stage.wire.closed

@@ -7,7 +7,7 @@ from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES
+from reaper.api.http.exchange import MAX_HEAD_BYTES
 from reaper.api.http.h2 import decode as h2_decode
 from reaper.api.http.h2.decode import BlockDecoder, Field
 from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
@@ -153,7 +153,7 @@ def test_any_head_is_read_as_it_was_meant(size: int, heads: list[tuple[bytes, li
     encoder.header_table_size = size
     for status, fields, huffman in heads:
         expected = [(b":status", status), *fields]
-        if sum(len(name) + len(value) + 32 for name, value in expected) > MOST_HEAD_BYTES:
+        if sum(len(name) + len(value) + 32 for name, value in expected) > MAX_HEAD_BYTES:
             continue  # refused, which another test shows
         block = encoder.encode(expected, huffman=huffman)
         for _ in range(1 if size else 2):  # without a table, a block means the same each time
@@ -238,10 +238,10 @@ def test_memory_is_bounded() -> None:
         block = b"\x89\x00\x06" + name + b"\x7e" + b"v" * 126
         decoder.decode(block)
         decoder.learn(block, 204, [(name, b"")])
-        assert len(decoder.answers) <= h2_decode._MOST_ANSWERS
-        assert len(decoder._fields) <= h2_decode._MOST_FIELDS
+        assert len(decoder.answers) <= h2_decode._MAX_ANSWERS
+        assert len(decoder._fields) <= h2_decode._MAX_FIELDS
     long = b"\x89\x00\x01a\x7f\x81\x1f" + b"v" * 4096
     decoder.decode(long)
     decoder.learn(long, 204, [])
     assert long not in decoder.answers
-    assert all(len(raw) <= h2_decode._MOST_FIELD_BYTES for raw in decoder._fields)
+    assert all(len(raw) <= h2_decode._MAX_FIELD_BYTES for raw in decoder._fields)

@@ -8,15 +8,15 @@ import pytest
 from reaper.core.discovery.holds import (
     DECIDED_KEPT,
     HOLD_LIFE_S,
-    Fate,
     Guard,
     Hold,
     Holds,
+    HoldState,
     Refused,
+    add_hold,
     approve,
     discard,
     expire,
-    file,
     open_holds,
     read_holds,
     to_text,
@@ -40,42 +40,42 @@ def decided(result: tuple[Holds, Hold] | Refused) -> Holds:
 
 
 def test_a_hold_is_filed_once_while_it_is_open():
-    first = file((), hold())
+    first = add_hold((), hold())
     assert first == (hold(),)
-    assert file(first, hold("h2", at=NOW + 60, ids="a b c")) is first
-    both = file(first, hold("h3", at=NOW + 60, guards=(Guard.MAX_PER_SWEEP, Guard.MAX_SHARE)))
+    assert add_hold(first, hold("h2", at=NOW + 60, ids="a b c")) is first
+    both = add_hold(first, hold("h3", at=NOW + 60, guards=(Guard.MAX_PER_SWEEP, Guard.MAX_SHARE)))
     assert [each.id for each in both] == ["h1", "h3"]
-    assert file(both, hold("h4", at=NOW + 61, guards=(Guard.MAX_PER_SWEEP,))) is both
-    assert len(file(first, hold("h5", at=NOW + HOLD_LIFE_S))) == 2
+    assert add_hold(both, hold("h4", at=NOW + 61, guards=(Guard.MAX_PER_SWEEP,))) is both
+    assert len(add_hold(first, hold("h5", at=NOW + HOLD_LIFE_S))) == 2
 
 
 def test_what_was_discarded_is_not_asked_again_unless_there_is_more():
-    holds = decided(discard(file((), hold()), "h1", by="ann", why="they are mine", now=NOW + 5))
-    assert file(holds, hold("h2", at=NOW + 60)) is holds
-    assert file(holds, hold("h2", at=NOW + 60, guards=(Guard.LIST_SHRINK,), ids="a")) is holds
-    assert len(file(holds, hold("h2", at=NOW + 60, ids="a b c"))) == 2
-    assert len(file(holds, hold("h2", at=NOW + HOLD_LIFE_S))) == 2
+    holds = decided(discard(add_hold((), hold()), "h1", by="ann", why="they are mine", now=NOW + 5))
+    assert add_hold(holds, hold("h2", at=NOW + 60)) is holds
+    assert add_hold(holds, hold("h2", at=NOW + 60, guards=(Guard.LIST_SHRINK,), ids="a")) is holds
+    assert len(add_hold(holds, hold("h2", at=NOW + 60, ids="a b c"))) == 2
+    assert len(add_hold(holds, hold("h2", at=NOW + HOLD_LIFE_S))) == 2
 
 
 def test_after_an_approval_a_new_sweep_may_be_held_anew():
-    holds = decided(approve(file((), hold()), "h1", by="ann", why=None, now=NOW + 5))
-    assert len(file(holds, hold("h2", at=NOW + 60))) == 2
+    holds = decided(approve(add_hold((), hold()), "h1", by="ann", why=None, now=NOW + 5))
+    assert len(add_hold(holds, hold("h2", at=NOW + 60))) == 2
 
 
 def test_approving_gives_back_what_was_held_with_who_and_why():
-    two = file(file((), hold()), hold("h2", guards=(Guard.LIST_SHRINK,)))
+    two = add_hold(add_hold((), hold()), hold("h2", guards=(Guard.LIST_SHRINK,)))
     result = approve(two, "h1", by="ann", why="checked", now=NOW + 5)
     assert not isinstance(result, Refused)
     holds, approved = result
-    assert approved == replace(hold(), fate=Fate.APPROVED, by="ann", why="checked", decided_at=NOW + 5)
+    assert approved == replace(hold(), fate=HoldState.APPROVED, by="ann", why="checked", decided_at=NOW + 5)
     assert holds == (approved, two[1])
-    assert two[0].fate is Fate.OPEN, "the list that was given is another one"
+    assert two[0].fate is HoldState.OPEN, "the list that was given is another one"
     assert open_holds(holds, NOW + 5) == (two[1],)
     assert approve(holds, "h1", by="bob", why="again", now=NOW + 2 * HOLD_LIFE_S) == (holds, approved)
 
 
 def test_a_hold_is_decided_once():
-    holds = file((), hold())
+    holds = add_hold((), hold())
     approved = decided(approve(holds, "h1", by="ann", why=None, now=NOW))
     discarded = decided(discard(holds, "h1", by="bob", why="no", now=NOW))
     assert discard(approved, "h1", by="bob", why="no", now=NOW) == Refused("hold h1 was approved by ann")
@@ -85,10 +85,10 @@ def test_a_hold_is_decided_once():
 
 
 def test_holds_expire_and_say_so():
-    holds, end = file((), hold()), NOW + HOLD_LIFE_S
+    holds, end = add_hold((), hold()), NOW + HOLD_LIFE_S
     assert expire(holds, end - 0.001) == holds
     closed = expire(holds, end)
-    assert closed == (replace(hold(), fate=Fate.EXPIRED, decided_at=end),)
+    assert closed == (replace(hold(), fate=HoldState.EXPIRED, decided_at=end),)
     assert (open_holds(holds, end - 1), open_holds(holds, end), open_holds(closed, NOW)) == (holds, (), ())
     for each in (holds, closed):
         refused = approve(each, "h1", by="ann", why=None, now=end)
@@ -100,9 +100,9 @@ def test_holds_expire_and_say_so():
 
 
 def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all():
-    holds = file((), hold("open", guards=tuple(Guard)))
+    holds = add_hold((), hold("open", guards=tuple(Guard)))
     for n in range(DECIDED_KEPT + 5):
-        closed = replace(hold(f"h{n}"), fate=Fate.APPROVED, by="ann", decided_at=NOW)
+        closed = replace(hold(f"h{n}"), fate=HoldState.APPROVED, by="ann", decided_at=NOW)
         holds = expire((*holds, closed), NOW)
     assert [each.id for each in holds] == ["open", *(f"h{n}" for n in range(5, DECIDED_KEPT + 5))]
 
@@ -110,8 +110,8 @@ def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all():
 def test_holds_come_back_from_their_text():
     holds = (
         hold(guards=tuple(Guard)),
-        replace(hold("h2"), fate=Fate.DISCARDED, by="ann ü", why='"no"', decided_at=NOW + 0.5),
-        replace(hold("h3", ids=""), fate=Fate.EXPIRED, decided_at=NOW),
+        replace(hold("h2"), fate=HoldState.DISCARDED, by="ann ü", why='"no"', decided_at=NOW + 0.5),
+        replace(hold("h3", ids=""), fate=HoldState.EXPIRED, decided_at=NOW),
     )
     assert read_holds(to_text(holds)) == holds
     assert json.loads(to_text(holds))[0]["sessions"] == {"a": "expired", "b": "expired"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
+from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
@@ -132,7 +132,7 @@ async def test_of_two_who_pin_at_once_the_second_compares() -> None:
         seen += 1
         if seen == 1:  # between this look and the pinning, another reaper pins
             text = await note(name)
-            await queue.set_note(NOTE, Account("usr_other").to_text(), was=None)
+            await queue.compare_and_set(NOTE, Account("usr_other").to_text(), was=None)
             return text
         return await note(name)
 
@@ -143,5 +143,5 @@ async def test_of_two_who_pin_at_once_the_second_compares() -> None:
 def test_what_is_no_account_is_none() -> None:
     for text in (None, "", "{", "[]", '{"userId": 7}', '{"userId": ""}', "[" * 100_000):
         assert read_account(text) is None
-    assert account_of(Answered(401, b"{}", 0.0, token_generation=0)) == Untold("/auth/me answered 401")
-    assert compare(Proven(), Untold("why"), None) == Proven()
+    assert account_of(Answered(401, b"{}", 0.0, token_generation=0)) == AccountUnknown("/auth/me answered 401")
+    assert compare(Proven(), AccountUnknown("why"), None) == Proven()

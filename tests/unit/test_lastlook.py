@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from reaper.core.discovery.policy import Rules
+from reaper.core.discovery.policy import PolicyOptions
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.recheck import Go, Spare, Unsure
+from reaper.core.discovery.recheck import Inconclusive, Proceed, Skip
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import Answered, Lease, Reply, SessionId
-from reaper.intake.discovery.preflight import Look
+from reaper.intake.discovery.preflight import PreflightCheck
 
 pytestmark = pytest.mark.anyio
 
@@ -42,20 +42,20 @@ class Reading:
         raise NotImplementedError
 
 
-def look(api: Reading, protection: Protection, *, verify: bool = True) -> Look:
+def look(api: Reading, protection: Protection, *, verify: bool = True) -> PreflightCheck:
     async def owners() -> Owners:
         return None
 
     async def sightings() -> Sightings:
         return Sightings()
 
-    return Look(
+    return PreflightCheck(
         api=lambda: api,
         chosen=lambda lease: lease.source.startswith("discovery:"),
         protection=lambda: protection,
         owners=owners,
         sightings=sightings,
-        rules=Rules(),
+        rules=PolicyOptions(),
         verify=verify,
     )
 
@@ -65,7 +65,7 @@ async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
     looking = look(api, Protection(frozenset({"env_1"})))
     assert looking.wanted(lease)
-    assert await looking(lease) == Spare("session env_1 is protected", "session env_1 is protected")
+    assert await looking(lease) == Skip("session env_1 is protected", "session env_1 is protected")
     assert api.asked == [], "the ID alone says it"
 
 
@@ -74,22 +74,22 @@ async def test_a_session_of_a_protected_batch_is_spared_whoever_named_it(lease: 
     api = Reading()
     looking = look(api, Protection(globs=("night*",)))
     assert looking.wanted(lease)
-    assert isinstance(await looking(lease), Spare)
+    assert isinstance(await looking(lease), Skip)
     assert api.asked == ["env_1"]
 
 
 async def test_what_nothing_protects_goes_on_and_is_not_looked_at_without_need() -> None:
     assert not look(Reading(), Protection()).wanted(NAMED)
     assert look(Reading(), Protection()).wanted(CHOSEN), "the policy is asked once more"
-    assert isinstance(await look(Reading(), Protection(frozenset({"other"})))(NAMED), Go)
+    assert isinstance(await look(Reading(), Protection(frozenset({"other"})))(NAMED), Proceed)
 
 
 async def test_without_reads_the_id_alone_decides_for_what_was_named() -> None:
     api = Reading()
-    assert isinstance(await look(api, Protection(globs=("night*",)), verify=False)(NAMED), Go)
+    assert isinstance(await look(api, Protection(globs=("night*",)), verify=False)(NAMED), Proceed)
     assert api.asked == []
 
 
 async def test_a_session_that_cannot_be_read_is_not_stopped() -> None:
     looking = look(Reading(Answered(502, b"", 0.1)), Protection(globs=("night*",)))
-    assert isinstance(await looking(NAMED), Unsure)
+    assert isinstance(await looking(NAMED), Inconclusive)

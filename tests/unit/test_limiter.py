@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from reaper.core.adaptive_limit import Limiter, is_overload
+from reaper.core.adaptive_limit import AdaptiveLimit, is_overload
 from reaper.core.classify import (
     Broken,
     Final,
@@ -27,7 +27,7 @@ RESET = Broken(Fault.RESET)
 class Drive:
     """A limiter and a clock that moves by one with each send."""
 
-    limiter: Limiter
+    limiter: AdaptiveLimit
     now: float = 0.0
 
     def answers(self, count: int, verdict: Verdict = STOPPED, in_flight: int | None = None) -> int:
@@ -48,19 +48,19 @@ class Drive:
 
 def grown(bound: int = 256) -> Drive:
     """A drive whose limit has doubled from 8 to 64."""
-    drive = Drive(Limiter(bound))
+    drive = Drive(AdaptiveLimit(bound))
     assert drive.answers(8 + 16 + 32) == 64
     return drive
 
 
 def test_growth_takes_a_whole_window_and_the_first_overload_cuts() -> None:
-    for limiter in (Limiter(256), Limiter(256, adaptive=False)):
-        limiter.retune(256, adaptive=True)
+    for limiter in (AdaptiveLimit(256), AdaptiveLimit(256, adaptive=False)):
+        limiter.reconfigure(256, adaptive=True)
         drive = Drive(limiter)
         assert (drive.answers(7), drive.answers(1)) == (8, 16)
         assert drive.answers(1, OVERLOAD) == 11
-        limiter.retune(256, adaptive=False)
-        limiter.retune(256, adaptive=True)
+        limiter.reconfigure(256, adaptive=False)
+        limiter.reconfigure(256, adaptive=True)
         assert drive.answers(1, OVERLOAD) == 5
 
 
@@ -74,11 +74,11 @@ def test_a_send_that_began_in_the_moment_of_a_cut_counts_for_nothing() -> None:
 
 @pytest.mark.parametrize(("bound", "limit"), [(1, 1), (7, 7), (8, 8), (9, 8), (1000, 8)])
 def test_it_starts_at_eight_or_at_a_lower_bound(bound: int, limit: int) -> None:
-    assert Limiter(bound).limit == limit
+    assert AdaptiveLimit(bound).limit == limit
 
 
 def test_it_doubles_per_clean_window_up_to_the_bound() -> None:
-    drive = Drive(Limiter(50))
+    drive = Drive(AdaptiveLimit(50))
     assert drive.answers(7) == 8
     assert drive.answers(1) == 16
     assert drive.answers(15, GONE) == 16
@@ -114,7 +114,7 @@ def test_one_cut_per_window_however_many_overloads() -> None:
 
 
 def test_it_never_ends_below_one_and_grows_from_there() -> None:
-    drive = Drive(Limiter(256))
+    drive = Drive(AdaptiveLimit(256))
     assert drive.answers(200, OVERLOAD) == 1
     assert drive.answers(1) == 2
     assert drive.answers(2) == 3
@@ -143,13 +143,13 @@ def test_a_burst_of_late_timeouts_cuts_once_although_others_were_answered_betwee
 
 @pytest.mark.parametrize(("in_flight", "limit"), [(1, 8), (3, 8), (4, 16), (8, 16)])
 def test_it_grows_only_while_half_of_it_is_used(in_flight: int, limit: int) -> None:
-    drive = Drive(Limiter(256))
+    drive = Drive(AdaptiveLimit(256))
     drive.answers(8, in_flight=in_flight)
     assert drive.limiter.limit == limit
 
 
 def test_a_trickle_never_raises_it_and_load_after_it_does() -> None:
-    drive = Drive(Limiter(256))
+    drive = Drive(AdaptiveLimit(256))
     assert drive.answers(10_000, in_flight=1) == 8
     assert drive.answers(10_000, in_flight=20) == 64  # 20 in flight use 32, and no more than twice that is granted
     assert drive.answers(64) == 128
@@ -162,7 +162,7 @@ def test_an_overload_counts_also_when_little_is_in_flight() -> None:
 
 @pytest.mark.parametrize("verdict", [Unauthorized(0), Foreign(302), RESET, Unsent(Fault.DNS)])
 def test_what_says_nothing_of_load_neither_grows_nor_cuts_nor_fills_a_window(verdict: Verdict) -> None:
-    drive = Drive(Limiter(256))
+    drive = Drive(AdaptiveLimit(256))
     assert drive.answers(100, verdict) == 8
     assert drive.answers(7) == 8
     assert drive.answers(5, verdict) == 8
@@ -194,19 +194,19 @@ def test_what_is_an_overload(verdict: Verdict, overload: bool | None) -> None:
 
 
 def test_switched_off_the_bound_holds_whatever_is_answered() -> None:
-    drive = Drive(Limiter(50, adaptive=False))
+    drive = Drive(AdaptiveLimit(50, adaptive=False))
     assert drive.limiter.limit == 50
     assert drive.answers(1000, OVERLOAD) == 50
-    drive.limiter.retune(20, adaptive=False)
+    drive.limiter.reconfigure(20, adaptive=False)
     assert drive.answers(1000) == 20
 
 
 def test_a_lower_bound_holds_at_once_and_a_higher_one_is_grown_into() -> None:
     drive = grown()
-    drive.limiter.retune(20, adaptive=True)
+    drive.limiter.reconfigure(20, adaptive=True)
     assert drive.limiter.limit == 20
     assert drive.answers(500) == 20
-    drive.limiter.retune(256, adaptive=True)
+    drive.limiter.reconfigure(256, adaptive=True)
     assert drive.limiter.limit == 20
     assert drive.answers(20) == 40
 
@@ -215,16 +215,16 @@ def test_a_reload_that_changes_nothing_keeps_what_was_learned() -> None:
     drive = grown()
     drive.answers(1, OVERLOAD)
     drive.answers(43)
-    drive.limiter.retune(256, adaptive=True)
+    drive.limiter.reconfigure(256, adaptive=True)
     assert drive.answers(1) == 45
 
 
 def test_switched_off_and_on_it_starts_afresh() -> None:
     drive = grown()
     drive.answers(1, OVERLOAD)
-    drive.limiter.retune(256, adaptive=False)
+    drive.limiter.reconfigure(256, adaptive=False)
     assert drive.limiter.limit == 256
-    drive.limiter.retune(256, adaptive=True)
+    drive.limiter.reconfigure(256, adaptive=True)
     assert drive.limiter.limit == 8
     assert drive.answers(7) == 8
     assert drive.answers(1) == 16

@@ -1,6 +1,6 @@
 """The few values that compute something."""
 
-from reaper.core.model import HISTORY, Answered, Audit, AuditLine, Failed, Fault, Outcome, Pause, PauseReason, Stats
+from reaper.core.model import MAX_HISTORY, Answered, Audit, AuditLine, Failed, Fault, Outcome, Pause, PauseReason, Stats
 
 
 def stats(**more: int) -> Stats:
@@ -30,4 +30,4 @@ def test_a_pause_is_told_on_another_clock_but_for_the_operators_which_is_on_it_a
 
 def test_unless_told_otherwise_one_delete_was_sent() -> None:
     assert Answered(204, b"", 0.1).again == Failed(Fault.RESET, True, "", 0.1).again == 0
-    assert HISTORY == 20
+    assert MAX_HISTORY == 20

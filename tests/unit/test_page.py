@@ -9,7 +9,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 from reaper.telemetry.page.render import html_page, json_page, template
-from reaper.telemetry.page.view import Whole
+from reaper.telemetry.page.view import QueueSnapshot
 from tests.support.page import NASTY, STATS, paused, view
 
 
@@ -84,7 +84,7 @@ def test_no_text_becomes_markup() -> None:
 
 
 def test_every_field_is_filled_and_has_its_element() -> None:
-    told = view(Whole(STATS, holds=1))
+    told = view(QueueSnapshot(STATS, holds=1))
     html = html_page(told).body.decode()
     assert "{{" not in html
     seen = Seen(html)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.discovery.listing import SessionSummary
-from reaper.core.discovery.policy import Action, Rule, Rules, Verdict, judge, judge_all
+from reaper.core.discovery.policy import Action, Judgement, PolicyOptions, Rule, judge, judge_all
 from reaper.core.discovery.protection import Protection, protection
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import SessionId
@@ -27,13 +27,13 @@ def judged(
     seen: float | None = None,
     owners: Owners = None,
     protection: Protection = Protection(),  # noqa: B008
-) -> Verdict:
+) -> Judgement:
     return judge(
         it,
         server_now=now,
         sightings=Sightings({} if seen is None else {ID: seen}),
         owners=owners,
-        rules=Rules(GRACE),
+        rules=PolicyOptions(GRACE),
         protection=protection,
     )
 
@@ -168,12 +168,14 @@ def test_reasons_have_the_figures_and_name_the_fields():
 
 def test_a_list_is_judged_as_each_of_it():
     both = [session(), session(session_id=SessionId("ses-2"), status="failed")]
-    found = judge_all(both, server_now=NOW, sightings=Sightings(), owners=None, rules=Rules(), protection=Protection())
+    found = judge_all(
+        both, server_now=NOW, sightings=Sightings(), owners=None, rules=PolicyOptions(), protection=Protection()
+    )
     assert [(each.session, each.verdict.rule) for each in found] == [(both[0], Rule.LIVE), (both[1], Rule.FAILED)]
 
 
 def test_the_grace_is_two_minutes():
-    assert Rules().grace_s == GRACE
+    assert PolicyOptions().grace_s == GRACE
 
 
 def test_a_file_of_protected_names_and_patterns():

@@ -15,8 +15,8 @@ from rich.console import Console, RenderableType
 from reaper.app.once import Summary
 from reaper.cli.terminal import live as region
 from reaper.cli.terminal import progress as progress
-from reaper.cli.terminal.progress import Way
-from reaper.cli.terminal.progress_stats import IntakeFigures, Pace, RunFigures, Tally
+from reaper.cli.terminal.progress import ProgressMode
+from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
 from reaper.cli.terminal.summary_table import summary_table
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome, Pause, PauseReason
@@ -39,12 +39,12 @@ def drawn(frame: RenderableType, width: int, **options: Any) -> str:
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
-    pace = Pace()
+    pace = RateMeter()
     assert pace.per_s is None
     for second in range(100):
         pace.note(second, 10 * min(second, 50))
     assert pace.per_s == 0, "a rate of long ago is told"
-    pace = Pace()
+    pace = RateMeter()
     pace.note(0, 0)
     pace.note(0.5, 400)
     assert pace.per_s is None, "half a second tells nothing"
@@ -53,7 +53,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 
 
 def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_there_is() -> None:
-    tally = Tally()
+    tally = LiveCounts()
     tally.looked(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
     for _ in range(4):
         tally.settled(Outcome.STOPPED, 0.0)
@@ -138,7 +138,7 @@ def test_lines_above_the_region_keep_their_colours_and_their_words(monkeypatch: 
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = io.StringIO()
-    shown = region.Region(stream)
+    shown = region.LiveDisplay(stream)
     shown.above("12:00:00 [\x1b[33mwarning\x1b[0m] api.paused  detail='the API answered 429'\nnext\n")
     lines = stream.getvalue().splitlines()
     assert "\x1b[33mwarning\x1b[0m" in lines[0]
@@ -184,36 +184,38 @@ def way(
     columns: int = 80,
     log_format: str = "auto",
     quiet: bool = False,
-) -> Way:
+) -> ProgressMode:
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: tty))
     monkeypatch.setattr(progress, "columns", lambda: columns)
     settings: Any = SimpleNamespace(settings=SimpleNamespace(telemetry=SimpleNamespace(log_format=log_format)))
-    return progress.way_of(settings, quiet=quiet, environ={"TERM": term})
+    return progress.progress_mode(settings, quiet=quiet, environ={"TERM": term})
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({}, Way.REGION),
-        ({"columns": 40}, Way.REGION),
-        ({"columns": 39}, Way.LINES),
-        ({"term": "dumb"}, Way.LINES),
-        ({"term": ""}, Way.LINES),
-        ({"log_format": "json"}, Way.LINES),
-        ({"tty": False}, Way.LINES),
-        ({"quiet": True}, Way.NONE),
+        ({}, ProgressMode.REGION),
+        ({"columns": 40}, ProgressMode.REGION),
+        ({"columns": 39}, ProgressMode.LINES),
+        ({"term": "dumb"}, ProgressMode.LINES),
+        ({"term": ""}, ProgressMode.LINES),
+        ({"log_format": "json"}, ProgressMode.LINES),
+        ({"tty": False}, ProgressMode.LINES),
+        ({"quiet": True}, ProgressMode.NONE),
     ],
 )
-def test_which_way_progress_is_told(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: Way) -> None:
+def test_which_way_progress_is_told(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: ProgressMode
+) -> None:
     assert way(monkeypatch, **options) is told
 
 
 def test_whoever_must_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     ours, theirs = os.openpty()
     try:
-        progress.reading(Way.NONE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
+        progress.show_intake(ProgressMode.NONE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
         assert capsys.readouterr().err == ""
-        progress.reading(Way.REGION, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
+        progress.show_intake(ProgressMode.REGION, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
         assert capsys.readouterr().err == "reaper: type session IDs, one a line; Ctrl-D ends them\n"
     finally:
         os.close(ours)

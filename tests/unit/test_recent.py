@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from reaper.telemetry.settle_rate import BUCKET_S, BUCKETS, Recent
+from reaper.telemetry.settle_rate import BUCKET_S, BUCKETS, SettleRate
 
 
 @dataclass
@@ -22,19 +22,19 @@ def clock() -> Clock:
     return Clock()
 
 
-def count(recent: Recent, times: int) -> None:
+def count(recent: SettleRate, times: int) -> None:
     for _ in range(times):
         recent.note()
 
 
 def test_nothing_yet(clock: Clock) -> None:
-    recent = Recent(clock)
+    recent = SettleRate(clock)
     assert recent.counts == [0] * BUCKETS
     assert recent.per_minute(1) == 0
 
 
 def test_counts_move_on_and_fall_out(clock: Clock) -> None:
-    recent = Recent(clock)
+    recent = SettleRate(clock)
     count(recent, 3)
     clock.at += BUCKET_S
     count(recent, 2)
@@ -48,7 +48,7 @@ def test_counts_move_on_and_fall_out(clock: Clock) -> None:
 
 
 def test_a_rate_is_over_the_time_that_there_was(clock: Clock) -> None:
-    recent = Recent(clock)
+    recent = SettleRate(clock)
     clock.at += 10
     count(recent, 10)
     assert [recent.per_minute(minutes) for minutes in (1, 5, 15)] == [60, 60, 60]
@@ -61,7 +61,7 @@ def test_a_rate_is_over_the_time_that_there_was(clock: Clock) -> None:
 
 
 def test_a_steady_rate_is_told_as_it_is(clock: Clock) -> None:
-    recent = Recent(clock)
+    recent = SettleRate(clock)
     for _ in range(2000):
         clock.at += 1
         recent.note()

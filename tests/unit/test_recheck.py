@@ -7,8 +7,8 @@ import pytest
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent
 from reaper.core.classify import Verdict as Answer
 from reaper.core.discovery.listing import SessionSummary
-from reaper.core.discovery.policy import Rule, Verdict
-from reaper.core.discovery.recheck import UNTOLD, Go, Recheck, Spare, Unsure, ending, recheck
+from reaper.core.discovery.policy import Judgement, Rule
+from reaper.core.discovery.recheck import UNTOLD, Inconclusive, Proceed, Recheck, Skip, decision_without_send, recheck
 from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
 
 ID = SessionId("ses-1")
@@ -20,9 +20,9 @@ def answered(status: int, body: bytes = OWN) -> Answered:
 
 
 def looked(reply: Reply, rule: Rule = Rule.EXPIRED) -> Recheck:
-    def judge(session: SessionSummary, answer: Answered) -> Verdict:
+    def judge(session: SessionSummary, answer: Answered) -> Judgement:
         assert (session.session_id, answer) == (ID, reply)
-        return Verdict(rule, "why")
+        return Judgement(rule, "why")
 
     return recheck(reply, ID, judge)
 
@@ -32,21 +32,21 @@ FOUND = answered(200, json.dumps({"sessionId": "ses-1"}).encode())
 
 @pytest.mark.parametrize("rule", [Rule.EXPIRED, Rule.OVERDUE, Rule.FAILED, Rule.ORPHANED, Rule.ENDED])
 def test_what_still_qualifies_or_has_ended_goes_on(rule: Rule):
-    assert looked(FOUND, rule) == Go("why")
+    assert looked(FOUND, rule) == Proceed("why")
 
 
 @pytest.mark.parametrize("rule", [Rule.LIVE, Rule.STARTING, Rule.UNCLEAR])
 def test_what_no_longer_qualifies_is_spared(rule: Rule):
-    assert looked(FOUND, rule) == Spare("renewed", "why")
+    assert looked(FOUND, rule) == Skip("renewed", "why")
 
 
 def test_what_is_protected_by_now_is_spared_with_the_reason():
-    assert looked(FOUND, Rule.PROTECTED) == Spare("why", "why")
+    assert looked(FOUND, Rule.PROTECTED) == Skip("why", "why")
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_gone_goes_on_so_that_the_delete_proves_it(status: int):
-    assert isinstance(looked(answered(status)), Go)
+    assert isinstance(looked(answered(status)), Proceed)
 
 
 UNSURE: list[tuple[Reply, Answer]] = [
@@ -70,14 +70,14 @@ UNSURE: list[tuple[Reply, Answer]] = [
 
 @pytest.mark.parametrize(("reply", "verdict"), UNSURE)
 def test_whatever_else_is_answered_nothing_is_sent(reply: Reply, verdict: Answer):
-    assert looked(reply) == Unsure(verdict)
+    assert looked(reply) == Inconclusive(verdict)
 
 
 def test_how_a_lease_ends_under_which_nothing_is_sent():
-    assert ending(Spare("renewed", "why"), 0.5) == Settle(Outcome.PROTECTED, "renewed")
-    assert ending(None, 0.5) == ending(Go("why"), 0.5) == Release(0.0)
-    assert ending(Unsure(Foreign(200)), 0.0) == Release(15.0)
-    assert ending(Unsure(Foreign(200)), 1.0) == Release(45.0)
+    assert decision_without_send(Skip("renewed", "why"), 0.5) == Settle(Outcome.PROTECTED, "renewed")
+    assert decision_without_send(None, 0.5) == decision_without_send(Proceed("why"), 0.5) == Release(0.0)
+    assert decision_without_send(Inconclusive(Foreign(200)), 0.0) == Release(15.0)
+    assert decision_without_send(Inconclusive(Foreign(200)), 1.0) == Release(45.0)
     for outcome in (Outcome.FORBIDDEN, Outcome.REJECTED):
-        end = ending(Unsure(Final(outcome, "not yours")), 0.5)
+        end = decision_without_send(Inconclusive(Final(outcome, "not yours")), 0.5)
         assert end == Settle(outcome, f"{UNTOLD}: not yours"), "what is refused is refused for good"

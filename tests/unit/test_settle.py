@@ -11,11 +11,19 @@ import anyio.lowlevel
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.core.model import End, Lease, Outcome, Retry, Send, SessionId, Settle
-from reaper.queues.base import MOST_ENDS, Batch, NewItem
+from reaper.core.model import Lease, LeaseResult, Outcome, Retry, Send, SessionId, Settle
+from reaper.queues.base import MAX_RESULTS, Batch, NewItem
 from reaper.queues.memory.queue import MemoryQueue
-from reaper.worker.queue_health import Reach
-from reaper.worker.settler import AT_ONCE, BEHIND, COMPANY, LINGER_S, LOOK_S, SETTLE_TIMEOUT_S, Settler
+from reaper.worker.queue_health import QueueHealth
+from reaper.worker.settler import (
+    BACKPRESSURE_AT,
+    BATCH_SIZE,
+    BATCH_WAIT_S,
+    CHECK_S,
+    MAX_BATCHES_IN_FLIGHT,
+    SETTLE_TIMEOUT_S,
+    Settler,
+)
 from tests.support.worker import Noted
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +44,7 @@ class Slow:
     asked: int = 0
     most_asked: int = 0
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         self.sizes.append(len(ends))
         self.at.append(anyio.current_time())
         self.asked += 1
@@ -70,7 +78,7 @@ async def desk(count: int, slow: Slow) -> Desk:
     settler = Settler(
         slow,  # type: ignore[arg-type]  # all that it needs of one
         journal,
-        Reach(journal),
+        QueueHealth(journal),
         leaving=lambda: bool(left),
         leave=lambda: left.append(anyio.current_time()),
         settled=lambda: None,
@@ -86,30 +94,30 @@ async def work(d: Desk, count: int, for_s: float) -> None:
 
 
 async def test_enough_go_at_once_and_few_wait_for_company() -> None:
-    d = await desk(COMPANY + 3, Slow())
+    d = await desk(BATCH_SIZE + 3, Slow())
     async with d.settler.open():
-        d.post(COMPANY)
-        await anyio.sleep(LINGER_S / 2)
-        assert d.slow.sizes == [COMPANY]
-        await anyio.sleep(LINGER_S)
+        d.post(BATCH_SIZE)
+        await anyio.sleep(BATCH_WAIT_S / 2)
+        assert d.slow.sizes == [BATCH_SIZE]
+        await anyio.sleep(BATCH_WAIT_S)
         begun = anyio.current_time()
         d.post(2)
-        await anyio.sleep(LINGER_S / 2)
+        await anyio.sleep(BATCH_WAIT_S / 2)
         d.post(1)
-        assert d.slow.sizes == [COMPANY]
-        await anyio.sleep(LINGER_S)
-    assert d.slow.sizes == [COMPANY, 3]
-    assert d.slow.at[1] - begun == pytest.approx(LINGER_S)
-    assert len(d.journal.outcomes) == COMPANY + 3
+        assert d.slow.sizes == [BATCH_SIZE]
+        await anyio.sleep(BATCH_WAIT_S)
+    assert d.slow.sizes == [BATCH_SIZE, 3]
+    assert d.slow.at[1] - begun == pytest.approx(BATCH_WAIT_S)
+    assert len(d.journal.outcomes) == BATCH_SIZE + 3
 
 
 async def test_a_flush_waits_for_nobody_and_asks_for_no_more_than_an_apply_takes() -> None:
-    d = await desk(MOST_ENDS + 1, Slow(takes_s=0.05))
+    d = await desk(MAX_RESULTS + 1, Slow(takes_s=0.05))
     async with d.settler.open():
-        d.post(MOST_ENDS + 1)
+        d.post(MAX_RESULTS + 1)
         d.settler.flush()
-        await anyio.sleep(LINGER_S / 2)
-        assert sorted(d.slow.sizes) == [1, MOST_ENDS]
+        await anyio.sleep(BATCH_WAIT_S / 2)
+        assert sorted(d.slow.sizes) == [1, MAX_RESULTS]
         assert d.settler.pending
         await anyio.sleep(0.1)
         assert not d.settler.pending
@@ -130,12 +138,12 @@ async def test_nothing_is_told_before_it_is_durable() -> None:
 async def test_each_end_is_told_as_what_it_was() -> None:
     d = await desk(3, Slow())
     stopped, lost, again = d.leases
-    await d.slow.queue.apply([End(lost, STOPPED, SENT)])
+    await d.slow.queue.apply([LeaseResult(lost, STOPPED, SENT)])
     async with d.settler.open():
         for lease, decision in ((stopped, STOPPED), (lost, STOPPED), (again, Retry(5.0))):
             d.settler.post(lease, decision, None if decision is not STOPPED else SENT)
     assert d.journal.outcomes == [(stopped.session_id, Outcome.STOPPED)]
-    assert d.journal.lost == [lost.session_id]
+    assert d.journal.mark_unavailable == [lost.session_id]
     assert d.journal.unsent == 1
 
 
@@ -152,7 +160,7 @@ async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
     begun = anyio.current_time()
     with pytest.raises(QueueError, match="did not take an outcome within 15 s; it stays open"):
         await work(d, 2, 30)
-    assert d.left[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + LINGER_S, abs=LOOK_S)
+    assert d.left[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + BATCH_WAIT_S, abs=CHECK_S)
     assert d.journal.outcomes == []
 
 
@@ -163,19 +171,19 @@ async def test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them
             d.post(20)
             d.settler.flush()
             await anyio.sleep(0.1)
-        assert d.slow.most_asked == AT_ONCE
-        assert max(d.slow.sizes) > COMPANY
+        assert d.slow.most_asked == MAX_BATCHES_IN_FLIGHT
+        assert max(d.slow.sizes) > BATCH_SIZE
     assert len(d.journal.outcomes) == 2000
     assert not d.left
 
 
 async def test_too_much_that_waits_is_told() -> None:
-    d = await desk(BEHIND + AT_ONCE * MOST_ENDS, Slow(takes_s=1))
+    d = await desk(BACKPRESSURE_AT + MAX_BATCHES_IN_FLIGHT * MAX_RESULTS, Slow(takes_s=1))
     async with d.settler.open():
         d.settler.flush()
-        d.post(AT_ONCE * MOST_ENDS)
+        d.post(MAX_BATCHES_IN_FLIGHT * MAX_RESULTS)
         d.settler.flush()
-        d.post(BEHIND - 1)
+        d.post(BACKPRESSURE_AT - 1)
         assert not d.settler.behind
         d.post(1)
         assert d.settler.behind
@@ -191,7 +199,7 @@ async def test_after_a_long_outage_each_batch_has_its_whole_time_again() -> None
             d.post(3)
             await anyio.sleep(SETTLE_TIMEOUT_S * 2)
             d.slow.queue.store.away, d.slow.takes_s = False, SETTLE_TIMEOUT_S / 2
-            d.settler.reach.found()
+            d.settler.queue_health.mark_available()
             await anyio.sleep(SETTLE_TIMEOUT_S * 2)
     assert not d.left
     assert len(d.journal.outcomes) == 3

@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.protection import Protection, protection
-from reaper.core.discovery.sightings import Owners, Sightings, look, read_sightings
+from reaper.core.discovery.sightings import Owners, Sightings, read_sightings, update_sightings
 from reaper.core.model import SessionId
 
 A, B = SessionId("a"), SessionId("b")
@@ -13,7 +13,7 @@ ORPHANS = [SessionSummary(A, batch_id="gone"), SessionSummary(B, batch_id="gone"
 
 
 def looked(before: dict[SessionId, float], sessions: list[SessionSummary], owners: Owners, now: float | None):
-    return dict(look(Sightings(before), sessions, owners, now).first)
+    return dict(update_sightings(Sightings(before), sessions, owners, now).first)
 
 
 def test_the_first_sighting_counts_and_stays():
@@ -39,7 +39,7 @@ def test_without_the_servers_time_nothing_changes_and_a_time_to_come_counts_from
 
 
 def test_sightings_survive_as_text():
-    seen = look(Sightings(), ORPHANS, OWNERS, 100.25)
+    seen = update_sightings(Sightings(), ORPHANS, OWNERS, 100.25)
     assert seen.to_text() == '{"a":100.25,"b":100.25}'
     assert read_sightings(seen.to_text()) == seen
     assert read_sightings(None) == read_sightings("") == Sightings()

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from reaper.cli.commands.show import story, tell
-from reaper.cli.commands.status import Found, Standing, Watched, status_text
+from reaper.cli.commands.status import DiscoveryCounts, QueueSnapshot, StatusWatcher, status_text
 from reaper.cli.terminal.dashboard import board
-from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State, Stats
+from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Send, SessionId, State, Stats, WorkerHeartbeat
 
 NOW = 1_700_000_000.0
 SENDS = (
@@ -76,30 +76,33 @@ STATS = Stats(
     duplicate=0, invalid=0, oldest_due_s=182.0,
 )  # fmt: skip
 PAUSE = Pause(PauseReason.THROTTLED, NOW - 5, "the API answered 429", until=NOW + 25)
-REAPERS = [Reaper("a", 4711, NOW - 300, NOW - 2, 64, (PAUSE,)), Reaper("b", 4712, NOW - 3, NOW - 1, 8)]
+REAPERS = [
+    WorkerHeartbeat("a", 4711, NOW - 300, NOW - 2, 64, (PAUSE,)),
+    WorkerHeartbeat("b", 4712, NOW - 3, NOW - 1, 8),
+]
 
 
-def watched(standing: Standing) -> Watched:
-    it = Watched("sqlite:////var/lib/reaper/reaper.db", standing=standing)
+def watched(standing: QueueSnapshot) -> StatusWatcher:
+    it = StatusWatcher("sqlite:////var/lib/reaper/reaper.db", standing=standing)
     it.pace.note(0.0, 100)
     it.pace.note(60.0, 700)
     return it
 
 
-def screen(it: Watched, width: int) -> list[str]:
+def screen(it: StatusWatcher, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     console.print(board(it, width))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
 def test_status_says_what_holds_and_what_to_do() -> None:
-    text = status_text(Standing(STATS, REAPERS, [PAUSE], Found(1, 2), NOW))
+    text = status_text(QueueSnapshot(STATS, REAPERS, [PAUSE], DiscoveryCounts(1, 2), NOW))
     assert "ready               1234   oldest due for 3 m 2 s" in text
     assert "in flight             32   limit 72" in text
     assert "PAUSED: throttled, for 5 s, ends in 25 s: the API answered 429\n  -> nothing to do" in text
     assert "HELD: 1 sweep waits for you; see: reaper holds" in text
     assert "GHOSTS: 2 sessions" in text
-    idle = status_text(Standing(STATS, [], [], Found(), NOW))
+    idle = status_text(QueueSnapshot(STATS, [], [], DiscoveryCounts(), NOW))
     assert "no reaper is working on this queue; start one: reaper run" in idle
 
 
@@ -120,7 +123,7 @@ def test_on_a_narrow_terminal_what_to_do_next_goes_on_at_the_left(
 
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_the_board_fits_and_tells_all(width: int) -> None:
-    it = watched(Standing(STATS, REAPERS, [PAUSE], Found(1, 2), NOW))
+    it = watched(QueueSnapshot(STATS, REAPERS, [PAUSE], DiscoveryCounts(1, 2), NOW))
     it._lately = [replace(GONE, settled_at=NOW - 1)]
     waiting = replace(GONE, session_id=SessionId("env_2"), state=State.DELAYED, outcome=None, settled_at=None, sends=7)
     reset = Send(NOW - 9, 0.1, error="reset: the connection was closed")
@@ -138,9 +141,9 @@ def test_the_board_fits_and_tells_all(width: int) -> None:
 
 
 def test_a_board_without_an_answer_keeps_the_last_and_says_so() -> None:
-    it = watched(Standing(STATS, [], [], Found(), NOW))
+    it = watched(QueueSnapshot(STATS, [], [], DiscoveryCounts(), NOW))
     it.trouble = "the ledger is locked"
     text = "\n".join(screen(it, 80))
     assert "QUEUE AWAY: the ledger is locked" in text
     assert "1,234" in text
-    assert "QUEUE AWAY" in "\n".join(screen(Watched("x", trouble="gone"), 80))
+    assert "QUEUE AWAY" in "\n".join(screen(StatusWatcher("x", trouble="gone"), 80))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from reaper.core.model import Outcome, Pause, PauseReason, Reaper
+from reaper.core.model import Outcome, Pause, PauseReason, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO
-from reaper.telemetry.page.view import Whole
+from reaper.telemetry.page.view import QueueSnapshot
 from tests.support.page import NASTY, NOW, STATS, paused, view
 
 EMPTY = {"ready": 0, "in_flight": 0, "delayed": 0}
@@ -23,8 +23,8 @@ EMPTY = {"ready": 0, "in_flight": 0, "delayed": 0}
         ({"proven": False}, "calm", "Starting"),
         ({"pauses": (paused(),), "proven": False}, "warn", "Paused: credentials"),
         ({"pauses": (paused(),), "whole": "for 3 s: gone"}, "bad", "Queue unavailable"),
-        ({"still_s": 40.0, "whole": "for 3 s: gone"}, "bad", "Stuck"),
-        ({"draining": True, "still_s": 40.0}, "calm", "Ending"),
+        ({"stalled_s": 40.0, "whole": "for 3 s: gone"}, "bad", "Stuck"),
+        ({"draining": True, "stalled_s": 40.0}, "calm", "Ending"),
     ],
 )
 def test_the_state_is_what_matters_most(given: dict[str, Any], kind: str, state: str) -> None:
@@ -74,7 +74,7 @@ def test_what_is_said_aloud_changes_with_the_state_and_not_with_time() -> None:
 
 
 def test_all_that_wants_a_look() -> None:
-    whole = Whole(STATS, (), holds=1, ghosts=2)
+    whole = QueueSnapshot(STATS, (), holds=1, ghosts=2)
     names = [notice.name for notice in view(whole).notices]
     assert names == ["Held", "Ghosts"]
     dead = view(stats={"dead": 3, "accepted": STATS.accepted + 4, "settled": {Outcome.REJECTED: 3}})
@@ -85,8 +85,8 @@ def test_all_that_wants_a_look() -> None:
 
 def test_reapers_on_the_queue_and_a_pause_of_another() -> None:
     pauses = (paused(PauseReason.OPERATOR), paused(PauseReason.WRONG_TARGET))
-    other = Reaper("o", 99, NOW - 60, NOW - 2, 16, pauses)
-    told = view(Whole(STATS, (other,)))
+    other = WorkerHeartbeat("o", 99, NOW - 60, NOW - 2, 16, pauses)
+    told = view(QueueSnapshot(STATS, (other,)))
     assert told.reapers[1] == ("99", "1 m", "limit 16", "paused: operator, wrong_target")
     assert told.texts["limit"] == "limit 48"
     assert told.texts["state"].startswith("Working"), "this one is not paused"

@@ -12,8 +12,8 @@ from reaper.core.errors import Exit
 from reaper.core.gate import Gate
 from reaper.core.model import (
     Answered,
-    End,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
     PauseReason,
@@ -22,7 +22,7 @@ from reaper.core.model import (
     SessionId,
     Settle,
 )
-from reaper.queues.base import MOST_ENDS, RunSet
+from reaper.queues.base import MAX_RESULTS, RunSet
 from reaper.queues.memory.queue import MemoryQueue
 from tests.support.queues.harness import ended
 from tests.support.worker import BAD, GONE, LIST, RESET, STOPPED, well, world
@@ -191,7 +191,7 @@ async def test_a_late_settle_is_refused() -> None:
 
     w = await world(1, answer, bound=1, latency_s=130.0)
     await w.run()
-    assert w.journal.lost == ["s0"]
+    assert w.journal.mark_unavailable == ["s0"]
     assert w.journal.outcomes == []
     item = await w.queue.show(SessionId("s0"))
     assert item is not None
@@ -204,7 +204,7 @@ async def test_an_id_whose_sends_vanish_is_given_up() -> None:
         doomed = MemoryQueue(w.queue.store, clock=anyio.current_time)
         assert await doomed.claim(1, lease_s=60)
         w.queue.store.bury(doomed.owner)
-        await w.queue.tend(1e9)
+        await w.queue.maintain(1e9)
     summary = await w.run()
     assert summary.view.settled == {Outcome.EXHAUSTED: 1}
     assert w.api.sent == {}
@@ -225,7 +225,7 @@ async def test_a_queue_far_away_takes_larger_batches_and_is_not_given_up() -> No
         await anyio.sleep(far_s)
         return await claim(most, lease_s=lease_s, within=within)
 
-    async def apply_there(ends: Sequence[End]) -> list[bool]:
+    async def apply_there(ends: Sequence[LeaseResult]) -> list[bool]:
         nonlocal most_untold
         most_untold = max(most_untold, sum(w.api.sent.values()) - len(w.journal.outcomes))
         async with one_by_one:
@@ -236,4 +236,4 @@ async def test_a_queue_far_away_takes_larger_batches_and_is_not_given_up() -> No
     summary = await w.run()
     assert summary.exit is Exit.OK
     assert len(w.journal.outcomes) == 15_000
-    assert most_untold < 64 + 2 * MOST_ENDS
+    assert most_untold < 64 + 2 * MAX_RESULTS

@@ -8,13 +8,13 @@ import anyio
 import pytest
 
 from reaper.core.classify import Final, ServerFault, Unauthorized
-from reaper.core.discovery.recheck import Go, Recheck, Spare, Unsure
+from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, Skip
 from reaper.core.model import Lease, Outcome, SessionId
 from tests.support.worker import World, well, world
 
 pytestmark = pytest.mark.anyio
 
-GO = Go("it expired")
+GO = Proceed("it expired")
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ async def looking(n: int, look: FakeLook, **more: float) -> World:
 
 
 async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
-    look = FakeLook(of={"s1": Spare("renewed", "it expires in 1 h")})
+    look = FakeLook(of={"s1": Skip("renewed", "it expires in 1 h")})
     w = await looking(6, look)
     summary = await w.run()
     assert summary.view.settled == {Outcome.STOPPED: 5, Outcome.PROTECTED: 1}
@@ -66,7 +66,7 @@ async def test_looks_count_against_the_bound() -> None:
 
 
 async def test_a_refused_look_pauses_and_charges_nothing() -> None:
-    look = FakeLook(says=Unsure(Unauthorized(0, own=True)))
+    look = FakeLook(says=Inconclusive(Unauthorized(0, own=True)))
     w = await looking(5, look)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
@@ -80,7 +80,7 @@ async def test_a_refused_look_pauses_and_charges_nothing() -> None:
 
 
 async def test_an_outage_of_the_look_opens_the_breaker() -> None:
-    w = await looking(20, FakeLook(says=Unsure(ServerFault(502))))
+    w = await looking(20, FakeLook(says=Inconclusive(ServerFault(502))))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(1.2)
@@ -90,7 +90,7 @@ async def test_an_outage_of_the_look_opens_the_breaker() -> None:
 
 
 async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_of_them_a_storm() -> None:
-    w = await looking(30, FakeLook(says=Unsure(Final(Outcome.FORBIDDEN, "not yours"))))
+    w = await looking(30, FakeLook(says=Inconclusive(Final(Outcome.FORBIDDEN, "not yours"))))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(2)

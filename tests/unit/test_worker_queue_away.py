@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from reaper.core.errors import Exit, QueueError, QueueUnavailableError
-from reaper.core.model import End, Outcome, Reply, SessionId
+from reaper.core.model import LeaseResult, Outcome, Reply, SessionId
 from tests.support.worker import STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
@@ -136,7 +136,7 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     w = await world(3, well)
     apply, lost = w.queue.apply, set[str]()
 
-    async def unsure(ends: Sequence[End]) -> list[bool]:
+    async def unsure(ends: Sequence[LeaseResult]) -> list[bool]:
         held = await apply(ends)
         receipts = [end.lease.receipt for end in ends]
         if not lost.issuperset(receipts):
@@ -147,7 +147,7 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     w.queue.apply = unsure  # type: ignore[method-assign]
     await w.run()
     assert len(w.journal.outcomes) == 3
-    assert w.journal.lost == []
+    assert w.journal.mark_unavailable == []
     assert (await w.queue.audit()).balanced
 
 
@@ -156,14 +156,14 @@ async def test_the_reaper_looks_after_its_token_while_a_look_at_the_queue_hangs(
         return STOPPED
 
     w = await world(4, answer)
-    tend = w.queue.tend
+    tend = w.queue.maintain
 
     async def hang(keep_s: float) -> int:
         await anyio.sleep(1e6 if hanging else 0)
         return await tend(keep_s)
 
     hanging = False
-    w.queue.tend = hang  # type: ignore[method-assign]
+    w.queue.maintain = hang  # type: ignore[method-assign]
     w.worker.idle = rest
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)

@@ -94,8 +94,10 @@ CORE: tuple[Bug, ...] = (
         "outcome-dropped",
         "an outcome is dropped when the queue is away in that moment",
         "reaper/worker/settler.py",
-        "            except QueueUnavailableError as error:\n                await self.reach.wait_out(error)\n",
-        "            except QueueUnavailableError as error:\n                self.reach.lost(error)\n"
+        "            except QueueUnavailableError as error:\n"
+        "                await self.queue_health.wait_before_retry(error)\n",
+        "            except QueueUnavailableError as error:\n"
+        "                self.queue_health.mark_unavailable(error)\n"
         "                return [False] * len(ends)\n",
         fails="tests/unit/test_worker_queue_away.py::test_outcomes_are_kept_until_the_engine_is_back",
     ),
@@ -111,7 +113,7 @@ CORE: tuple[Bug, ...] = (
         "batches-without-bound",
         "a slow queue is asked for more and more at once, until it is given up for what waits behind",
         "reaper/worker/settler.py",
-        "        while self._posted and self._asked < AT_ONCE:\n",
+        "        while self._posted and self._asked < MAX_BATCHES_IN_FLIGHT:\n",
         "        while self._posted:\n",
         fails="tests/unit/test_settle.py::test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them",
     ),
@@ -119,8 +121,8 @@ CORE: tuple[Bug, ...] = (
         "time-of-the-first-attempt",
         "what waited out an outage is given up in its first attempt after it",
         "reaper/worker/settler.py",
-        "            self._attempts[scope] = self.reach.now()\n            try:\n",
-        "            self._attempts.setdefault(scope, self.reach.now())\n            try:\n",
+        "            self._attempts[scope] = self.queue_health.now()\n            try:\n",
+        "            self._attempts.setdefault(scope, self.queue_health.now())\n            try:\n",
         fails="tests/unit/test_settle.py::test_after_a_long_outage_each_batch_has_its_whole_time_again",
     ),
     bug(
@@ -146,9 +148,9 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/discovery/policy.py",
         "created_at is None or expires_at is None or session.clone_ids is None or session.odd:\n",
         "created_at is None or session.clone_ids is None:\n",
-        "    if expires_at + LIFE_MOST_S < created_at:",
+        "    if expires_at + MAX_LIFE_S < created_at:",
         "    expires_at = created_at if expires_at is None else expires_at\n"
-        "    if expires_at + LIFE_MOST_S < created_at:",
+        "    if expires_at + MAX_LIFE_S < created_at:",
         fails="tests/unit/test_policy.py::test_the_table",
     ),
     bug(

@@ -34,9 +34,9 @@ from tools.proof.prove import ROOT, copy_tree, run_tests
 KEPT = ".mutants"
 """What is kept between runs: the map of lines to tests, for as long as no file changes; the results."""
 AT_ONCE = 3
-MOST_S = 60.0
+MAX_S = 60.0
 """A mutant's tests are those that fit into so much time, the fastest first."""
-MOST_IN_A_COPY = 200
+MAX_IN_A_COPY = 200
 SLOW_S = 40.0
 """A test that takes longer is not run."""
 EXAMPLES = 40
@@ -137,7 +137,7 @@ class Run:
 
     def _try(self, forker: forks.Forker, table: forks.Table) -> None:
         begun = time.monotonic()
-        work = [(one, table.tests_of(one, MOST_S, SLOW_S, ROOT, self._tests(one))) for one in self._mutants]
+        work = [(one, table.tests_of(one, MAX_S, SLOW_S, ROOT, self._tests(one))) for one in self._mutants]
         for number, result in enumerate(forker.run(work, table.times, AT_ONCE, ROOT), 1):
             self.results.append(result)
             if result.end in (forks.SURVIVED, forks.NOT_RUN):
@@ -224,7 +224,7 @@ def in_a_copy(results: list[forks.Result]) -> list[forks.Result]:
             before = (tree / one.mutant.path).read_bytes()
             (tree / one.mutant.path).write_bytes(one.mutant.applied(before))
             try:
-                seen, _ = run_tests(tree, one.tests[:MOST_IN_A_COPY], "-x", "-p", "no:xdist")
+                seen, _ = run_tests(tree, one.tests[:MAX_IN_A_COPY], "-x", "-p", "no:xdist")
                 failed = next((each.test for each in seen if each.outcome == "failed"), "" if seen else "at import")
             except subprocess.TimeoutExpired:
                 failed = "a timeout"

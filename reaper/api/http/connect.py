@@ -30,7 +30,7 @@ _SECOND_ADDRESS_S = 0.25
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class Opener:
+class Connector:
     """Knows one host. `many` tells whether its connections carry many exchanges; None as long as that is unknown."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, http: Http, connect_timeout_s: float) -> None:
@@ -81,7 +81,7 @@ class Opener:
 class _Opening(asyncio.Protocol):
     """Stands in for the connection until the handshake is over."""
 
-    def __init__(self, opener: Opener, owner: Owner, made: Callable[[Connection, bytes], None]) -> None:
+    def __init__(self, opener: Connector, owner: Owner, made: Callable[[Connection, bytes], None]) -> None:
         self._opener, self._owner, self._made = opener, owner, made
         self.connection: Connection | None = None
 

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-MOST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 """Of an answer's head, the interim answers before it included. More is malformed."""
 
-MOST_HEADERS = 256
+MAX_HEADERS = 256
 """Header lines of one answer, those of interim answers and trailers included. More is malformed."""
 
-MOST_INTERIM = 16
+MAX_INTERIM = 16
 """Interim (1xx) answers before the final one. More is malformed."""
 
 FaultKind = Literal["reset", "malformed", "timeout", "refused"]

@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, Exchange, Headers, Owner, WireFault
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM, Exchange, Headers, Owner, WireFault
 
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.1", "1.0"})
@@ -74,9 +74,9 @@ class H1Connection(asyncio.Protocol):
             self._head = _rendered(exchange.headers)
             self._head_of = exchange.headers
         self._exchange = exchange
-        self._budget = MOST_HEAD_BYTES
-        self._lines_left = MOST_HEADERS
-        self._interim_left = MOST_INTERIM
+        self._budget = MAX_HEAD_BYTES
+        self._lines_left = MAX_HEADERS
+        self._interim_left = MAX_INTERIM
         self._begun = self._final = self._complete = self._cut = self._until_close = self._keep = False
         exchange.written = True
         self._transport.write(b"%b %b HTTP/1.1\r\n%b" % (exchange.method, exchange.target, self._head))
@@ -173,7 +173,7 @@ class H1Connection(asyncio.Protocol):
         at = 0
         while at < len(data):
             if self._budget == 0:
-                raise WireFault("malformed", f"the answer has more than {MOST_HEAD_BYTES} bytes between head and body")
+                raise WireFault("malformed", f"the answer has more than {MAX_HEAD_BYTES} bytes between head and body")
             part = data[at : at + self._budget]
             at += len(part)
             self._budget -= len(part)
@@ -197,7 +197,7 @@ class H1Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines_left -= 1
         if self._lines_left < 0:
-            raise self._stopped(f"the answer has more than {MOST_HEADERS} header lines")
+            raise self._stopped(f"the answer has more than {MAX_HEADERS} header lines")
         if not self._final:  # else a trailer
             self._current.answer_headers.append((name.lower(), value.strip(b" \t")))
 
@@ -212,7 +212,7 @@ class H1Connection(asyncio.Protocol):
         exchange.status = status
         self._final = True
         self._keep = parser.should_keep_alive()
-        self._budget = MOST_HEAD_BYTES
+        self._budget = MAX_HEAD_BYTES
         if status not in _BODILESS:
             codings, measured = _framing(exchange.answer_headers)
             if codings not in ([], [b"chunked"]):
@@ -221,7 +221,7 @@ class H1Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         exchange = self._current
-        self._budget = MOST_HEAD_BYTES
+        self._budget = MAX_HEAD_BYTES
         left = exchange.most_body - len(exchange.body)
         if len(data) > left:
             exchange.body += data[:left]
@@ -240,7 +240,7 @@ class H1Connection(asyncio.Protocol):
         if status == 101:
             raise self._stopped("the answer is an upgrade that was not asked for")
         if self._interim_left < 0:
-            raise self._stopped(f"more than {MOST_INTERIM} interim answers")
+            raise self._stopped(f"more than {MAX_INTERIM} interim answers")
         if _framing(exchange.answer_headers) != ([], False):
             raise self._stopped("an interim answer has a body")
         exchange.answer_headers.clear()

@@ -13,14 +13,14 @@ from collections import OrderedDict
 
 import httpx
 
-from reaper.api.http.connect import Opener
+from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 
 _AGAIN = 3
 """How often an exchange that a peer refused is sent again at most."""
-_BARREN = 3
+_MAX_FAILED_IN_A_ROW = 3
 """Connections in a row that ended without an answer, after which those who wait are told."""
-AT_ONCE = 48
+MAX_OPENING = 48
 """Connections that are being opened at most: a handshake takes memory and CPU that an open connection does not."""
 _TICK_S = 0.005
 """Deadlines closer together than this are kept by one look, the earlier ones late by that much."""
@@ -29,7 +29,7 @@ _EARLY_S = 0.001
 _CLOSED = "the transport is closed"
 
 
-class _Line:
+class _PooledConnection:
     """A connection and what is known of it."""
 
     __slots__ = ("busy", "connection", "dropped", "proven", "rested", "since", "version")
@@ -52,7 +52,7 @@ class _Line:
 class Pool:
     """Sends exchanges. Belongs to the event loop that it is first used on."""
 
-    def __init__(self, opener: Opener, *, most: int, keep_idle_s: float, stale_after_s: float = 0.0) -> None:
+    def __init__(self, opener: Connector, *, most: int, keep_idle_s: float, stale_after_s: float = 0.0) -> None:
         """`most` connections at once, at least 1; one that was idle for `keep_idle_s` is closed.
 
         One that was idle for `stale_after_s` may have been closed by the peer: then its exchange is sent again.
@@ -61,10 +61,10 @@ class Pool:
         self._most = most
         self._keep_idle_s = keep_idle_s
         self._stale_after_s = stale_after_s
-        self._lines: dict[Connection, _Line] = {}
-        self._ready: dict[Connection, _Line] = {}  # a stack; may hold lines without room, which are skipped
+        self._lines: dict[Connection, _PooledConnection] = {}
+        self._ready: dict[Connection, _PooledConnection] = {}  # a stack; may hold lines without room, which are skipped
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
-        self._flying: dict[Exchange, _Line] = {}
+        self._flying: dict[Exchange, _PooledConnection] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._sponsors: set[Exchange] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,7 +171,7 @@ class Pool:
         line = self._lines.pop(connection, None)
         self._ready.pop(connection, None)
         self._barren += line is not None and not line.proven and not line.dropped
-        if self._barren >= _BARREN:
+        if self._barren >= _MAX_FAILED_IN_A_ROW:
             # A peer that ends each connection before an answer is not asked again on behalf of the same exchanges.
             self._barren = 0
             for exchange in list(self._waiting):
@@ -194,7 +194,7 @@ class Pool:
                 return
         self._wait(exchange, first=False)
 
-    def _give(self, exchange: Exchange, line: _Line) -> None:
+    def _give(self, exchange: Exchange, line: _PooledConnection) -> None:
         assert self._loop is not None
         if not line.busy:
             line.rested = self._loop.time() - line.since >= self._stale_after_s
@@ -211,7 +211,7 @@ class Pool:
             self._waiting.move_to_end(exchange, last=False)
         self._grow(exchange)
 
-    def _stale(self, line: _Line) -> bool:
+    def _stale(self, line: _PooledConnection) -> bool:
         """Tell whether its peer closed it while it was idle, most likely. DELETE and GET may be sent twice.
 
         One that was busy a moment ago did not go stale: a reset there is the answer to this request, and counts.
@@ -227,7 +227,7 @@ class Pool:
             self._waiting.pop(exchange, None)
 
     @staticmethod
-    def _drop(exchange: Exchange, line: _Line) -> None:
+    def _drop(exchange: Exchange, line: _PooledConnection) -> None:
         line.dropped = True
         line.connection.abandon(exchange)
 
@@ -241,7 +241,7 @@ class Pool:
         """
         while not self._closed:
             wanted = len(self._waiting) if self._opener.many is False else min(len(self._waiting), 1)
-            if len(self._attempts) >= min(wanted, AT_ONCE):
+            if len(self._attempts) >= min(wanted, MAX_OPENING):
                 return
             if not self._has_place():
                 return
@@ -271,7 +271,7 @@ class Pool:
             self._grow()
 
     def _made(self, connection: Connection, version: bytes) -> None:
-        self._lines[connection] = _Line(connection, version)
+        self._lines[connection] = _PooledConnection(connection, version)
 
     def _fail_waiting(self, sponsor: Exchange, error: Exception) -> None:
         for exchange in list(self._waiting):

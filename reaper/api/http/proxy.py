@@ -17,7 +17,7 @@ from reaper.api.http.exchange import Exchange
 KEEP_IDLE_S = 30.0
 
 
-class Lines:
+class ProxySender:
     """Sends exchanges as `reaper.api.http.transport.Transport` does, by way of a proxy."""
 
     def __init__(

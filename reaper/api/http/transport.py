@@ -14,11 +14,11 @@ from typing import NoReturn
 
 import httpx
 
-from reaper.api.http.connect import Http, Opener
+from reaper.api.http.connect import Connector, Http
 from reaper.api.http.exchange import Exchange, Headers, WireFault
 from reaper.api.http.pool import Pool
 
-MOST_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Of an answer's body, unless the request says otherwise; a longer one is cut."""
 
 _METHODS = frozenset({b"GET", b"DELETE"})
@@ -62,7 +62,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._origin = _origin(url)
         self._timeout_s = timeout_s
         self._checked: Headers | None = None
-        opener = Opener(url.raw_host.decode("ascii"), self._origin[2], tls, http, connect_timeout_s)
+        opener = Connector(url.raw_host.decode("ascii"), self._origin[2], tls, http, connect_timeout_s)
         self._pool = Pool(opener, most=max_connections, keep_idle_s=keep_idle_s, stale_after_s=stale_after_s)
 
     async def send(self, exchange: Exchange) -> None:
@@ -107,7 +107,7 @@ class Transport(httpx.AsyncBaseTransport):
             request.method.encode("ascii"),
             request.extensions.get("target", request.url.raw_path),
             headers,
-            most_body=asked.get("most_body", MOST_BODY_BYTES),
+            most_body=asked.get("most_body", MAX_BODY_BYTES),
             deadline=asyncio.get_running_loop().time() + asked.get("timeout_s", self._timeout_s),
         )
         request.extensions["exchange"] = exchange

@@ -12,11 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from reaper.cli.context import duration, emit, emit_json, instant, loaded, open_writing, run_async, say, standing, who
-from reaper.cli.terminal.progress import reading, way_of
+from reaper.app.operator_input import operator_name
+from reaper.cli.context import describe_state, duration, emit, emit_json, instant, loaded, open_writing, run_async, say
+from reaper.cli.terminal.progress import progress_mode, show_intake
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Item, SessionId
-from reaper.core.times import check_id, parse_time, printable, shown
+from reaper.core.times import check_id, parse_time, printable, sanitize
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
 from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
@@ -78,15 +79,15 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
             if args.ids:
                 batch = _arguments(args.ids, args.at)
                 taken.refuse("argument", batch.invalid)
-                taken.total = await queue.add(batch, again=args.again, by=who(), default_after_s=after_s)
-            way = way_of(settings, quiet=args.quiet)
-            async with reading(way, inputs, lambda: taken.total):
+                taken.total = await queue.add(batch, again=args.again, by=operator_name(), default_after_s=after_s)
+            way = progress_mode(settings, quiet=args.quiet)
+            async with show_intake(way, inputs, lambda: taken.total):
                 for one in inputs:
                     await take_in_file(
                         queue,
                         one,
                         again=args.again,
-                        by=who(),
+                        by=operator_name(),
                         default_after_s=after_s,
                         on_batch=partial(taken.batch, one.source),
                     )
@@ -95,8 +96,8 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
     _tell(taken, duplicates, now, as_json=args.json)
     files = list(filter(os.path.isfile, args.ids))
     for name in files[:NAMED]:
-        again = f"reaper add --from {shown(shlex.quote(name))}"
-        say(f"{shown(name)} is a file, named as a session ID; to take in what it holds: {again}", logging.WARNING)
+        again = f"reaper add --from {sanitize(shlex.quote(name))}"
+        say(f"{sanitize(name)} is a file, named as a session ID; to take in what it holds: {again}", logging.WARNING)
     if len(files) > NAMED:
         say(f"… and {len(files) - NAMED} more files", logging.WARNING)
     return Exit.DEAD if taken.total.invalid else Exit.OK
@@ -135,7 +136,7 @@ def _tell(taken: Taken, duplicates: list[Item], now: float, *, as_json: bool) ->
         )
         return
     for item in duplicates:
-        emit(f"{item.session_id}: known already: {standing(item, now)}")
+        emit(f"{item.session_id}: known already: {describe_state(item, now)}")
     if total.duplicate > len(duplicates):
         emit(f"… and {total.duplicate - len(duplicates)} more that are known already")
     sys.stdout.flush()

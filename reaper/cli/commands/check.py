@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from reaper.cli.context import (
-    emit_fitted,
     emit_json,
+    emit_wrapped,
     loaded,
     no_ledger_yet,
     open_reading,
@@ -17,7 +17,7 @@ from reaper.cli.context import (
     opened,
     run_async,
 )
-from reaper.core.account import NOTE, Account, Untold, account_of, compare, read_account
+from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import (
     Broken,
     Foreign,
@@ -87,7 +87,7 @@ async def _check(args: argparse.Namespace, settings: Loaded) -> int:
         emit_json({"ok": all(line.ok for line in lines), "lines": [_as_json(line) for line in lines]})
     else:
         for line in lines:
-            emit_fitted(f"{line.word:<4}  {line.subject:<14} {line.text}", " " * 21)
+            emit_wrapped(f"{line.word:<4}  {line.subject:<14} {line.text}", " " * 21)
     return Exit.OK if all(line.ok for line in lines) else Exit.INTERNAL
 
 
@@ -97,11 +97,11 @@ def _as_json(line: Line) -> dict[str, object]:
 
 
 async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
-    from reaper.app.wiring import credentials_of, open_edge
+    from reaper.app.wiring import credentials_of, open_api
 
     try:
         credentials = credentials_of(settings.settings)
-        async with open_edge(settings.settings, credentials) as edge:
+        async with open_api(settings.settings, credentials) as edge:
             reply = await edge.client.list_sessions()
             whose = account_of(await edge.client.whoami()) if isinstance(classify_read(reply), Proven) else None
         account = [] if whose is None else [await _account_line(settings, whose, accept=accept)]
@@ -128,16 +128,16 @@ def _renew(settings: Loaded) -> str:
     return f"write a new one into {file}" if file else "set ARCHAL_TOKEN, or what holds it, anew"
 
 
-async def _account_line(settings: Loaded, whose: Account | Untold | ReadVerdict, *, accept: bool) -> Line:
+async def _account_line(settings: Loaded, whose: Account | AccountUnknown | ReadVerdict, *, accept: bool) -> Line:
     """Hold the token's account against the queue's; with `accept` write it down."""
-    if not isinstance(whose, Account | Untold):
+    if not isinstance(whose, Account | AccountUnknown):
         return Line("account", False, "GET /auth/me was not answered: try again")
     told = whose.shown if isinstance(whose, Account) else whose.reason
     if accept:
         async with open_writing(settings) as queue:
             text = await queue.note(NOTE)
             new = whose.to_text() if isinstance(whose, Account) else None
-            if not await queue.set_note(NOTE, new, was=text):
+            if not await queue.compare_and_set(NOTE, new, was=text):
                 return Line("account", False, "another process changed it just now: try again")
         return Line("account", True, f"accepted: {told}")
     if no_ledger_yet(settings):

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from reaper.settings.load import Loaded, load
 from reaper.settings.parsers import MASK, masked_url
-from reaper.settings.reference import json_schema, knobs, sections, toml_value
+from reaper.settings.reference import json_schema, sections, setting_specs, toml_value
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def as_toml(loaded: Loaded) -> str:
     for section in sections():
         rows = [
             (f"{knob.name} = {toml_value(_value(loaded, knob.key))}", loaded.origins[knob.key])
-            for knob in knobs().values()
+            for knob in setting_specs().values()
             if knob.section == section
         ]
         width = max(len(setting) for setting, _ in rows)
@@ -52,7 +52,7 @@ def as_toml(loaded: Loaded) -> str:
 def as_json(loaded: Loaded) -> str:
     """Return what is in effect as one JSON object: section, key, then `value` and `origin`."""
     tree: dict[str, dict[str, object]] = {section: {} for section in sections()}
-    for knob in knobs().values():
+    for knob in setting_specs().values():
         value = _value(loaded, knob.key)
         tree[knob.section][knob.name] = {
             "value": str(value) if isinstance(value, Path) else value,
@@ -63,7 +63,7 @@ def as_json(loaded: Loaded) -> str:
 
 def _value(loaded: Loaded, key: str) -> object:
     """Return a setting's value, fit to be shown."""
-    knob = knobs()[key]
+    knob = setting_specs()[key]
     value = getattr(getattr(loaded.settings, knob.section), knob.name)
     if isinstance(value, SecretStr):
         return MASK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from reaper.app.operator_input import operator_name, session_ids
 from reaper.cli.commands.ledger import settled_json
 from reaper.cli.context import (
     OUTCOME_WORDS,
@@ -16,15 +17,13 @@ from reaper.cli.context import (
     open_writing,
     run_async,
     say,
-    session_ids,
     shown,
     table,
-    who,
 )
 from reaper.cli.examples import examples
 from reaper.cli.main import add_options
 from reaper.cli.parser import Help
-from reaper.cli.wrap import columns, cut
+from reaper.cli.wrap import columns, truncate
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
 from reaper.queues.base import Queue
@@ -103,7 +102,7 @@ def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
     if width is None or max(map(len, whole.splitlines())) <= width:
         return whole
     first, *lines = table(head[:-1], [row[:-1] for row in rows]).splitlines()
-    pairs = zip(lines, (cut(f"  {row[-1]}", width) for row in rows), strict=True)
+    pairs = zip(lines, (truncate(f"  {row[-1]}", width) for row in rows), strict=True)
     return "\n".join([first, *(line for pair in pairs for line in pair)])
 
 
@@ -126,7 +125,7 @@ async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionI
         for start in range(0, len(chosen), PORTION):
             portion = chosen[start : start + PORTION]
             if args.action == "retry":
-                count += await queue.reopen(portion, reason=args.reason or "dead retry", by=who())
+                count += await queue.reopen(portion, reason=args.reason or "dead retry", by=operator_name())
             else:
                 count += await queue.purge(portion)
     if args.json:

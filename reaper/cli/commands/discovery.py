@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from reaper.app.wiring import Assembly, credentials_of
+from reaper.app.operator_input import clean_reason, operator_name
+from reaper.app.wiring import RunParts, credentials_of
 from reaper.cli.context import (
     clock_time,
     emit,
@@ -19,19 +20,17 @@ from reaper.cli.context import (
     no_ledger_yet,
     open_reading,
     open_writing,
-    reason_line,
     run_async,
     say,
     shown,
-    span,
-    who,
 )
 from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
-from reaper.core.discovery.holds import Fate, Hold, Holds, Refused, open_holds
+from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds
 from reaper.core.discovery.policy import Action, Judged
 from reaper.core.errors import Exit, QueueError, RefusedError
-from reaper.intake.discovery.sweep import AGAIN, Seen, Unfit, add_chosen, change_holds, measure_anew
+from reaper.core.times import format_duration
+from reaper.intake.discovery.sweep import AGAIN, Observation, UnfitListing, add_chosen, change_holds, reset_baseline
 from reaper.queues.base import Queue
 from reaper.queues.open import empty_queue
 from reaper.settings.load import Loaded
@@ -57,9 +56,9 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
         queue: Queue = empty_queue()
         if not no_ledger_yet(settings):
             queue = await opened.enter_async_context(open_reading(settings))
-        finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
+        finding = await RunParts(settings.settings, queue, credentials, opened, pin=False).finding()
         seen = await finding.discovery.look()
-    if isinstance(seen, Unfit):
+    if isinstance(seen, UnfitListing):
         if seen.verdict is None:
             say(seen.reason)
             return Exit.HELD
@@ -75,7 +74,7 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
     return Exit.OK
 
 
-def _judged_json(judged: Judged, seen: Seen) -> dict[str, object]:
+def _judged_json(judged: Judged, seen: Observation) -> dict[str, object]:
     session, verdict = judged.session, judged.verdict
     queued = _queued(judged, seen)
     return {
@@ -91,7 +90,7 @@ def _judged_json(judged: Judged, seen: Seen) -> dict[str, object]:
     }
 
 
-def _queued(judged: Judged, seen: Seen) -> str | None:
+def _queued(judged: Judged, seen: Observation) -> str | None:
     """Return what the queue knows of a session; None: nothing."""
     if judged.session.session_id not in seen.outcomes:
         return None
@@ -99,13 +98,13 @@ def _queued(judged: Judged, seen: Seen) -> str | None:
     return "open" if outcome is None else outcome.value
 
 
-def _known(judged: Judged, seen: Seen) -> bool:
+def _known(judged: Judged, seen: Observation) -> bool:
     """Return whether the queue has accepted it, so that no sweep chooses it; what was spared may be chosen anew."""
     session_id = judged.session.session_id
     return session_id in seen.outcomes and seen.outcomes[session_id] not in AGAIN
 
 
-def _table(seen: Seen) -> None:
+def _table(seen: Observation) -> None:
     now = seen.server_now
     rows = [
         (
@@ -139,7 +138,7 @@ def _table(seen: Seen) -> None:
 def _span_to(later: float | None, earlier: float | None) -> str:
     if later is None or earlier is None:
         return "?"
-    return span(later - earlier) if later >= earlier else f"-{span(earlier - later)}"
+    return format_duration(later - earlier) if later >= earlier else f"-{format_duration(earlier - later)}"
 
 
 def configure_holds(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +178,9 @@ def _hold_json(hold: Hold) -> dict[str, object]:
 
 
 def _tell(hold: Hold, now: float) -> None:
-    standing = f"open for {span(hold.expires_at - now)} more" if hold.fate is Fate.OPEN else hold.fate.value
+    standing = (
+        f"open for {format_duration(hold.expires_at - now)} more" if hold.fate is HoldState.OPEN else hold.fate.value
+    )
     by = f" by {hold.by}" if hold.by else ""
     emit(f"{hold.id}  {clock_time(hold.created_at)}  {len(hold.sessions)} sessions  {standing}{by}")
     emit(f"  {hold.reason}" + (f"; {shown(hold.why)}" if hold.why else ""))
@@ -205,11 +206,11 @@ def run_discard(args: argparse.Namespace) -> int:
 async def _decide(
     args: argparse.Namespace, settings: Loaded, decide: Callable[..., tuple[Holds, Hold] | Refused]
 ) -> int:
-    why = None if args.reason is None else reason_line(args.reason)
+    why = None if args.reason is None else clean_reason(args.reason)
     decided: list[Hold] = []
 
     def change(holds: Holds) -> Holds:
-        result = decide(holds, args.hold, by=who(), why=why, now=now)
+        result = decide(holds, args.hold, by=operator_name(), why=why, now=now)
         if isinstance(result, Refused):
             raise RefusedError(f"{result.reason}; see: reaper holds")
         decided.append(result[1])
@@ -222,9 +223,9 @@ async def _decide(
         except ValueError as error:
             raise QueueError(str(error)) from error
         hold = decided[-1]
-        await measure_anew(queue, hold)
+        await reset_baseline(queue, hold)
         # The note first: who dies in between approves again, and the queue takes each ID once.
-        added = await add_chosen(queue, hold.sessions, by=who()) if decide is core_holds.approve else None
+        added = await add_chosen(queue, hold.sessions, by=operator_name()) if decide is core_holds.approve else None
     if args.json:
         emit_json({**_hold_json(hold), **({"accepted": added.accepted} if added else {})})
     elif added:
@@ -241,7 +242,7 @@ def _read(text: str | None) -> Holds:
         raise QueueError(str(error)) from error
 
 
-FAMILY = {
+COMMANDS = {
     "sessions": (configure_sessions, run_sessions),
     "holds": (configure_holds, run_holds),
     "approve": (configure_decision, run_approve),

@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from reaper.app.wiring import Assembly, credentials_of
-from reaper.cli.commands.once import tell_sweep
+from reaper.app.wiring import RunParts, credentials_of
+from reaper.cli.commands.once import report_sweep
 from reaper.cli.context import emit, emit_json, no_ledger_yet, open_reading, say
-from reaper.core.discovery.guard import Pass, Stop
+from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.model import SessionId
-from reaper.intake.discovery.sweep import Swept, Unfit
+from reaper.intake.discovery.sweep import Swept, UnfitListing
 from reaper.intake.inputs import open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
@@ -67,15 +67,15 @@ async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None])
     credentials = credentials_of(settings.settings)
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:
-        finding = await Assembly(settings.settings, queue, credentials, opened, pin=False).finding()
+        finding = await RunParts(settings.settings, queue, credentials, opened, pin=False).finding()
         seen = await finding.discovery.look()
     enforce = finding.discovery.policy.enforce
-    if isinstance(seen, Unfit):
-        return tell_sweep(Swept(Stop(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
+    if isinstance(seen, UnfitListing):
+        return report_sweep(Swept(UnusableListing(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
     ruling = finding.discovery.weigh(seen)[1]
     if isinstance(ruling, Pass) and enforce:
         send.update(dict.fromkeys(ruling.sessions))
-    return tell_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)
+    return report_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import sys
 import time
 
 DEADLINE_S = 2.0
-ANSWER_MOST_BYTES = 4096
+MAX_ANSWER_BYTES = 4096
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # what to ask when it listens everywhere
 
 
@@ -55,7 +55,7 @@ def ask(host: str, port: int, deadline_s: float = DEADLINE_S) -> str | None:
     try:
         with socket.create_connection((_ANY.get(host, host), port), timeout=deadline_s) as link:
             link.sendall(f"GET /livez HTTP/1.1\r\nHost: {where}\r\nConnection: close\r\n\r\n".encode())
-            while b"\r\n" not in answer and len(answer) < ANSWER_MOST_BYTES:
+            while b"\r\n" not in answer and len(answer) < MAX_ANSWER_BYTES:
                 link.settimeout(max(end - time.monotonic(), 0.001))
                 part = link.recv(1024)
                 if not part:

@@ -113,7 +113,7 @@ async def _audit(args: argparse.Namespace, settings: Loaded) -> int:
     return Exit.INTERNAL
 
 
-FAMILY = {
+COMMANDS = {
     "outcomes": (configure_outcomes, run_outcomes),
     "audit": (configure_audit, run_audit),
 }

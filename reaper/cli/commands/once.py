@@ -15,16 +15,23 @@ from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import Once, Waits
-from reaper.app.wiring import Assembly, Finding, credentials_of, protector_of, unwrapped
+from reaper.app.wiring import DiscoveryParts, RunParts, credentials_of, protector_of, raise_first_error
 from reaper.cli.context import duration, emit_json, loaded, open_writing, run_async, say
-from reaper.cli.terminal.progress import Running, Way, each_told, reading, telling, way_of
-from reaper.cli.terminal.progress_stats import Tally
+from reaper.cli.terminal.progress import (
+    ProgressMode,
+    RunProgress,
+    log_each_session,
+    progress_mode,
+    show_intake,
+    show_progress,
+)
+from reaper.cli.terminal.progress_stats import LiveCounts
 from reaper.cli.terminal.summary import print_summary
 from reaper.core.classify import Unauthorized
-from reaper.core.discovery.guard import Pass, Stop
+from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.discovery.holds import Hold
 from reaper.core.errors import PRECEDENCE, Exit
-from reaper.core.times import many
+from reaper.core.times import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
@@ -82,7 +89,7 @@ async def stop_set(
 ) -> int:
     """Take in the files, stop the set, print the summary; return the exit code. `passing`: the ledger ends with it."""
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
-    way = way_of(settings, quiet=args.quiet)
+    way = progress_mode(settings, quiet=args.quiet)
     async with AsyncExitStack() as opened:
         inputs = opened.enter_context(open_inputs(files))
         queue = await opened.enter_async_context(open_writing(settings, worker=True))
@@ -90,7 +97,7 @@ async def stop_set(
         limit = getattr(args, "limit", None)
         taken = await _take_in(queue, inputs, None if limit else members, way)
         added = taken.added
-        run = Assembly(settings.settings, queue, credentials, opened)
+        run = RunParts(settings.settings, queue, credentials, opened)
         found = Exit.OK
         if getattr(args, "discover", False) and not taken.told_to_stop:
             found, listed = await discover(await run.finding(), None if limit else members)
@@ -98,7 +105,7 @@ async def stop_set(
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit and not args.quiet:
-            more = many(others, "more, due in the queue already, is", "more, due in the queue already, are")
+            more = pluralize(others, "more, due in the queue already, is", "more, due in the queue already, are")
             say(f"{more} part of this run")
         api, worker_settings = settings.settings.api, settings.settings.worker
         once = Once(
@@ -119,31 +126,35 @@ async def stop_set(
         elif view.open == view.delayed:
             summary = await once.summary(added)
         else:
-            tally = Tally()
+            tally = LiveCounts()
             tally.looked(view)
             worker = await run.worker(
-                idle=once.idle, enough=once.enough, within=members, meter=tally, each=each_told(settings, way)
+                idle=once.idle,
+                should_stop=once.should_stop,
+                within=members,
+                meter=tally,
+                each=log_each_session(settings, way),
             )
-            async with telling(way, Running(worker, members, tally, once.ends_in_s)):
-                summary = await unwrapped(once.run(worker, added))
+            async with show_progress(way, RunProgress(worker, members, tally, once.ends_in_s)):
+                summary = await raise_first_error(once.run(worker, added))
         summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
     else:
-        print_summary(summary, drawn=way is Way.REGION, quiet=args.quiet, passing=passing)
+        print_summary(summary, drawn=way is ProgressMode.REGION, quiet=args.quiet, passing=passing)
     return summary.exit
 
 
-async def discover(finding: Finding, into: RunSet | None) -> tuple[Exit, Added]:
+async def discover(finding: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
     """Sweep once and say what came of it; return the exit code that it asks for by itself."""
     swept = await finding.discovery.sweep(into)
-    return tell_sweep(swept, enforce=finding.discovery.policy.enforce), swept.added
+    return report_sweep(swept, enforce=finding.discovery.policy.enforce), swept.added
 
 
-def tell_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:
+def report_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:
     """Say what came, or would come, of a sweep; return the exit code that it asks for by itself."""
     match swept.ruling:
-        case Stop(reason=reason):
+        case UnusableListing(reason=reason):
             say(f"discovery stopped: {reason}", logging.WARNING)
             if swept.unread is None:
                 return Exit.HELD
@@ -176,7 +187,7 @@ class _Taken:
             logs.line_invalid(source, line)
 
 
-async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: Way) -> _Taken:
+async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
     taken = _Taken()
     async with anyio.create_task_group() as around:
 
@@ -188,7 +199,7 @@ async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, w
                     around.cancel_scope.cancel()
 
         await around.start(obey)
-        async with reading(way, inputs, lambda: taken.added):
+        async with show_intake(way, inputs, lambda: taken.added):
             for one in inputs:
                 await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
         around.cancel_scope.cancel()

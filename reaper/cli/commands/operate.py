@@ -5,22 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 
-from reaper.cli.context import (
-    clock_time,
-    duration,
-    emit,
-    emit_json,
-    instant,
-    loaded,
-    open_writing,
-    reason_line,
-    run_async,
-    session_ids,
-    span,
-    who,
-)
+from reaper.app.operator_input import clean_reason, operator_name, session_ids
+from reaper.cli.context import clock_time, duration, emit, emit_json, instant, loaded, open_writing, run_async
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
+from reaper.core.times import format_duration
 from reaper.queues.base import CancelResult, PostponeResult, Queue
 from reaper.settings.load import Loaded
 
@@ -41,7 +30,7 @@ def run_postpone(args: argparse.Namespace) -> int:
 
 async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
     words = {
-        PostponeResult.DONE: f"due in {span(args.after)}" if args.after else "due now",
+        PostponeResult.DONE: f"due in {format_duration(args.after)}" if args.after else "due now",
         PostponeResult.IN_FLIGHT: "refused: its DELETE is being sent",
         PostponeResult.SETTLED: SETTLED,
         PostponeResult.UNKNOWN: UNKNOWN,
@@ -60,7 +49,7 @@ def configure_cancel(parser: argparse.ArgumentParser) -> None:
 
 
 def run_cancel(args: argparse.Namespace) -> int:
-    return run_async(_cancel, args, loaded(args), session_ids(args.ids), reason_line(args.reason))
+    return run_async(_cancel, args, loaded(args), session_ids(args.ids), clean_reason(args.reason))
 
 
 async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionId], reason: str) -> int:
@@ -72,7 +61,7 @@ async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionI
     }
 
     async def act(queue: Queue, session_id: SessionId) -> tuple[str, str, bool]:
-        result = await queue.cancel(session_id, reason=reason, by=who())
+        result = await queue.cancel(session_id, reason=reason, by=operator_name())
         return result.value, words[result], result in (CancelResult.DONE, CancelResult.REQUESTED)
 
     return await _each(settings, ids, act, as_json=args.json)
@@ -103,14 +92,14 @@ def configure_pause(parser: argparse.ArgumentParser) -> None:
 def run_pause(args: argparse.Namespace) -> int:
     if args.for_s == 0:
         raise UsageError("--for must be longer than 0; to end a pause: reaper resume")
-    return run_async(_pause, args, loaded(args), reason_line(args.reason))
+    return run_async(_pause, args, loaded(args), clean_reason(args.reason))
 
 
 async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int:
     async with open_writing(settings) as queue:
         now = queue.now()
         until = None if args.for_s is None else now + args.for_s
-        await queue.pause(Pause(PauseReason.OPERATOR, now, f"{reason} ({who()})", until))
+        await queue.pause(Pause(PauseReason.OPERATOR, now, f"{reason} ({operator_name()})", until))
     if args.json:
         emit_json({"paused": True, "until": instant(until) if until else None})
     else:
@@ -134,11 +123,11 @@ async def _resume(args: argparse.Namespace, settings: Loaded) -> int:
     if args.json:
         emit_json({"paused": False, "was_paused": held is not None})
     else:
-        emit(f"resumed after {span(now - held.since)}" if held else "there was no operator's pause")
+        emit(f"resumed after {format_duration(now - held.since)}" if held else "there was no operator's pause")
     return Exit.OK
 
 
-FAMILY = {
+COMMANDS = {
     "postpone": (configure_postpone, run_postpone),
     "cancel": (configure_cancel, run_cancel),
     "pause": (configure_pause, run_pause),

@@ -6,19 +6,19 @@ import argparse
 from collections.abc import Iterator
 from contextlib import suppress
 
+from reaper.app.operator_input import session_ids
 from reaper.cli.context import (
     OUTCOME_WORDS,
     clock_time,
-    emit_fitted,
+    describe_state,
     emit_json,
+    emit_wrapped,
     instant,
     loaded,
     open_reading,
     run_async,
     say,
-    session_ids,
     shown,
-    standing,
 )
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
@@ -114,7 +114,7 @@ def _send_json(send: Send) -> dict[str, object]:
 
 def story(item: Item, now: float) -> str:
     """Return what happened to an ID, in the order of time, and what to do next."""
-    lines = [f"{item.session_id}: {standing(item, now)}", ""]
+    lines = [f"{item.session_id}: {describe_state(item, now)}", ""]
     for at, what, facts in sorted(_events(item, now), key=lambda event: event[0]):
         lines.append(f"  {clock_time(at)}  {what:<12}  {facts}".rstrip())
     lines += ["", f"-> {_next(item)}"]
@@ -124,8 +124,8 @@ def story(item: Item, now: float) -> str:
 def tell(lines: str) -> None:
     """Print a story: on a narrow terminal what happened goes on below its facts, what to do next at the left."""
     happened, _, to_do = lines.rpartition("\n")
-    emit_fitted(happened, " " * 38)
-    emit_fitted(to_do, "   ")
+    emit_wrapped(happened, " " * 38)
+    emit_wrapped(to_do, "   ")
 
 
 def _events(item: Item, now: float) -> Iterator[tuple[float, str, str]]:

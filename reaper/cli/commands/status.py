@@ -17,22 +17,21 @@ from anyio.abc import TaskStatus
 from reaper.cli.context import (
     OUTCOME_WORDS,
     emit,
-    emit_fitted,
     emit_json,
+    emit_wrapped,
     instant,
     loaded,
     open_reading,
     run_async,
     shown,
-    span,
 )
-from reaper.cli.terminal.progress import LEAST_COLUMNS, NO_CURSOR
-from reaper.cli.terminal.progress_stats import Pace
+from reaper.cli.terminal.progress import MIN_COLUMNS, NO_CURSOR
+from reaper.cli.terminal.progress_stats import RateMeter
 from reaper.core.errors import Exit, QueueUnavailableError
-from reaper.core.model import Item, Outcome, Pause, PauseReason, Reaper, Send, Stats
+from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, Stats, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import many
-from reaper.intake.discovery.sweep import left_for_people
+from reaper.core.times import format_duration, pluralize
+from reaper.intake.discovery.sweep import open_holds_and_ghosts
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
 from reaper.settings.parsers import masked_url
@@ -40,15 +39,15 @@ from reaper.settings.parsers import masked_url
 WATCH_S = 2.0
 WATCH_SHARE = 20
 """A look is followed by so many times its own length without one: 5 % of the time at most, with millions of rows."""
-LATELY_S = 120.0
-LOOKED_AT = 300
+RECENT_S = 120.0
+MAX_RECENT = 300
 """So many that wait for another try, and so many that were settled since the last look, are looked at for those that
 stand out."""
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveryCounts:
     """What discovery left for the operator: open holds, and sessions that live on."""
 
     holds: int = 0
@@ -60,19 +59,19 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QueueSnapshot:
     """How the whole stands at one moment."""
 
     stats: Stats
-    reapers: list[Reaper]
+    live_workers: list[WorkerHeartbeat]
     pauses: list[Pause]
-    found: Found
+    found: DiscoveryCounts
     now: float
 
     @property
     def limit(self) -> int | None:
         """The most in flight that all reapers allow together; None while none works."""
-        return sum(reaper.limit for reaper in self.reapers) if self.reapers else None
+        return sum(reaper.limit for reaper in self.live_workers) if self.live_workers else None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,14 +88,14 @@ async def _once(args: argparse.Namespace, settings: Loaded) -> int:
     return Exit.OK
 
 
-async def look(queue: Queue) -> Standing:
+async def look(queue: Queue) -> QueueSnapshot:
     """Ask the queue for all of it. Raises QueueError."""
-    stats, reapers, operator = await queue.stats(), await queue.reapers(), await queue.paused()
-    found = Found(**await left_for_people(queue))
-    return Standing(stats, reapers, _pauses(reapers, operator), found, queue.now())
+    stats, reapers, operator = await queue.stats(), await queue.live_workers(), await queue.paused()
+    found = DiscoveryCounts(**await open_holds_and_ghosts(queue))
+    return QueueSnapshot(stats, reapers, _pauses(reapers, operator), found, queue.now())
 
 
-def _pauses(reapers: list[Reaper], operator: Pause | None) -> list[Pause]:
+def _pauses(reapers: list[WorkerHeartbeat], operator: Pause | None) -> list[Pause]:
     """Return what holds anywhere, one for each reason.
 
     The operator's pause comes from the queue: what a reaper last told of it can be out of date.
@@ -109,14 +108,14 @@ def _pauses(reapers: list[Reaper], operator: Pause | None) -> list[Pause]:
 # --- printed ------------------------------------------------------------------------------------------------------
 
 
-def _print(now: Standing, *, as_json: bool) -> None:
+def _print(now: QueueSnapshot, *, as_json: bool) -> None:
     if as_json:
         emit_json(status_json(now))
     else:
-        emit_fitted(status_text(now), "     ")
+        emit_wrapped(status_text(now), "     ")
 
 
-def status_json(now: Standing) -> dict[str, object]:
+def status_json(now: QueueSnapshot) -> dict[str, object]:
     """Return it as SPEC 3 has it."""
     stats = now.stats
     return {
@@ -133,14 +132,14 @@ def status_json(now: Standing) -> dict[str, object]:
     }
 
 
-def status_text(now: Standing) -> str:
+def status_text(now: QueueSnapshot) -> str:
     """Return it for people, without colour."""
     stats = now.stats
-    oldest = f"   oldest due for {span(stats.oldest_due_s)}" if stats.ready else ""
+    oldest = f"   oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else ""
     lines = [
         f"ready          {stats.ready:>9}{oldest}",
         f"delayed        {stats.delayed:>9}",
-        f"in flight      {stats.in_flight:>9}" + (f"   limit {now.limit}" if now.reapers else ""),
+        f"in flight      {stats.in_flight:>9}" + (f"   limit {now.limit}" if now.live_workers else ""),
         f"rounds settled {sum(stats.settled.values()):>9}",
         *(f"  {OUTCOME_WORDS[o]:<13}{stats.settled[o]:>9}" for o in Outcome if stats.settled.get(o)),
     ]
@@ -149,9 +148,12 @@ def status_text(now: Standing) -> str:
     for pause in now.pauses:
         lines.append(f"PAUSED: {heading(pause, now.now)}: {shown(pause.detail)}")
         lines.append(f"  -> {WHAT_TO_DO[pause.reason]}")
-    if not now.reapers:
+    if not now.live_workers:
         lines.append(nobody_works(stats))
-    lines += [f"reaper {r.pid}: running for {span(now.now - r.started_at)}, limit {r.limit}" for r in now.reapers]
+    lines += [
+        f"reaper {r.pid}: running for {format_duration(now.now - r.started_at)}, limit {r.limit}"
+        for r in now.live_workers
+    ]
     return "\n".join([*lines, *warnings(now)])
 
 
@@ -161,15 +163,15 @@ def nobody_works(stats: Stats) -> str:
     return "no reaper is working on this queue" + ("; start one: reaper run, or reaper once" * bool(waits))
 
 
-def warnings(now: Standing) -> list[str]:
+def warnings(now: QueueSnapshot) -> list[str]:
     """Return what an operator must look at, one line each."""
     found, stats = now.found, now.stats
     lines = []
     if found.holds:
-        lines.append(f"HELD: {many(found.holds, 'sweep waits', 'sweeps wait')} for you; see: reaper holds")
+        lines.append(f"HELD: {pluralize(found.holds, 'sweep waits', 'sweeps wait')} for you; see: reaper holds")
     if found.ghosts:
         lines.append(
-            f"GHOSTS: {many(found.ghosts, 'session lives', 'sessions live')} on though the API said it was over; "
+            f"GHOSTS: {pluralize(found.ghosts, 'session lives', 'sessions live')} on though the API said it was over; "
             "see: reaper sessions"
         )
     if stats.imbalance:
@@ -181,7 +183,7 @@ def warnings(now: Standing) -> list[str]:
 
 
 @dataclass(slots=True)
-class Watched:
+class StatusWatcher:
     """What only one who looks again and again can tell: the rate, and what stood out of late.
 
     All open IDs by their sends, and the slowest of all sends, no queue can tell without reading all its rows; so those
@@ -189,8 +191,8 @@ class Watched:
     """
 
     where: str
-    pace: Pace = field(default_factory=lambda: Pace(LATELY_S))
-    standing: Standing | None = None
+    pace: RateMeter = field(default_factory=lambda: RateMeter(RECENT_S))
+    standing: QueueSnapshot | None = None
     trouble: str | None = None
     """Why the queue could not be asked just now."""
     looked_at: int = 0
@@ -203,7 +205,7 @@ class Watched:
         """Look again; while the queue is away the last standing stays, with the trouble beside it."""
         try:
             self.standing = now = await look(queue)
-            self.retried = sorted(await queue.retrying(LOOKED_AT), key=lambda item: -item.sends)[:NAMED]
+            self.retried = sorted(await queue.retrying(MAX_RECENT), key=lambda item: -item.sends)[:NAMED]
             await self._look_lately(queue, now.now)
         except QueueUnavailableError as error:
             self.trouble = str(error)
@@ -212,14 +214,14 @@ class Watched:
         self.pace.note(now.now, sum(now.stats.settled.values()))
 
     async def _look_lately(self, queue: Queue, now: float) -> None:
-        since, self._since = self._since or now - LATELY_S, now
+        since, self._since = self._since or now - RECENT_S, now
         seen: list[Item] = []
         async with aclosing(queue.outcomes(since=since)) as items:  # type: ignore[type-var]
             async for item in items:
                 seen.append(item)
-                if len(seen) == LOOKED_AT:
+                if len(seen) == MAX_RECENT:
                     break
-        kept = [item for item in [*self._lately, *seen] if (item.settled_at or 0) > now - LATELY_S]
+        kept = [item for item in [*self._lately, *seen] if (item.settled_at or 0) > now - RECENT_S]
         slow = sorted(kept, key=lambda item: -slowest(item))[:NAMED]
         often = sorted(kept, key=lambda item: -item.sends)[:NAMED]
         self.looked_at = len(seen)
@@ -247,7 +249,7 @@ def _duration(send: Send) -> float:
 
 async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue, anyio.create_task_group() as group:
-        watched = Watched(masked_url(settings.settings.queue.url))
+        watched = StatusWatcher(masked_url(settings.settings.queue.url))
         # Before anything is drawn: whoever ends it finds the terminal as it was.
         await group.start(_until_told, group.cancel_scope.cancel)
         if not args.json and _drawn():
@@ -260,7 +262,7 @@ async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
     return Exit.OK
 
 
-async def _again(queue: Queue, watched: Watched, tell: Callable[[], None]) -> None:
+async def _again(queue: Queue, watched: StatusWatcher, tell: Callable[[], None]) -> None:
     while True:
         began = anyio.current_time()
         await watched.look(queue)
@@ -276,11 +278,11 @@ async def _until_told(end: Callable[[], None], *, task_status: TaskStatus[None])
 
 
 def _drawn() -> bool:
-    wide = shutil.get_terminal_size().columns >= LEAST_COLUMNS
+    wide = shutil.get_terminal_size().columns >= MIN_COLUMNS
     return sys.stdout.isatty() and wide and os.environ.get("TERM", "") not in NO_CURSOR
 
 
-def _repeat(watched: Watched, *, as_json: bool) -> None:
+def _repeat(watched: StatusWatcher, *, as_json: bool) -> None:
     if watched.trouble:
         emit_json({"trouble": watched.trouble}) if as_json else emit(f"QUEUE AWAY: {watched.trouble}\n")
     elif watched.standing is not None:

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.commands.status import WATCH_S, Standing, Watched, nobody_works, slowest, warnings
-from reaper.cli.context import clock_time, shown, standing
+from reaper.cli.commands.status import WATCH_S, QueueSnapshot, StatusWatcher, nobody_works, slowest, warnings
+from reaper.cli.context import clock_time, describe_state, shown
 from reaper.cli.terminal.live import ALARM, flow, notice, outcomes, paused, rate
 from reaper.core.model import Item
-from reaper.core.times import many, span
+from reaper.core.times import format_duration, pluralize
 
 ROWS = 12
 """Of reapers, so that what is below stays on the screen."""
@@ -40,12 +40,12 @@ class Board:
     ) -> None:
         self._live.stop()
 
-    def draw(self, watched: Watched) -> None:
+    def draw(self, watched: StatusWatcher) -> None:
         """Draw it anew."""
         self._live.update(board(watched, self.console.width), refresh=True)
 
 
-def board(watched: Watched, width: int) -> RenderableType:
+def board(watched: StatusWatcher, width: int) -> RenderableType:
     """Return the whole screen, at most `width` cells wide."""
     now = watched.standing
     head = Text.assemble(("reaper status", "bold"), "  ", (watched.where, "dim"), no_wrap=True, overflow="ellipsis")
@@ -64,7 +64,7 @@ def board(watched: Watched, width: int) -> RenderableType:
     return Group(*parts, Text(), _reapers(now), *_retried(watched, now, width), *_lately(watched, now, width))
 
 
-def _trouble(watched: Watched) -> list[RenderableType]:
+def _trouble(watched: StatusWatcher) -> list[RenderableType]:
     if watched.trouble is None:
         return []
     return notice(
@@ -72,14 +72,14 @@ def _trouble(watched: Watched) -> list[RenderableType]:
     )
 
 
-def _depth(watched: Watched, now: Standing) -> RenderableType:
+def _depth(watched: StatusWatcher, now: QueueSnapshot) -> RenderableType:
     stats = now.stats
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
     grid.add_column(justify="right")
     grid.add_column()
     done = sum(stats.settled.values())
-    oldest = f"oldest due for {span(stats.oldest_due_s)}" if stats.ready else ""
+    oldest = f"oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else ""
     grid.add_row("ready", Text(f"{stats.ready:,}", "bold"), oldest)
     grid.add_row("delayed", f"{stats.delayed:,}", "")
     grid.add_row("in flight", f"{stats.in_flight:,}", "" if now.limit is None else f"limit {now.limit:,}")
@@ -89,45 +89,48 @@ def _depth(watched: Watched, now: Standing) -> RenderableType:
     grid.add_row(
         "settled",
         f"{done:,}",
-        f"{rate(pace.per_s)} over the last {span(pace.over_s)}" if pace.per_s is not None else "",
+        f"{rate(pace.per_s)} over the last {format_duration(pace.over_s)}" if pace.per_s is not None else "",
     )
     return grid
 
 
-def _reapers(now: Standing) -> RenderableType:
-    if not now.reapers:
+def _reapers(now: QueueSnapshot) -> RenderableType:
+    if not now.live_workers:
         return Text(nobody_works(now.stats), ALARM if now.stats.ready else "dim")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("reaper")
     for column in ("running for", "told", "limit"):
         table.add_column(column, justify="right")
     table.add_column("paused", overflow="ellipsis", no_wrap=True)
-    for reaper in now.reapers[:ROWS]:
+    for reaper in now.live_workers[:ROWS]:
         reasons = ", ".join(pause.reason.value for pause in reaper.pauses)
         table.add_row(
             f"{reaper.pid}",
-            span(now.now - reaper.started_at),
-            f"{span(now.now - reaper.told_at)} ago",
+            format_duration(now.now - reaper.started_at),
+            f"{format_duration(now.now - reaper.last_seen_at)} ago",
             f"{reaper.limit:,}",
             Text(reasons or "-", ALARM if reasons else ""),
         )
-    more = len(now.reapers) - ROWS
+    more = len(now.live_workers) - ROWS
     return table if more <= 0 else Group(table, Text(f"and {more} more", "dim"))
 
 
-def _retried(watched: Watched, now: Standing, width: int) -> list[RenderableType]:
+def _retried(watched: StatusWatcher, now: QueueSnapshot, width: int) -> list[RenderableType]:
     """Return the most often sent of those that wait for another try, nothing where none does."""
     rows = [
-        ("most sends", item, many(item.sends, "send", "sends"), f"{_wait(item, now.now)}; last {_last(item)}")
+        ("most sends", item, pluralize(item.sends, "send", "sends"), f"{_wait(item, now.now)}; last {_last(item)}")
         for item in watched.retried
     ]
     return _named("waiting for another try (a sample)", rows, width)
 
 
-def _lately(watched: Watched, now: Standing, width: int) -> list[RenderableType]:
+def _lately(watched: StatusWatcher, now: QueueSnapshot, width: int) -> list[RenderableType]:
     """Return what stood out among what was settled of late, nothing where nothing did."""
-    rows = [("slowest", item, f"{slowest(item):.2f} s", standing(item, now.now)) for item in watched.slow]
-    rows += [("most sends", item, many(item.sends, "send", "sends"), standing(item, now.now)) for item in watched.often]
+    rows = [("slowest", item, f"{slowest(item):.2f} s", describe_state(item, now.now)) for item in watched.slow]
+    rows += [
+        ("most sends", item, pluralize(item.sends, "send", "sends"), describe_state(item, now.now))
+        for item in watched.often
+    ]
     return _named("settled of late (a sample)", rows, width)
 
 
@@ -151,7 +154,7 @@ def _named(title: str, rows: list[tuple[str, Item, str, str]], width: int) -> li
 
 
 def _wait(item: Item, now: float) -> str:
-    return f"due in {span(item.due_at - now)}" if item.due_at > now else "due now"
+    return f"due in {format_duration(item.due_at - now)}" if item.due_at > now else "due now"
 
 
 def _last(item: Item) -> str:

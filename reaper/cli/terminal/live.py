@@ -18,7 +18,7 @@ from reaper.cli.context import OUTCOME_WORDS, shown
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
 from reaper.core.model import Outcome, Pause
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import many, span
+from reaper.core.times import format_duration, pluralize
 
 STYLES = {
     Outcome.STOPPED: "green",
@@ -31,11 +31,11 @@ STYLES = {
 }
 """A hint beside the word, never instead of it."""
 ALARM = "bold yellow"
-LEAST_BAR = 8
-MOST_BAR = 60
+MIN_BAR = 8
+MAX_BAR = 60
 
 
-class Region:
+class LiveDisplay:
     """Some lines at the foot of a terminal. `above` puts whole lines over them, as they are; `stay` leaves the last
     state there at the end, else nothing of it stays.
     """
@@ -86,9 +86,9 @@ def run_frame(now: RunFigures, width: int) -> RenderableType:
     """Return how a run stands in lines of at most `width` cells."""
     facts = [Text(rate(now.rate_per_s)), Text(f"{now.in_flight:,} in flight of at most {now.limit:,}")]
     if now.left_s is not None and now.done < now.total:
-        facts.insert(1, Text(f"about {span(now.left_s)} left"))
+        facts.insert(1, Text(f"about {format_duration(now.left_s)} left"))
     if now.view.retrying:
-        facts.append(Text(many(now.view.retrying, "retry waits", "retries wait")))
+        facts.append(Text(pluralize(now.view.retrying, "retry waits", "retries wait")))
     if now.view.delayed:
         facts.append(Text(f"{now.view.delayed:,} due later"))
     parts: list[RenderableType] = [
@@ -103,7 +103,9 @@ def run_frame(now: RunFigures, width: int) -> RenderableType:
     for pause in now.pauses:
         parts += paused(pause, now.now)
     if now.ends_in_s is not None and (now.pauses or now.away):
-        parts.append(Text(f" → else this run ends in {span(now.ends_in_s)}, and the rest stays queued", "dim"))
+        parts.append(
+            Text(f" → else this run ends in {format_duration(now.ends_in_s)}, and the rest stays queued", "dim")
+        )
     if not now.proven and not now.pauses:
         parts.append(Text("asking the API who it is; nothing is sent before", "dim"))
     if now.stopping:
@@ -144,7 +146,7 @@ def intake_frame(now: IntakeFigures, width: int) -> RenderableType:
         facts.append(Text(f"{now.added.invalid:,} invalid", "red"))
     facts.append(Text(rate(now.rate_per_s)))
     if now.left_s is not None and now.share != 1:
-        facts.append(Text(f"about {span(now.left_s)} left"))
+        facts.append(Text(f"about {format_duration(now.left_s)} left"))
     head: RenderableType = Text(f"reading {shown(now.source)}", no_wrap=True, overflow="ellipsis")
     return Group(head, *([] if now.share is None else [bar(now.share, "of the bytes", width)]), *flow(facts, width))
 
@@ -165,8 +167,8 @@ def bar(share: float, words: str, width: int) -> RenderableType:
     """Return a bar with its percentage and words, the words alone where it is too narrow."""
     # Rounded down: 100 % is said when nothing is left.
     text = Text(f"{int(share * 100):>3} %  {words}", no_wrap=True)
-    room = min(MOST_BAR, width - text.cell_len - 2)
-    if room < LEAST_BAR:
+    room = min(MAX_BAR, width - text.cell_len - 2)
+    if room < MIN_BAR:
         return text
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_row(ProgressBar(total=1.0, completed=share, width=room, finished_style="green"), text)

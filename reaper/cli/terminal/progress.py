@@ -22,7 +22,7 @@ import anyio
 from anyio import to_thread
 
 from reaper.cli.context import say
-from reaper.cli.terminal.progress_stats import IntakeFigures, Pace, RunFigures, Tally
+from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
 from reaper.intake.inputs import Input
@@ -41,15 +41,15 @@ BEFORE_S = 0.3
 """Work that is over sooner needs no display."""
 DRAW_S = 0.25
 LINE_S = 30.0
-LOOK_S = 0.5
-LOOK_SHARE = 100
+REFRESH_S = 0.5
+REFRESH_SHARE = 100
 """A look at the queue is followed by so many times its own length without one: 1 % of the time at most."""
-LEAST_COLUMNS = 40
+MIN_COLUMNS = 40
 NO_CURSOR = ("", "dumb", "unknown")
 """Values of TERM under which nothing can be drawn over itself."""
 
 
-class Way(StrEnum):
+class ProgressMode(StrEnum):
     """How progress is told."""
 
     REGION = "region"
@@ -57,14 +57,14 @@ class Way(StrEnum):
     NONE = "none"
 
 
-def way_of(settings: Loaded, *, quiet: bool, environ: Mapping[str, str] = os.environ) -> Way:
+def progress_mode(settings: Loaded, *, quiet: bool, environ: Mapping[str, str] = os.environ) -> ProgressMode:
     """Return how this command tells its progress. What asked for JSON lines gets nothing else on stderr."""
     if quiet:
-        return Way.NONE
+        return ProgressMode.NONE
     drawn = sys.stderr.isatty() and environ.get("TERM", "") not in NO_CURSOR
-    if not drawn or settings.settings.telemetry.log_format == "json" or columns() < LEAST_COLUMNS:
-        return Way.LINES
-    return Way.REGION
+    if not drawn or settings.settings.telemetry.log_format == "json" or columns() < MIN_COLUMNS:
+        return ProgressMode.LINES
+    return ProgressMode.REGION
 
 
 def columns() -> int:
@@ -72,9 +72,9 @@ def columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def each_told(settings: Loaded, way: Way) -> bool:
+def log_each_session(settings: Loaded, way: ProgressMode) -> bool:
     """Tell whether a log line for each session goes beside this way: not under a region, unless all is asked for."""
-    return way is not Way.REGION or settings.settings.telemetry.log_level == "debug"
+    return way is not ProgressMode.REGION or settings.settings.telemetry.log_level == "debug"
 
 
 class Subject(Protocol):
@@ -91,14 +91,14 @@ class Subject(Protocol):
 
 
 @asynccontextmanager
-async def telling(way: Way, subject: Subject) -> AsyncIterator[None]:
+async def show_progress(way: ProgressMode, subject: Subject) -> AsyncIterator[None]:
     """Tell of the subject while the body works; at the end the terminal is as it was."""
-    if way is Way.NONE:
+    if way is ProgressMode.NONE:
         yield
         return
     async with anyio.create_task_group() as group:
         group.start_soon(_keep_looking, subject)
-        group.start_soon(_region if way is Way.REGION else _lines, subject)
+        group.start_soon(_region if way is ProgressMode.REGION else _lines, subject)
         try:
             yield
         finally:
@@ -112,7 +112,7 @@ async def _keep_looking(subject: Subject) -> None:
             await subject.look()
         except QueueError:
             pass  # whoever works on it says so
-        await anyio.sleep(max(LOOK_S, LOOK_SHARE * (anyio.current_time() - began)))
+        await anyio.sleep(max(REFRESH_S, REFRESH_SHARE * (anyio.current_time() - began)))
 
 
 async def _lines(subject: Subject) -> None:
@@ -140,14 +140,14 @@ async def _region(subject: Subject) -> None:
 
 
 @dataclass(slots=True)
-class Running:
+class RunProgress:
     """A worker over a set. `patience` tells how long a run goes on under the pauses, `tally` is the worker's meter."""
 
     worker: Worker
     members: RunSet
-    tally: Tally
-    patience: Callable[[Sequence[Pause], float], float | None] = lambda pauses, away_s: None
-    pace: Pace = field(default_factory=Pace)
+    tally: LiveCounts
+    patience: Callable[[Sequence[Pause], float], float | None] = lambda pauses, unavailable_s: None
+    pace: RateMeter = field(default_factory=RateMeter)
 
     async def look(self) -> None:
         self.tally.looked(await self.members.view())
@@ -157,7 +157,7 @@ class Running:
     def figures(self) -> RunFigures:
         """How it stands now; costs nothing."""
         worker, view = self.worker, self.tally.view
-        pauses, away_s = tuple(worker.pauses()), worker.reach.away_s
+        pauses, unavailable_s = tuple(worker.pauses()), worker.queue_health.unavailable_s
         self._note()
         return RunFigures(
             view=view,
@@ -168,8 +168,8 @@ class Running:
             rate_per_s=self.pace.per_s,
             pauses=pauses,
             proven=worker.gate.proven,
-            away=worker.reach.why if away_s else None,
-            ends_in_s=self.patience(pauses, away_s),
+            away=worker.queue_health.why if unavailable_s else None,
+            ends_in_s=self.patience(pauses, unavailable_s),
             stopping=worker.draining,
         )
 
@@ -185,12 +185,12 @@ class Running:
 
 
 @dataclass(slots=True)
-class Reading:
+class IntakeProgress:
     """Inputs that are being taken in; `added` tells what they brought so far."""
 
     inputs: Sequence[Input]
     added: Callable[[], Added]
-    pace: Pace = field(default_factory=Pace)
+    pace: RateMeter = field(default_factory=RateMeter)
 
     async def look(self) -> None:
         self._note()
@@ -216,12 +216,14 @@ class Reading:
         logs.get().info(events.INTAKE_PROGRESSED, **self.figures.fields())
 
 
-def reading(way: Way, inputs: Sequence[Input], added: Callable[[], Added]) -> AbstractAsyncContextManager[None]:
+def show_intake(
+    way: ProgressMode, inputs: Sequence[Input], added: Callable[[], Added]
+) -> AbstractAsyncContextManager[None]:
     """Tell of inputs while they are taken in; nothing is drawn over what somebody types."""
     typed = any(os.isatty(one.fd) for one in inputs)
-    if typed and way is not Way.NONE:
+    if typed and way is not ProgressMode.NONE:
         say("type session IDs, one a line; Ctrl-D ends them")
-    return telling(Way.NONE if typed or not inputs else way, Reading(inputs, added))
+    return show_progress(ProgressMode.NONE if typed or not inputs else way, IntakeProgress(inputs, added))
 
 
 def _read_so_far(inputs: Sequence[Input]) -> tuple[str, float | None]:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from reaper.core.model import Outcome, Pause, Send
 from reaper.queues.base import Added, SetView
 
-PACE_OVER_S = 10.0
+RATE_OVER_S = 10.0
 """The rate is that of the last so many seconds: long enough to be calm, short enough to follow a pause."""
-PACE_FROM_S = 1.0
+RATE_FROM_S = 1.0
 """A rate over less than this is chance."""
 
 
 @dataclass(slots=True)
-class Pace:
+class RateMeter:
     """A rate over the last `most_s` seconds, from a figure that grows. Instants are on any clock that runs steadily."""
 
-    most_s: float = PACE_OVER_S
+    most_s: float = RATE_OVER_S
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def note(self, now: float, count: int) -> None:
@@ -30,7 +30,7 @@ class Pace:
     @property
     def per_s(self) -> float | None:
         """The rate, None while it cannot be told."""
-        if self.over_s < PACE_FROM_S:
+        if self.over_s < RATE_FROM_S:
             return None
         return (self._seen[-1][1] - self._seen[0][1]) / self.over_s
 
@@ -41,7 +41,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Tally:
+class LiveCounts:
     """A set's figures between two looks at the queue: what this process settled since the last one is added.
 
     A look counts a whole set, which takes a second for a million IDs; this costs nothing. What others settled shows

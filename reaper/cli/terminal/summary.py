@@ -9,7 +9,7 @@ from reaper.app.once import Summary
 from reaper.cli.context import OUTCOME_WORDS, say
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome
-from reaper.core.times import many
+from reaper.core.times import pluralize
 
 
 def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False, passing: bool = False) -> None:
@@ -31,25 +31,25 @@ def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False,
         kept = "" if passing else "; what was not stopped stays queued for the next run"
         say(f"left early: {summary.why}{kept}", logging.WARNING)
     elif summary.view.delayed and not quiet:
-        words = many(summary.view.delayed, "that is not due yet stays", "that are not due yet stay")
+        words = pluralize(summary.view.delayed, "that is not due yet stays", "that are not due yet stay")
         say(f"{words} queued: run again later, or let `reaper run` wait")
     elif not _total(summary) and summary.exit is Exit.OK and not quiet:
         known = summary.added.accepted or summary.added.duplicate
         came = "what came in is settled or not due yet" if known else "no session ID came in"
         say(f"nothing to do: {came}, and none in the queue is due; see: reaper status")
     if summary.added.invalid:
-        lines = many(summary.added.invalid, "line is invalid and was", "lines are invalid and were")
+        lines = pluralize(summary.added.invalid, "line is invalid and was", "lines are invalid and were")
         say(f"{lines} left out; the log says which and why", logging.WARNING)
     if dead := sum(summary.view.settled.get(outcome, 0) for outcome in DEAD) if not passing else 0:
-        say(f"{many(dead, 'session', 'sessions')} could not be stopped; see: reaper dead list", logging.WARNING)
+        say(f"{pluralize(dead, 'session', 'sessions')} could not be stopped; see: reaper dead list", logging.WARNING)
 
 
 def heading(summary: Summary) -> str:
     """Return the first line: how many, how long, and what the input brought."""
     added = summary.added
     return (
-        f"{many(_total(summary), 'session', 'sessions')} in {summary.duration_s:.1f} s"
-        f" with {many(summary.sends, 'send', 'sends')}"
+        f"{pluralize(_total(summary), 'session', 'sessions')} in {summary.duration_s:.1f} s"
+        f" with {pluralize(summary.sends, 'send', 'sends')}"
         f"  ({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
     )
 

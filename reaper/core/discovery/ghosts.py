@@ -29,7 +29,7 @@ class Ghosts:
         return json.dumps({"first": dict(sorted(self.first.items())), "proven": sorted(self.proven)})
 
 
-def look(
+def update_ghosts(
     ghosts: Ghosts, sessions: Iterable[SessionSummary], outcomes: Mapping[SessionId, Outcome | None], now: float
 ) -> tuple[Ghosts, list[SessionId]]:
     """Take in one reading of the list; return all ghosts, and those that were not proven before.

@@ -19,7 +19,7 @@ SMALL = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GuardLimits:
     """`guard.*`. `list_shrink`: the share by which the list may not shrink from one reading to the next."""
 
     max_per_sweep: int = 100
@@ -68,16 +68,18 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class UnusableListing:
     """The list is unfit to act on. There is nothing to approve: the next reading is judged anew."""
 
     reason: str
 
 
-Ruling = Pass | Hold | Stop
+Ruling = Pass | Hold | UnusableListing
 
 
-def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None, hold_id: str, now: float) -> Ruling:
+def check_guards(
+    sweep: Sweep, limits: GuardLimits, *, previous: frozenset[SessionId] | None, hold_id: str, now: float
+) -> Ruling:
     """Return whether a sweep may go on.
 
     Args:
@@ -89,7 +91,9 @@ def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None
     """
     listing, chosen, live, listed = sweep.listing, sweep.chosen, sweep.live, len(sweep.listed)
     if listing.malformed:
-        return Stop(f"{listing.malformed} entries of the list are malformed or doubled: {'; '.join(listing.faults)}")
+        return UnusableListing(
+            f"{listing.malformed} entries of the list are malformed or doubled: {'; '.join(listing.faults)}"
+        )
     if not chosen:
         return Pass({})
     tripped: dict[Guard, str] = {}
@@ -110,14 +114,14 @@ def weigh(sweep: Sweep, limits: Limits, *, previous: frozenset[SessionId] | None
     return Hold(hold_id, now, now + HOLD_LIFE_S, tuple(tripped), "; ".join(tripped.values()), chosen)
 
 
-def measure(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -> frozenset[SessionId] | None:
+def next_baseline(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -> frozenset[SessionId] | None:
     """Return what the next list is measured by: `previous` of the next `weigh`.
 
     A list that is unfit, or held for its shrinking, measures nothing: the one before stays. Once such a hold is decided
     or has expired, begin anew with None.
     """
     match ruling:
-        case Stop():
+        case UnusableListing():
             return before
         case Hold(guards=guards):
             return before if Guard.LIST_SHRINK in guards else sweep.listed

@@ -30,7 +30,7 @@ class Guard(StrEnum):
     LIST_SHRINK = "list_shrink"
 
 
-class Fate(StrEnum):
+class HoldState(StrEnum):
     """Where a hold is."""
 
     OPEN = "open"
@@ -50,7 +50,7 @@ class Hold:
     """All that fired; `reason` has a phrase and the figures of each."""
     reason: str
     sessions: Mapping[SessionId, Rule]
-    fate: Fate = Fate.OPEN
+    fate: HoldState = HoldState.OPEN
     by: str | None = None
     why: str | None = None
     """What the operator said."""
@@ -68,7 +68,7 @@ class Refused:
     reason: str
 
 
-def file(holds: Holds, hold: Hold) -> Holds:
+def add_hold(holds: Holds, hold: Hold) -> Holds:
     """Add a hold, unless one says the same already: the holds come back unchanged then.
 
     Guards that fire at every sweep have one open hold, so that what an operator has read is still there when they
@@ -76,9 +76,9 @@ def file(holds: Holds, hold: Hold) -> Holds:
     """
     now = hold.created_at
     for held in (held for held in holds if now < held.expires_at):
-        if held.fate is Fate.OPEN and set(hold.guards) <= set(held.guards):
+        if held.fate is HoldState.OPEN and set(hold.guards) <= set(held.guards):
             return holds
-        if held.fate is Fate.DISCARDED and hold.sessions.keys() <= held.sessions.keys():
+        if held.fate is HoldState.DISCARDED and hold.sessions.keys() <= held.sessions.keys():
             return holds
     return _kept((*holds, hold))
 
@@ -89,22 +89,22 @@ def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float)
     Approving it again gives it back once more: who died between the two steps repeats them, the queue deduplicates.
     """
     hold = _find(holds, hold_id)
-    if hold is not None and hold.fate is Fate.APPROVED:
+    if hold is not None and hold.fate is HoldState.APPROVED:
         return holds, hold
-    return _decided(holds, hold_id, Fate.APPROVED, by=by, why=why, now=now)
+    return _decided(holds, hold_id, HoldState.APPROVED, by=by, why=why, now=now)
 
 
 def discard(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
     """Discard a hold: nothing of it is stopped, until a later sweep chooses it again."""
-    return _decided(holds, hold_id, Fate.DISCARDED, by=by, why=why, now=now)
+    return _decided(holds, hold_id, HoldState.DISCARDED, by=by, why=why, now=now)
 
 
 def expire(holds: Holds, now: float) -> Holds:
     """Close the holds that nobody decided about in time."""
     return _kept(
         tuple(
-            replace(hold, fate=Fate.EXPIRED, decided_at=hold.expires_at)
-            if hold.fate is Fate.OPEN and now >= hold.expires_at
+            replace(hold, fate=HoldState.EXPIRED, decided_at=hold.expires_at)
+            if hold.fate is HoldState.OPEN and now >= hold.expires_at
             else hold
             for hold in holds
         )
@@ -113,7 +113,7 @@ def expire(holds: Holds, now: float) -> Holds:
 
 def open_holds(holds: Holds, now: float) -> Holds:
     """Return those that wait for an operator."""
-    return tuple(hold for hold in holds if hold.fate is Fate.OPEN and now < hold.expires_at)
+    return tuple(hold for hold in holds if hold.fate is HoldState.OPEN and now < hold.expires_at)
 
 
 def to_text(holds: Holds) -> str:
@@ -143,7 +143,7 @@ def _read(each: Mapping[str, object]) -> Hold:
         _guards(each["guards"]),
         str(each["reason"]),
         held,
-        Fate(str(each["fate"])),
+        HoldState(str(each["fate"])),
         by=_text(each["by"]),
         why=_text(each["why"]),
         decided_at=None if each["decided_at"] is None else _number(each["decided_at"]),
@@ -171,20 +171,20 @@ def _find(holds: Holds, hold_id: str) -> Hold | None:
 
 
 def _decided(
-    holds: Holds, hold_id: str, fate: Fate, *, by: str, why: str | None, now: float
+    holds: Holds, hold_id: str, fate: HoldState, *, by: str, why: str | None, now: float
 ) -> tuple[Holds, Hold] | Refused:
     hold = _find(holds, hold_id)
     if hold is None:
         return Refused(f"there is no hold {hold_id}")
-    if hold.fate is Fate.EXPIRED or (hold.fate is Fate.OPEN and now >= hold.expires_at):
+    if hold.fate is HoldState.EXPIRED or (hold.fate is HoldState.OPEN and now >= hold.expires_at):
         return Refused(f"hold {hold_id} has expired; the next sweep judges its sessions anew")
-    if hold.fate is not Fate.OPEN:
+    if hold.fate is not HoldState.OPEN:
         return Refused(f"hold {hold_id} was {hold.fate.value} by {hold.by}")
     decided = replace(hold, fate=fate, by=by, why=why, decided_at=now)
     return _kept(tuple(decided if each is hold else each for each in holds)), decided
 
 
 def _kept(holds: Holds) -> Holds:
-    closed = [hold for hold in holds if hold.fate is not Fate.OPEN]
+    closed = [hold for hold in holds if hold.fate is not HoldState.OPEN]
     dropped = {hold.id for hold in closed[: max(0, len(closed) - DECIDED_KEPT)]}
     return tuple(hold for hold in holds if hold.id not in dropped)

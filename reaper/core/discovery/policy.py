@@ -11,11 +11,11 @@ from enum import StrEnum
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.server_clock import MOST_SKEW_S
+from reaper.core.discovery.server_clock import MAX_SKEW_S
 from reaper.core.discovery.sightings import Owners, Sightings, orphaned
-from reaper.core.times import shown, span
+from reaper.core.times import format_duration, sanitize
 
-LIFE_MOST_S = 86_400.0
+MAX_LIFE_S = 86_400.0
 """The API lets no session live longer (`ttlSeconds`); one that does was forgotten by the API, too."""
 STARTING_S = 900.0
 """How long a session may be starting before any rule looks at it."""
@@ -51,7 +51,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What becomes of one session; `reason` is a printable phrase without its ID."""
 
     rule: Rule
@@ -63,7 +63,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PolicyOptions:
     """`discovery.grace_s`: how long past its expiry, or past 24 h, a session is left alone."""
 
     grace_s: float = 120.0
@@ -74,7 +74,7 @@ class Judged:
     """A session and what becomes of it."""
 
     session: SessionSummary
-    verdict: Verdict
+    verdict: Judgement
 
 
 def judge(
@@ -83,9 +83,9 @@ def judge(
     server_now: float | None,
     sightings: Sightings,
     owners: Owners,
-    rules: Rules,
+    rules: PolicyOptions,
     protection: Protection,
-) -> Verdict:
+) -> Judgement:
     """Return whether a session is to be stopped.
 
     Args:
@@ -96,28 +96,34 @@ def judge(
         owners: the batch IDs that are alive; None or empty: all are.
     """
     if why := protection.of(session):
-        return Verdict(Rule.PROTECTED, why)
+        return Judgement(Rule.PROTECTED, why)
     if session.status == "ended":
-        return Verdict(Rule.ENDED, "it has ended already")
+        return Judgement(Rule.ENDED, "it has ended already")
     status, created_at, expires_at = session.status, session.created_at, session.expires_at
     if status is None or created_at is None or expires_at is None or session.clone_ids is None or session.odd:
-        return Verdict(Rule.UNCLEAR, _unclear(session))
-    if expires_at + LIFE_MOST_S < created_at:  # as where a program writes "no time" as 1970
-        return Verdict(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
-    if server_now is not None and created_at > server_now + MOST_SKEW_S:
-        return Verdict(Rule.UNCLEAR, f"createdAt is {span(created_at - server_now)} ahead of the server's own clock")
+        return Judgement(Rule.UNCLEAR, _unclear(session))
+    if expires_at + MAX_LIFE_S < created_at:  # as where a program writes "no time" as 1970
+        return Judgement(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
+    if server_now is not None and created_at > server_now + MAX_SKEW_S:
+        return Judgement(
+            Rule.UNCLEAR, f"createdAt is {format_duration(created_at - server_now)} ahead of the server's own clock"
+        )
     if status == "starting" and (server_now is None or server_now - created_at < STARTING_S):
-        age = "for a time that is not known" if server_now is None else f"for {span(server_now - created_at)}"
-        return Verdict(Rule.STARTING, f"it has been starting {age}, and has {span(STARTING_S)} for that")
+        age = (
+            "for a time that is not known" if server_now is None else f"for {format_duration(server_now - created_at)}"
+        )
+        return Judgement(Rule.STARTING, f"it has been starting {age}, and has {format_duration(STARTING_S)} for that")
     if server_now is not None and expires_at + rules.grace_s < server_now:
-        return Verdict(Rule.EXPIRED, f"it expired {span(server_now - expires_at)} ago")
-    if server_now is not None and created_at + LIFE_MOST_S + rules.grace_s < server_now:
-        return Verdict(Rule.OVERDUE, f"it is {span(server_now - created_at)} old, and none may live longer than 24 h")
+        return Judgement(Rule.EXPIRED, f"it expired {format_duration(server_now - expires_at)} ago")
+    if server_now is not None and created_at + MAX_LIFE_S + rules.grace_s < server_now:
+        return Judgement(
+            Rule.OVERDUE, f"it is {format_duration(server_now - created_at)} old, and none may live longer than 24 h"
+        )
     if status == "failed":
-        return Verdict(Rule.FAILED, "its status is failed")
+        return Judgement(Rule.FAILED, "its status is failed")
     if orphaned(session, owners):
         return _orphan(session, sightings, server_now)
-    return Verdict(Rule.LIVE, _live(expires_at, server_now))
+    return Judgement(Rule.LIVE, _live(expires_at, server_now))
 
 
 def judge_all(
@@ -126,7 +132,7 @@ def judge_all(
     server_now: float | None,
     sightings: Sightings,
     owners: Owners,
-    rules: Rules,
+    rules: PolicyOptions,
     protection: Protection,
 ) -> tuple[Judged, ...]:
     """Judge one reading of the list: see `judge`."""
@@ -157,16 +163,22 @@ def _unclear(session: SessionSummary) -> str:
     return ", ".join([*missing, *(f"{name} cannot be read" for name in session.odd)])
 
 
-def _orphan(session: SessionSummary, sightings: Sightings, server_now: float | None) -> Verdict:
-    batch = f"its batch {shown(session.batch_id or '')} is not among the owners"
+def _orphan(session: SessionSummary, sightings: Sightings, server_now: float | None) -> Judgement:
+    batch = f"its batch {sanitize(session.batch_id or '')} is not among the owners"
     first_at = sightings.first.get(session.session_id)
     if server_now is None or first_at is None or server_now - first_at < SIGHTINGS_APART_S:
-        return Verdict(Rule.LIVE, f"{batch}; one more sighting at least {span(SIGHTINGS_APART_S)} later is needed")
-    return Verdict(Rule.ORPHANED, f"{batch}, for {span(server_now - first_at)}")
+        return Judgement(
+            Rule.LIVE, f"{batch}; one more sighting at least {format_duration(SIGHTINGS_APART_S)} later is needed"
+        )
+    return Judgement(Rule.ORPHANED, f"{batch}, for {format_duration(server_now - first_at)}")
 
 
 def _live(expires_at: float, server_now: float | None) -> str:
     if server_now is None:
         return "the server's time is not known"
     left_s = expires_at - server_now
-    return f"it expires in {span(left_s)}" if left_s >= 0 else f"it expired {span(-left_s)} ago, within the grace"
+    return (
+        f"it expires in {format_duration(left_s)}"
+        if left_s >= 0
+        else f"it expired {format_duration(-left_s)} ago, within the grace"
+    )

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import SessionId
-from reaper.core.times import shown
+from reaper.core.times import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Protection:
             if name is None:
                 continue
             if name in self.ids:
-                return f"{kind} {shown(name)} is protected"
+                return f"{kind} {sanitize(name)} is protected"
             for glob in self.globs:
                 if fnmatchcase(name, glob.replace("[", "[[]")):
-                    return f"{kind} {shown(name)} is protected by {shown(glob)}"
+                    return f"{kind} {sanitize(name)} is protected by {sanitize(glob)}"
         return None
 
 

@@ -9,11 +9,11 @@ from typing import assert_never
 from reaper.core.classify import Final, Foreign, Verdict, classify
 from reaper.core.discovery.listing import SessionSummary, parse_session
 from reaper.core.discovery.policy import Action, Rule
-from reaper.core.discovery.policy import Verdict as Judgement
+from reaper.core.discovery.policy import Judgement as Judgement
 from reaper.core.discovery.protection import Protection
 from reaper.core.model import Answered, Outcome, Release, Reply, SessionId, Settle
 
-UNSURE_S = 30.0
+INCONCLUSIVE_S = 30.0
 """How long an ID waits, about, that could not be looked at."""
 UNTOLD = "the API refused to tell of it, so nothing was sent"
 RENEWED = "renewed"
@@ -21,14 +21,14 @@ RENEWED = "renewed"
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class Proceed:
     """Send the DELETE: the session still qualifies, or is gone, which the DELETE's own answer has to prove."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Spare:
+class Skip:
     """Settle as `protected` with this detail; nothing is sent."""
 
     detail: str
@@ -36,29 +36,29 @@ class Spare:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsure:
+class Inconclusive:
     """Nothing can be said of the session, and nothing is sent: it waits as after a DELETE with this answer."""
 
     verdict: Verdict
 
 
-Recheck = Go | Spare | Unsure
+Recheck = Proceed | Skip | Inconclusive
 
 
-def ending(seen: Recheck | None, jitter: float) -> Settle | Release:
+def decision_without_send(seen: Recheck | None, jitter: float) -> Settle | Release:
     """Return what becomes of a lease under which nothing is sent after the look; None: there was no time to look.
 
     Nothing was sent, so nothing is charged. A session that the API refuses to tell of ends as that: it would wait for
     ever otherwise, and nobody would hear of it.
     """
     match seen:
-        case Spare(detail=detail):
+        case Skip(detail=detail):
             return Settle(Outcome.PROTECTED, detail)
-        case Unsure(verdict=Final(outcome=outcome, detail=detail)):
+        case Inconclusive(verdict=Final(outcome=outcome, detail=detail)):
             return Settle(outcome, f"{UNTOLD}: {detail}" if detail else UNTOLD)
-        case Unsure():
-            return Release(UNSURE_S * (0.5 + jitter))
-        case Go() | None:
+        case Inconclusive():
+            return Release(INCONCLUSIVE_S * (0.5 + jitter))
+        case Proceed() | None:
             return Release(0.0)
         case _ as never:
             assert_never(never)
@@ -74,16 +74,16 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
         session = parse_session(reply.body, session_id)
         if not isinstance(session, SessionSummary):
             # Never what `classify` makes of a 2xx: nothing was stopped by reading.
-            return Unsure(Foreign(reply.status))
+            return Inconclusive(Foreign(reply.status))
         judgement = judge(session, reply)
         if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
-            return Go(judgement.reason)
+            return Proceed(judgement.reason)
         detail = judgement.reason if judgement.rule is Rule.PROTECTED else RENEWED
-        return Spare(detail, judgement.reason)
+        return Skip(detail, judgement.reason)
     verdict = classify(reply)
     if isinstance(verdict, Final) and verdict.outcome is Outcome.ALREADY_GONE:
-        return Go("it is gone already")
-    return Unsure(verdict)
+        return Proceed("it is gone already")
+    return Inconclusive(verdict)
 
 
 def recheck_protection(reply: Reply, session_id: SessionId, protection: Protection) -> Recheck:

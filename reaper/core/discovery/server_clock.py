@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from reaper.core.times import shown, span
+from reaper.core.times import format_duration, sanitize
 
-MOST_SKEW_S = 300.0
+MAX_SKEW_S = 300.0
 """How far the server's time may move other than the monotonic clock between two answers."""
 SETTLED_AFTER_S = 900.0
 """How long a clock that has jumped must agree with itself before it is believed again."""
@@ -21,7 +21,7 @@ REBASE_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """One `Date` header, and when it came."""
 
     server_at: float
@@ -35,14 +35,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Undated:
+class NoServerTime:
     """An answer that does not tell the time: no rule by time may reap."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Jumped:
+class ClockJump:
     """The server's time moved other than time does: nothing may be reaped by this answer."""
 
     reason: str
@@ -52,12 +52,14 @@ class Jumped:
 class ServerClock:
     """What earlier answers of one server told. Begins empty, in each process; kept per base URL."""
 
-    base: Reading | None = None
-    suspect: Reading | None = None
+    base: ClockReading | None = None
+    suspect: ClockReading | None = None
     """The first reading since the clock jumped, while later ones agree with it."""
 
 
-def read_date(date: str | None, *, local_at: float, monotonic_at: float, round_trip_s: float) -> Reading | Undated:
+def read_date(
+    date: str | None, *, local_at: float, monotonic_at: float, round_trip_s: float
+) -> ClockReading | NoServerTime:
     """Return what an answer's `Date` header tells.
 
     Args:
@@ -67,37 +69,39 @@ def read_date(date: str | None, *, local_at: float, monotonic_at: float, round_t
         round_trip_s: how long the answer took, from the request's first byte on.
     """
     if date is None:
-        return Undated("the answer has no Date header: the server's time is not known")
+        return NoServerTime("the answer has no Date header: the server's time is not known")
     try:
         server_at = http_date(date)
     except ValueError:
-        return Undated(f"the answer's Date header, '{shown(date)}', cannot be read: the server's time is not known")
+        return NoServerTime(
+            f"the answer's Date header, '{sanitize(date)}', cannot be read: the server's time is not known"
+        )
     half_s = max(0.0, round_trip_s) / 2
     # The header cuts off the fraction: on average the clock stood half a second further.
     skew_s = server_at + 0.5 - (local_at - half_s)
-    return Reading(server_at, monotonic_at - half_s, skew_s, half_s + 0.5)
+    return ClockReading(server_at, monotonic_at - half_s, skew_s, half_s + 0.5)
 
 
-def follow(clock: ServerClock, reading: Reading) -> tuple[ServerClock, Jumped | None]:
+def follow(clock: ServerClock, reading: ClockReading) -> tuple[ServerClock, ClockJump | None]:
     """Take in one more reading. Returns what is known now, and why this reading is not to be believed, if so.
 
     After a jump nothing is believed until a reading agrees with the time before it, or until the new time has agreed
     with itself for `SETTLED_AFTER_S`: a server whose clock was set right does not stay refused.
     """
-    if clock.base is None or _off_s(clock.base, reading) <= MOST_SKEW_S:
+    if clock.base is None or _off_s(clock.base, reading) <= MAX_SKEW_S:
         aged = clock.base is None or reading.monotonic_at - clock.base.monotonic_at >= REBASE_AFTER_S
         return ServerClock(reading if aged else clock.base), None
     suspect = clock.suspect
-    if suspect is None or _off_s(suspect, reading) > MOST_SKEW_S:
+    if suspect is None or _off_s(suspect, reading) > MAX_SKEW_S:
         suspect = reading
     elif reading.monotonic_at - suspect.monotonic_at >= SETTLED_AFTER_S:
         return ServerClock(reading), None
     moved_s = reading.server_at - clock.base.server_at
     passed_s = reading.monotonic_at - clock.base.monotonic_at
-    way = "on" if moved_s >= 0 else "back"
-    return ServerClock(clock.base, suspect), Jumped(
-        f"the server's clock moved {way} by {span(abs(moved_s))} while {span(abs(passed_s))} passed: "
-        "no session is judged by a clock that jumps"
+    direction = "on" if moved_s >= 0 else "back"
+    return ServerClock(clock.base, suspect), ClockJump(
+        f"the server's clock moved {direction} by {format_duration(abs(moved_s))} while "
+        f"{format_duration(abs(passed_s))} passed: no session is judged by a clock that jumps"
     )
 
 
@@ -113,5 +117,5 @@ def http_date(text: str) -> float:
         raise ValueError(str(error)) from error
 
 
-def _off_s(earlier: Reading, later: Reading) -> float:
+def _off_s(earlier: ClockReading, later: ClockReading) -> float:
     return abs((later.server_at - earlier.server_at) - (later.monotonic_at - earlier.monotonic_at))

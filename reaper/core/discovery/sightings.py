@@ -35,7 +35,7 @@ def orphaned(session: SessionSummary, owners: Owners) -> bool:
     return bool(owners) and session.batch_id is not None and session.batch_id not in (owners or ())
 
 
-def look(
+def update_sightings(
     sightings: Sightings, sessions: Iterable[SessionSummary], owners: Owners, server_now: float | None
 ) -> Sightings:
     """Take in one sound reading of the whole list.

@@ -14,7 +14,7 @@ from reaper.core.discovery.sightings import Owners
 
 KEPT_S = 30.0
 """How long an answer is good: a last look before each DELETE must not run the command for each."""
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +58,7 @@ class OwnersSource:
             raise _Failed(f"{self.command[0]} did not end within {self.timeout_s:g} s") from None
         if done.returncode:
             raise _Failed(f"{self.command[0]} ended with {done.returncode}")
-        if len(done.stdout) > MOST_BYTES:
+        if len(done.stdout) > MAX_BYTES:
             raise _Failed(f"{self.command[0]} said too much")
         return done.stdout.decode("utf-8")
 
@@ -69,9 +69,9 @@ class _Failed(Exception):
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        text = file.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:  # cut off, it would make orphans of the rest
-        raise _Failed(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB")
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:  # cut off, it would make orphans of the rest
+        raise _Failed(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB")
     return text.decode("utf-8")
 
 

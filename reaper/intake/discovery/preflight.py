@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reaper.core.discovery.listing import SessionSummary
-from reaper.core.discovery.policy import Rules, Verdict, judge
+from reaper.core.discovery.policy import Judgement, PolicyOptions, judge
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.recheck import Go, Recheck, Spare, recheck, recheck_protection
-from reaper.core.discovery.server_clock import Undated, read_date
+from reaper.core.discovery.recheck import Proceed, Recheck, Skip, recheck, recheck_protection
+from reaper.core.discovery.server_clock import NoServerTime, read_date
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import Answered, Lease, Reply, SessionId
 
@@ -22,7 +22,7 @@ class SessionReader(Protocol):
 
 
 @dataclass(slots=True)
-class Look:
+class PreflightCheck:
     """Looks where there is something to look at: what discovery chose, as `chosen` tells, and all if any are protected.
 
     `verify` off means that the token may not read: then only the ID can tell that a session is protected.
@@ -33,7 +33,7 @@ class Look:
     protection: Callable[[], Protection]
     owners: Callable[[], Awaitable[Owners]]
     sightings: Callable[[], Awaitable[Sightings]]
-    rules: Rules
+    rules: PolicyOptions
     verify: bool = True
 
     def wanted(self, lease: Lease) -> bool:
@@ -42,15 +42,15 @@ class Look:
     async def __call__(self, lease: Lease) -> Recheck:
         protection = self.protection()
         if why := protection.of_id(lease.session_id):
-            return Spare(why, why)
+            return Skip(why, why)
         if self.chosen(lease):
             owners, sightings = await self.owners(), await self.sightings()
 
-            def judged(session: SessionSummary, reply: Answered) -> Verdict:
+            def judged(session: SessionSummary, reply: Answered) -> Judgement:
                 reading = read_date(reply.date, local_at=0.0, monotonic_at=0.0, round_trip_s=reply.duration_s)
                 return judge(
                     session,
-                    server_now=None if isinstance(reading, Undated) else reading.server_at,
+                    server_now=None if isinstance(reading, NoServerTime) else reading.server_at,
                     sightings=sightings,
                     owners=owners,
                     rules=self.rules,
@@ -59,5 +59,5 @@ class Look:
 
             return recheck(await self.api().get_session(lease.session_id), lease.session_id, judged)
         if not self.verify:
-            return Go("its ID is not protected")
+            return Proceed("its ID is not protected")
         return recheck_protection(await self.api().get_session(lease.session_id), lease.session_id, protection)

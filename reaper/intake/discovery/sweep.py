@@ -18,13 +18,13 @@ from anyio import to_thread
 from reaper.core.classify import OtherAccount, Proven, ReadVerdict
 from reaper.core.discovery import ghosts as core_ghosts
 from reaper.core.discovery import holds as core_holds
-from reaper.core.discovery.guard import Limits, Pass, Ruling, Stop, Sweep, measure, weigh
+from reaper.core.discovery.guard import GuardLimits, Pass, Ruling, Sweep, UnusableListing, check_guards, next_baseline
 from reaper.core.discovery.holds import Guard, Hold, Holds
 from reaper.core.discovery.listing import Listing, parse_list
-from reaper.core.discovery.policy import Judged, Rule, Rules, judge_all
+from reaper.core.discovery.policy import Judged, PolicyOptions, Rule, judge_all
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.server_clock import Jumped, ServerClock, Undated, follow, read_date
-from reaper.core.discovery.sightings import Owners, look, read_sightings
+from reaper.core.discovery.server_clock import ClockJump, NoServerTime, ServerClock, follow, read_date
+from reaper.core.discovery.sightings import Owners, read_sightings, update_sightings
 from reaper.core.model import Answered, Outcome, Reply, SessionId
 from reaper.core.times import check_id
 from reaper.intake.events import NOTHING, add_up
@@ -58,8 +58,8 @@ class Policy:
     """The settings of a sweep. Not `enforce`: it is only reported."""
 
     enforce: bool
-    rules: Rules
-    limits: Limits
+    rules: PolicyOptions
+    limits: GuardLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """One reading of the list, judged, and what the queue knows of its sessions."""
 
     listing: Listing
@@ -87,7 +87,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class UnfitListing:
     """The list cannot be read, or not be acted on."""
 
     reason: str
@@ -110,34 +110,34 @@ class Discovery:
     async def sweep(self, into: RunSet | None = None) -> Swept:
         """Read and judge once; queue what passed, or hold it whole. `into` takes what is queued."""
         swept = await self._sweep(into)
-        self.report.left(**await left_for_people(self.queue))
+        self.report.left(**await open_holds_and_ghosts(self.queue))
         return swept
 
     async def _sweep(self, into: RunSet | None) -> Swept:
         seen = await self.look()
-        if isinstance(seen, Unfit):
+        if isinstance(seen, UnfitListing):
             self.report.stopped(seen.reason)
-            return Swept(Stop(seen.reason), unread=seen.verdict)
+            return Swept(UnusableListing(seen.reason), unread=seen.verdict)
         sweep, ruling = self.weigh(seen)
         added = NOTHING
-        if isinstance(ruling, Stop):
+        if isinstance(ruling, UnusableListing):
             self.report.stopped(ruling.reason)
         else:
             await self._remember(sweep, ruling, seen)
             added = await self._carry_out(ruling, seen.judged, into)
         return Swept(ruling, seen.judged, seen.server_now, added)
 
-    async def look(self) -> Seen | Unfit:
+    async def look(self) -> Observation | UnfitListing:
         """Read the list and judge it; change nothing but, at first sight, the account's name."""
         reply, verdict = await self.read()
         if not isinstance(verdict, Proven) or not isinstance(reply, Answered):
-            return Unfit(_unread(verdict, reply), verdict)
+            return UnfitListing(_unread(verdict, reply), verdict)
         server_now = self._server_now(reply)
-        if isinstance(server_now, Jumped):
-            return Unfit(server_now.reason)
+        if isinstance(server_now, ClockJump):
+            return UnfitListing(server_now.reason)
         listing = await to_thread.run_sync(parse_list, reply.body)
         if not isinstance(listing, Listing):
-            return Unfit(listing.reason)
+            return UnfitListing(listing.reason)
         judged = judge_all(
             listing.sessions,
             server_now=server_now,
@@ -148,39 +148,41 @@ class Discovery:
         )
         previous = _read_listed(await self.queue.note(LISTED), self.queue.now())
         asked = {each.session_id for each in listing.sessions} | (previous or frozenset())
-        return Seen(listing, judged, server_now, await self.queue.outcomes_of(sorted(asked)), previous)
+        return Observation(listing, judged, server_now, await self.queue.outcomes_of(sorted(asked)), previous)
 
-    def weigh(self, seen: Seen) -> tuple[Sweep, Ruling]:
+    def weigh(self, seen: Observation) -> tuple[Sweep, Ruling]:
         """Return the sweep, and whether it may go on; change nothing."""
         known = frozenset(each for each, outcome in seen.outcomes.items() if outcome not in AGAIN)
         sweep = Sweep(seen.listing, seen.judged, known)
-        ruling = weigh(
+        ruling = check_guards(
             sweep, self.policy.limits, previous=seen.previous, hold_id=secrets.token_hex(3), now=self.queue.now()
         )
         return sweep, ruling
 
-    def _server_now(self, reply: Answered) -> float | Jumped | None:
+    def _server_now(self, reply: Answered) -> float | ClockJump | None:
         # CLOCK_BOOTTIME counts sleep, as the server's clock does.
         at, steadily = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
         reading = read_date(reply.date, local_at=at, monotonic_at=steadily, round_trip_s=reply.duration_s)
-        if isinstance(reading, Undated):
+        if isinstance(reading, NoServerTime):
             return None
         self._clock, jumped = follow(self._clock, reading)
         return jumped or reading.server_at
 
-    async def _remember(self, sweep: Sweep, ruling: Ruling, seen: Seen) -> None:
+    async def _remember(self, sweep: Sweep, ruling: Ruling, seen: Observation) -> None:
         """Keep what the next reading is held against, and report ghosts."""
         sessions = sweep.listing.sessions
         text = await self.queue.note(SIGHTINGS)
-        sighted = look(read_sightings(text), sessions, await self.owners(), seen.server_now)
-        await self.queue.set_note(SIGHTINGS, sighted.to_text(), was=text)
-        measured = measure(sweep, ruling, seen.previous)
+        sighted = update_sightings(read_sightings(text), sessions, await self.owners(), seen.server_now)
+        await self.queue.compare_and_set(SIGHTINGS, sighted.to_text(), was=text)
+        measured = next_baseline(sweep, ruling, seen.previous)
         if measured is not None and measured is not seen.previous:
             listed = json.dumps({"at": self.queue.now(), "ids": sorted(measured)})
-            await self.queue.set_note(LISTED, listed, was=await self.queue.note(LISTED))
+            await self.queue.compare_and_set(LISTED, listed, was=await self.queue.note(LISTED))
         text = await self.queue.note(core_ghosts.NOTE)
-        ghosts, new = core_ghosts.look(core_ghosts.read_ghosts(text), sessions, seen.outcomes, self.queue.now())
-        if ghosts.to_text() != text and await self.queue.set_note(core_ghosts.NOTE, ghosts.to_text(), was=text):
+        ghosts, new = core_ghosts.update_ghosts(
+            core_ghosts.read_ghosts(text), sessions, seen.outcomes, self.queue.now()
+        )
+        if ghosts.to_text() != text and await self.queue.compare_and_set(core_ghosts.NOTE, ghosts.to_text(), was=text):
             for session_id in new:
                 outcome = seen.outcomes[session_id]
                 assert outcome is not None
@@ -192,7 +194,7 @@ class Discovery:
             self.report.judged(rules, queued=0, enforced=self.policy.enforce)
             new = False
             if self.policy.enforce:
-                _, new = await change_holds(self.queue, lambda holds: core_holds.file(holds, ruling))
+                _, new = await change_holds(self.queue, lambda holds: core_holds.add_hold(holds, ruling))
             self.report.held(ruling, new=new)
             return NOTHING
         added = await add_chosen(self.queue, ruling.sessions, into) if self.policy.enforce else NOTHING
@@ -217,7 +219,7 @@ async def add_chosen(
     return total
 
 
-async def left_for_people(queue: Queue) -> dict[str, int]:
+async def open_holds_and_ghosts(queue: Queue) -> dict[str, int]:
     """Return how many holds are open, and how many sessions are ghosts."""
     try:
         holds = core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now())
@@ -227,10 +229,10 @@ async def left_for_people(queue: Queue) -> dict[str, int]:
     return {"holds": len(holds), "ghosts": len(ghosts.proven)}
 
 
-async def measure_anew(queue: Queue, hold: Hold) -> None:
+async def reset_baseline(queue: Queue, hold: Hold) -> None:
     """Let the next list be measured by none before it, once somebody decided about a hold for its shrinking."""
     if Guard.LIST_SHRINK in hold.guards:
-        await queue.set_note(LISTED, None, was=await queue.note(LISTED))
+        await queue.compare_and_set(LISTED, None, was=await queue.note(LISTED))
 
 
 async def change_holds(queue: Queue, change: Callable[[Holds], Holds]) -> tuple[Holds, bool]:
@@ -241,7 +243,7 @@ async def change_holds(queue: Queue, change: Callable[[Holds], Holds]) -> tuple[
         changed = change(holds)
         if changed == core_holds.read_holds(text):
             return changed, False
-        if await queue.set_note(core_holds.NOTE, core_holds.to_text(changed), was=text):
+        if await queue.compare_and_set(core_holds.NOTE, core_holds.to_text(changed), was=text):
             return changed, changed != holds
 
 

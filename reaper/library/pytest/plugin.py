@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reaper.core.errors import ConfigError, ReaperError, UsageError
-from reaper.core.times import check_id, shown
+from reaper.core.times import check_id, sanitize
 from reaper.library.pytest.registry import Lists
 from reaper.settings.state_dir import state_dir
 
 if TYPE_CHECKING:
-    from reaper.library.options import Effective
+    from reaper.library.options import EffectiveOptions
     from reaper.library.summary import Summary
 
 LEDGER = "reaper.db"
@@ -67,9 +67,9 @@ class Reap:
         try:
             check_id(session_id)
         except ValueError as error:
-            raise UsageError(f"{shown(session_id)}: {error}") from error
+            raise UsageError(f"{sanitize(session_id)}: {error}") from error
         if not self._known:
-            self.lack = _lack(_effective(self.lists.root))
+            self.lack = _missing_reason(_effective(self.lists.root))
             self._known = True
         self.count += 1
         if self.lack is None:
@@ -112,7 +112,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     try:
         found = _effective(lists.root)
-        if (lack := _lack(found)) is not None:
+        if (lack := _missing_reason(found)) is not None:
             place.told.append((f"what is registered in {lists.folder} is not stopped: {lack}", False))
             return
         with lists.left_behind() as paths:
@@ -154,17 +154,17 @@ def _budget_s(config: pytest.Config) -> float:
     except ValueError:
         budget_s = 0.0
     if not 0 < budget_s <= 86_400:
-        raise ConfigError(f"reap_for must be a number of seconds above 0, not {shown(text)!r}")
+        raise ConfigError(f"reap_for must be a number of seconds above 0, not {sanitize(text)!r}")
     return budget_s
 
 
-def _effective(root: Path) -> Effective:
-    from reaper.library.options import effective
+def _effective(root: Path) -> EffectiveOptions:
+    from reaper.library.options import effective_options
 
-    return effective({"ledger": root / LEDGER})
+    return effective_options({"ledger": root / LEDGER})
 
 
-def _lack(found: Effective) -> str | None:
+def _missing_reason(found: EffectiveOptions) -> str | None:
     try:
         found.credentials()
     except ConfigError as error:
@@ -185,7 +185,7 @@ def _line(summary: Summary, earlier: int) -> str:
 # --- stopping -----------------------------------------------------------------------------------------------------
 
 
-def _apart(found: Effective, paths: Sequence[Path], budget_s: float) -> Summary:
+def _apart(found: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
     """Stop what the lists name; in a thread where this one runs an event loop already, as notebooks do."""
     import asyncio
 
@@ -209,7 +209,7 @@ def _apart(found: Effective, paths: Sequence[Path], budget_s: float) -> Summary:
     return result
 
 
-async def _stop(found: Effective, paths: Sequence[Path], budget_s: float) -> Summary:
+async def _stop(found: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
     """Take the lists into the ledger and stop all; a list is removed when nothing of it is open any more."""
     from reaper.library.async_api import opened
 

@@ -16,17 +16,17 @@ from anyio.lowlevel import checkpoint
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import (
     DEAD,
-    HISTORY,
+    MAX_HISTORY,
     Audit,
-    End,
     Item,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
-    Reaper,
     SessionId,
     State,
     Stats,
+    WorkerHeartbeat,
 )
 from reaper.queues import accounting as books
 from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
@@ -108,7 +108,7 @@ class MemoryQueue:
             store.settle_cancelled(row, now)
         ready.sort(key=lambda row: row.order)
         firsts, retries = (row for row in ready if row.sends == 0), (row for row in ready if row.sends > 0)
-        chosen = books.take_turns(firsts, retries, most, self._claimed) if most > 0 else []
+        chosen = books.interleave_retries(firsts, retries, most, self._claimed) if most > 0 else []
         return [self._lease(row, now + lease_s) for row in chosen]
 
     def _lease(self, row: Row, until: float) -> Lease:
@@ -133,7 +133,7 @@ class MemoryQueue:
             expires_at=until,
         )
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         store, now = await self._begin()
         return [_apply(store, end, now) for end in ends]
 
@@ -141,7 +141,7 @@ class MemoryQueue:
         store, _ = await self._begin()
         return min((row.at for row in store.open.values()), default=None)
 
-    async def tend(self, keep_settled_s: float) -> int:
+    async def maintain(self, keep_settled_s: float) -> int:
         store, now = await self._begin()
         dead = [row for row in store.open.values() if row.owner is not None and row.owner not in store.living]
         for row in dead:
@@ -158,11 +158,11 @@ class MemoryQueue:
             store.drop(row)
         return len(dead)
 
-    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
         store, now = await self._begin()
-        store.told[self._owner] = Reaper(self._owner, os.getpid(), self._started_at, now, limit, tuple(pauses))
+        store.told[self._owner] = WorkerHeartbeat(self._owner, os.getpid(), self._started_at, now, limit, tuple(pauses))
 
-    async def reapers(self) -> list[Reaper]:
+    async def live_workers(self) -> list[WorkerHeartbeat]:
         store, _ = await self._begin()
         return [reaper for owner, reaper in store.told.items() if owner in store.living]
 
@@ -244,7 +244,7 @@ class MemoryQueue:
         store, _ = await self._begin()
         return store.notes.get(name)
 
-    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+    async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
         store, _ = await self._begin()
         if store.notes.get(name) != was:
             return False
@@ -311,12 +311,12 @@ class MemoryQueue:
         return run_set
 
 
-def _apply(store: Store, end: End, now: float) -> bool:
+def _apply(store: Store, end: LeaseResult, now: float) -> bool:
     lease, decision, send = end
     row = store.open.get(lease.session_id)
     if row is None or row.receipt != lease.receipt:
         return False
-    held = books.Held(
+    held = books.ClaimedRow(
         row.attempts,
         row.sends,
         row.recorded,
@@ -326,12 +326,12 @@ def _apply(store: Store, end: End, now: float) -> bool:
         row.due_at,
         cancel_requested=row.cancel is not None,
     )
-    ended = books.end_lease(held, decision, send, now)
+    ended = books.apply_decision(held, decision, send, now)
     row.attempts, row.sends, row.recorded = ended.attempts, ended.sends, ended.recorded
     row.ambiguous, row.finals_seen, row.due_at = ended.ambiguous, ended.finals_seen, ended.due_at
     row.status, row.detail = ended.status, ended.detail
     if send is not None:
-        row.history = (*row.history, send)[-HISTORY:]
+        row.history = (*row.history, send)[-MAX_HISTORY:]
     row.free()
     if ended.outcome is not None:
         if ended.outcome is Outcome.CANCELLED and row.cancel is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from anyio.lowlevel import checkpoint
 
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import PROVEN, Audit, Item, Outcome, Pause, Reaper, Send, SessionId, State, Stats
+from reaper.core.model import PROVEN, Audit, Item, Outcome, Pause, Send, SessionId, State, Stats, WorkerHeartbeat
 from reaper.queues import accounting as books
 from reaper.queues.base import Position, SetView
 
@@ -99,7 +99,7 @@ class Store:
     pause: Pause | None = None
     notes: dict[str, str] = field(default_factory=dict)
     living: set[str] = field(default_factory=set)
-    told: dict[str, Reaper] = field(default_factory=dict)
+    told: dict[str, WorkerHeartbeat] = field(default_factory=dict)
     places: int = 0
     away: bool = False
     """For tests: the engine cannot be reached."""
@@ -159,7 +159,7 @@ class Store:
 
     def audit(self, now: float) -> Audit:
         stats = self.stats(now)
-        figures = books.Figures(
+        figures = books.LedgerCounts(
             counters=self.counters,
             kept=Counter(row.outcome for row in self.settled.values() if row.outcome is not None),
             waiting=len(self.open) - stats.in_flight,
@@ -170,7 +170,7 @@ class Store:
             unproven=sum(not _proven(row) for row in self.settled.values()),
             contradictory=0,
         )
-        return Audit(stats, books.equations(figures))
+        return Audit(stats, books.balance_checks(figures))
 
 
 @dataclass(slots=True, eq=False)

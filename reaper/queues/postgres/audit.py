@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reaper.core.model import HISTORY, Audit, Outcome, Stats
-from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, Figures, dead_kept, equations, settled
+from reaper.core.model import MAX_HISTORY, Audit, Outcome, Stats
+from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, dead_kept, settled
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.rows import one_row
 from reaper.queues.postgres.schema import AT, NOW, epoch
@@ -26,7 +26,7 @@ _UNPROVEN = """
 """
 _CONTRADICTORY = f"""
 (round >= 1 AND 0 <= attempts AND attempts <= recorded AND recorded <= sends
-    AND CASE jsonb_typeof(history) WHEN 'array' THEN jsonb_array_length(history) END = least(recorded, {HISTORY})
+    AND CASE jsonb_typeof(history) WHEN 'array' THEN jsonb_array_length(history) END = least(recorded, {MAX_HISTORY})
     AND (receipt IS NULL) = (lease_until IS NULL) AND (receipt IS NULL) = (owner IS NULL)
     AND (outcome IS NULL) = (settled_at IS NULL) AND (outcome IS NULL OR receipt IS NULL)) IS NOT TRUE
 """
@@ -68,7 +68,7 @@ def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:
 async def audit(connection: Connection, now: float | None) -> Audit:
     """Compare the counters with the rows themselves, every one of them read."""
     counters, rows, kept, found = await one_row(connection, _AUDIT, {"now": now})
-    figures = Figures(
+    figures = LedgerCounts(
         counters=counters,
         kept={Outcome(outcome): number for outcome, number in kept.items()},
         waiting=found["open"] - found["held"],
@@ -79,4 +79,4 @@ async def audit(connection: Connection, now: float | None) -> Audit:
         unproven=found["unproven"],
         contradictory=found["contradictory"],
     )
-    return Audit(_stats(counters, rows), equations(figures))
+    return Audit(_stats(counters, rows), balance_checks(figures))

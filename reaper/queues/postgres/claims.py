@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from reaper.core.model import HISTORY, End, Lease, SessionId
-from reaper.queues.accounting import FINALS, RETRY_EVERY, Ended, Held, end_lease, take_turns
+from reaper.core.model import MAX_HISTORY, Lease, LeaseResult, SessionId
+from reaper.queues.accounting import FINALS, RETRY_EVERY, ClaimedRow, UpdatedRow, apply_decision, interleave_retries
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.rows import clean, send_fields
 from reaper.queues.postgres.schema import AT, FREE, NOW, counting, epoch
@@ -84,7 +84,7 @@ ended AS (
         finals_seen = CASE WHEN a.sent THEN s.finals_seen ELSE s.finals_before END,
         due_at = CASE WHEN a.after_s IS NULL THEN s.due_at ELSE {NOW} + make_interval(secs => a.after_s) END,
         history = CASE WHEN a.send IS NULL THEN s.history
-            WHEN jsonb_array_length(s.history) >= {HISTORY} THEN (s.history - 0) || a.send
+            WHEN jsonb_array_length(s.history) >= {MAX_HISTORY} THEN (s.history - 0) || a.send
             ELSE s.history || a.send END,
         outcome = CASE WHEN s.cancel_by IS NULL THEN a.outcome ELSE a.c_outcome END,
         status = CASE WHEN s.cancel_by IS NULL THEN a.status ELSE a.c_status END,
@@ -115,7 +115,7 @@ JOIN reaper_session s USING (session_id) WHERE s.ended_receipt = a.ended
 class Apply:
     """One apply of many ends. `doubtful`: receipts of those asked before, when the connection was lost under it."""
 
-    ends: Sequence[End]
+    ends: Sequence[LeaseResult]
     doubtful: frozenset[str] = frozenset()
 
 
@@ -145,7 +145,7 @@ def leases(rows: Sequence[tuple[Any, ...]], most: int, turn: int) -> list[Lease]
     """Return the leases of a claim's rows, in the order of their turns."""
     ordered = sorted(rows)
     firsts, retries = (row for row in ordered if row[6] == 1), (row for row in ordered if row[6] > 1)
-    return [_lease(row) for row in take_turns(firsts, retries, most, turn)]
+    return [_lease(row) for row in interleave_retries(firsts, retries, most, turn)]
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
@@ -164,12 +164,12 @@ def _lease(row: tuple[Any, ...]) -> Lease:
     )
 
 
-def apply_params(ends: Sequence[End], now: float | None) -> dict[str, Any]:
+def apply_params(ends: Sequence[LeaseResult], now: float | None) -> dict[str, Any]:
     """Return the parameters of the statement that applies."""
     return {"asks": json.dumps([_asked(number, end) for number, end in enumerate(ends)]), "now": now}
 
 
-def ended_params(ends: Sequence[tuple[int, End]]) -> dict[str, Any]:
+def ended_params(ends: Sequence[tuple[int, LeaseResult]]) -> dict[str, Any]:
     """Return the parameters of the statement that finds which of the ends, with their numbers, were carried out."""
     return {
         "numbers": [number for number, _ in ends],
@@ -178,7 +178,7 @@ def ended_params(ends: Sequence[tuple[int, End]]) -> dict[str, Any]:
     }
 
 
-def _asked(number: int, end: End) -> dict[str, Any]:
+def _asked(number: int, end: LeaseResult) -> dict[str, Any]:
     plain, cancelled = (_ended(end, cancel_requested=requested) for requested in (False, True))
     return {
         "number": number,
@@ -196,9 +196,9 @@ def _asked(number: int, end: End) -> dict[str, Any]:
     }
 
 
-def _ended(end: End, *, cancel_requested: bool) -> Ended:
+def _ended(end: LeaseResult, *, cancel_requested: bool) -> UpdatedRow:
     """Return what the decision changes: figures count from 0, instants from now; due before now: as it was."""
-    held = Held(
+    held = ClaimedRow(
         attempts=0,
         sends=0,
         recorded=0,
@@ -208,10 +208,10 @@ def _ended(end: End, *, cancel_requested: bool) -> Ended:
         due_at=-1.0,
         cancel_requested=cancel_requested,
     )
-    return end_lease(held, end.decision, end.send, 0.0)
+    return apply_decision(held, end.decision, end.send, 0.0)
 
 
-def _result(prefix: str, ended: Ended) -> dict[str, Any]:
+def _result(prefix: str, ended: UpdatedRow) -> dict[str, Any]:
     fields = {
         "outcome": ended.outcome,
         "status": ended.status,
@@ -221,7 +221,7 @@ def _result(prefix: str, ended: Ended) -> dict[str, Any]:
     return {prefix + name: value for name, value in fields.items()}
 
 
-class Workbench:
+class BatchExecutor:
     """Carries out the claims and applies of one process; knows whose turn it is and which receipts it gave out."""
 
     def __init__(self, owner: str) -> None:

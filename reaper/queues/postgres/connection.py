@@ -39,12 +39,12 @@ CarryOut = Callable[[Connection, Sequence[A]], Awaitable[Sequence[object]]]
 Work = Callable[[Connection], Awaitable[object]]
 
 
-async def run_work(connection: Connection, works: Sequence[Work]) -> Sequence[object]:
+async def run_each(connection: Connection, works: Sequence[Work]) -> Sequence[object]:
     """Carry out plain work, for lanes that do one at a time."""
     return [await work(connection) for work in works]
 
 
-class Road:
+class Connector:
     """The way to the server, shared by the lanes: where it is, and since when it is closed."""
 
     def __init__(self, params: dict[str, str]) -> None:
@@ -94,13 +94,13 @@ class _Call(Generic[A]):
 
 
 @dataclass(slots=True, eq=False)
-class Lane(Generic[A]):
+class BatchedConnection(Generic[A]):
     """One connection. `call_s` bounds what is carried out together, at most `most` at a time.
 
     `rereads` says that to carry out twice does no harm; `in_doubt` is told of what may or may not have happened.
     """
 
-    road: Road
+    road: Connector
     carry_out: CarryOut[A]
     call_s: float
     most: int = 1

@@ -137,7 +137,7 @@ async def make_due(connection: Connection, retries: bool, now: float | None) -> 
     return (await connection.execute(_MAKE_DUE, {"retries": retries, "now": now})).rowcount
 
 
-async def free(connection: Connection, now: float | None) -> int:
+async def release(connection: Connection, now: float | None) -> int:
     """End the leases of those who left, and every cancelled one that has run out; return how many they had."""
     return int((await one_row(connection, _FREED, {"now": now}))[0])
 
@@ -154,7 +154,7 @@ async def tidy(connection: Connection, now: float | None) -> None:
     await connection.execute(_DROP_SETS)
 
 
-async def leave(connection: Connection, owner: str) -> None:
+async def deregister(connection: Connection, owner: str) -> None:
     """Say goodbye: what the process held and could not hand back is free with the next `tend`, its sets go now."""
     await connection.execute("DELETE FROM reaper_owner WHERE owner = %s", (owner,))
     await connection.execute(_DROP_SETS)

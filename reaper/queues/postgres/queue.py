@@ -17,14 +17,25 @@ from functools import partial
 from typing import Any, TypeVar
 
 from reaper.core.errors import QueueError
-from reaper.core.model import Audit, End, Item, Lease, Outcome, Pause, Reaper, Release, SessionId, Stats
+from reaper.core.model import (
+    Audit,
+    Item,
+    Lease,
+    LeaseResult,
+    Outcome,
+    Pause,
+    Release,
+    SessionId,
+    Stats,
+    WorkerHeartbeat,
+)
 from reaper.queues.base import Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
 from reaper.queues.postgres import audit as postgres_audit
 from reaper.queues.postgres import intake as postgres_add
 from reaper.queues.postgres import maintenance as postgres_tend
 from reaper.queues.postgres import rows as postgres_rows
-from reaper.queues.postgres.claims import SMALL_SET, Apply, Claim, Workbench
-from reaper.queues.postgres.connection import Connection, Lane, Road, Work, run_work
+from reaper.queues.postgres.claims import SMALL_SET, Apply, BatchExecutor, Claim
+from reaper.queues.postgres.connection import BatchedConnection, Connection, Connector, Work, run_each
 from reaper.queues.postgres.errors import parameters
 from reaper.queues.postgres.run_sets import PostgresRunSet
 from reaper.queues.postgres.schema import Facts, facts, prepare
@@ -60,7 +71,7 @@ async def open_postgres(
     `inbox_after_s` has no meaning here: what other programs insert tells its own due time. Raises ConfigError for a
     URL that cannot be read, QueueError when the queue cannot be used.
     """
-    queue = PostgresQueue(Road(parameters(url)), clock, read_only=read_only)
+    queue = PostgresQueue(Connector(parameters(url)), clock, read_only=read_only)
     try:
         created, warnings = await queue.begin(positions, create=create and not read_only, worker=worker)
     except BaseException:
@@ -72,7 +83,7 @@ async def open_postgres(
 class PostgresQueue:
     """One process's use of the queue; made by `open_postgres`. It has up to three connections, each when needed."""
 
-    def __init__(self, road: Road, clock: Callable[[], float] | None, *, read_only: bool) -> None:
+    def __init__(self, road: Connector, clock: Callable[[], float] | None, *, read_only: bool) -> None:
         self._road = road
         self._clock = clock
         self._time = ServerTime(clock)
@@ -83,10 +94,12 @@ class PostgresQueue:
         self._positions: PositionStore | None = None
         self._sets = 0
         self._doubtful = frozenset[str]()
-        self._bench = Workbench(secrets.token_hex(8))
-        self._reads: Lane[Work] = Lane(road, run_work, OTHER_S, rereads=True)
-        self._writes: Lane[Work] = Lane(road, run_work, OTHER_S)
-        self._work: Lane[Apply | Claim] = Lane(road, self._carry_out, WORK_S, most=TOGETHER, in_doubt=self._note_doubt)
+        self._bench = BatchExecutor(secrets.token_hex(8))
+        self._reads: BatchedConnection[Work] = BatchedConnection(road, run_each, OTHER_S, rereads=True)
+        self._writes: BatchedConnection[Work] = BatchedConnection(road, run_each, OTHER_S)
+        self._work: BatchedConnection[Apply | Claim] = BatchedConnection(
+            road, self._carry_out, WORK_S, most=TOGETHER, in_doubt=self._note_doubt
+        )
 
     @property
     def owner(self) -> str:
@@ -165,12 +178,12 @@ class PostgresQueue:
         claim = Claim(most, lease_s, None if chosen is None else chosen.set_id, small_set=size < SMALL_SET)
 
         async def hand_back(leases: list[Lease]) -> None:
-            await self._work.repeat(Apply([End(lease, Release(0.0), None) for lease in leases]))
+            await self._work.repeat(Apply([LeaseResult(lease, Release(0.0), None) for lease in leases]))
 
         leases: list[Lease] = await self._work.ask(claim, undo=hand_back)
         return leases
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         self._refuse_read_only()
         receipts = {end.lease.receipt for end in ends}
         held: list[bool] = await self._work.ask(Apply(ends, self._doubtful & receipts))
@@ -187,9 +200,9 @@ class PostgresQueue:
     async def next_at(self) -> float | None:
         return await self._read(postgres_rows.next_at)
 
-    async def tend(self, keep_settled_s: float) -> int:
-        async def tend(connection: Connection) -> int:
-            freed = await postgres_tend.free(connection, self._now())
+    async def maintain(self, keep_settled_s: float) -> int:
+        async def maintain(connection: Connection) -> int:
+            freed = await postgres_tend.release(connection, self._now())
             await postgres_tend.prune(connection, keep_settled_s, self._now())
             if time.monotonic() - self._tidied_at > TIDY_S:
                 self._tidied_at = time.monotonic()
@@ -197,19 +210,19 @@ class PostgresQueue:
             self._time.measured(await postgres_rows.server_now(connection))
             return freed
 
-        return await self._write(tend)
+        return await self._write(maintain)
 
-    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
-        async def tell(connection: Connection) -> None:
-            await postgres_rows.tell(
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
+        async def write(connection: Connection) -> None:
+            await postgres_rows.write_heartbeat(
                 connection, self.owner, started=self._started_at, now=self._now(), limit=limit, pauses=pauses
             )
             self._registered_at = time.monotonic()
 
-        await self._write(tell)
+        await self._write(write)
 
-    async def reapers(self) -> list[Reaper]:
-        return await self._read(lambda connection: postgres_rows.reapers(connection, self._now()))
+    async def live_workers(self) -> list[WorkerHeartbeat]:
+        return await self._read(lambda connection: postgres_rows.live_workers(connection, self._now()))
 
     # operators
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
@@ -241,10 +254,10 @@ class PostgresQueue:
 
     # notes
     async def note(self, name: str) -> str | None:
-        return await self._read(partial(postgres_rows.note, name=name))
+        return await self._read(partial(postgres_rows.read_value, name=name))
 
-    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
-        return await self._write(partial(postgres_rows.set_note, name=name, text=text, was=was))
+    async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
+        return await self._write(partial(postgres_rows.compare_and_set, name=name, text=text, was=was))
 
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
@@ -283,7 +296,7 @@ class PostgresQueue:
             self._registered_at = None
             await self._work.close()  # what is handed back still is, before the goodbye frees the rest
             with suppress(QueueError):
-                await self._write(partial(postgres_tend.leave, owner=self.owner))
+                await self._write(partial(postgres_tend.deregister, owner=self.owner))
         for lane in (self._work, self._writes, self._reads):
             await lane.close()
         if self._positions is not None:
@@ -307,7 +320,7 @@ class PostgresQueue:
             return
 
         async def register(connection: Connection) -> None:
-            await postgres_rows.tell(connection, self.owner, started=self._started_at, now=self._now())
+            await postgres_rows.write_heartbeat(connection, self.owner, started=self._started_at, now=self._now())
             self._registered_at = time.monotonic()
 
         await self._write(register)

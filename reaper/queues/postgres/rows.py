@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State
+from reaper.core.model import DEAD, Item, Outcome, Pause, PauseReason, Send, SessionId, State, WorkerHeartbeat
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.schema import AT, IS_DEAD, NOW, epoch
 
@@ -22,7 +22,7 @@ SELECT session_id, outcome, source, {epoch("added_at")}, {epoch(AT)}, round, att
     status, detail, {epoch("settled_at")}, by, reason, {AT} <= {NOW}, lease_until IS NOT NULL, id
 FROM reaper_session
 """
-_TELL = f"""
+_WRITE_HEARTBEAT = f"""
 INSERT INTO reaper_owner AS o (owner, pid, started_at, seen_at, told_at, "limit", pauses)
 VALUES (%(owner)s, %(pid)s, coalesce(to_timestamp(%(started)s::float8), {NOW}), {NOW},
     CASE WHEN %(limit)s::integer IS NOT NULL THEN {NOW} END, %(limit)s, %(pauses)s)
@@ -30,7 +30,7 @@ ON CONFLICT (owner) DO UPDATE SET seen_at = excluded.seen_at, told_at = coalesce
     "limit" = coalesce(excluded."limit", o."limit"),
     pauses = CASE WHEN excluded.told_at IS NULL THEN o.pauses ELSE excluded.pauses END
 """
-_REAPERS = f"""
+_READ_HEARTBEATS = f"""
 SELECT owner, pid, {epoch("started_at")}, {epoch("told_at")}, "limit", pauses FROM reaper_owner
 WHERE told_at > {NOW} - make_interval(secs => {QUIET_S}) ORDER BY started_at, owner
 """
@@ -145,7 +145,7 @@ def _item(row: tuple[Any, ...]) -> Item:
     )
 
 
-async def tell(
+async def write_heartbeat(
     connection: Connection,
     owner: str,
     *,
@@ -157,14 +157,14 @@ async def tell(
     """Record that a process lives and, with `limit`, how it stands."""
     text = clean(json.dumps([asdict(pause) for pause in pauses]))
     asked = {"owner": owner, "pid": os.getpid(), "started": started, "now": now, "limit": limit, "pauses": text}
-    await connection.execute(_TELL, asked)
+    await connection.execute(_WRITE_HEARTBEAT, asked)
 
 
-async def reapers(connection: Connection, now: float | None) -> list[Reaper]:
+async def live_workers(connection: Connection, now: float | None) -> list[WorkerHeartbeat]:
     """Return what the working processes told of late."""
     return [
-        Reaper(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in pauses))
-        for owner, pid, started_at, told_at, limit, pauses in await all_rows(connection, _REAPERS, {"now": now})
+        WorkerHeartbeat(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in pauses))
+        for owner, pid, started_at, told_at, limit, pauses in await all_rows(connection, _READ_HEARTBEATS, {"now": now})
     ]
 
 
@@ -191,14 +191,14 @@ async def paused(connection: Connection, now: float | None) -> Pause | None:
     return _pause(rows[0][0]) if rows else None
 
 
-async def note(connection: Connection, name: str) -> str | None:
+async def read_value(connection: Connection, name: str) -> str | None:
     """Return what is noted under a name."""
     query = "SELECT value #>> '{}' FROM reaper_setting WHERE name = %(name)s"
     rows = await all_rows(connection, query, {"name": f"note.{name}"})
     return rows[0][0] if rows else None
 
 
-async def set_note(connection: Connection, name: str, text: str | None, was: str | None) -> bool:
+async def compare_and_set(connection: Connection, name: str, text: str | None, was: str | None) -> bool:
     """Replace the note `was` by `text`, in one statement; return False when another one stands there."""
     asked = {
         "name": f"note.{name}",
@@ -207,7 +207,7 @@ async def set_note(connection: Connection, name: str, text: str | None, was: str
     }
     match was, text:
         case None, None:
-            return await note(connection, name) is None
+            return await read_value(connection, name) is None
         case None, _:
             query = (
                 "INSERT INTO reaper_setting (name, value) VALUES (%(name)s, to_jsonb(%(text)s::text))"

@@ -8,7 +8,7 @@ from typing import Any
 
 from reaper.core.model import Outcome, SessionId
 from reaper.queues.base import SetView
-from reaper.queues.postgres.connection import Connection, Lane, Work
+from reaper.queues.postgres.connection import BatchedConnection, Connection, Work
 from reaper.queues.postgres.rows import all_rows
 from reaper.queues.postgres.schema import AT, NOW, epoch
 
@@ -43,7 +43,7 @@ class PostgresRunSet:
     """The IDs that one `once` is responsible for; see `reaper.queues.base.RunSet`."""
 
     set_id: str
-    reads: Lane[Work]
+    reads: BatchedConnection[Work]
     write: Callable[[PostgresRunSet, Work], Awaitable[Any]]
     now: Callable[[], float | None]
     read_only: bool

@@ -6,32 +6,32 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from reaper.core.model import End
-from reaper.queues.redis.connection import Engine
+from reaper.core.model import LeaseResult
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import apply_values
 from reaper.queues.redis.scripts.claims import APPLY
 
-DOUBTED_MOST = 4_096
+MAX_UNACKNOWLEDGED = 4_096
 """Ends without an answer that the engine remembers for one process."""
-DOUBTED_S = 86_400
+UNACKNOWLEDGED_S = 86_400
 
 
-class Applies:
+class ApplyPipeline:
     """The applies of one open queue.
 
     One script is under way at a time, and each says which one before it was answered: so the engine remembers what it
     has carried out for as long as the answer may be lost, and no longer (promise 11).
     """
 
-    def __init__(self, engine: Engine, owner: str) -> None:
+    def __init__(self, engine: RedisConnection, owner: str) -> None:
         self._engine = engine
         self._owner = owner
-        self._waiting: deque[tuple[Sequence[End], asyncio.Future[list[bool]]]] = deque()
+        self._waiting: deque[tuple[Sequence[LeaseResult], asyncio.Future[list[bool]]]] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._sent = 0
         self._answered = 0
 
-    def post(self, ends: Sequence[End]) -> asyncio.Future[list[bool]]:
+    def post(self, ends: Sequence[LeaseResult]) -> asyncio.Future[list[bool]]:
         """Have decisions carried out. Cancelled before its script was sent it has not happened, else wholly."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((ends, future))
@@ -48,13 +48,13 @@ class Applies:
         finally:
             self._flushing = None
 
-    async def _send(self, ends: Sequence[End], future: asyncio.Future[list[bool]]) -> None:
+    async def _send(self, ends: Sequence[LeaseResult], future: asyncio.Future[list[bool]]) -> None:
         self._sent += 1
         number = self._sent
         try:
             values = [value for end in ends for value in apply_values(end)]
             answers = await self._engine.run(
-                APPLY, self._owner, number, self._answered, DOUBTED_MOST, DOUBTED_S, *values
+                APPLY, self._owner, number, self._answered, MAX_UNACKNOWLEDGED, UNACKNOWLEDGED_S, *values
             )
         except Exception as error:  # noqa: BLE001 - the top of a task: whoever waits is told
             if not future.done():

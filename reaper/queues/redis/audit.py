@@ -7,7 +7,7 @@ from typing import Any
 
 from reaper.core.model import Audit, AuditLine, Item, Outcome, SessionId, Stats
 from reaper.queues import accounting as books
-from reaper.queues.redis.connection import Engine
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import item, pairs
 from reaper.queues.redis.scripts.read import SETTLED, STATS, VERIFY
 
@@ -18,7 +18,7 @@ LOST = "inbox.lost"
 """Counts the inbox entries that somebody deleted after they were read and before they were taken in."""
 
 
-async def settled(engine: Engine, since: float | None, only: frozenset[Outcome]) -> AsyncIterator[Item]:
+async def settled(engine: RedisConnection, since: float | None, only: frozenset[Outcome]) -> AsyncIterator[Item]:
     """Yield the settled rows of some outcomes, oldest settled first."""
     score, place = ("", 0) if since is None else (repr(since), -1)
     while True:
@@ -31,12 +31,12 @@ async def settled(engine: Engine, since: float | None, only: frozenset[Outcome])
         _, score, place, _, _ = rows[-1]
 
 
-async def stats(engine: Engine) -> Stats:
+async def stats(engine: RedisConnection) -> Stats:
     """Count what waits in the indexes; what is settled comes from the counters."""
     return _stats(await engine.run(STATS, *Outcome))
 
 
-async def audit(engine: Engine) -> Audit:
+async def audit(engine: RedisConnection) -> Audit:
     """Compare rows with the indexes page by page, then in one view the indexes with the counters.
 
     A row that is in no index is missed by the pages and found by the counters.
@@ -52,7 +52,7 @@ async def audit(engine: Engine) -> Audit:
     in_numbers = _stats(answer)
     _, _, in_flight, _, counters, kept, accepted, duplicate, invalid, is_open = answer
     counts = {name: int(value) for name, value in pairs(counters).items()}
-    figures = books.Figures(
+    figures = books.LedgerCounts(
         counters=counts,
         kept=dict(zip(Outcome, kept, strict=True)),
         waiting=is_open - in_flight,
@@ -64,7 +64,7 @@ async def audit(engine: Engine) -> Audit:
         contradictory=contradictory,
     )
     lost = AuditLine("inbox entries deleted before they were taken in = 0", counts.get(LOST, 0), 0)
-    return Audit(in_numbers, (*books.equations(figures), lost))
+    return Audit(in_numbers, (*books.balance_checks(figures), lost))
 
 
 def _stats(answer: Any) -> Stats:

@@ -34,7 +34,7 @@ _AT_RISK = {
 }
 
 
-class Engine:
+class RedisConnection:
     """One process's connections. Made for one asyncio loop at a time; `clock` replaces the server's time in tests."""
 
     def __init__(self, target: Target, clock: Callable[[], float] | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reaper.core.times import check_id, parse_time, printable
 from reaper.queues.base import InvalidLine, NewItem
-from reaper.queues.redis.connection import Engine
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import invalid
 from reaper.queues.redis.scripts.intake import INBOX_READ, INBOX_TAKE
 
@@ -25,7 +25,7 @@ LEFT_BEHIND_S = 30.0
 class Inbox:
     """Takes in what producers added. `after_s` is the time to live of entries without a due time."""
 
-    engine: Engine
+    engine: RedisConnection
     after_s: float = 0.0
     left_behind_s: float = LEFT_BEHIND_S
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from reaper.core.errors import ConfigError, QueueError
 from reaper.queues.base import PositionStore
-from reaper.queues.redis.connection import Engine
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.queue import RedisQueue
 from reaper.queues.redis.scripts.read import BEGIN
@@ -47,7 +47,7 @@ async def open_redis(
             ssl.create_default_context(cafile=target.ca_file)
         except (OSError, ssl.SSLError):
             raise ConfigError("queue.url: what ca_file names cannot be read, or holds no certificate") from None
-    engine = Engine(target, clock)
+    engine = RedisConnection(target, clock)
     try:
         warnings = await engine.check()
         schema = SCHEMA if create and not read_only else ""

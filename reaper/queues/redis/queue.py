@@ -13,21 +13,21 @@ from reaper.core.errors import QueueError
 from reaper.core.model import (
     DEAD,
     Audit,
-    End,
     Item,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
-    Reaper,
     Release,
     SessionId,
     Stats,
+    WorkerHeartbeat,
 )
-from reaper.queues.base import MOST_ENDS, Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
+from reaper.queues.base import MAX_RESULTS, Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
 from reaper.queues.redis import rows as redis_rows
-from reaper.queues.redis.apply_log import Applies
+from reaper.queues.redis.apply_log import ApplyPipeline
 from reaper.queues.redis.audit import audit, settled, stats
-from reaper.queues.redis.connection import Engine, Value
+from reaper.queues.redis.connection import RedisConnection, Value
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.run_sets import KEPT_S, SMALL, RedisRunSet
 from reaper.queues.redis.scripts import claims as redis_lua_work
@@ -38,7 +38,7 @@ from reaper.queues.server_time import ServerTime
 
 PORTION = 1_000
 """Rows that one script changes at most, so that no other waits for long."""
-TOLD_S = 20.0
+HEARTBEAT_LIFE_S = 20.0
 """After so long without a word from a process, `status` leaves it out."""
 _FORGOTTEN_S = 3_600.0
 _DEAD = ",".join(sorted(DEAD))
@@ -48,7 +48,9 @@ _PRUNED = ",".join(outcome for outcome in Outcome if outcome not in DEAD)
 class RedisQueue:
     """One open queue; made by `open_redis`. Without an inbox it is open for reading only."""
 
-    def __init__(self, engine: Engine, inbox: Inbox | None, positions: PositionStore, started_at: float) -> None:
+    def __init__(
+        self, engine: RedisConnection, inbox: Inbox | None, positions: PositionStore, started_at: float
+    ) -> None:
         self._engine = engine
         self._inbox = inbox
         self._positions = positions
@@ -56,7 +58,7 @@ class RedisQueue:
         self._started_at = started_at
         self._time = ServerTime(engine.clock)
         self._time.measured(started_at)
-        self._applies = Applies(engine, self._owner)
+        self._applies = ApplyPipeline(engine, self._owner)
         self._claims = 0
         self._told = False
         self._sets: list[str] = []
@@ -140,12 +142,12 @@ class RedisQueue:
     def _hand_back(self, task: asyncio.Task[list[Lease]]) -> None:
         """Release what was claimed for a caller that is gone. A claim in doubt comes back when its lease is over."""
         if not task.cancelled() and task.exception() is None:
-            ends = [End(lease, Release(0.0), None) for lease in task.result()]
-            for at in range(0, len(ends), MOST_ENDS):
+            ends = [LeaseResult(lease, Release(0.0), None) for lease in task.result()]
+            for at in range(0, len(ends), MAX_RESULTS):
                 # Nobody waits for it: an error here ends with the leases.
-                self._applies.post(ends[at : at + MOST_ENDS]).add_done_callback(_heard)
+                self._applies.post(ends[at : at + MAX_RESULTS]).add_done_callback(_is_recent)
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         self._refuse_read_only()
         self._engine.refuse_closed()
         return await self._applies.post(ends)
@@ -159,27 +161,27 @@ class RedisQueue:
             at, _ = await self._engine.run(redis_lua_read.NEXT_AT)
         return float(at) if at else None
 
-    async def tend(self, keep_settled_s: float) -> int:
+    async def maintain(self, keep_settled_s: float) -> int:
         self._refuse_read_only()
         return await self._engine.whole(self._tend(keep_settled_s))
 
     async def _tend(self, keep_settled_s: float) -> int:
         freed, unread = await self._engine.run(
-            redis_lua_work.TEND, keep_settled_s, PORTION, _FORGOTTEN_S, KEPT_S, _PRUNED, *self._sets
+            redis_lua_work.MAINTAIN, keep_settled_s, PORTION, _FORGOTTEN_S, KEPT_S, _PRUNED, *self._sets
         )
         if unread and self._inbox is not None:
             await self._inbox.drain()
         return int(freed)
 
-    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
         self._refuse_read_only()
         self._told = True
-        told = redis_rows.told(os.getpid(), self._started_at, limit, pauses)
-        await self._engine.whole(self._engine.run(redis_lua_work.TELL, self._owner, told))
+        told = redis_rows.heartbeat_text(os.getpid(), self._started_at, limit, pauses)
+        await self._engine.whole(self._engine.run(redis_lua_work.HEARTBEAT, self._owner, told))
 
-    async def reapers(self) -> list[Reaper]:
-        found = await self._engine.whole(self._engine.run(redis_lua_read.REAPERS, TOLD_S))
-        return sorted((redis_rows.reaper(*one) for one in found), key=lambda one: (one.started_at, one.owner))
+    async def live_workers(self) -> list[WorkerHeartbeat]:
+        found = await self._engine.whole(self._engine.run(redis_lua_read.HEARTBEATS, HEARTBEAT_LIFE_S))
+        return sorted((redis_rows.heartbeat(*one) for one in found), key=lambda one: (one.started_at, one.owner))
 
     # operators
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
@@ -221,9 +223,9 @@ class RedisQueue:
         found = await self._engine.whole(self._engine.ask("HGET", self._engine.key("notes"), name))
         return None if found is None else str(found)
 
-    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
+    async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
         values = (name, int(was is not None), was or "", int(text is not None), text or "")
-        return await self._change(redis_lua_books.SET_NOTE, *values) == "1"
+        return await self._change(redis_lua_books.COMPARE_AND_SET, *values) == "1"
 
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
@@ -263,7 +265,7 @@ class RedisQueue:
         async def leave() -> None:
             if self._told or self._claims or self._sets:
                 claimed = int(self._claims > 0)
-                await self._engine.run(redis_lua_work.LEAVE, self._owner, claimed, *self._sets)
+                await self._engine.run(redis_lua_work.DEREGISTER, self._owner, claimed, *self._sets)
 
         if not self._engine.closed:
             try:
@@ -290,5 +292,5 @@ class RedisQueue:
         return run_set
 
 
-def _heard(future: asyncio.Future[list[bool]]) -> None:
+def _is_recent(future: asyncio.Future[list[bool]]) -> None:
     future.exception()

@@ -8,17 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 from reaper.core.model import (
-    HISTORY,
-    End,
+    MAX_HISTORY,
     Item,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
     PauseReason,
-    Reaper,
     Send,
     SessionId,
     State,
+    WorkerHeartbeat,
 )
 from reaper.queues import accounting as books
 from reaper.queues.base import InvalidLine
@@ -56,7 +56,7 @@ def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) ->
         attempts=int(row.get("att", 0)),
         sends=sends,
         unanswered=sends - recorded - (state is State.IN_FLIGHT),
-        history=tuple(_send(row, number) for number in range(max(0, recorded - HISTORY), recorded)),
+        history=tuple(_send(row, number) for number in range(max(0, recorded - MAX_HISTORY), recorded)),
         status=int(row["st"]) if "st" in row else None,
         detail=row.get("det"),
         settled_at=float(row["at"]) if "at" in row else None,
@@ -66,7 +66,7 @@ def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) ->
 
 
 def _send(row: dict[str, str], number: int) -> Send:
-    slot = number % HISTORY
+    slot = number % MAX_HISTORY
     at, duration_s, status = row[f"h{slot}"].split(" ")
     return Send(
         at=float(at),
@@ -94,7 +94,7 @@ def lease(row: Sequence[Any], until: float) -> Lease:
     )
 
 
-def apply_values(end: End) -> list[str | int | float]:
+def apply_values(end: LeaseResult) -> list[str | int | float]:
     """Return what the script is told of one apply: what the row becomes, and what instead if it was cancelled.
 
     As long as the receipt is good nobody but a canceller has touched the row, so the lease tells what is in it.
@@ -102,8 +102,8 @@ def apply_values(end: End) -> list[str | int | float]:
     held, decision, send = end
     recorded = held.sends - 1 - held.unanswered
     plain, cancelled = (
-        books.end_lease(
-            books.Held(
+        books.apply_decision(
+            books.ClaimedRow(
                 attempts=held.attempts,
                 sends=held.sends,
                 recorded=recorded,
@@ -128,7 +128,7 @@ def apply_values(end: End) -> list[str | int | float]:
         plain.recorded,
         int(plain.ambiguous),
         "" if plain.due_at == _KEPT else repr(plain.due_at),
-        recorded % HISTORY,
+        recorded % MAX_HISTORY,
     ]
     if send is None:
         values += ["", "", ""]
@@ -156,14 +156,14 @@ def _pause(fields: dict[str, Any]) -> Pause:
     return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
 
 
-def told(pid: int, started_at: float, limit: int, pauses: Sequence[Pause]) -> str:
+def heartbeat_text(pid: int, started_at: float, limit: int, pauses: Sequence[Pause]) -> str:
     """Write down how a process stands."""
     fields = {"pid": pid, "started_at": started_at, "limit": limit, "pauses": [asdict(pause) for pause in pauses]}
     return json.dumps(fields)
 
 
-def reaper(owner: str, told_at: str, written: str) -> Reaper:
+def heartbeat(owner: str, told_at: str, written: str) -> WorkerHeartbeat:
     """Read it back."""
     fields = json.loads(written)
     pauses = tuple(_pause(one) for one in fields["pauses"])
-    return Reaper(owner, fields["pid"], fields["started_at"], float(told_at), fields["limit"], pauses)
+    return WorkerHeartbeat(owner, fields["pid"], fields["started_at"], float(told_at), fields["limit"], pauses)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reaper.core.model import Outcome, SessionId
 from reaper.queues.base import SetView
-from reaper.queues.redis.connection import Engine
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.scripts.read import INCLUDE, NEXT_OF_SET, VIEW
 
@@ -23,7 +23,7 @@ PAGE = 1_000
 class RedisRunSet:
     """The IDs that one `once` is responsible for; see `reaper.queues.base.RunSet`."""
 
-    engine: Engine
+    engine: RedisConnection
     inbox: Inbox | None
     key: str
 

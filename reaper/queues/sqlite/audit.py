@@ -6,8 +6,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from reaper.core.model import HISTORY, Audit, Outcome, Stats
-from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, Figures, dead_kept, equations, pruned, settled
+from reaper.core.model import MAX_HISTORY, Audit, Outcome, Stats
+from reaper.queues.accounting import (
+    ACCEPTED,
+    DUPLICATE,
+    INVALID,
+    LedgerCounts,
+    balance_checks,
+    dead_kept,
+    pruned,
+    settled,
+)
 from reaper.queues.sqlite.errors import damaged
 from reaper.queues.sqlite.rows import as_written
 from reaper.queues.sqlite.schema import AT, IS_DEAD
@@ -25,7 +34,7 @@ SELECT count(*) FROM item WHERE outcome IN ('stopped', 'already_gone') AND (
 _CONTRADICTORY = f"""
 SELECT count(*) FROM item WHERE (
     round >= 1 AND 0 <= attempts AND attempts <= recorded AND recorded <= sends
-    AND CASE WHEN json_valid(history) THEN json_array_length(history) END = min(recorded, {HISTORY})
+    AND CASE WHEN json_valid(history) THEN json_array_length(history) END = min(recorded, {MAX_HISTORY})
     AND (receipt IS NULL) = (lease_until IS NULL) AND (receipt IS NULL) = (owner IS NULL)
     AND (outcome IS NULL) = (settled_at IS NULL) AND (outcome IS NULL OR receipt IS NULL)
 ) IS NOT TRUE
@@ -90,7 +99,7 @@ def audit(connection: sqlite3.Connection, now: float) -> Audit:
         "SELECT coalesce(sum(accepted), 0), coalesce(sum(duplicate), 0), coalesce(sum(invalid), 0) FROM source"
     ).fetchone()
     held = _one(connection, "SELECT count(*) FROM item NOT INDEXED WHERE outcome IS NULL AND lease_until > ?", now)
-    figures = Figures(
+    figures = LedgerCounts(
         counters=counters(connection),
         kept=kept,
         waiting=_one(connection, "SELECT count(*) FROM item NOT INDEXED WHERE outcome IS NULL") - held,
@@ -101,7 +110,7 @@ def audit(connection: sqlite3.Connection, now: float) -> Audit:
         unproven=_one(connection, _UNPROVEN),
         contradictory=_one(connection, _CONTRADICTORY),
     )
-    return Audit(stats(connection, now), equations(figures))
+    return Audit(stats(connection, now), balance_checks(figures))
 
 
 def prune(connection: sqlite3.Connection, before: float) -> None:

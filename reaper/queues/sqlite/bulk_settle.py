@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from reaper.core.model import End, Outcome, Send, Settle
+from reaper.core.model import LeaseResult, Outcome, Send, Settle
 from reaper.queues.accounting import counts_of
 from reaper.queues.sqlite.audit import count_each
 from reaper.queues.sqlite.claims import apply
@@ -31,13 +31,13 @@ WHERE item.id = CAST(json_extract(ended.value, '$[0]') AS INTEGER) AND receipt =
 """
 
 
-def apply_all(connection: sqlite3.Connection, ends: Sequence[End], now: float) -> list[bool]:
+def apply_all(connection: sqlite3.Connection, ends: Sequence[LeaseResult], now: float) -> list[bool]:
     """Carry out decisions as `apply` does; returns for each whether its receipt was good."""
     done = settle_plain(connection, ends, now) if len(ends) > FEW else set()
     return [number in done or apply(connection, end, now) for number, end in enumerate(ends)]
 
 
-def settle_plain(connection: sqlite3.Connection, ends: Sequence[End], now: float) -> set[int]:
+def settle_plain(connection: sqlite3.Connection, ends: Sequence[LeaseResult], now: float) -> set[int]:
     """Settle those of the ends that are plain; return their places."""
     plain = set()
     rows = []

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reaper.core.model import End, Lease, Outcome, SessionId
-from reaper.queues.accounting import FINALS, Held, end_lease, settled, take_turns
+from reaper.core.model import Lease, LeaseResult, Outcome, SessionId
+from reaper.queues.accounting import FINALS, ClaimedRow, apply_decision, interleave_retries, settled
 from reaper.queues.base import CancelResult, PostponeResult
 from reaper.queues.sqlite.audit import count, count_each
 from reaper.queues.sqlite.owners import Locks
@@ -93,7 +93,7 @@ def claim(
                 return rows if isinstance(rows, list) else []
             end_cancelled(connection, cancelled, now)
 
-    chosen = take_turns(iter(ready(False)), iter(ready(True)), most, turn)
+    chosen = interleave_retries(iter(ready(False)), iter(ready(True)), most, turn)
     if not chosen:
         return []
     (finals,) = connection.execute("SELECT value FROM counter WHERE name = ?", (FINALS,)).fetchone()
@@ -119,17 +119,17 @@ def _lease(row: Any, receipt: str, finals: int, until: float) -> Lease:
     )
 
 
-def apply(connection: sqlite3.Connection, end: End, now: float) -> bool:
+def apply(connection: sqlite3.Connection, end: LeaseResult, now: float) -> bool:
     """Carry out a decision; False when the receipt is stale."""
     lease, decision, send = end
     row = connection.execute(_HELD, (lease.session_id, lease.receipt)).fetchone()
     if row is None:
         return False
     row_id, history, attempts, sends, recorded, ambiguous, finals_seen, finals_before, due_at, cancelled = row
-    held = Held(
+    held = ClaimedRow(
         attempts, sends, recorded, bool(ambiguous), finals_seen, finals_before, due_at, cancel_requested=bool(cancelled)
     )
-    ended = end_lease(held, decision, send, now)
+    ended = apply_decision(held, decision, send, now)
     outcome = ended.outcome
     by_request = outcome is Outcome.CANCELLED and held.cancel_requested
     connection.execute(
@@ -164,16 +164,16 @@ def dead_owners(connection: sqlite3.Connection, locks: Locks) -> list[str]:
     return [owner for owner in {owner for (owner,) in rows} | locks.listed() if not locks.lives(owner)]
 
 
-def free_dead_at_start(connection: sqlite3.Connection, locks: Locks, now: float) -> None:
+def release_dead_at_start(connection: sqlite3.Connection, locks: Locks, now: float) -> None:
     """Free what the dead left, in a transaction of its own, if there are any."""
     dead = dead_owners(connection, locks)
     if dead:
         connection.execute("BEGIN IMMEDIATE")
-        free(connection, dead, locks, now)
+        release(connection, dead, locks, now)
         connection.execute("COMMIT")
 
 
-def free(connection: sqlite3.Connection, owners: Iterable[str], locks: Locks, now: float) -> int:
+def release(connection: sqlite3.Connection, owners: Iterable[str], locks: Locks, now: float) -> int:
     """End the leases of dead owners, and every cancelled one that has run out; return how many the dead had."""
     freed = 0
     for owner in owners:

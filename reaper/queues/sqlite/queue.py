@@ -16,15 +16,15 @@ import anyio.to_thread
 from reaper.core.errors import QueueError
 from reaper.core.model import (
     Audit,
-    End,
     Item,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
-    Reaper,
     Release,
     SessionId,
     Stats,
+    WorkerHeartbeat,
 )
 from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
 from reaper.queues.sqlite import audit as sqlite_audit
@@ -68,7 +68,7 @@ async def open_ledger(
                 let_checkpoint(connection, locks.lead())
                 if worker:
                     locks.hold()
-                sqlite_work.free_dead_at_start(connection, locks, clock())
+                sqlite_work.release_dead_at_start(connection, locks, clock())
         except BaseException:
             connection.close()
             raise
@@ -154,39 +154,39 @@ class SqliteQueue:
         def hand_back(leases: list[Lease]) -> Work[object]:
             def work(connection: sqlite3.Connection) -> None:
                 for lease in leases:
-                    sqlite_work.apply(connection, End(lease, Release(0.0), None), self._clock())
+                    sqlite_work.apply(connection, LeaseResult(lease, Release(0.0), None), self._clock())
 
             return work
 
         self._refuse_read_only()
         return await self._thread.write(claim, undo=hand_back)
 
-    async def apply(self, ends: Sequence[End]) -> list[bool]:
+    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         return await self._write(lambda connection: apply_all(connection, ends, self._clock()))
 
     async def next_at(self) -> float | None:
         return await self._thread.read(next_at)
 
-    async def tend(self, keep_settled_s: float) -> int:
-        def tend(connection: sqlite3.Connection) -> int:
+    async def maintain(self, keep_settled_s: float) -> int:
+        def maintain(connection: sqlite3.Connection) -> int:
             let_checkpoint(connection, self._locks.lead())
             now = self._clock()
-            freed = sqlite_work.free(connection, sqlite_work.dead_owners(connection, self._locks), self._locks, now)
+            freed = sqlite_work.release(connection, sqlite_work.dead_owners(connection, self._locks), self._locks, now)
             sqlite_audit.prune(connection, now - keep_settled_s)
             return freed
 
-        return await self._write(tend)
+        return await self._write(maintain)
 
-    async def tell(self, limit: int, pauses: Sequence[Pause]) -> None:
-        def tell(connection: sqlite3.Connection) -> None:
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
             self._locks.hold()
-            sqlite_rows.tell(connection, self.owner, self._started_at, self._clock(), limit, pauses)
+            sqlite_rows.write_heartbeat(connection, self.owner, self._started_at, self._clock(), limit, pauses)
             self._told = True
 
-        await self._write(tell)
+        await self._write(write)
 
-    async def reapers(self) -> list[Reaper]:
-        told = await self._thread.read(sqlite_rows.reapers)
+    async def live_workers(self) -> list[WorkerHeartbeat]:
+        told = await self._thread.read(sqlite_rows.live_workers)
         return [reaper for reaper in told if self._locks.lives(reaper.owner)]
 
     # operators
@@ -220,10 +220,10 @@ class SqliteQueue:
 
     # notes
     async def note(self, name: str) -> str | None:
-        return await self._thread.read(partial(sqlite_rows.note, name=name))
+        return await self._thread.read(partial(sqlite_rows.read_value, name=name))
 
-    async def set_note(self, name: str, text: str | None, *, was: str | None) -> bool:
-        return await self._write(partial(sqlite_rows.set_note, name=name, text=text, was=was))
+    async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
+        return await self._write(partial(sqlite_rows.compare_and_set, name=name, text=text, was=was))
 
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
@@ -263,7 +263,7 @@ class SqliteQueue:
         if self._told:
             self._told = False
             with suppress(QueueError):  # the lock file says it too
-                await self._write(partial(sqlite_rows.leave, owner=self.owner))
+                await self._write(partial(sqlite_rows.deregister, owner=self.owner))
         await self._thread.stop()
 
     async def _write(self, work: Work[T]) -> T:

@@ -11,7 +11,18 @@ from dataclasses import asdict
 from typing import Any
 
 from reaper.core.errors import QueueError
-from reaper.core.model import DEAD, HISTORY, Item, Outcome, Pause, PauseReason, Reaper, Send, SessionId, State
+from reaper.core.model import (
+    DEAD,
+    MAX_HISTORY,
+    Item,
+    Outcome,
+    Pause,
+    PauseReason,
+    Send,
+    SessionId,
+    State,
+    WorkerHeartbeat,
+)
 from reaper.queues.base import Position
 from reaper.queues.sqlite.schema import AT, IS_DEAD
 
@@ -41,7 +52,7 @@ def as_written() -> Iterator[None]:
 def with_send(history: str, send: Send) -> str:
     """Return the recorded sends with one more; the oldest goes when there are too many."""
     with as_written():
-        return json.dumps([*json.loads(history), fields_of(send)][-HISTORY:])
+        return json.dumps([*json.loads(history), fields_of(send)][-MAX_HISTORY:])
 
 
 def fields_of(send: Send) -> dict[str, object]:
@@ -104,13 +115,15 @@ def positions(connection: sqlite3.Connection) -> list[Position]:
     return [Position(*row) for row in connection.execute(f"SELECT {columns} FROM position ORDER BY path")]
 
 
-def reapers(connection: sqlite3.Connection) -> list[Reaper]:
+def live_workers(connection: sqlite3.Connection) -> list[WorkerHeartbeat]:
     """Return what the working processes told, the dead included."""
     columns = 'owner, pid, started_at, told_at, "limit", pauses'
     rows = connection.execute(f"SELECT {columns} FROM owner WHERE told_at IS NOT NULL ORDER BY started_at, owner")
     with as_written():
         return [
-            Reaper(owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in json.loads(pauses)))
+            WorkerHeartbeat(
+                owner, pid, started_at, told_at, limit, tuple(_pause(fields) for fields in json.loads(pauses))
+            )
             for owner, pid, started_at, told_at, limit, pauses in rows
         ]
 
@@ -157,7 +170,7 @@ def _instants(*instants: float | None) -> None:
             raise ValueError(f"{at!r} is no instant")
 
 
-def tell(
+def write_heartbeat(
     connection: sqlite3.Connection, owner: str, started_at: float, now: float, limit: int, pauses: Iterable[Pause]
 ) -> None:
     """Record how a working process stands."""
@@ -167,7 +180,7 @@ def tell(
     )
 
 
-def leave(connection: sqlite3.Connection, owner: str) -> None:
+def deregister(connection: sqlite3.Connection, owner: str) -> None:
     """Forget what a process told."""
     connection.execute("DELETE FROM owner WHERE owner = ?", (owner,))
 
@@ -189,15 +202,15 @@ def paused(connection: sqlite3.Connection) -> Pause | None:
         return None if row is None else _pause(json.loads(row[0]))
 
 
-def note(connection: sqlite3.Connection, name: str) -> str | None:
+def read_value(connection: sqlite3.Connection, name: str) -> str | None:
     """Return what is noted under a name."""
     row = connection.execute("SELECT value FROM setting WHERE name = ?", (f"note.{name}",)).fetchone()
     return None if row is None else str(row[0])
 
 
-def set_note(connection: sqlite3.Connection, name: str, text: str | None, was: str | None) -> bool:
+def compare_and_set(connection: sqlite3.Connection, name: str, text: str | None, was: str | None) -> bool:
     """Replace the note `was` by `text`; return False when another one stands there."""
-    if note(connection, name) != was:
+    if read_value(connection, name) != was:
         return False
     connection.execute("DELETE FROM setting WHERE name = ?", (f"note.{name}",))
     if text is not None:

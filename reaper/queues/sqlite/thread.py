@@ -21,7 +21,7 @@ from reaper.queues.sqlite.errors import is_fatal, translated
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-MOST_TOGETHER = 256
+MAX_BATCH = 256
 """Calls after which no more are waited for, so that the first of them does not wait for ever."""
 
 
@@ -145,7 +145,7 @@ class LedgerThread:
             try:
                 while some is not None:
                     calls += some
-                    if len(calls) >= MOST_TOGETHER:
+                    if len(calls) >= MAX_BATCH:
                         break
                     some = self._calls.get_nowait()
                 last = some is None

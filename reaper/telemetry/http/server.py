@@ -19,10 +19,10 @@ from reaper.telemetry.http.request import Request, is_ours, read_head
 
 HEAD_BYTES = 8192
 REQUEST_TIMEOUT_S = 5.0
-MOST_ANSWERED = 32
+MAX_ANSWERED = 32
 """At once; who has not asked yet keeps nobody waiting."""
-LINGER_S = 1.0
-LINGER_BYTES = 256 * 1024
+DRAIN_S = 1.0
+DRAIN_BYTES = 256 * 1024
 """So much of what still arrives after a refusal is read away: closing over it would take the answer back."""
 
 
@@ -91,7 +91,7 @@ async def serve(
         raise ConfigError(
             f"telemetry.listen: {host}:{port} cannot be bound: {error.strerror or error}; give another address or none"
         ) from error
-    slots = anyio.CapacityLimiter(MOST_ANSWERED)
+    slots = anyio.CapacityLimiter(MAX_ANSWERED)
 
     async def answer(request: Request | Page) -> bytes:
         if isinstance(request, Page):
@@ -115,7 +115,7 @@ async def serve(
                     async with slots:
                         await stream.send(await answer(request))
                     if isinstance(request, Page) or request.method not in ("GET", "HEAD"):
-                        await _linger(stream)
+                        await _drain(stream)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     return
 
@@ -148,11 +148,11 @@ async def _head(stream: SocketStream) -> Request | Page:
     return read_head(head) or text(400, "this is not an HTTP request")
 
 
-async def _linger(stream: SocketStream) -> None:
+async def _drain(stream: SocketStream) -> None:
     """Read away what follows a refused request."""
     await stream.send_eof()
-    left = LINGER_BYTES
-    with anyio.move_on_after(LINGER_S):
+    left = DRAIN_BYTES
+    with anyio.move_on_after(DRAIN_S):
         while left > 0:
             left -= len(await stream.receive())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reaper.core.model import Outcome, Pause, PauseReason, Reaper, Stats
+from reaper.core.model import Outcome, Pause, PauseReason, Stats, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import many, span
+from reaper.core.times import format_duration, pluralize
 
 UNKNOWN = "–"
 SHOWN_CHARS = 300
@@ -17,7 +17,7 @@ MINUTES = (1, 5, 15)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """How this reaper stands; `still_s` is over 0 only where its claim loop has not turned for too long."""
+    """How this reaper stands; `stalled_s` is over 0 only where its claim loop has not turned for too long."""
 
     pid: int
     version: str
@@ -27,7 +27,7 @@ class Process:
     pauses: tuple[Pause, ...]
     proven: bool
     draining: bool
-    still_s: float
+    stalled_s: float
     counts: tuple[int, ...]
     """Settled by it, by quarter minutes, oldest first."""
     per_minute: tuple[float, ...]
@@ -35,23 +35,23 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class QueueSnapshot:
     """How the queue stands."""
 
     stats: Stats
-    others: tuple[Reaper, ...] = ()
+    others: tuple[WorkerHeartbeat, ...] = ()
     """The living reapers on it, beside this one."""
     holds: int = 0
     ghosts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PageSnapshot:
     """All that the page tells, at one moment; `whole` is a sentence while the queue cannot be asked."""
 
     at: float
     process: Process
-    whole: Whole | str
+    whole: QueueSnapshot | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class View:
     counts: tuple[int, ...]
 
 
-def view_of(facts: Facts, at: str) -> View:
+def view_of(facts: PageSnapshot, at: str) -> View:
     """Put facts into words; `at` is their instant as text."""
     kind, state = _state(facts)
     notices = list(_notices(facts))
@@ -95,7 +95,7 @@ def view_of(facts: Facts, at: str) -> View:
         f"{sum(process.counts):,} in all, at most {most:,} in one, {process.counts[-1]:,} in the last",
         "at": at,
         "version": process.version,
-        "uptime": span(process.uptime_s),
+        "uptime": format_duration(process.uptime_s),
     }
     settled = stats.settled if stats else {}
     counts = [(outcome.value.replace("_", " "), settled.get(outcome, 0)) for outcome in Outcome]
@@ -117,12 +117,12 @@ def clean(text: str) -> str:
     return line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…"
 
 
-def _state(facts: Facts) -> tuple[str, str]:
+def _state(facts: PageSnapshot) -> tuple[str, str]:
     """Return the kind of state, for its colour, and its sentence: what matters most, without a figure."""
     process, whole = facts.process, facts.whole
     if process.draining:
         return "calm", "Ending: this reaper was told to stop"
-    if process.still_s:
+    if process.stalled_s:
         return "bad", "Stuck: this reaper claims nothing"
     if isinstance(whole, str):
         return "bad", "Queue unavailable: nothing is stopped until it is back"
@@ -137,14 +137,16 @@ def _state(facts: Facts) -> tuple[str, str]:
     return "work", "Idle: the queue is empty"
 
 
-def _notices(facts: Facts) -> Iterator[Notice]:
+def _notices(facts: PageSnapshot) -> Iterator[Notice]:
     process, whole = facts.process, facts.whole
     if isinstance(whole, str):
         todo = "nothing is lost: what became of the sends is kept until the queue is back; see the log"
         yield Notice("bad", "Queue unavailable", "Queue unavailable", clean(whole), todo)
-    if process.still_s:
+    if process.stalled_s:
         todo = "a restart is safe at any moment; report what the log says from before"
-        yield Notice("bad", "Stuck", f"The claim loop has not turned for {span(process.still_s)}", "", todo)
+        yield Notice(
+            "bad", "Stuck", f"The claim loop has not turned for {format_duration(process.stalled_s)}", "", todo
+        )
     for pause in process.pauses:
         title = f"Paused: {heading(pause, facts.at)}"
         yield Notice("warn", f"Paused: {pause.reason.value}", title, clean(pause.detail), WHAT_TO_DO[pause.reason])
@@ -158,17 +160,19 @@ def _notices(facts: Facts) -> Iterator[Notice]:
         title = f"Imbalance: {wrong:,} accepted and not accounted for"
         yield Notice("bad", "Imbalance", title, "", "keep the ledger: reaper queue backup FILE; then see: reaper audit")
     if whole.holds:
-        title = f"Held: {many(whole.holds, 'sweep waits', 'sweeps wait')} for you"
+        title = f"Held: {pluralize(whole.holds, 'sweep waits', 'sweeps wait')} for you"
         yield Notice("warn", "Held", title, "", "see: reaper holds; then reaper approve, or reaper discard")
     if whole.ghosts:
-        title = f"Ghosts: {many(whole.ghosts, 'session lives', 'sessions live')} on though the API said it was over"
+        title = (
+            f"Ghosts: {pluralize(whole.ghosts, 'session lives', 'sessions live')} on though the API said it was over"
+        )
         yield Notice("warn", "Ghosts", title, "", "see: reaper sessions")
     if dead := whole.stats.dead:
-        title = f"Dead letters: {many(dead, 'session was', 'sessions were')} given up and may still run"
+        title = f"Dead letters: {pluralize(dead, 'session was', 'sessions were')} given up and may still run"
         yield Notice("warn", "Dead letters", title, "", "see: reaper dead list; then reaper dead retry, or purge")
 
 
-def _elsewhere(process: Process, whole: Whole) -> Iterator[tuple[Reaper, Pause]]:
+def _elsewhere(process: Process, whole: QueueSnapshot) -> Iterator[tuple[WorkerHeartbeat, Pause]]:
     """Yield what holds in other reapers only; the operator's pause is the whole queue's."""
     seen = {PauseReason.OPERATOR, *(pause.reason for pause in process.pauses)}
     for reaper in whole.others:
@@ -178,7 +182,7 @@ def _elsewhere(process: Process, whole: Whole) -> Iterator[tuple[Reaper, Pause]]
                 yield reaper, pause
 
 
-def _figures(facts: Facts) -> dict[str, str]:
+def _figures(facts: PageSnapshot) -> dict[str, str]:
     process, whole = facts.process, facts.whole
     if isinstance(whole, str):
         unknown = dict.fromkeys(("ready", "delayed", "dead"), UNKNOWN) | {"oldest": "not known now"}
@@ -186,7 +190,7 @@ def _figures(facts: Facts) -> dict[str, str]:
     stats = whole.stats
     return {
         "ready": f"{stats.ready:,}",
-        "oldest": f"oldest due for {span(stats.oldest_due_s)}" if stats.ready else "none is due",
+        "oldest": f"oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else "none is due",
         "delayed": f"{stats.delayed:,}",
         "dead": f"{stats.dead:,}",
         "in_flight": f"{stats.in_flight:,}",
@@ -194,13 +198,13 @@ def _figures(facts: Facts) -> dict[str, str]:
     }
 
 
-def _reapers(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
+def _reapers(facts: PageSnapshot) -> Iterator[tuple[str, str, str, str]]:
     process = facts.process
     own = "ending" if process.draining else _standing(process.pauses)
     in_flight = f"{process.in_flight:,} of {process.limit:,}"
-    yield f"{process.pid} (this one)", span(process.uptime_s), in_flight, own
+    yield f"{process.pid} (this one)", format_duration(process.uptime_s), in_flight, own
     for reaper in () if isinstance(facts.whole, str) else facts.whole.others:
-        runs_for = span(facts.at - reaper.started_at)
+        runs_for = format_duration(facts.at - reaper.started_at)
         yield str(reaper.pid), runs_for, f"limit {reaper.limit:,}", _standing(reaper.pauses)
 
 

@@ -19,11 +19,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.support.http.h1 import Seen, cut, one_by_one, play
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "h1"
-MOST_BODY = 2048
+MAX_BODY = 2048
 SLOW_S = 2.0
 WORDS = [
     b"\r\n", b"\r", b"\n", b"\r\n\r\n", b":", b" ", b"\t", b"\0", b"\x7f", b"\xff", b",", b";", b"0;", b"1;a=\"b",
@@ -73,21 +73,21 @@ def pieces(chance: random.Random, data: bytes) -> list[bytes]:
 def broken_rule(data: bytes, parts: list[bytes]) -> tuple[str | None, Seen | None]:
     """Return which rule an input broke, if any, and what became of it."""
     begun = time.perf_counter()
-    at_once, in_pieces = play([data], MOST_BODY), play(parts, MOST_BODY)
+    at_once, in_pieces = play([data], MAX_BODY), play(parts, MAX_BODY)
     if time.perf_counter() - begun > SLOW_S:
         return "it took too long", at_once
     if at_once is None or in_pieces is None:
         return "the exchange did not end", at_once
     if at_once.fault not in (None, "malformed", "reset"):
         return f"fault {at_once.fault}", at_once
-    if len(at_once.headers) > MOST_HEADERS or len(at_once.body) > MOST_BODY:
+    if len(at_once.headers) > MAX_HEADERS or len(at_once.body) > MAX_BODY:
         return "a bound", at_once
-    if sum(len(name) + len(value) for name, value in at_once.headers) > MOST_HEAD_BYTES:
+    if sum(len(name) + len(value) for name, value in at_once.headers) > MAX_HEAD_BYTES:
         return "the bound of the head", at_once
     if at_once.fault is None and not 200 <= at_once.status <= 999:
         return f"status {at_once.status}", at_once
     # Framing without an end is found after 64 KiB, or a little later: only there may the pieces matter.
-    if without_keep(at_once) != without_keep(in_pieces) and len(data) <= MOST_HEAD_BYTES:
+    if without_keep(at_once) != without_keep(in_pieces) and len(data) <= MAX_HEAD_BYTES:
         return f"the pieces matter: {at_once} and {in_pieces}", at_once
     return None, at_once
 

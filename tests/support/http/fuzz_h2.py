@@ -28,10 +28,10 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, Exchange
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, Exchange
 from tests.support.http.h1 import cut, one_by_one
 from tests.support.http.h2 import Stage, became, frames, settings
-from tests.support.http.h2_inputs import MOST_BODY, STREAMS, conversation, disturbed
+from tests.support.http.h2_inputs import MAX_BODY, STREAMS, conversation, disturbed
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "h2"
 SLOW_S = 2.0
@@ -59,7 +59,7 @@ class Seen:
 def play(parts: Sequence[bytes]) -> Seen:
     """Feed a conversation to a connection. Raises AssertionError for a rule that shows within."""
     stage = Stage()
-    asked = stage.ask(len(STREAMS), most_body=MOST_BODY)
+    asked = stage.ask(len(STREAMS), most_body=MAX_BODY)
     stage.connection.abandon(asked[3])
     stage.loop.settle()
     stage.said()
@@ -92,9 +92,9 @@ def play(parts: Sequence[bytes]) -> Seen:
 def check_bounds(asked: list[Exchange]) -> None:
     for one in asked:
         fate = became(one)
-        assert len(one.body) <= MOST_BODY, "the bound of the body"
-        assert len(one.answer_headers) <= MOST_HEADERS, "the bound of the lines"
-        assert sum(len(name) + len(value) for name, value in one.answer_headers) <= MOST_HEAD_BYTES
+        assert len(one.body) <= MAX_BODY, "the bound of the body"
+        assert len(one.answer_headers) <= MAX_HEADERS, "the bound of the lines"
+        assert sum(len(name) + len(value) for name, value in one.answer_headers) <= MAX_HEAD_BYTES
         assert fate in (None, "malformed", "reset", "refused") or isinstance(fate, int)
         assert not isinstance(fate, int) or (200 <= fate <= 999 and one.progressed)
         assert fate != "refused" or not one.progressed, "refused after a first byte"

@@ -15,7 +15,7 @@ import h2.exceptions
 import h2.settings
 
 LARGE = b"0123456789abcdef" * 327680  # 5 MiB
-MOST_STREAMS = 8
+MAX_STREAMS = 8
 
 
 class HyperServer:
@@ -60,7 +60,7 @@ class _Talk:
         self.server, self.reader, self.writer = server, reader, writer
         self.peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.peer.local_settings = h2.settings.Settings(
-            client=False, initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: MOST_STREAMS}
+            client=False, initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS}
         )
         self.left: dict[int, bytes] = {}
         self.open: set[int] = set()

@@ -10,8 +10,8 @@ import hpack
 from tests.support.http.h2 import frame, goaway, head, literal, rst, settings
 
 STREAMS = (1, 3, 5, 7)
-MOST_BODY = 1024
-MOST_BYTES = 500_000
+MAX_BODY = 1024
+MAX_BYTES = 500_000
 """Of an input: more than any bound, so that each can be passed."""
 BLOCKS = [
     b"\x89", b"\x88", b"\x8d", b"\x20", b"\x3f\xe1\x1f", b"\xbe", b"\x40\x01a\x01b", b"\x82", b"\x7f\x00\x01x",
@@ -38,7 +38,7 @@ def disturbed(chance: random.Random, corpus: Sequence[bytes]) -> bytes:
     whole, rest = apart(chance.choice(corpus))
     for _ in range(chance.randrange(5)):
         accident(chance, whole, corpus)
-    data = bytearray((b"".join(whole) + rest)[:MOST_BYTES])
+    data = bytearray((b"".join(whole) + rest)[:MAX_BYTES])
     for _ in range(chance.choice((0, 0, 0, 1, 1, 3))):
         at = chance.randrange(len(data) + 1)
         match chance.randrange(4):
@@ -72,7 +72,7 @@ def conversation(chance: random.Random) -> tuple[bytes, tuple[tuple[object, ...]
             parts[stream] += [(0, [], body[:where]), (0, [], body[where:])]
         if chance.random() < 0.1 and status[1] != b"204":
             parts[stream].append((1, [chance.choice(FIELDS)], b""))
-        kept = body[:MOST_BODY]
+        kept = body[:MAX_BODY]
         expected.append(("malformed",) if bad else (int(status[1]), tuple(fields), kept, len(kept) == len(body)))
     said = []
     while left := [stream for stream in parts if parts[stream]]:

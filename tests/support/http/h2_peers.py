@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.http.h2_caller import certified
-from tests.support.http.h2_hyper import LARGE, MOST_STREAMS, HyperServer
+from tests.support.http.h2_hyper import LARGE, MAX_STREAMS, HyperServer
 from tests.support.programs import need
 
 
@@ -80,7 +80,7 @@ async def nginx(home: Path, keep: int = 100_000) -> AsyncIterator[Peer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     text = _NGINX.format(
-        home=home, port=port, chain=chain, key=key, keep=keep, most=MOST_STREAMS,
+        home=home, port=port, chain=chain, key=key, keep=keep, most=MAX_STREAMS,
         user="user root;" if os.getuid() == 0 else "",
     )  # fmt: skip
     (home / "nginx.conf").write_text(text)
@@ -111,7 +111,7 @@ async def node(home: Path) -> AsyncIterator[Peer]:
     (home / "large").write_bytes(LARGE)
     (home / "server.js").write_text(_NODE)
     process = await asyncio.create_subprocess_exec(
-        program, str(home / "server.js"), str(chain), str(key), str(home / "large"), str(MOST_STREAMS),
+        program, str(home / "server.js"), str(chain), str(key), str(home / "large"), str(MAX_STREAMS),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from reaper.core.model import Decision, End, Lease, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Batch, NewItem, Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.memory.store import Store
@@ -151,7 +151,7 @@ async def claim_one(queue: Queue) -> Lease:
 
 async def ended(queue: Queue, lease: Lease, decision: Decision, send: Send | None) -> bool:
     """Apply one end; return whether its receipt was good."""
-    (held,) = await queue.apply([End(lease, decision, send)])
+    (held,) = await queue.apply([LeaseResult(lease, decision, send)])
     return held
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from reaper.core.classify import classify
 from reaper.core.decide import RetryPolicy, decide, record
 from reaper.core.model import Answered, Decision, Failed, Fault, Lease, Outcome, Release, Reply, Send, SessionId, Settle
-from reaper.queues.accounting import Held, counts_of, end_lease
+from reaper.queues.accounting import ClaimedRow, apply_decision, counts_of
 
 WORKERS = (1, 2)
 NOBODY, DEAD = 0, 3
@@ -181,8 +181,10 @@ class Protocol:
         what, one = f"worker {worker} applies", one.with_hand(worker, None)
         if not self.fenced(one, worker):
             return Move(what, worker, one)
-        held = Held(one.attempts, one.sends, one.recorded, one.ambiguous, 0, 0, 0.0, cancel_requested=one.cancelled)
-        ended = end_lease(held, decision, send, 0.0)
+        held = ClaimedRow(
+            one.attempts, one.sends, one.recorded, one.ambiguous, 0, 0, 0.0, cancel_requested=one.cancelled
+        )
+        ended = apply_decision(held, decision, send, 0.0)
         after = one._replace(
             attempts=ended.attempts,
             sends=ended.sends,

@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from reaper.core.model import PROVEN, Outcome
-from reaper.queues.accounting import ACCEPTED, Figures, equations
+from reaper.queues.accounting import ACCEPTED, LedgerCounts, balance_checks
 from tests.support.queues.lease_model import DEAD, NOBODY, WORKERS, Id, Move, Protocol
 
 
@@ -178,7 +178,7 @@ def _in_the_books(one: Id) -> tuple[Outcome | None, bool, bool, bool]:
 @cache
 def unbalanced(rows: tuple[tuple[Outcome | None, bool, bool, bool], ...], counts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the equations of the audit that do not hold."""
-    figures = Figures(
+    figures = LedgerCounts(
         counters=Counter(counts),
         kept=Counter(outcome for outcome, _, _, _ in rows if outcome is not None),
         waiting=sum(outcome is None and not in_flight for outcome, in_flight, _, _ in rows),
@@ -189,7 +189,7 @@ def unbalanced(rows: tuple[tuple[Outcome | None, bool, bool, bool], ...], counts
         unproven=sum(not proven for _, _, proven, _ in rows),
         contradictory=sum(not sound for _, _, _, sound in rows),
     )
-    return tuple(line.name for line in equations(figures) if not line.balanced)
+    return tuple(line.name for line in balance_checks(figures) if not line.balanced)
 
 
 def _told(came_from: dict[State, tuple[State, str] | None], state: State, wrong: str) -> str:

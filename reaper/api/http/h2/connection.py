@@ -12,16 +12,16 @@ from typing import cast
 from reaper.api.http.exchange import Exchange, Headers, Owner, WireFault
 from reaper.api.http.h2 import encode as h2_encode
 from reaper.api.http.h2 import frames as h2
-from reaper.api.http.h2.control_frames import HELLO
+from reaper.api.http.h2.control_frames import CLIENT_PREFACE
 from reaper.api.http.h2.frames import Code, ConnectionFault
 from reaper.api.http.h2.reader import Reader
 
-MOST_STREAMS = 1000
+MAX_STREAMS = 1000
 """At once, whatever the peer allows: as many as may ever be in flight."""
-STREAMS_UNTOLD = 100
+ASSUMED_STREAMS = 100
 """Taken before the peer has told its bound: the least that RFC 9113 recommends it to have. One of them is written,
 the others when the bound is known: some peers close a connection that opens more than they allow."""
-MOST_REPLIES = 256
+MAX_REPLIES = 256
 """Frames that a peer that does not read has asked for."""
 QUIET_S = 1.0
 PROBE_S = 5.0
@@ -59,7 +59,7 @@ class H2Connection(asyncio.Protocol):
         self._method = b""
         self._heads: h2_encode.Heads
         self._heads_size = 0
-        self._peer_limit = STREAMS_UNTOLD
+        self._peer_limit = ASSUMED_STREAMS
         self._limit = 0  # the peer's, or 0 while nothing may start
         self._told = self._leaving = self._over = self._blocked = False
         self._heard_at = 0.0
@@ -105,8 +105,8 @@ class H2Connection(asyncio.Protocol):
         if transport.get_extra_info("sslcontext") is not None:
             self._scheme = b"https"
         self._heard_at = self._loop.time()
-        self._transport.write(HELLO)
-        self.room = self._limit = STREAMS_UNTOLD
+        self._transport.write(CLIENT_PREFACE)
+        self.room = self._limit = ASSUMED_STREAMS
 
     def data_received(self, data: bytes) -> None:
         """Read on. What is against the protocol ends the connection; what is under way fails as malformed."""
@@ -169,7 +169,7 @@ class H2Connection(asyncio.Protocol):
         self.tell(data)
         if self._blocked:
             self._replies += 1
-            if self._replies > MOST_REPLIES:
+            if self._replies > MAX_REPLIES:
                 raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "replies are asked for and not read")
 
     def tell(self, data: bytes) -> None:
@@ -180,7 +180,7 @@ class H2Connection(asyncio.Protocol):
     def allow(self, streams: int) -> None:
         """Have at most that many under way from now on. What is not written yet and has no place is refused."""
         self._told = True
-        self._peer_limit = min(streams, MOST_STREAMS)
+        self._peer_limit = min(streams, MAX_STREAMS)
         places = max(0, self._peer_limit - len(self.streams))
         self._fresh, surplus = self._fresh[:places], self._fresh[places:]
         _refuse(surplus, "the peer allows no more at once")
@@ -232,7 +232,7 @@ class H2Connection(asyncio.Protocol):
             target, heads = exchange.target, self._heads
             length = len(target)
             size = self._heads_size + length
-            if length < _SHORT and size <= h2.MOST_FRAME and not self._shrunk:
+            if length < _SHORT and size <= h2.MAX_FRAME and not self._shrunk:
                 header = pack(0, size, _HEADERS, _WHOLE, stream)
                 out.append(b"%b%b%c%b%b" % (header, heads.front, length, target, heads.back))
             else:
@@ -245,7 +245,7 @@ class H2Connection(asyncio.Protocol):
         self.next_stream = stream
         if out:
             self._transport.write(b"".join(out))
-        if stream > h2.LAST_ID - 2 * MOST_STREAMS:
+        if stream > h2.LAST_ID - 2 * MAX_STREAMS:
             self.leave()
 
     def _prepare(self, exchange: Exchange) -> None:

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, Exchange, WireFault
+from reaper.api.http.exchange import MAX_HEAD_BYTES, Exchange, WireFault
 from reaper.api.http.h2 import frames as h2
 from reaper.api.http.h2.frames import Code, ConnectionFault
 from reaper.api.http.h2.response import STREAM_WINDOW
 
 CONNECTION_WINDOW = 16 * 1024 * 1024
 """Bytes of all bodies together that the peer may send ahead of us. They are dealt with as they come."""
-HELLO = (
+CLIENT_PREFACE = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     + h2.settings(
         {
             h2.HEADER_TABLE_SIZE: 0,
             h2.ENABLE_PUSH: 0,
             h2.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            h2.MAX_HEADER_LIST_SIZE: MOST_HEAD_BYTES,
+            h2.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
         }
     )
     + h2.window_update(0, CONNECTION_WINDOW - h2.FIRST_WINDOW)
 )
 """The first bytes of a client."""
-MOST_CHATTER = 10_000
+MAX_IDLE_FRAMES = 10_000
 """Frames since an exchange last ended that bring none on. The pings of a connection that is alive are far fewer."""
 UNLIMITED = h2.LAST_ID
 """Streams at once, where the peer has told no bound."""
 
 
-class Line(Protocol):
+class Link(Protocol):
     """The connection, as those who read need it."""
 
     streams: dict[int, Exchange]
@@ -47,12 +47,12 @@ class Line(Protocol):
     def leave(self) -> None: ...
 
 
-class Talk:
+class ControlFrames:
     """Reads the frames that belong to no stream. Raises ConnectionFault for what ends the connection."""
 
     __slots__ = ("_chatter", "_introduced", "_line", "_send_window", "_table_size", "stream_send_window")
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Link) -> None:
         """`line` hears of what changes."""
         self.stream_send_window = h2.FIRST_WINDOW
         """What we may send on a new stream. Nothing is sent, but windows that grow out of bounds are a fault."""
@@ -71,8 +71,8 @@ class Talk:
     def idle(self) -> None:
         """Count a frame that brings no exchange on."""
         self._chatter += 1
-        if self._chatter > MOST_CHATTER:
-            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, f"{MOST_CHATTER} frames that bring nothing on")
+        if self._chatter > MAX_IDLE_FRAMES:
+            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, f"{MAX_IDLE_FRAMES} frames that bring nothing on")
 
     def fruitful(self) -> None:
         """An exchange has ended."""
@@ -113,7 +113,7 @@ class Talk:
         if not more:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a window that grows by nothing")
         self._send_window += more
-        if self._send_window > h2.MOST_WINDOW:
+        if self._send_window > h2.MAX_WINDOW:
             raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "the window of the connection grew out of bounds")
 
     def priority(self, _flags: int, stream: int, payload: bytes) -> None:

@@ -13,15 +13,15 @@ from typing import NamedTuple
 from hpack import Decoder, HPACKError
 from hpack.table import HeaderTable
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS
 from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
 
 _OVERHEAD = 32
 """What a field counts for beside its bytes (RFC 7541, 4.1)."""
-_MOST_FIELDS = 256
-_MOST_FIELD_BYTES = 512
-_MOST_ANSWERS = 64
-_MOST_ANSWER_BYTES = 1024
+_MAX_FIELDS = 256
+_MAX_FIELD_BYTES = 512
+_MAX_ANSWERS = 64
+_MAX_ANSWER_BYTES = 1024
 
 _NAME = re.compile(rb":?[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 _VALUE = re.compile(rb"[^\0\r\n]*").fullmatch
@@ -52,7 +52,7 @@ class BlockDecoder:
 
     def __init__(self) -> None:
         """Start with the table that the protocol starts with."""
-        self._hpack = Decoder(max_header_list_size=MOST_HEAD_BYTES)
+        self._hpack = Decoder(max_header_list_size=MAX_HEAD_BYTES)
         self._fields: dict[bytes, Field] = {}
         self._pure = False
         self.answers: dict[bytes, Known] = dict(_ALONE)
@@ -76,8 +76,8 @@ class BlockDecoder:
 
     def learn(self, block: bytes, status: int, headers: list[Field]) -> None:
         """Remember what the last block meant, where it will mean the same again."""
-        if self._pure and len(block) <= _MOST_ANSWER_BYTES:
-            if len(self.answers) >= _MOST_ANSWERS:
+        if self._pure and len(block) <= _MAX_ANSWER_BYTES:
+            if len(self.answers) >= _MAX_ANSWERS:
                 self.answers = dict(_ALONE)
             self.answers[block] = Known(status, headers)
 
@@ -101,7 +101,7 @@ class BlockDecoder:
                 field = self._fields.get(raw) or self._literal(raw)
             found.append(field)
             size += len(field[0]) + len(field[1]) + _OVERHEAD
-            if size > MOST_HEAD_BYTES or len(found) > MOST_HEADERS:
+            if size > MAX_HEAD_BYTES or len(found) > MAX_HEADERS:
                 raise AnswerFault("the head of the answer is too long")
             at = stop
         return found, size
@@ -132,8 +132,8 @@ class BlockDecoder:
         except HPACKError as error:
             raise _undecodable(error) from error
         field = _checked(bytes(name), bytes(value))
-        if len(raw) <= _MOST_FIELD_BYTES:
-            if len(self._fields) >= _MOST_FIELDS:
+        if len(raw) <= _MAX_FIELD_BYTES:
+            if len(self._fields) >= _MAX_FIELDS:
                 self._fields.clear()
             self._fields[raw] = field
         return field
@@ -147,8 +147,8 @@ class BlockDecoder:
         finally:
             if self._hpack.header_table_size != before:
                 self.answers = dict(_ALONE)
-        if len(found) > MOST_HEADERS:
-            raise AnswerFault(f"the answer has more than {MOST_HEADERS} header lines")
+        if len(found) > MAX_HEADERS:
+            raise AnswerFault(f"the answer has more than {MAX_HEADERS} header lines")
         fields = [_checked(bytes(name), bytes(value)) for name, value in found]
         return fields, sum(len(name) + len(value) + _OVERHEAD for name, value in fields)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpack.table import HeaderTable
 
 from reaper.api.http.exchange import Headers
-from reaper.api.http.h2.frames import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, MOST_FRAME, frame
+from reaper.api.http.h2.frames import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, frame
 
 FORGET = b"\x20"
 """Dynamic table size update to 0: must open the block that follows the peer's shrinking of the table."""
@@ -38,7 +38,7 @@ class Heads:
 def request(heads: Heads, target: bytes, stream: int, *, forget: bool) -> bytes:
     """Return the frames of one request: the way for those that are long or open with FORGET."""
     block = b"".join((FORGET if forget else b"", heads.front, integer(0, 7, len(target)), target, heads.back))
-    pieces = [block[at : at + MOST_FRAME] for at in range(0, len(block), MOST_FRAME)]
+    pieces = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
     frames = [
         frame(
             CONTINUATION if at else HEADERS,

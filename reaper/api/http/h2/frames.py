@@ -7,10 +7,10 @@ from enum import IntEnum
 
 HEADER = struct.Struct(">BHBBI")
 """Of a frame: length in 8 + 16 bits, type, flags, stream."""
-MOST_FRAME = 16384
+MAX_FRAME = 16384
 """The largest payload that we take, and that we send: the smallest bound that a peer may have."""
 LAST_ID = 2**31 - 1
-MOST_WINDOW = 2**31 - 1
+MAX_WINDOW = 2**31 - 1
 FIRST_WINDOW = 65535
 """What each window holds before anyone says otherwise."""
 
@@ -74,7 +74,7 @@ def code_name(code: int) -> str:
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return one frame. `payload`: at most MOST_FRAME bytes."""
+    """Return one frame. `payload`: at most MAX_FRAME bytes."""
     return HEADER.pack(0, len(payload), kind, flags, stream) + payload
 
 
@@ -84,7 +84,7 @@ def settings(values: dict[int, int]) -> bytes:
 
 
 def window_update(stream: int, more: int) -> bytes:
-    """Return a WINDOW_UPDATE frame; `more`: 1 to MOST_WINDOW bytes."""
+    """Return a WINDOW_UPDATE frame; `more`: 1 to MAX_WINDOW bytes."""
     return frame(WINDOW_UPDATE, 0, stream, _WORD.pack(more))
 
 
@@ -112,9 +112,9 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
     for name, value in found:
         if name == ENABLE_PUSH and value != 0:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a server enabled push")
-        if name == INITIAL_WINDOW_SIZE and value > MOST_WINDOW:
+        if name == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "an initial window above the bound")
-        if name == MAX_FRAME_SIZE and not MOST_FRAME <= value < 2**24:
+        if name == MAX_FRAME_SIZE and not MAX_FRAME <= value < 2**24:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a frame size out of bounds")
     return found
 

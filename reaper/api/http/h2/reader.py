@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, Exchange, WireFault
+from reaper.api.http.exchange import MAX_HEAD_BYTES, Exchange, WireFault
 from reaper.api.http.h2 import frames as h2
-from reaper.api.http.h2.control_frames import CONNECTION_WINDOW, Line, Talk, check_length
+from reaper.api.http.h2.control_frames import CONNECTION_WINDOW, ControlFrames, Link, check_length
 from reaper.api.http.h2.decode import BlockDecoder
 from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
 from reaper.api.http.h2.response import Answer
 
-MOST_CONTINUATIONS = 64
+MAX_CONTINUATIONS = 64
 """Of one header block."""
-MOST_CANCELLED = 1024
+MAX_CANCELLED = 1024
 """Streams that we ended and whose late frames are told from frames on streams that the peer itself had ended."""
 
 _HEADERS = h2.HEADERS
 _HEADER_BYTES = h2.HEADER.size
-_MOST_BYTES = h2.MOST_FRAME + _HEADER_BYTES
+_MAX_BYTES = h2.MAX_FRAME + _HEADER_BYTES
 _WHOLE = h2.END_STREAM | h2.END_HEADERS
 
 
 class Reader:
     """Reads one connection. Raises ConnectionFault for what ends it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Link) -> None:
         """`line` hears of everything that matters beyond one frame."""
         self._line = line
-        self._talk = Talk(line)
+        self._talk = ControlFrames(line)
         self._decoder = BlockDecoder()
         self._answers: dict[int, Answer] = {}  # of streams that took more than one look
         self._greeted = False  # the first frame was looked at
@@ -76,7 +76,7 @@ class Reader:
         while end - at >= _HEADER_BYTES:
             high, low, kind, flags, stream = unpack(data, at)
             stop = at + _HEADER_BYTES + (high << 16) + low
-            if stop - at > _MOST_BYTES:
+            if stop - at > _MAX_BYTES:
                 raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a frame longer than allowed")
             if stop > end:
                 self._need = stop - at
@@ -120,7 +120,7 @@ class Reader:
             self._block(flags, stream, payload)
         else:
             self._piece_stream, self._piece_flags = stream, flags
-            self._pieces_left = MOST_CONTINUATIONS
+            self._pieces_left = MAX_CONTINUATIONS
             self._pieces = bytearray(payload)
 
     def _continuation(self, flags: int, stream: int, payload: bytes) -> None:
@@ -128,7 +128,7 @@ class Reader:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a CONTINUATION frame of nothing")
         self._pieces += payload
         self._pieces_left -= 1
-        if self._pieces_left < 0 or len(self._pieces) > MOST_HEAD_BYTES:
+        if self._pieces_left < 0 or len(self._pieces) > MAX_HEAD_BYTES:
             raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "a header block too long")
         if flags & h2.END_HEADERS:
             block, self._pieces = bytes(self._pieces), bytearray()
@@ -260,7 +260,7 @@ class Reader:
     def _ignore(self, stream: int) -> None:
         cancelled = self._cancelled
         cancelled[stream] = None
-        if len(cancelled) > MOST_CANCELLED:
+        if len(cancelled) > MAX_CANCELLED:
             oldest = next(iter(cancelled))
             del cancelled[oldest]
             self._forgotten = max(self._forgotten, oldest)
@@ -277,18 +277,18 @@ class Reader:
             raise ConnectionFault(Code.STREAM_CLOSED, "an answer after the answer")
 
 
-def _of_talk(read: Callable[[Talk, int, int, bytes], None]) -> Callable[[Reader, int, int, bytes], None]:
+def _of_talk(read: Callable[[ControlFrames, int, int, bytes], None]) -> Callable[[Reader, int, int, bytes], None]:
     return lambda reader, flags, stream, payload: read(reader._talk, flags, stream, payload)
 
 
 _READ: dict[int, Callable[[Reader, int, int, bytes], None]] = {
     h2.DATA: Reader._data,
     h2.HEADERS: Reader._headers,
-    h2.PRIORITY: _of_talk(Talk.priority),
+    h2.PRIORITY: _of_talk(ControlFrames.priority),
     h2.RST_STREAM: Reader._rst_stream,
-    h2.SETTINGS: _of_talk(Talk.settings),
-    h2.PUSH_PROMISE: _of_talk(Talk.push_promise),
-    h2.PING: _of_talk(Talk.ping),
+    h2.SETTINGS: _of_talk(ControlFrames.settings),
+    h2.PUSH_PROMISE: _of_talk(ControlFrames.push_promise),
+    h2.PING: _of_talk(ControlFrames.ping),
     h2.GOAWAY: Reader._goaway,
     h2.WINDOW_UPDATE: Reader._window_update,
     h2.CONTINUATION: Reader._continuation,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reaper.api.http.exchange import MOST_HEAD_BYTES, MOST_HEADERS, MOST_INTERIM, Exchange
+from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM, Exchange
 from reaper.api.http.h2.decode import Field
-from reaper.api.http.h2.frames import MOST_WINDOW, AnswerFault, Code
+from reaper.api.http.h2.frames import MAX_WINDOW, AnswerFault, Code
 
 STREAM_WINDOW = 1024 * 1024
 """Bytes of one body that the peer may send ahead of us."""
@@ -31,9 +31,9 @@ class Answer:
         self._exchange = exchange
         self._send_window = send_window
         self._window = STREAM_WINDOW
-        self._bytes_left = MOST_HEAD_BYTES
-        self._lines_left = MOST_HEADERS
-        self._interim_left = MOST_INTERIM
+        self._bytes_left = MAX_HEAD_BYTES
+        self._lines_left = MAX_HEADERS
+        self._interim_left = MAX_INTERIM
         self._length: int | None = None
         """Of the body, as announced."""
         self.final = False
@@ -62,7 +62,7 @@ class Answer:
         if end or status == 101:
             raise AnswerFault("an interim answer that is none")
         if self._interim_left < 0:
-            raise AnswerFault(f"more than {MOST_INTERIM} interim answers")
+            raise AnswerFault(f"more than {MAX_INTERIM} interim answers")
 
     def data(self, data: bytes, weight: int) -> bool:
         """Take a part of the body; return whether all of it is kept. `weight`: its bytes with the padding."""
@@ -101,7 +101,7 @@ class Answer:
         if not more:
             raise AnswerFault("a window that grows by nothing")
         self._send_window += more
-        if self._send_window > MOST_WINDOW:
+        if self._send_window > MAX_WINDOW:
             raise AnswerFault("the window of the stream grew out of bounds", Code.FLOW_CONTROL_ERROR)
 
 

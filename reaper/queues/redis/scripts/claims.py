@@ -143,7 +143,7 @@ end
 return answer
 """
 
-_TEND = """
+_MAINTAIN = """
 local before_, most, forget_s = now - tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local set_s, outcomes = ARGV[5], ARGV[6]
 for i = 7, #ARGV do call('EXPIRE', ARGV[i], set_s) end
@@ -187,12 +187,12 @@ end
 return {freed, call('XLEN', P .. ':inbox')}
 """
 
-_TELL = """
+_HEARTBEAT = """
 call('HSET', P .. ':reapers', ARGV[2], ARGV[3])
 call('ZADD', P .. ':told', exact(now), ARGV[2])
 """
 
-_LEAVE = """
+_DEREGISTER = """
 call('HDEL', P .. ':reapers', ARGV[2])
 call('ZREM', P .. ':told', ARGV[2])
 if ARGV[3] == '1' then call('SADD', P .. ':gone', ARGV[2]) end
@@ -202,6 +202,6 @@ for i = 4, #ARGV do call('DEL', ARGV[i]) end
 
 CLAIM = Script.of("claim", _CLAIM)
 APPLY = Script.of("apply", _APPLY)
-TEND = Script.of("tend", _TEND)
-TELL = Script.of("tell", _TELL)
-LEAVE = Script.of("leave", _LEAVE)
+MAINTAIN = Script.of("tend", _MAINTAIN)
+HEARTBEAT = Script.of("tell", _HEARTBEAT)
+DEREGISTER = Script.of("leave", _DEREGISTER)

@@ -149,7 +149,7 @@ return purged
 """
 
 # Whether there was a note, and shall be one, is told beside the text: an empty text is a note too.
-_SET_NOTE = """
+_COMPARE_AND_SET = """
 local key, name = P .. ':notes', ARGV[2]
 if call('HGET', key, name) ~= (ARGV[3] == '1' and ARGV[4]) then return 0 end
 if ARGV[5] == '1' then call('HSET', key, name, ARGV[6]) else call('HDEL', key, name) end
@@ -162,6 +162,6 @@ CANCEL = Script.of("cancel", STANDING, _CANCEL)
 MAKE_DUE = Script.of("make_due", _MAKE_DUE)
 REOPEN = Script.of("reopen", TAKING, _REOPEN)
 PURGE = Script.of("purge", _PURGE)
-SET_NOTE = Script.of("set_note", _SET_NOTE)
+COMPARE_AND_SET = Script.of("set_note", _COMPARE_AND_SET)
 INBOX_READ = Script.of("inbox_read", _INBOX_READ)
 INBOX_TAKE = Script.of("inbox_take", TAKING, _INBOX_TAKE)

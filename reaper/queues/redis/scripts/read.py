@@ -214,7 +214,7 @@ end
 return best and exact(best) or ''
 """
 
-_REAPERS = """
+_HEARTBEATS = """
 local answer = {}
 local flat = call('ZRANGEBYSCORE', P .. ':told', exact(now - tonumber(ARGV[2])), '+inf', 'WITHSCORES')
 for i = 1, #flat, 2 do
@@ -239,5 +239,5 @@ NEXT_AT = Script.of("next_at", _NEXT_AT)
 INCLUDE = Script.of("include", _INCLUDE)
 VIEW = Script.of("view", _VIEW)
 NEXT_OF_SET = Script.of("next_of_set", _NEXT_OF_SET)
-REAPERS = Script.of("reapers", _REAPERS)
+HEARTBEATS = Script.of("reapers", _HEARTBEATS)
 PAUSED = Script.of("paused", _PAUSED)
