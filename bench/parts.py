@@ -94,7 +94,7 @@ class Silent:
 
     def settled(self, *_: Any) -> None: ...
 
-    def returned(self, *_: Any) -> None: ...
+    def requeued(self, *_: Any) -> None: ...
 
     def lease_lost(self, *_: Any) -> None: ...
 
@@ -102,7 +102,7 @@ class Silent:
 
     def account_pinned(self, account: str) -> None: ...
 
-    def account_untold(self, why: str) -> None: ...
+    def account_unknown(self, why: str) -> None: ...
 
     def resumed(self, *_: Any, **__: Any) -> None: ...
 
@@ -166,7 +166,7 @@ async def work(run: Run, cost: list[float]) -> int:
             api=api,
             gate=Gate(run.concurrency),
             token=credentials,
-            rules=WorkerOptions(120.0, 20.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
+            options=WorkerOptions(120.0, 20.0, RetryPolicy(16, 1.0, 600.0), 1e9, 25.0),
             journal=journal,
             idle=idle,
             identify=identify,

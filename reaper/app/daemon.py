@@ -1,4 +1,4 @@
-"""`run`: intake and worker until a signal says stop; SIGHUP takes over a changed configuration."""
+"""`run`: intake and worker until a signal ends them; SIGHUP reloads the configuration."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from reaper.api.credentials import Credentials
+from reaper.app.heartbeat import ServiceHeartbeat
 from reaper.app.reload import DaemonParts, apply_configuration
 from reaper.app.signals import obey_signals
-from reaper.app.wiring import first_error, new_discovery, new_identity, new_worker, open_api, sources_of
+from reaper.app.task_groups import first_error
+from reaper.app.wiring import new_discovery, new_identity, new_worker, open_api, sources_of
 from reaper.core.classify import OtherAccount
 from reaper.core.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.core.version import __version__
@@ -30,22 +32,19 @@ from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
 from reaper.telemetry.event_log import LogReport, SweepLog
 from reaper.telemetry.http.server import serve
 from reaper.telemetry.metrics import Metrics
-from reaper.telemetry.page.snapshot import STALLED_S
 from reaper.telemetry.sd_notify import notifier_of
 from reaper.worker.worker import Worker
 
 MAX_IDLE_S = 1.0
-"""How long an idle daemon rests at most before it asks the queue again: another process may have added."""
+"""How long an idle daemon rests at most before it polls the queue again: another process may have added."""
 PRUNE_S = 3600.0
-SERVICE_HEARTBEAT_S = 5.0
-"""How often systemd hears of the state, seconds; three times per watchdog period where that is more often."""
 
 
 class Daemon:
     """One daemon over one open queue.
 
     `load` reads the configuration anew. `reap`: at the end everything that waits is stopped, not only what is in
-    flight; for a queue that is this process's own.
+    flight; for a queue that belongs to this process alone.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Daemon:
         self._load = load
         self._reap = reap
         self._all_due = False
-        """At the end with `reap`: whatever was taken in has been made due."""
+        """At the end with `reap`: everything that was taken in has been made due."""
         self._intake: Intake | None = None
         self._reloading = anyio.Lock()
         self._notifier = notifier_of(os.environ)
@@ -65,44 +64,49 @@ class Daemon:
     async def run(self) -> int:
         """Run until ended; return the exit code. Raises the first of our own errors."""
         settings = self._loaded.settings
-        async with open_api(settings, self._credentials) as edge:
+        async with open_api(settings, self._credentials) as connection:
             metrics = Metrics()
-            identity = new_identity(edge, self._queue)
+            identity = new_identity(connection, self._queue)
             sweeps = SweepLog(metrics, metrics, lambda: worker.wake())
-            find = partial(new_discovery, queue=self._queue, edge=edge, identity=identity, report=sweeps)
-            finding = find(settings)
-            worker = new_worker(settings, self._queue, edge, identity, finding, idle=self._idle, meter=metrics)
+            discover = partial(
+                new_discovery, queue=self._queue, connection=connection, identity=identity, report=sweeps
+            )
+            discovery_parts = discover(settings)
+            worker = new_worker(
+                settings, self._queue, connection, identity, discovery_parts, idle=self._idle, meter=metrics
+            )
             begun = anyio.current_time()
             try:
-                async with anyio.create_task_group() as around:
+                async with anyio.create_task_group() as background:
                     sources = sources_of(settings, self._queue)
                     report = LogReport(metrics, worker.wake, worker.queue_health.mark_unavailable)
                     self._intake = Intake(sources, settings.intake.poll_s, report)
                     parts = DaemonParts(
-                        self._loaded, self._queue, edge, worker, self._intake, sources, finding, find, settings
-                    )
+                        self._loaded, self._queue, connection, worker, self._intake, sources, discovery_parts,
+                        discover, settings,
+                    )  # fmt: skip
                     started = anyio.Event()
-                    end = partial(self._end, around, parts) if self._reap else None
-                    reload = partial(around.start_soon, self._reload, parts)
-                    around.start_soon(partial(obey_signals, worker, started=started, end=end, reload=reload))
+                    end = partial(self._begin_reap, background, parts) if self._reap else None
+                    reload = partial(background.start_soon, self._reload, parts)
+                    background.start_soon(partial(obey_signals, worker, started=started, end=end, reload=reload))
                     await started.wait()
-                    await self._listen(around, worker, metrics)
-                    around.start_soon(self._intake.run)
-                    around.start_soon(self._prune, parts)
-                    around.start_soon(self._discover, parts)
-                    around.start_soon(self._beat, worker)
+                    await self._listen(background, worker, metrics)
+                    background.start_soon(self._intake.run)
+                    background.start_soon(self._prune, parts)
+                    background.start_soon(self._discover, parts)
+                    background.start_soon(ServiceHeartbeat(self._notifier, worker, self._queue).run)
                     logs.get().info(
                         events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
                     )
                     await worker.run()
                     self._notifier.tell(STOPPING="1")
-                    around.cancel_scope.cancel()
+                    background.cancel_scope.cancel()
             except BaseExceptionGroup as group:
                 raise first_error(group) from group
-            return await self._leave(worker, anyio.current_time() - begun)
+            return await self._log_exit(worker, anyio.current_time() - begun)
 
-    async def _leave(self, worker: Worker, ran_s: float) -> int:
-        """Say how it ended, and return the exit code: under `reap` that tells of what is left."""
+    async def _log_exit(self, worker: Worker, ran_s: float) -> int:
+        """Log how it ended; return the exit code, which under `reap` depends on what still waits."""
         try:
             stats = await self._queue.stats()
         except QueueUnavailableError as error:
@@ -111,28 +115,28 @@ class Daemon:
         left = stats.ready + stats.delayed + stats.in_flight
         facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
         if self._reap and (left or not self._all_due):
-            detail = "not all were stopped in time; what is left stays in the ledger for the next reaper on it"
+            detail = "not all sessions were stopped in time; the rest stays in the ledger for the next reaper on it"
             if not self._all_due:
-                detail = "left before what was written last was taken in; it stays where it is for the next reaper"
+                detail = "ended before the latest input was taken in; it stays where it is for the next reaper"
             logs.get().warning(events.REAPER_EXITED, **facts, detail=detail)
             return Exit.WORK_LEFT
         logs.get().info(events.REAPER_EXITED, **facts)
         return Exit.OK
 
-    # --- the end with everything stopped ----------------------------------------------------------------------------
+    # --- reap: the end with everything stopped --------------------------------------------------------------------
 
-    def _end(self, around: TaskGroup, parts: DaemonParts) -> None:
-        """Begin to stop whatever waits, within the drain's limit."""
+    def _begin_reap(self, background: TaskGroup, parts: DaemonParts) -> None:
+        """Begin to stop everything that waits, within the drain timeout."""
         parts.worker.finish()
-        around.start_soon(self._make_all_due, parts)
+        background.start_soon(self._expedite_all, parts)
 
-    async def _make_all_due(self, parts: DaemonParts) -> None:
-        """Take in what producers wrote last, then let nothing wait for its time, nor for its backoff."""
+    async def _expedite_all(self, parts: DaemonParts) -> None:
+        """Take in what producers wrote last, then make every waiting ID due, retries included."""
         await parts.intake.poll()
         hastened = await parts.worker.queue_health.retry_until_available(lambda: self._queue.make_due(retries=True))
         for spool in (source for source in parts.sources if isinstance(source, Spool)):
             if unfinished := await anyio.to_thread.run_sync(spool.unfinished):
-                note = f"{unfinished} in tmp/ were never moved to new/: what they name is not stopped"
+                note = f"{unfinished} in tmp/ were never moved to new/: the sessions they name are not stopped"
                 logs.get().warning(events.INTAKE_NOTED, source=spool.name, note=note)
         logs.get().info(events.INTAKE_CLOSED, hastened=hastened)
         self._all_due = True
@@ -140,7 +144,7 @@ class Daemon:
 
     async def _idle(self, paused: bool) -> float | None:
         if self._all_due and self._intake is not None:
-            # Whoever still writes is heard until nothing is left.
+            # Producers may still write: take in until nothing comes.
             await self._intake.poll()
             if await self._queue.make_due(retries=False):
                 return 0.0
@@ -152,7 +156,7 @@ class Daemon:
     # --- around the work --------------------------------------------------------------------------------------------
 
     async def _reload(self, parts: DaemonParts) -> None:
-        """Read the configuration anew and follow it; a bad one is told of and changes nothing."""
+        """Read the configuration anew and apply it; a bad one is logged and changes nothing."""
         async with self._reloading:
             self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
@@ -167,53 +171,28 @@ class Daemon:
                 logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
             self._notifier.tell(READY="1")
 
-    async def _listen(self, around: TaskGroup, worker: Worker, metrics: Metrics) -> None:
+    async def _listen(self, background: TaskGroup, worker: Worker, metrics: Metrics) -> None:
         """Open the health listener. A default address that is busy is a warning, a configured one an error."""
         address = split_listen(self._loaded.settings.telemetry.listen)
         if address is None:
             return
         try:
             pages = health_pages(worker, self._queue, metrics, partial(open_holds_and_ghosts, self._queue))
-            await around.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
+            await background.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
                 raise
             logs.get().warning(events.LISTENER_FAILED, detail=str(error))
 
-    async def _beat(self, worker: Worker) -> None:
-        """Tell systemd that the service is ready, how it stands, and, while the work moves, that it is alive."""
-        self._notifier.tell(READY="1")
-        if self._notifier.address is None:
-            return
-        rest_s = (
-            min(SERVICE_HEARTBEAT_S, self._notifier.watchdog_s / 3)
-            if self._notifier.watchdog_s
-            else SERVICE_HEARTBEAT_S
-        )
-        sends = worker.sends
-        while True:
-            await anyio.sleep(rest_s)
-            fields = {"STOPPING": "1"} if worker.draining else {}
-            if self._notifier.watchdog_s and worker.stalled_s < STALLED_S:
-                fields["WATCHDOG"] = "1"
-            rate, sends = (worker.sends - sends) / rest_s, worker.sends
-            try:
-                stats = await self._queue.stats()
-                status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
-            except QueueUnavailableError as error:
-                status = f"queue unavailable: {error}"
-            held = ", ".join(f"paused: {pause.reason.value}" for pause in worker.pauses())
-            self._notifier.tell(**fields, STATUS=f"{status}; {held}" if held else status)
-
     async def _discover(self, parts: DaemonParts) -> None:
-        """Sweep as long as discovery is on; one that finds the queue away is one less."""
+        """Sweep while discovery is on. A sweep that finds the queue unavailable is skipped."""
         while True:
             settings = parts.settings.discovery
-            if settings.enabled and parts.worker.claims:
+            if settings.enabled and parts.worker.is_claiming:
                 try:
-                    swept = await parts.finding.discovery.sweep()
+                    swept = await parts.discovery_parts.discovery.sweep()
                     if isinstance(swept.unread, OtherAccount):
-                        # To it each session of the queue is a 404: this holds up every DELETE, not the sweep alone.
+                        # To it each session of the queue is a 404: every DELETE has to pause, not the sweep alone.
                         parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
                         parts.worker.wake()
                 except QueueUnavailableError as error:
@@ -221,7 +200,7 @@ class Daemon:
             await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else MAX_IDLE_S)
 
     async def _prune(self, parts: DaemonParts) -> None:
-        """Drop imported files as old as the settled rows that are pruned."""
+        """Delete imported spool files at the age at which settled rows are pruned."""
         while True:
             for spool in (source for source in parts.sources if isinstance(source, Spool)):
                 await anyio.to_thread.run_sync(spool.prune, parts.settings.queue.keep_settled_s)

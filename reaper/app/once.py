@@ -1,20 +1,30 @@
-"""`once`: stop a set of IDs and end when none of it is open, or when there is a reason to leave the rest."""
+"""`once`: stop a set of IDs; end when none of it is open, or when there is a reason to leave the rest queued.
+
+`run_once` is the use case. The command adds intake, progress and printing around it; the library adds its arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
 from reaper.app.signals import obey_signals
+from reaper.app.task_groups import raise_first_error
+from reaper.app.wiring import RunParts
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
 from reaper.queues.base import Added, RunSet, SetView
+from reaper.settings.schema import Settings
+from reaper.telemetry.event_log import Meter
 from reaper.worker.worker import Worker
 
 POLL_S = 1.0
+RETRY_WAIT_S = 60.0
+"""`--wait`: a retry that is due later is left to the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +37,17 @@ class Waits:
     budget_s: float | None = None
     drain_s: float = 25.0
 
+    @staticmethod
+    def of(settings: Settings, *, retry_s: float, budget_s: float | None) -> Waits:
+        """Return the waits of the settings, with the two that each run chooses."""
+        api = settings.api
+        drain_s = settings.worker.drain_timeout_s
+        return Waits(retry_s, api.credentials_wait_s, api.unavailable_wait_s, budget_s, drain_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What `once` prints; counts are of its set."""
+    """The result of a run; counts are of its set."""
 
     added: Added
     view: SetView
@@ -38,7 +55,7 @@ class Summary:
     duration_s: float
     exit: Exit
     why: str | None = None
-    """Why it left work behind, in words."""
+    """Why work was left, in words."""
 
     def as_json(self) -> dict[str, object]:
         settled = {outcome.value: self.view.settled.get(outcome, 0) for outcome in Outcome}
@@ -55,6 +72,53 @@ class Summary:
         }
 
 
+@dataclass(slots=True)
+class Watch:
+    """What accompanies a run: counts what it sends and settles, logs each session or not, shows progress."""
+
+    meter: Meter | None = None
+    each: bool = True
+    show: Callable[[Worker, Once, SetView], AbstractAsyncContextManager[object]] = lambda *_: nullcontext()
+
+
+async def run_once(
+    parts: RunParts, members: RunSet, added: Added, waits: Waits, *, watch: Watch | None = None, signals: bool = True
+) -> Summary:
+    """Stop what is open and due of `members`; return how it ended.
+
+    Where nothing is due, no connection to the API is opened. `added` counts what the run took in, for the summary.
+    `signals`: SIGTERM and SIGINT drain it; False in somebody else's process, where they are not ours to catch.
+    Raises ConfigError for settings that cannot be used, QueueError when the queue fails for good.
+    """
+    watch = watch or Watch()
+    once = Once(members, waits, parts.queue.now)
+    view = await members.view()
+    if view.open == view.delayed:
+        return await summarize(members, added)
+    worker = await parts.worker(
+        idle=once.idle, should_stop=once.should_stop, within=members, meter=watch.meter, each=watch.each
+    )
+    async with watch.show(worker, once, view):
+        return await raise_first_error(once.run(worker, added, signals=signals))
+
+
+async def summarize(
+    members: RunSet,
+    added: Added,
+    sends: int = 0,
+    duration_s: float = 0.0,
+    *,
+    why: str | None = None,
+    if_left: Exit = Exit.WORK_LEFT,
+) -> Summary:
+    """Return how the set stands and the exit code that follows; `why` and `if_left` count only where work is left."""
+    view = await members.view()
+    if view.open > view.delayed:
+        return Summary(added, view, sends, duration_s, if_left, why)
+    dead = any(view.settled.get(outcome, 0) for outcome in DEAD)
+    return Summary(added, view, sends, duration_s, Exit.DEAD if dead or added.invalid else Exit.OK)
+
+
 _REMEDIES = {
     PauseReason.CREDENTIALS: "; put a good token in its place first",
     PauseReason.WRONG_TARGET: "; see: reaper check",
@@ -64,17 +128,18 @@ _REMEDIES = {
 
 
 class Once:
-    """One run over one set. Give its `idle` and `enough` to the worker, then call `run`. `clock`: the engine's."""
+    """Decides when a run over one set ends. Give `idle` and `should_stop` to the worker; `clock`: the engine's."""
 
     def __init__(self, members: RunSet, waits: Waits, clock: Callable[[], float]) -> None:
         self._members = members
         self._waits = waits
         self._clock = clock
-        self._exit: Exit | None = None
+        self.exit = Exit.WORK_LEFT
+        """The exit code where work is left."""
         self._why: str | None = None
 
     async def idle(self, paused: bool) -> float | None:
-        """End when nothing of the set can be stopped any more in this run (SPEC 3, `once`)."""
+        """Return how long to rest; None when nothing of the set can be stopped any more in this run (SPEC 3)."""
         next_at = await self._members.next_at()
         if next_at is None:
             return None
@@ -88,29 +153,29 @@ class Once:
         self._why = f"the next retry is due in {wait_s:.0f} s, later than --wait {self._waits.retry_s:g}"
         return None
 
-    def should_stop(self, pauses: Sequence[Pause], away_s: float) -> bool:
-        """Return whether a pause has held, or the queue been away, for as long as `once` waits for its kind."""
-        if away_s >= self._waits.unavailable_s:
-            self._exit, self._why = Exit.UNAVAILABLE, f"the queue has been away for {away_s:.0f} s"
+    def should_stop(self, pauses: Sequence[Pause], unavailable_s: float) -> bool:
+        """Return True when a pause or a queue outage has outlasted its configured wait, so that the run must stop."""
+        if unavailable_s >= self._waits.unavailable_s:
+            self.exit, self._why = Exit.UNAVAILABLE, f"the queue has been unavailable for {unavailable_s:.0f} s"
             return True
         for pause in pauses:
-            code, wait_s = self._patience(pause.reason)
+            code, wait_s = self._wait_limit(pause.reason)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
-                self._exit, self._why = code, f"{pause.reason.value}: {pause.detail}{_REMEDIES.get(pause.reason, '')}"
+                self.exit, self._why = code, f"{pause.reason.value}: {pause.detail}{_REMEDIES.get(pause.reason, '')}"
                 return True
         return False
 
-    def ends_in_s(self, pauses: Sequence[Pause], away_s: float) -> float | None:
-        """Return in how long what holds now ends the run, None when nothing of it does."""
+    def time_until_exit_s(self, pauses: Sequence[Pause], unavailable_s: float) -> float | None:
+        """Return in how long a pause or outage that holds now ends the run; None when none does."""
         now = self._clock()
-        left = [self._waits.unavailable_s - away_s] if away_s else []
+        left = [self._waits.unavailable_s - unavailable_s] if unavailable_s else []
         for pause in pauses:
-            _, wait_s = self._patience(pause.reason)
+            _, wait_s = self._wait_limit(pause.reason)
             if wait_s is not None:
                 left.append(pause.since + wait_s - now)
         return max(0.0, min(left)) if left else None
 
-    def _patience(self, reason: PauseReason) -> tuple[Exit, float | None]:
+    def _wait_limit(self, reason: PauseReason) -> tuple[Exit, float | None]:
         match reason:
             case PauseReason.CREDENTIALS:
                 return Exit.CREDENTIALS, self._waits.credentials_s
@@ -119,49 +184,30 @@ class Once:
             case PauseReason.FORBIDDEN_STORM:
                 return Exit.WORK_LEFT, self._waits.unavailable_s
             case PauseReason.OPERATOR:
-                # Its beginning may lie far back; taking in is all that is done under it.
+                # It may have begun long ago; under it a run only takes in.
                 return Exit.WORK_LEFT, float("-inf")
             case PauseReason.THROTTLED:
                 return Exit.WORK_LEFT, None
 
     async def run(self, worker: Worker, added: Added, *, signals: bool = True) -> Summary:
-        """Work until done, out of time, told to stop or out of patience; return the summary.
-
-        `signals`: SIGTERM and SIGINT tell it to stop. Not in somebody else's process, where they are not ours to catch.
-        """
+        """Work until done, out of time, signalled, or tired of waiting; return the summary."""
         begun = anyio.current_time()
-        async with anyio.create_task_group() as around:
+        async with anyio.create_task_group() as background:
             if signals:
                 started = anyio.Event()
-                around.start_soon(partial(obey_signals, worker, started=started))
+                background.start_soon(partial(obey_signals, worker, started=started))
                 await started.wait()
             if self._waits.budget_s is not None:
-                around.start_soon(self._budget, worker, self._waits.budget_s)
+                background.start_soon(self._end_within, worker, self._waits.budget_s)
             await worker.run()
-            around.cancel_scope.cancel()
-        if worker.draining and self._why is None:
-            self._why = "told to stop"
-        return await self.summary(added, worker.sends, anyio.current_time() - begun)
+            background.cancel_scope.cancel()
+        why = self._why or ("told to stop" if worker.is_draining else None)
+        duration_s = anyio.current_time() - begun
+        return await summarize(self._members, added, worker.sends, duration_s, why=why, if_left=self.exit)
 
-    async def summary(self, added: Added, sends: int = 0, duration_s: float = 0.0) -> Summary:
-        """Return how the set stands and the exit code that follows."""
-        view = await self._members.view()
-        why = self._why if view.open > view.delayed else None
-        return Summary(added, view, sends, duration_s, self._verdict(view, added), why)
-
-    async def _budget(self, worker: Worker, budget_s: float) -> None:
+    async def _end_within(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""
         drain_s = min(self._waits.drain_s, budget_s / 2)
         await anyio.sleep(budget_s - drain_s)
-        worker.rules = replace(worker.rules, drain_timeout_s=drain_s)
         self._why = f"the time budget of {budget_s:g} s is used up"
-        worker.drain()
-
-    def _verdict(self, view: SetView, added: Added) -> Exit:
-        left = view.open - view.delayed
-        if left and self._exit is not None:
-            return self._exit
-        if left:
-            return Exit.WORK_LEFT
-        dead = any(view.settled.get(outcome, 0) for outcome in DEAD)
-        return Exit.DEAD if dead or added.invalid else Exit.OK
+        worker.drain(drain_s)

@@ -1,4 +1,4 @@
-"""What people hand over with a wish: the IDs, why, and their own name; for the command line and the library."""
+"""Input of operators: the session IDs they name, their reason, their own name. For the command line and the library."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from reaper.core.errors import UsageError
 from reaper.core.model import SessionId
 from reaper.core.times import check_id, sanitize
 
+MAX_REASON_CHARS = 500
+
 
 def session_ids(words: Iterable[str]) -> list[SessionId]:
-    """Return the IDs that somebody named, each once, in order. Raises UsageError for the first malformed one."""
+    """Return the IDs that an operator named, each once, in order. Raises UsageError for the first malformed one."""
     ids: dict[SessionId, None] = {}
     for word in words:
         try:
@@ -23,15 +25,15 @@ def session_ids(words: Iterable[str]) -> list[SessionId]:
 
 
 def clean_reason(text: str) -> str:
-    """Return an operator's reason as one printable line; a pause or a cancellation without one helps nobody."""
+    """Return an operator's reason as one printable line. Raises UsageError for an empty one."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     if not line:
         raise UsageError("the reason must say why")
-    return line[:500]
+    return line[:MAX_REASON_CHARS]
 
 
 def operator_name() -> str:
-    """Return the name under which an operator's act is recorded."""
+    """Return the name under which an operator's act is recorded: `alice`, or `alice as root` under sudo."""
     behind = os.environ.get("SUDO_USER")
     try:
         name = getpass.getuser()

@@ -1,4 +1,4 @@
-"""SIGHUP: a daemon takes over changed settings and the token while its sends go on; a bad file changes nothing."""
+"""SIGHUP: a daemon follows changed settings and a rotated token while its sends go on. A bad file changes nothing."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 
 FIXED = ("queue.url", "telemetry.listen")
-"""What only a restart changes (SPEC 3)."""
+"""Keys that only a restart changes (SPEC 3)."""
 
 
 @dataclass(slots=True)
 class DaemonParts:
-    """A daemon's parts, as far as a reload changes them."""
+    """The parts of a daemon that a reload changes."""
 
     loaded: Loaded
     queue: Queue
-    edge: ApiConnection
+    connection: ApiConnection
     worker: Worker
     intake: Intake
     sources: Sequence[Source]
-    finding: DiscoveryParts
-    refind: Callable[[Settings], DiscoveryParts]
-    """Makes what decides which sessions are stopped for changed settings."""
+    discovery_parts: DiscoveryParts
+    new_discovery: Callable[[Settings], DiscoveryParts]
     began_with: Settings
 
     @property
@@ -39,48 +38,49 @@ class DaemonParts:
         return self.loaded.settings
 
 
-async def apply_configuration(running: DaemonParts, loaded: Loaded) -> tuple[list[str], list[str]]:
-    """Let the parts follow `loaded`; return the keys that changed, and those that only a restart will change.
+async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[str], list[str]]:
+    """Make the parts follow `loaded`; return the keys that changed, and those that only a restart will change.
 
-    Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
+    Sends in flight end by the settings they began with. Raises ConfigError, and nothing has changed then.
     """
-    old, new = running.settings, loaded.settings
+    old, new = parts.settings, loaded.settings
     source = token_source(new, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
-    client = new_client(new, running.edge.credentials) if _connection(new) != _connection(old) else None
-    sources = sources_of(new, running.queue) if new.intake != old.intake else None
-    finding = running.refind(new)
+    client = new_client(new, parts.connection.credentials) if _client_keys(new) != _client_keys(old) else None
+    sources = sources_of(new, parts.queue) if new.intake != old.intake else None
+    discovery_parts = parts.new_discovery(new)
 
     value = source.value.get_secret_value() if source.value else None
-    token = running.edge.credentials.read(source.file, value)
+    token = parts.connection.credentials.read(source.file, value)
 
     # From here on nothing can be refused, and until the gate knows that identity has to be shown, nothing may wait:
     # a send that began in between would go to the new address unproven.
-    another = running.edge.credentials.follow(source.file, token, elsewhere=elsewhere)
-    logs.configure(new.telemetry, secrets=running.edge.credentials.secrets)
-    worker, retired = running.worker, running.edge.client
+    another = parts.connection.credentials.follow(source.file, token, elsewhere=elsewhere)
+    logs.configure(new.telemetry, secrets=parts.connection.credentials.secrets)
+    worker, retired = parts.worker, parts.connection.client
     if client is not None:
-        worker.api = running.edge.client = client
-    worker.rules = worker_options(new)
-    running.finding, worker.look = finding, finding.look
+        parts.connection.client = client
+    parts.discovery_parts = discovery_parts
+    worker.reconfigure(parts.connection.client, worker_options(new), discovery_parts.preflight)
     rate = worker.gate.rate if new.worker.rate_per_s == old.worker.rate_per_s else RateLimit(new.worker.rate_per_s)
     worker.gate.reconfigure(
         worker.now(), new.worker.concurrency, rate, verify=new.api.verify, adaptive=new.worker.adaptive
     )
     if another:
-        worker.gate.target_changed(worker.now(), running.edge.credentials.generation, elsewhere=elsewhere)
-    running.loaded = loaded
+        worker.gate.target_changed(worker.now(), parts.connection.credentials.generation, elsewhere=elsewhere)
+    parts.loaded = loaded
     worker.wake()
     if client is not None:
         await retired.retire()
     if sources is not None:
-        running.sources = sources
-        await running.intake.swap(sources, new.intake.poll_s)
-    fixed = [key for key in _changed(running.began_with, new) if key in FIXED]
+        parts.sources = sources
+        await parts.intake.swap(sources, new.intake.poll_s)
+    fixed = [key for key in _changed(parts.began_with, new) if key in FIXED]
     return [key for key in _changed(old, new) if key not in FIXED], fixed
 
 
-def _connection(settings: Settings) -> tuple[object, ...]:
+def _client_keys(settings: Settings) -> tuple[object, ...]:
+    """Return the settings that a client is made of: another value of one wants another client."""
     api = settings.api
     bound = settings.worker.concurrency
     return (api.base_url, api.timeout_s, api.connect_timeout_s, api.ca_file, api.proxy, api.http, bound)

@@ -1,4 +1,4 @@
-"""Signals, and what a process does about them."""
+"""Signals: SIGTERM and SIGINT end the process, SIGHUP reloads its configuration."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ async def obey_signals(
     end: Callable[[], None] | None = None,
     reload: Callable[[], object] | None = None,
 ) -> None:
-    """End on the first SIGTERM or SIGINT, leave at once on the second; SIGHUP calls `reload`. Runs until cancelled.
+    """Drain on the first SIGTERM or SIGINT, abort on the second; call `reload` on SIGHUP. Runs until cancelled.
 
-    `started` is set once signals are caught. `end` None drains the worker. Neither callback may wait: the next signal
-    must be heard.
+    Args:
+        worker: drained or aborted.
+        started: set once signals are caught.
+        end: called instead of `worker.drain`. Like `reload` it must not wait: the next signal has to be caught.
+        reload: None leaves SIGHUP alone.
     """
     watched = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if reload else [])]
     with anyio.open_signal_receiver(*watched) as signals:
@@ -30,13 +33,13 @@ async def obey_signals(
         async for number in signals:
             if number == signal.SIGHUP and reload is not None:
                 reload()
-            elif worker.draining:
-                worker.leave()
+            elif worker.is_draining:
+                worker.abort()
             else:
                 get().info(
                     events.REAPER_DRAINING,
                     signal=signal.Signals(number).name,
                     in_flight=worker.gate.in_flight,
-                    within_s=worker.rules.drain_timeout_s,
+                    within_s=worker.options.drain_timeout_s,
                 )
                 (end or worker.drain)()

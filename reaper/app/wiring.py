@@ -1,13 +1,13 @@
-"""The composition root: settings become objects here, and only here."""
+"""The composition root: settings become objects here. Only `queues/open.py` names concrete classes, too."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -15,9 +15,8 @@ from reaper.api.credentials import Credentials
 from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.guard import GuardLimits
-from reaper.core.discovery.policy import PolicyOptions as PolicyRules
+from reaper.core.discovery.policy import PolicyOptions
 from reaper.core.discovery.sightings import Sightings, read_sightings
-from reaper.core.errors import ReaperError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, Reply
 from reaper.core.rate_limit import RateLimit
@@ -39,19 +38,16 @@ if TYPE_CHECKING:
     from reaper.api.client import Client
 
 
-T = TypeVar("T")
-
-
 @dataclass(slots=True)
 class ApiConnection:
-    """The API's side of the house, before any worker: what `check` needs too."""
+    """The API's side of the house, before any worker. `check` needs it, too."""
 
     client: Client
     credentials: Credentials
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """Return the token's keeper. Raises ConfigError when no token is configured at all."""
+    """Return the holder of the token. Raises ConfigError when no token is configured."""
     source = token_source(settings, os.environ)
     return Credentials(source.file, source.value.get_secret_value() if source.value else None)
 
@@ -75,13 +71,13 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
 
 @asynccontextmanager
 async def open_api(settings: Settings, credentials: Credentials) -> AsyncIterator[ApiConnection]:
-    """Open the API edge; its connections are closed at the end."""
-    edge = ApiConnection(new_client(settings, credentials), credentials)
+    """Open the API's client; its connections are closed at the end."""
+    connection = ApiConnection(new_client(settings, credentials), credentials)
     try:
-        yield edge
+        yield connection
     finally:
         with anyio.CancelScope(shield=True):
-            await edge.client.aclose()
+            await connection.client.aclose()
 
 
 def sources_of(settings: Settings, queue: Queue) -> list[Source]:
@@ -97,19 +93,19 @@ def sources_of(settings: Settings, queue: Queue) -> list[Source]:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryParts:
-    """What decides which sessions are stopped, beside those that somebody names; a reload makes it anew."""
+    """Discovery and the preflight check, rebuilt on every reload."""
 
     discovery: Discovery
-    look: PreflightCheck
+    preflight: PreflightCheck
 
 
-def new_identity(edge: ApiConnection, queue: Queue, *, pin: bool = True) -> Identity:
-    """Return what reads whose sessions these are; it follows the edge to another address."""
-    return Identity(lambda: edge.client, queue, LogJournal(), pin)
+def new_identity(connection: ApiConnection, queue: Queue, *, may_pin: bool = True) -> Identity:
+    """Return the identity reads; they follow the connection to another address."""
+    return Identity(lambda: connection.client, queue, LogJournal(), may_pin)
 
 
 def protector_of(settings: Settings) -> Protector:
-    """Return what knows who is protected. Raises ConfigError when protect.file cannot be read."""
+    """Return the protected IDs and patterns. Raises ConfigError when protect.file cannot be read."""
     protect = settings.protect
     protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, failed=note_failure)
     protector.now()
@@ -117,9 +113,9 @@ def protector_of(settings: Settings) -> Protector:
 
 
 def new_discovery(
-    settings: Settings, queue: Queue, edge: ApiConnection, identity: Identity, report: SweepReport
+    settings: Settings, queue: Queue, connection: ApiConnection, identity: Identity, report: SweepReport
 ) -> DiscoveryParts:
-    """Return discovery and the last look. Raises ConfigError when a protect.file was never readable."""
+    """Return discovery and the preflight check. Raises ConfigError when a protect.file was never readable."""
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
     owners = OwnersSource(
@@ -127,7 +123,7 @@ def new_discovery(
     )
     policy = Policy(
         enforce=discovery.enforce,
-        rules=PolicyRules(discovery.grace_s),
+        rules=PolicyOptions(discovery.grace_s),
         limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
     )
 
@@ -141,7 +137,7 @@ def new_discovery(
     return DiscoveryParts(
         Discovery(queue, read, owners.read, protector.now, policy, report),
         PreflightCheck(
-            lambda: edge.client,
+            lambda: connection.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
             protector.now,
             owners.read,
@@ -153,7 +149,7 @@ def new_discovery(
 
 
 def worker_options(settings: Settings) -> WorkerOptions:
-    """Return the worker's rules."""
+    """Return the worker's part of the settings."""
     return WorkerOptions(
         lease_s=settings.queue.lease_s,
         send_s=settings.api.timeout_s,
@@ -166,33 +162,33 @@ def worker_options(settings: Settings) -> WorkerOptions:
 def new_worker(
     settings: Settings,
     queue: Queue,
-    edge: ApiConnection,
+    connection: ApiConnection,
     identity: Identity,
-    finding: DiscoveryParts,
+    discovery_parts: DiscoveryParts,
     *,
     idle: IdleWait,
-    should_stop: Callable[[Sequence[Pause], float], bool] = lambda pauses, away_s: False,
+    should_stop: Callable[[Sequence[Pause], float], bool] = lambda pauses, unavailable_s: False,
     within: RunSet | None = None,
     meter: Meter | None = None,
     each: bool = True,
 ) -> Worker:
-    """Return a worker over an open queue and edge; for `each` see `LogJournal`."""
+    """Return a worker over an open queue and API connection; for `each` see `LogJournal`."""
     gate = Gate(
         settings.worker.concurrency,
         adaptive=settings.worker.adaptive,
         rate=RateLimit(settings.worker.rate_per_s),
         verify=settings.api.verify,
-        generation=edge.credentials.generation,
+        generation=connection.credentials.generation,
     )
     return Worker(
         queue=queue,
-        api=edge.client,
+        api=connection.client,
         gate=gate,
-        token=edge.credentials,
-        rules=worker_options(settings),
+        token=connection.credentials,
+        options=worker_options(settings),
         journal=LogJournal(meter, each),
         identify=identity.verdict,
-        look=finding.look,
+        preflight=discovery_parts.preflight,
         clock=queue.now,
         now=time.monotonic,
         idle=idle,
@@ -203,25 +199,30 @@ def new_worker(
 
 @dataclass(slots=True)
 class RunParts:
-    """The parts of one run, made when they are needed: a run that finds nothing to do opens no way to the API."""
+    """The parts of one run, made when they are needed: a run with nothing to do opens no connection to the API."""
 
     settings: Settings
     queue: Queue
     credentials: Credentials
     opened: AsyncExitStack
-    pin: bool = True
-    """Whether the queue may be told whose account it is for; not when it is open to read."""
+    may_pin_account: bool = True
+    """Whether to write the account into the queue; not when it is open for reading only."""
     _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
 
-    async def _made(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
+    async def _open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
         if self._parts is None:
-            edge = await self.opened.enter_async_context(open_api(self.settings, self.credentials))
-            identity = new_identity(edge, self.queue, pin=self.pin)
-            self._parts = edge, identity, new_discovery(self.settings, self.queue, edge, identity, SweepLog())
+            connection = await self.opened.enter_async_context(open_api(self.settings, self.credentials))
+            identity = new_identity(connection, self.queue, may_pin=self.may_pin_account)
+            self._parts = (
+                connection,
+                identity,
+                new_discovery(self.settings, self.queue, connection, identity, SweepLog()),
+            )
         return self._parts
 
-    async def finding(self) -> DiscoveryParts:
-        return (await self._made())[2]
+    async def discovery(self) -> DiscoveryParts:
+        """Return discovery and the preflight check."""
+        return (await self._open())[2]
 
     async def worker(
         self,
@@ -232,28 +233,8 @@ class RunParts:
         meter: Meter | None = None,
         each: bool = True,
     ) -> Worker:
-        parts = await self._made()
+        """Return a new worker; see `new_worker`."""
+        parts = await self._open()
         return new_worker(
             self.settings, self.queue, *parts, idle=idle, should_stop=should_stop, within=within, meter=meter, each=each
         )
-
-
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what a task group failed with: the first of our own errors, else the first of any."""
-    leaves: list[BaseException] = []
-    waiting: list[BaseException] = [group]
-    while waiting:
-        error = waiting.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            waiting.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((leaf for leaf in leaves if isinstance(leaf, ReaperError)), leaves[0])
-
-
-async def raise_first_error(run: Awaitable[T]) -> T:
-    """Await what opens task groups; a failure comes out of them as one plain error."""
-    try:
-        return await run
-    except BaseExceptionGroup as group:
-        raise first_error(group) from group

@@ -198,7 +198,7 @@ def _run(words: list[str]) -> int:
 
 def _innermost(error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
-        from reaper.app.wiring import first_error
+        from reaper.app.task_groups import first_error
 
         return first_error(error)
     return error

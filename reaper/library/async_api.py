@@ -14,9 +14,9 @@ import anyio
 import structlog as _structlog  # noqa: F401  # before ours imports it without rich: the host program may want both
 
 from reaper.api.credentials import Credentials
-from reaper.app.once import Once, Waits
+from reaper.app.once import RETRY_WAIT_S, Waits, run_once
 from reaper.app.operator_input import clean_reason, operator_name, session_ids
-from reaper.app.wiring import RunParts, protector_of, raise_first_error
+from reaper.app.wiring import RunParts, protector_of
 from reaper.core.errors import RefusedError, UsageError
 from reaper.core.model import Audit, Item, Outcome, SessionId
 from reaper.core.times import MAX_DURATION_S
@@ -32,7 +32,6 @@ from reaper.telemetry.host_logging import LOGGER, use_host_logger
 SOURCE = "library"
 BATCH = 5000
 """How many IDs are taken in at a time."""
-WAIT_S = 60.0
 
 Ids = str | Iterable[str]
 """One ID, or several."""
@@ -99,7 +98,7 @@ class Reaper:
         self._queue = queue
         self._opened = opened
         self._credentials: Credentials | None = None
-        self._assembly: RunParts | None = None
+        self._parts: RunParts | None = None
         self._members: RunSet = queue.new_set()
         self._added = NOTHING
         self._stopping = asyncio.Lock()
@@ -157,7 +156,7 @@ class Reaper:
         *,
         leftovers: bool = True,
         budget: Seconds | None = None,
-        wait: Seconds = WAIT_S,
+        wait: Seconds = RETRY_WAIT_S,
     ) -> Summary:
         """Stop what was added since the last call, `ids` included, and return what came of it: as `reaper once` does.
 
@@ -178,30 +177,15 @@ class Reaper:
         if budget_s == 0:
             raise UsageError("budget must be longer than 0")
         wait_s = _seconds(wait, "wait")
-        assembly = self._assembled()
+        parts = self._run_parts()
         await self.add(ids)
         async with self._stopping:
             members, added = self._members, self._added
             self._members, self._added = self._queue.new_set(), NOTHING
             if leftovers:
                 await members.include_due()
-            api = self._found.settings.api
-            once = Once(
-                members,
-                Waits(
-                    retry_s=wait_s,
-                    credentials_s=api.credentials_wait_s,
-                    unavailable_s=api.unavailable_wait_s,
-                    budget_s=budget_s,
-                    drain_s=self._found.settings.worker.drain_timeout_s,
-                ),
-                self._queue.now,
-            )
-            view = await members.view()
-            if view.open == view.delayed:
-                return summary_of(await once.summary(added))
-            worker = await assembly.worker(idle=once.idle, should_stop=once.should_stop, within=members)
-            return summary_of(await raise_first_error(once.run(worker, added, signals=False)))
+            waits = Waits.of(self._found.settings, retry_s=wait_s, budget_s=budget_s)
+            return summary_of(await run_once(parts, members, added, waits, signals=False))
 
     async def postpone(self, session_id: str, after: Seconds) -> None:
         """Have a waiting ID be due so much later from now; 0 makes it due now.
@@ -249,11 +233,11 @@ class Reaper:
         """Hold the books of the whole ledger against each other; `balanced` tells whether they agree."""
         return await self._queue.audit()
 
-    def _assembled(self) -> RunParts:
-        if self._assembly is None:
+    def _run_parts(self) -> RunParts:
+        if self._parts is None:
             self._credentials = self._found.credentials()
-            self._assembly = RunParts(self._found.settings, self._queue, self._credentials, self._opened)
-        return self._assembly
+            self._parts = RunParts(self._found.settings, self._queue, self._credentials, self._opened)
+        return self._parts
 
     def _secrets(self) -> tuple[str, ...]:
         return self._found.secrets() + (self._credentials.secrets() if self._credentials else ())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Unpack
 
+from reaper.app.once import RETRY_WAIT_S
 from reaper.core.errors import UsageError
-from reaper.library.async_api import WAIT_S, Ids, Seconds, open
+from reaper.library.async_api import Ids, Seconds, open
 from reaper.library.options import Options
 from reaper.library.summary import Summary
 
@@ -16,7 +17,7 @@ def stop_sessions(
     *,
     leftovers: bool = True,
     budget: Seconds | None = None,
-    wait: Seconds = WAIT_S,
+    wait: Seconds = RETRY_WAIT_S,
     **options: Unpack[Options],
 ) -> Summary:
     """Take in session IDs durably, stop them, and return what came of it; for plain scripts.

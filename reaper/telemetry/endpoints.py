@@ -47,12 +47,12 @@ def health_pages(
 
     async def livez() -> Page:
         still_s = worker.stalled_s
-        if still_s > STALLED_S and not worker.draining:
+        if still_s > STALLED_S and not worker.is_draining:
             return text(503, f"the claim loop has not turned for {still_s:.0f} s")
         return text(200, "ok")
 
     async def readyz() -> Page:
-        if worker.draining:
+        if worker.is_draining:
             return text(503, "draining")
         for pause in worker.pauses():
             if pause.reason in NOT_READY:

@@ -50,7 +50,7 @@ class LogJournal:
             **({"detail": settle.detail} if settle.detail else {}),
         )
 
-    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
         if send is None:
             return
         if self.meter is not None:
@@ -79,7 +79,7 @@ class LogJournal:
     def account_pinned(self, account: str) -> None:
         get().info(events.ACCOUNT_PINNED, account=account)
 
-    def account_untold(self, why: str) -> None:
+    def account_unknown(self, why: str) -> None:
         get().warning(events.ACCOUNT_UNTOLD, detail=f"{why}: that the token is the right account's is not proven")
 
     def queue_unavailable(self, why: str) -> None:

@@ -1,1 +1,1 @@
-"""The worker: claims items, stops their sessions, settles the results."""
+"""The worker: claims items, stops their sessions, settles the results. `attempt.py` has the life of one ID."""

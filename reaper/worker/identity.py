@@ -1,7 +1,7 @@
-"""Identity first: before a DELETE the API shows that it is the API, takes the token, and that it is the right account.
+"""Identity first: before a DELETE the API shows that it is the API, accepts the token, and has the right account.
 
-The account is pinned in the queue when it is first told. A backlog must never turn green because the token is somebody
-else's: to another account each of its sessions is a 404.
+The account is pinned in the queue at its first proof. A backlog must never turn green because the token belongs to
+somebody else: to another account each of its sessions is a 404.
 """
 
 from __future__ import annotations
@@ -26,36 +26,37 @@ class IdentityRead:
 
 @dataclass(slots=True)
 class Identity:
-    """Makes the reads of one process. Raises QueueError as the queue does."""
+    """Makes the identity reads of one process. Raises QueueError as the queue does."""
 
     api: Callable[[], Api]
     queue: Queue
     journal: AccountJournal
-    pin: bool = True
-    """Whether an account that is told is written down where there is none; the queue has to be open to write."""
-    _told: str | None = None
+    may_pin: bool = True
+    """Whether to pin the account where none is pinned; the queue has to be open for writing."""
+    _reported: str | None = None
+    """Why the account was unknown when that was last logged."""
 
     async def read(self) -> IdentityRead:
-        """Read the list, ask whose token it is, and hold that against the queue's account."""
+        """Read the list, ask whose token it is, and compare that with the queue's account."""
         reply = await self.api().list_sessions()
         verdict = classify_read(reply)
         if isinstance(verdict, Proven):
             found = account_of(await self.api().whoami())
-            verdict = await self._held_against(verdict, found) if isinstance(found, Account | AccountUnknown) else found
+            verdict = await self._compare(verdict, found) if isinstance(found, Account | AccountUnknown) else found
         return IdentityRead(reply, verdict)
 
     async def verdict(self) -> ReadVerdict:
         """Make the read; return what it proves."""
         return (await self.read()).verdict
 
-    async def _held_against(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
+    async def _compare(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
         pinned = read_account(await self.queue.note(NOTE))
-        if pinned is None and isinstance(found, Account) and self.pin:
+        if pinned is None and isinstance(found, Account) and self.may_pin:
             if await self.queue.compare_and_set(NOTE, found.to_text(), was=None):
                 self.journal.account_pinned(found.shown)
                 return proven
             pinned = read_account(await self.queue.note(NOTE))  # another reaper was quicker
-        if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._told:
-            self._told = found.reason
-            self.journal.account_untold(found.reason)
+        if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._reported:
+            self._reported = found.reason
+            self.journal.account_unknown(found.reason)
         return compare(proven, found, pinned)

@@ -1,4 +1,4 @@
-"""What the worker asks of the rest of the house, in its own words: the API, the token, the journal, its rules."""
+"""What the worker needs from other rooms, in its own words: the API, the token, the journal, its options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reaper.core.model import Lease, Pause, PauseReason, Release, Reply, Retry, 
 
 
 class Api(Protocol):
-    """What the worker asks of the API. No call raises for what a network can do."""
+    """The calls of the API. None raises for what a network can do."""
 
     async def stop(self, session_id: SessionId) -> Reply: ...
 
@@ -25,37 +25,37 @@ class Api(Protocol):
 
 
 class TokenWatch(Protocol):
-    """Tells of changes of the token."""
+    """The token, which may be rotated while the process runs."""
 
     def refresh(self) -> bool:
-        """Return whether the token is another one since the last call."""
+        """Read the token again; return whether it changed since the last call."""
 
     @property
     def generation(self) -> int: ...
 
 
 class AccountJournal(Protocol):
-    """Where it is said whose sessions these are."""
+    """Logs whose sessions these are."""
 
     def account_pinned(self, account: str) -> None: ...
 
-    def account_untold(self, why: str) -> None: ...
+    def account_unknown(self, why: str) -> None: ...
 
 
 class QueueJournal(Protocol):
-    """Where it is said, once per change, whether the queue can be reached."""
+    """Logs whether the queue is available, once per change."""
 
     def queue_unavailable(self, why: str) -> None: ...
 
-    def queue_recovered(self, away_s: float) -> None: ...
+    def queue_recovered(self, unavailable_s: float) -> None: ...
 
 
 class Journal(QueueJournal, AccountJournal, Protocol):
-    """Where the worker says what happened; the words are in `reaper.telemetry.events`."""
+    """Logs and counts what happened, once it is durable; the event names are in `reaper.telemetry.events`."""
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...
 
-    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
+    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
 
     def lease_lost(self, lease: Lease) -> None: ...
 
@@ -65,19 +65,21 @@ class Journal(QueueJournal, AccountJournal, Protocol):
 
 
 class Preflight(Protocol):
-    """Looks once more at a session just before its DELETE, where something may spare it (SPEC 7)."""
+    """The check just before a DELETE, where something may spare the session (SPEC 7)."""
 
-    def wanted(self, lease: Lease) -> bool:
-        """Tell whether there is anything to look at."""
+    def applies_to(self, lease: Lease) -> bool:
+        """Return whether there is anything to check."""
 
     async def __call__(self, lease: Lease) -> Recheck:
-        """Look. Sends no DELETE; raises QueueError as the queue does."""
+        """Check the session. Sends no DELETE; raises QueueError as the queue does."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """`lease_s` of each claim, `send_s` of each send at most, the retry policy, how long settled rows are kept, the
-    drain's limit (seconds).
+    """The worker's settings; durations in seconds.
+
+    `lease_s`: length of each claim's lease. `send_s`: total deadline of one send. `keep_settled_s`: age at which
+    settled rows are pruned. `drain_timeout_s`: how long a drain waits for what is in flight.
     """
 
     lease_s: float
@@ -88,6 +90,6 @@ class WorkerOptions:
 
 
 Identify = Callable[[], Awaitable[ReadVerdict]]
-"""Makes the read that shows whether the API is the API, takes the token, and tells of the right account."""
+"""Makes the identity read: shows whether the API is the API, accepts the token, and belongs to the right account."""
 IdleWait = Callable[[bool], Awaitable[float | None]]
-"""Asked when nothing can be claimed, with whether a pause holds: seconds until it is worth asking again; None ends."""
+"""Asked when nothing can be claimed, with whether a pause holds. Returns after how long to ask again (s); None ends."""

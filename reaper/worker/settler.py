@@ -1,7 +1,8 @@
-"""Ends of leases on their way to the queue: gathered, applied together, kept while it is away, given up at the end.
+"""Writes lease results to the queue in batches.
 
-No slot waits for the queue. What it posts is applied with what else is posted meanwhile: each batch in a task of its
-own, shielded from cancellation, and told of once it is durable.
+No slot waits for the queue: what is posted together is applied together, each batch in a task of its own, shielded from
+cancellation, and logged once it is durable. While the queue is unavailable, results are kept and retried. On shutdown
+the settler gives up after 15 s and reports what was not written; that stays open in the queue.
 """
 
 from __future__ import annotations
@@ -18,167 +19,168 @@ from reaper.core.model import Decision, Lease, LeaseResult, Send, Settle
 from reaper.queues.base import MAX_RESULTS, Queue
 from reaper.worker.ports import Journal
 from reaper.worker.queue_health import QueueHealth
+from reaper.worker.shutdown import Shutdown
 
 SETTLE_TIMEOUT_S = 15.0
-"""How long a queue that is there may take to apply; longer than its own wait for a lock or an answer."""
+"""How long an available queue may take to apply a batch; longer than its own wait for a lock or an answer."""
 CHECK_S = 0.5
 BATCH_WAIT_S, BATCH_SIZE = 0.02, 64
-"""How long an end waits for others, because each transaction costs, and how many are enough."""
+"""A batch is flushed after 20 ms or at 64 results, whichever is first: one commit costs as much as 60 rows."""
 MAX_BATCHES_IN_FLIGHT = 2
-"""Batches that the queue is asked for at once: one more, so that it never waits for us. What is posted meanwhile waits
-here, in a batch that grows: a slow queue gets larger ones, not more of them."""
+"""One more than the queue works on, so that it never waits for us. A slow queue gets larger batches, not more."""
 BACKPRESSURE_AT = 4 * MAX_RESULTS
-"""So many ends that wait mean that the queue is too slow for the API: nothing is claimed then."""
+"""So many results that wait show that the queue is slower than the API: nothing is claimed then."""
 
 
 @dataclass(slots=True)
 class Settler:
-    """Applies ends. What is kept while the queue is away or slow is bounded: nothing is claimed then."""
+    """Applies lease results. What it keeps is bounded, because nothing is claimed at `BACKPRESSURE_AT`."""
 
     queue: Queue
     journal: Journal
     queue_health: QueueHealth
-    leaving: Callable[[], bool]
-    """Whether nothing is waited for any more: what an absent queue does not take then stays unrecorded."""
-    leave: Callable[[], None]
-    """Called when an end was given up: then the worker cannot go on."""
-    settled: Callable[[], None]
-    """Called when all that was posted is applied."""
+    shutdown: Shutdown
+    """Aborted by the settler when a result cannot be written: then the worker cannot go on."""
+    on_settled: Callable[[], None]
+    """Called when everything that was posted is applied."""
     _posted: list[LeaseResult] = field(default_factory=list)
-    _some: anyio.Event = field(default_factory=anyio.Event)
-    _enough: anyio.Event = field(default_factory=anyio.Event)
+    _not_empty: anyio.Event = field(default_factory=anyio.Event)
+    _batch_full: anyio.Event = field(default_factory=anyio.Event)
     _batches: TaskGroup = field(init=False)
-    _asked: int = 0
-    """Batches under way."""
-    _late: bool = False
-    """What is posted waits for one of them to end."""
+    _in_flight: int = 0
+    """Batches being applied."""
+    _flush_again: bool = False
+    """Results wait for one of them to end."""
     _attempts: dict[anyio.CancelScope, float] = field(default_factory=dict)
-    """When the queue was last asked to take each."""
-    _cut: bool = False
-    """Whoever opened it was cancelled, or failed."""
+    """When the queue was last asked to apply each batch."""
+    _aborted: bool = False
+    """The block around `open` was cancelled, or failed."""
     _failure: QueueError | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Take ends. However it is left, all are applied then, or given up, which raises QueueError."""
-        gathering, guarding = anyio.CancelScope(), anyio.CancelScope(shield=True)
+        """Accept results. However the block ends, all are applied then, or given up: then it raises QueueError."""
+        gathering, timing = anyio.CancelScope(), anyio.CancelScope(shield=True)
         try:
-            async with anyio.create_task_group() as around:
-                around.start_soon(self._gather, gathering)
-                around.start_soon(self._guard, guarding)
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._gather, gathering)
+                background.start_soon(self._enforce_timeouts, timing)
                 try:
                     async with anyio.create_task_group() as self._batches:
                         try:
                             yield
                         except BaseException:
-                            self._cut = True
+                            self._aborted = True
                             raise
                         finally:
                             gathering.cancel()
                             self.flush()
                 finally:
-                    guarding.cancel()
+                    timing.cancel()
         finally:
-            if self._failure is not None:  # it is to end as that, whatever else is going on outside
+            if self._failure is not None:  # the run ends as that, whatever else happens outside
                 raise self._failure
 
     @property
     def pending(self) -> bool:
         """Whether something that was posted is not applied yet."""
-        return bool(self._posted or self._asked)
+        return bool(self._posted or self._in_flight)
 
     @property
     def behind(self) -> bool:
-        """Whether so much waits that no more should be sent."""
+        """Whether so much waits that nothing more should be sent."""
         return len(self._posted) >= BACKPRESSURE_AT
 
     def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
-        """Have a decision carried out, and told of when that is durable."""
+        """Take one result. It is applied with others soon, and logged once that is durable."""
         self._posted.append(LeaseResult(lease, decision, send))
         if len(self._posted) == 1:
-            self._some.set()
+            self._not_empty.set()
         elif len(self._posted) == BATCH_SIZE:
-            self._enough.set()
+            self._batch_full.set()
 
     def flush(self) -> None:
-        """Ask the queue for what was posted, in the next turn of the loop and together with what it is asked now."""
-        while self._posted and self._asked < MAX_BATCHES_IN_FLIGHT:
+        """Apply what was posted in the next turn of the loop, together with what the queue is asked for now."""
+        while self._posted and self._in_flight < MAX_BATCHES_IN_FLIGHT:
             batch, self._posted = self._posted[:MAX_RESULTS], self._posted[MAX_RESULTS:]
-            self._asked += 1
-            self._batches.start_soon(self._carry, batch)
-        self._late = bool(self._posted)
+            self._in_flight += 1
+            self._batches.start_soon(self._apply_batch, batch)
+        self._flush_again = bool(self._posted)
 
-    async def _carry(self, ends: Sequence[LeaseResult]) -> None:
+    async def _gather(self, scope: anyio.CancelScope) -> None:
+        """Flush each batch when it is full or has waited long enough."""
+        with scope:
+            while True:
+                await self._not_empty.wait()
+                with anyio.move_on_after(BATCH_WAIT_S):
+                    await self._batch_full.wait()
+                self._not_empty, self._batch_full = anyio.Event(), anyio.Event()
+                self.flush()
+
+    async def _apply_batch(self, results: Sequence[LeaseResult]) -> None:
         try:
-            await self._apply(ends)
+            await self._apply_or_split(results)
         finally:
-            self._asked -= 1
-            if self._late:
+            self._in_flight -= 1
+            if self._flush_again:
                 self.flush()
             if not self.pending:
-                self.settled()
+                self.on_settled()
 
-    async def _gather(self, until: anyio.CancelScope) -> None:
-        with until:
-            while True:
-                await self._some.wait()
-                with anyio.move_on_after(BATCH_WAIT_S):
-                    await self._enough.wait()
-                self._some, self._enough = anyio.Event(), anyio.Event()
-                self.flush()
-
-    async def _apply(self, ends: Sequence[LeaseResult]) -> None:
+    async def _apply_or_split(self, results: Sequence[LeaseResult]) -> None:
+        """Apply results; when the queue refuses them, apply each half alone until the one at fault is found."""
         scope = anyio.CancelScope(shield=True)
         try:
             with scope:
-                self._tell(ends, await self._taken(scope, ends))
+                self._report(results, await self._apply_with_retry(scope, results))
                 return
         except QueueError as error:
-            if len(ends) == 1:
-                self._give_up(error)
+            if len(results) == 1:
+                self._fail(error)
                 return
         finally:
             self._attempts.pop(scope, None)
         if scope.cancel_called:
-            why = f": {self.queue_health.why}" if self.queue_health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
-            self._give_up(QueueError(f"the queue did not take an outcome{why}; it stays open and is asked for again"))
+            health = self.queue_health
+            why = f": {health.why}" if health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
+            self._fail(QueueError(f"the queue did not take an outcome{why}; it stays open and is sent again"))
             return
-        half = len(ends) // 2  # one of them is at fault, and nothing happened
-        await self._apply(ends[:half])
-        await self._apply(ends[half:])
+        half = len(results) // 2  # one of them is at fault, and nothing happened
+        await self._apply_or_split(results[:half])
+        await self._apply_or_split(results[half:])
 
-    async def _taken(self, scope: anyio.CancelScope, ends: Sequence[LeaseResult]) -> Sequence[bool]:
+    async def _apply_with_retry(self, scope: anyio.CancelScope, results: Sequence[LeaseResult]) -> Sequence[bool]:
         while True:
             self._attempts[scope] = self.queue_health.now()
             try:
-                held = await self.queue.apply(ends)
+                applied = await self.queue.apply(results)
             except QueueUnavailableError as error:
                 await self.queue_health.wait_before_retry(error)
             else:
                 self.queue_health.mark_available()
-                return held
+                return applied
 
-    def _tell(self, ends: Sequence[LeaseResult], held: Sequence[bool]) -> None:
-        for (lease, decision, send), good in zip(ends, held, strict=True):
-            if not good:
+    def _report(self, results: Sequence[LeaseResult], applied: Sequence[bool]) -> None:
+        for (lease, decision, send), receipt_was_good in zip(results, applied, strict=True):
+            if not receipt_was_good:
                 self.journal.lease_lost(lease)
             elif isinstance(decision, Settle):
                 self.journal.settled(lease, decision, send)
             else:
-                self.journal.returned(lease, decision, send)
+                self.journal.requeued(lease, decision, send)
 
-    def _give_up(self, error: QueueError) -> None:
+    def _fail(self, error: QueueError) -> None:
         self._failure = self._failure or error
-        self.leave()
+        self.shutdown.abort()
 
-    async def _guard(self, until: anyio.CancelScope) -> None:
-        """Give up what the queue does not take."""
-        with until:
+    async def _enforce_timeouts(self, scope: anyio.CancelScope) -> None:
+        """Cancel each apply that takes too long; one that waits for an unavailable queue only during an abort."""
+        with scope:
             while True:
                 await anyio.sleep(CHECK_S)
-                away = self.queue_health.unavailable_s > 0
-                if away and not (self.leaving() or self._cut):
+                unavailable = self.queue_health.unavailable_s > 0
+                if unavailable and not (self.shutdown.is_aborted or self._aborted):
                     continue
-                late = self.queue_health.now() - (0.0 if away else SETTLE_TIMEOUT_S)
-                for scope in [scope for scope, since in self._attempts.items() if since < late]:
-                    scope.cancel()
+                late = self.queue_health.now() - (0.0 if unavailable else SETTLE_TIMEOUT_S)
+                for attempt in [attempt for attempt, since in self._attempts.items() if since < late]:
+                    attempt.cancel()

@@ -1,97 +1,124 @@
-"""What goes on beside the work: the reads that the gate wants, the token, the operator's switch, tending the queue."""
+"""Background tasks of a worker: identity reads, token refresh, operator's pause, queue maintenance, heartbeat."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import anyio
 
 from reaper.core.errors import QueueUnavailableError
-
-if TYPE_CHECKING:
-    from reaper.worker.worker import Worker
+from reaper.core.gate import Gate
+from reaper.core.model import Pause, PauseReason
+from reaper.queues.base import Queue
+from reaper.worker.ports import Identify, Journal, TokenWatch, WorkerOptions
+from reaper.worker.queue_health import QueueHealth
+from reaper.worker.shutdown import Shutdown
 
 TICK_S = 0.5
 MAINTENANCE_S = 2.0
 HEARTBEAT_S = 5.0
 QUEUE_TIMEOUT_S = 10.0
-"""How long one look at the queue may take: the token must be looked after in the meantime."""
+"""How long one poll of the queue may take: the token has to be refreshed in the meantime."""
 
 
-async def run_identity_reads(worker: Worker) -> None:
-    """Make the reads that the gate asks for."""
-    while True:
-        due = worker.gate.read_due()
-        now = worker.now()
-        if due is None or due > now or not worker.claims:
-            await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
-            continue
-        try:
-            verdict = await worker.identify()
-        except QueueUnavailableError as error:
-            worker.queue_health.mark_unavailable(error)
-            await anyio.sleep(worker.queue_health.wait_s)
-            continue
-        worker.gate.observe_read(worker.now(), verdict, jitter=worker.jitter())
-        worker.wake()
+@dataclass(slots=True)
+class Supervisor:
+    """Runs beside the claim loop and never sends a DELETE.
 
+    `should_stop` is asked every tick with the pauses that hold and how long the queue has been unavailable (s); True
+    drains the worker. `wake` makes the claim loop turn.
+    """
 
-async def supervise(worker: Worker) -> None:
-    """Keep an eye on the token, the operator's switch and the pauses; tend the queue."""
-    at_queue = _QueuePoller(worker)
-    while True:
-        if worker.token.refresh():
-            worker.gate.target_changed(worker.now(), worker.token.generation)
-        try:
-            with anyio.fail_after(QUEUE_TIMEOUT_S):
-                await at_queue.look()
-        except QueueUnavailableError as error:
-            worker.queue_health.mark_unavailable(error)
-        except TimeoutError:
-            worker.queue_health.mark_unavailable(
-                QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s")
-            )
-        else:
-            if worker.queue_health.unavailable_s:
-                worker.queue_health.mark_available()
-                worker.wake()
-        report_pauses(worker)
-        if not worker.draining and worker.should_stop(worker.pauses(), worker.queue_health.unavailable_s):
-            worker.drain()
-        await anyio.sleep(TICK_S)
+    queue: Queue
+    gate: Gate
+    token: TokenWatch
+    options: WorkerOptions
+    journal: Journal
+    queue_health: QueueHealth
+    shutdown: Shutdown
+    identify: Identify
+    should_stop: Callable[[Sequence[Pause], float], bool]
+    drain: Callable[[], None]
+    wake: Callable[[], None]
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    jitter: Callable[[], float]
+    _reported: dict[PauseReason, Pause] = field(default_factory=dict)
+    """Pauses whose beginning was logged, and whose end was not."""
+    _maintenance_at: float = -math.inf
+    _heartbeat_at: float = -math.inf
+    _last_heartbeat: tuple[int, frozenset[str]] | None = None
 
+    async def run_identity_reads(self) -> None:
+        """Make each read that the gate asks for. Runs until cancelled."""
+        while True:
+            due = self.gate.read_due()
+            now = self.now()
+            if due is None or due > now or self.shutdown.is_draining:
+                await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
+                continue
+            try:
+                verdict = await self.identify()
+            except QueueUnavailableError as error:
+                self.queue_health.mark_unavailable(error)
+                await anyio.sleep(self.queue_health.wait_s)
+                continue
+            self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
+            self.wake()
 
-def report_pauses(worker: Worker) -> None:
-    """Say each beginning and end of a pause once."""
-    held = {pause.reason: pause for pause in worker.pauses()}
-    if held.keys() == worker.reported_pauses.keys():
-        return
-    for reason in held.keys() - worker.reported_pauses.keys():
-        worker.journal.paused(held[reason])
-    for reason in worker.reported_pauses.keys() - held.keys():
-        worker.journal.resumed(reason, worker.clock() - worker.reported_pauses[reason].since, last=not held)
-    worker.reported_pauses = held
-    worker.wake()
+    async def supervise(self) -> None:
+        """Refresh the token, poll the queue, log changes of pauses, and drain when `should_stop` says so.
 
+        Runs until cancelled.
+        """
+        while True:
+            if self.token.refresh():
+                self.gate.target_changed(self.now(), self.token.generation)
+            try:
+                with anyio.fail_after(QUEUE_TIMEOUT_S):
+                    await self._poll_queue()
+            except QueueUnavailableError as error:
+                self.queue_health.mark_unavailable(error)
+            except TimeoutError:
+                late = QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s")
+                self.queue_health.mark_unavailable(late)
+            else:
+                if self.queue_health.unavailable_s:
+                    self.queue_health.mark_available()
+                    self.wake()
+            self.report_pauses()
+            if not self.shutdown.has_begun and self.should_stop(self.pauses(), self.queue_health.unavailable_s):
+                self.drain()
+            await anyio.sleep(TICK_S)
 
-class _QueuePoller:
-    """What is looked at in the queue every tick, and tended and told from time to time."""
+    def report_pauses(self) -> None:
+        """Log each beginning and each end of a pause once."""
+        held = {pause.reason: pause for pause in self.pauses()}
+        if held.keys() == self._reported.keys():
+            return
+        for reason in held.keys() - self._reported.keys():
+            self.journal.paused(held[reason])
+        for reason in self._reported.keys() - held.keys():
+            self.journal.resumed(reason, self.clock() - self._reported[reason].since, last=not held)
+        self._reported = held
+        self.wake()
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._tend_at = self._tell_at = -math.inf
-        self._told: tuple[int, frozenset[str]] | None = None
+    def pauses(self) -> list[Pause]:
+        """Return the pauses that hold, in wall-clock time."""
+        now = self.now()
+        return [pause.shifted(self.clock() - now) for pause in self.gate.pauses(now)]
 
-    async def look(self) -> None:
-        """Look once. Raises QueueError."""
-        worker, now = self._worker, self._worker.now()
-        worker.gate.set_operator(await worker.queue.paused())
-        if now >= self._tend_at:
-            if await worker.queue.maintain(worker.rules.keep_settled_s):
-                worker.wake()
-            self._tend_at = now + MAINTENANCE_S
-        standing = worker.gate.limit, frozenset(pause.reason for pause in worker.pauses())
-        if standing != self._told or now >= self._tell_at:
-            await worker.queue.heartbeat(worker.gate.limit, worker.pauses())
-            self._told, self._tell_at = standing, now + HEARTBEAT_S
+    async def _poll_queue(self) -> None:
+        """Read the operator's pause; from time to time maintain the queue and write a heartbeat. Raises QueueError."""
+        now = self.now()
+        self.gate.set_operator(await self.queue.paused())
+        if now >= self._maintenance_at:
+            if await self.queue.maintain(self.options.keep_settled_s):
+                self.wake()
+            self._maintenance_at = now + MAINTENANCE_S
+        beat = self.gate.limit, frozenset(pause.reason for pause in self.pauses())
+        if beat != self._last_heartbeat or now >= self._heartbeat_at:
+            await self.queue.heartbeat(self.gate.limit, self.pauses())
+            self._last_heartbeat, self._heartbeat_at = beat, now + HEARTBEAT_S

@@ -29,7 +29,7 @@ from reaper.core.model import (
 )
 from reaper.queues.base import Added, Batch, NewItem
 from reaper.queues.memory.queue import MemoryQueue
-from reaper.worker.ports import WorkerOptions
+from reaper.worker.ports import IdleWait, Preflight, WorkerOptions
 from reaper.worker.worker import Worker
 
 LIST = Answered(200, b'{"sessions":[]}', 0.0)
@@ -98,18 +98,18 @@ class Noted:
 
     outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
     pauses: list[str] = field(default_factory=list)
-    mark_unavailable: list[SessionId] = field(default_factory=list)
+    lost: list[SessionId] = field(default_factory=list)
     unsent: int = 0
     queue: list[str] = field(default_factory=list)
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
         self.outcomes.append((lease.session_id, settle.outcome))
 
-    def returned(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
         self.unsent += send is None
 
     def lease_lost(self, lease: Lease) -> None:
-        self.mark_unavailable.append(lease.session_id)
+        self.lost.append(lease.session_id)
 
     def paused(self, pause: Pause) -> None:
         self.pauses.append(f"+{pause.reason}")
@@ -120,7 +120,7 @@ class Noted:
     def account_pinned(self, account: str) -> None:
         self.queue.append(f"account: {account}")
 
-    def account_untold(self, why: str) -> None:
+    def account_unknown(self, why: str) -> None:
         self.queue.append(f"no account: {why}")
 
     def queue_unavailable(self, why: str) -> None:
@@ -144,7 +144,16 @@ class World:
         return await self.once.run(self.worker, self.added)
 
 
-async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0, **api: object) -> World:
+async def world(
+    n: int,
+    answer: Answer,
+    *,
+    bound: int = 4,
+    retry_s: float = 60.0,
+    idle: IdleWait | None = None,
+    preflight: Preflight | None = None,
+    **api: object,
+) -> World:
     clock = anyio.current_time
     queue = MemoryQueue(clock=clock)
     members = queue.new_set()
@@ -161,11 +170,12 @@ async def world(n: int, answer: Answer, *, bound: int = 4, retry_s: float = 60.0
         api=fake,
         gate=Gate(bound),
         token=token,
-        rules=WorkerOptions(
+        options=WorkerOptions(
             lease_s=120, send_s=20, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25
         ),
         journal=journal,
-        idle=once.idle,
+        idle=idle or once.idle,
+        preflight=preflight,
         identify=identify,
         within=members,
         should_stop=once.should_stop,

@@ -50,7 +50,7 @@ class Told:
     def account_pinned(self, account: str) -> None:
         self.said.append(f"pinned {account}")
 
-    def account_untold(self, why: str) -> None:
+    def account_unknown(self, why: str) -> None:
         self.said.append(f"untold {why}")
 
 

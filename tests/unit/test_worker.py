@@ -59,7 +59,7 @@ async def test_a_lost_answer_ends_in_already_gone() -> None:
     assert (item.outcome, item.detail, item.attempts) == (Outcome.ALREADY_GONE, "after_ambiguous", 2)
 
 
-async def test_drain_lets_sends_end_and_hands_back_the_rest() -> None:
+async def test_drain_lets_sends_end_and_releases_the_rest() -> None:
     w = await world(50, well, latency_s=5.0)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
@@ -71,7 +71,7 @@ async def test_drain_lets_sends_end_and_hands_back_the_rest() -> None:
     assert (stats.ready, stats.in_flight) == (46, 0)
 
 
-async def test_drain_gives_up_what_hangs() -> None:
+async def test_drain_releases_sends_that_hang() -> None:
     w = await world(5, well, latency_s=1000.0)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
@@ -85,13 +85,13 @@ async def test_drain_gives_up_what_hangs() -> None:
     assert (item.attempts, item.sends, item.unanswered) == (0, 1, 0)
 
 
-async def test_leave_hands_back_at_once() -> None:
+async def test_abort_releases_everything_at_once() -> None:
     w = await world(5, well, latency_s=1000.0)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(2)
         begun = anyio.current_time()
-        w.worker.leave()
+        w.worker.abort()
     assert anyio.current_time() - begun < 1
     assert (await w.queue.stats()).ready == 5
 
@@ -191,7 +191,7 @@ async def test_a_late_settle_is_refused() -> None:
 
     w = await world(1, answer, bound=1, latency_s=130.0)
     await w.run()
-    assert w.journal.mark_unavailable == ["s0"]
+    assert w.journal.lost == ["s0"]
     assert w.journal.outcomes == []
     item = await w.queue.show(SessionId("s0"))
     assert item is not None

@@ -10,13 +10,14 @@ CORE: tuple[Bug, ...] = (
     bug(
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
-        "reaper/worker/worker.py",
-        "from reaper.core.discovery.recheck import ",
-        "from reaper.core.model import End, Settle\nfrom reaper.core.discovery.recheck import ",
-        "        at = self.clock()\n        self.sends += 1\n",
-        "        at = self.clock()\n        self.sends += 1\n"
-        "        await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n",
-        fails=(f"{_WORKER}test_leave_hands_back_at_once", f"{_WORKER}test_a_lost_answer_ends_in_already_gone"),
+        "reaper/worker/attempt.py",
+        "import Decision, Lease, Outcome, Release, Reply, Send\n",
+        "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
+        "        self.sends += 1\n        try:\n",
+        "        self.sends += 1\n"
+        "        self.settle(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
+        "        try:\n",
+        fails=(f"{_WORKER}test_abort_releases_everything_at_once", f"{_WORKER}test_a_lost_answer_ends_in_already_gone"),
     ),
     bug(
         "identity-skipped",
@@ -84,46 +85,46 @@ CORE: tuple[Bug, ...] = (
     bug(
         "drain-cancels",
         "a drain cancels what is in flight: nobody knows what those sends did",
-        "reaper/worker/worker.py",
-        "            self._draining = True\n"
-        "            self._hands.deadline = anyio.current_time() + self.rules.drain_timeout_s\n",
-        "            self._draining = True\n            self._hands.cancel()\n",
-        fails=f"{_WORKER}test_drain_lets_sends_end_and_hands_back_the_rest",
+        "reaper/worker/shutdown.py",
+        "            self.is_draining = True\n            self.scope.deadline = anyio.current_time() + within_s\n",
+        "            self.is_draining = True\n            self.scope.cancel()\n",
+        fails=f"{_WORKER}test_drain_lets_sends_end_and_releases_the_rest",
     ),
     bug(
         "outcome-dropped",
-        "an outcome is dropped when the queue is away in that moment",
+        "an outcome is dropped when the queue is unavailable at that moment",
         "reaper/worker/settler.py",
         "            except QueueUnavailableError as error:\n"
         "                await self.queue_health.wait_before_retry(error)\n",
         "            except QueueUnavailableError as error:\n"
         "                self.queue_health.mark_unavailable(error)\n"
-        "                return [False] * len(ends)\n",
-        fails="tests/unit/test_worker_queue_away.py::test_outcomes_are_kept_until_the_engine_is_back",
+        "                return [False] * len(results)\n",
+        fails="tests/unit/test_worker_queue_unavailable.py::test_outcomes_are_kept_until_the_engine_is_back",
     ),
     bug(
         "told-before-durable",
         "an outcome is logged and counted before the ledger has it",
         "reaper/worker/settler.py",
-        "                self._tell(ends, await self._taken(scope, ends))\n",
-        "                self._tell(ends, [True] * len(ends))\n                await self._taken(scope, ends)\n",
-        fails="tests/unit/test_settle.py::test_nothing_is_told_before_it_is_durable",
+        "                self._report(results, await self._apply_with_retry(scope, results))\n",
+        "                self._report(results, [True] * len(results))\n"
+        "                await self._apply_with_retry(scope, results)\n",
+        fails="tests/unit/test_settler.py::test_nothing_is_told_before_it_is_durable",
     ),
     bug(
         "batches-without-bound",
-        "a slow queue is asked for more and more at once, until it is given up for what waits behind",
+        "a slow queue gets more and more batches at once, until it is given up because of those that wait",
         "reaper/worker/settler.py",
-        "        while self._posted and self._asked < MAX_BATCHES_IN_FLIGHT:\n",
+        "        while self._posted and self._in_flight < MAX_BATCHES_IN_FLIGHT:\n",
         "        while self._posted:\n",
-        fails="tests/unit/test_settle.py::test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them",
+        fails="tests/unit/test_settler.py::test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them",
     ),
     bug(
         "time-of-the-first-attempt",
-        "what waited out an outage is given up in its first attempt after it",
+        "a batch that waited out an outage is given up in its first attempt after it",
         "reaper/worker/settler.py",
         "            self._attempts[scope] = self.queue_health.now()\n            try:\n",
         "            self._attempts.setdefault(scope, self.queue_health.now())\n            try:\n",
-        fails="tests/unit/test_settle.py::test_after_a_long_outage_each_batch_has_its_whole_time_again",
+        fails="tests/unit/test_settler.py::test_after_a_long_outage_each_batch_has_its_whole_time_again",
     ),
     bug(
         "guard-off-by-one",

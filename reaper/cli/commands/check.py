@@ -101,9 +101,9 @@ async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
 
     try:
         credentials = credentials_of(settings.settings)
-        async with open_api(settings.settings, credentials) as edge:
-            reply = await edge.client.list_sessions()
-            whose = account_of(await edge.client.whoami()) if isinstance(classify_read(reply), Proven) else None
+        async with open_api(settings.settings, credentials) as connection:
+            reply = await connection.client.list_sessions()
+            whose = account_of(await connection.client.whoami()) if isinstance(classify_read(reply), Proven) else None
         account = [] if whose is None else [await _account_line(settings, whose, accept=accept)]
     except ReaperError as error:
         return [Line("token", False, str(error))]

@@ -56,8 +56,8 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
         queue: Queue = empty_queue()
         if not no_ledger_yet(settings):
             queue = await opened.enter_async_context(open_reading(settings))
-        finding = await RunParts(settings.settings, queue, credentials, opened, pin=False).finding()
-        seen = await finding.discovery.look()
+        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
+        seen = await parts.discovery.look()
     if isinstance(seen, UnfitListing):
         if seen.verdict is None:
             say(seen.reason)

@@ -67,12 +67,12 @@ async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None])
     credentials = credentials_of(settings.settings)
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:
-        finding = await RunParts(settings.settings, queue, credentials, opened, pin=False).finding()
-        seen = await finding.discovery.look()
-    enforce = finding.discovery.policy.enforce
+        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
+        seen = await parts.discovery.look()
+    enforce = parts.discovery.policy.enforce
     if isinstance(seen, UnfitListing):
         return report_sweep(Swept(UnusableListing(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
-    ruling = finding.discovery.weigh(seen)[1]
+    ruling = parts.discovery.weigh(seen)[1]
     if isinstance(ruling, Pass) and enforce:
         send.update(dict.fromkeys(ruling.sessions))
     return report_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)

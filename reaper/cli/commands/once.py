@@ -6,7 +6,7 @@ import argparse
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,8 +14,8 @@ import anyio
 from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
-from reaper.app.once import Once, Waits
-from reaper.app.wiring import DiscoveryParts, RunParts, credentials_of, protector_of, raise_first_error
+from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
+from reaper.app.wiring import DiscoveryParts, RunParts, credentials_of, protector_of
 from reaper.cli.context import duration, emit_json, loaded, open_writing, run_async, say
 from reaper.cli.terminal.progress import (
     ProgressMode,
@@ -35,12 +35,10 @@ from reaper.core.times import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.queues.base import Added, InvalidLine, Queue, RunSet
+from reaper.queues.base import Added, InvalidLine, Queue, RunSet, SetView
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
-
-WAIT_S = 60.0
-"""How far ahead a retry may be due for `once` to wait for it, unless told otherwise (SPEC 3)."""
+from reaper.worker.worker import Worker
 
 
 def _count(text: str) -> int:
@@ -60,7 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
     )
     parser.add_argument(
-        "--wait", type=duration, default=WAIT_S, metavar="TIME", help="leave a retry that is due later than this (60s)"
+        "--wait",
+        type=duration,
+        default=RETRY_WAIT_S,
+        metavar="TIME",
+        help="leave a retry that is due later than this (60s)",
     )
     parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="leave every retry not due now")
     parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
@@ -97,46 +99,33 @@ async def stop_set(
         limit = getattr(args, "limit", None)
         taken = await _take_in(queue, inputs, None if limit else members, way)
         added = taken.added
-        run = RunParts(settings.settings, queue, credentials, opened)
+        parts = RunParts(settings.settings, queue, credentials, opened)
         found = Exit.OK
         if getattr(args, "discover", False) and not taken.told_to_stop:
-            found, listed = await discover(await run.finding(), None if limit else members)
+            found, listed = await discover(await parts.discovery(), None if limit else members)
             added = add_up(added, listed)
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit and not args.quiet:
             more = pluralize(others, "more, due in the queue already, is", "more, due in the queue already, are")
             say(f"{more} part of this run")
-        api, worker_settings = settings.settings.api, settings.settings.worker
-        once = Once(
-            members,
-            Waits(
-                retry_s=getattr(args, "wait", WAIT_S),
-                credentials_s=api.credentials_wait_s,
-                unavailable_s=api.unavailable_wait_s,
-                budget_s=getattr(args, "budget_s", None),
-                drain_s=worker_settings.drain_timeout_s,
-            ),
-            queue.now,
-        )
-        view = await members.view()
         if taken.told_to_stop:
             why = "told to stop while taking in: the rest of the input was not read, run again"
-            summary = replace(await once.summary(added), exit=Exit.WORK_LEFT, why=why)
-        elif view.open == view.delayed:
-            summary = await once.summary(added)
+            summary = replace(await summarize(members, added), exit=Exit.WORK_LEFT, why=why)
         else:
-            tally = LiveCounts()
-            tally.looked(view)
-            worker = await run.worker(
-                idle=once.idle,
-                should_stop=once.should_stop,
-                within=members,
-                meter=tally,
-                each=log_each_session(settings, way),
+            waits = Waits.of(
+                settings.settings,
+                retry_s=getattr(args, "wait", RETRY_WAIT_S),
+                budget_s=getattr(args, "budget_s", None),
             )
-            async with show_progress(way, RunProgress(worker, members, tally, once.ends_in_s)):
-                summary = await raise_first_error(once.run(worker, added))
+            counts = LiveCounts()
+
+            def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[None]:
+                counts.looked(view)
+                return show_progress(way, RunProgress(worker, members, counts, once.time_until_exit_s))
+
+            watch = Watch(counts, log_each_session(settings, way), show)
+            summary = await run_once(parts, members, added, waits, watch=watch)
         summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
@@ -145,10 +134,10 @@ async def stop_set(
     return summary.exit
 
 
-async def discover(finding: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
+async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
     """Sweep once and say what came of it; return the exit code that it asks for by itself."""
-    swept = await finding.discovery.sweep(into)
-    return report_sweep(swept, enforce=finding.discovery.policy.enforce), swept.added
+    swept = await parts.discovery.sweep(into)
+    return report_sweep(swept, enforce=parts.discovery.policy.enforce), swept.added
 
 
 def report_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:

@@ -170,7 +170,7 @@ class RunProgress:
             proven=worker.gate.proven,
             away=worker.queue_health.why if unavailable_s else None,
             ends_in_s=self.patience(pauses, unavailable_s),
-            stopping=worker.draining,
+            stopping=worker.is_draining,
         )
 
     def _note(self) -> None:

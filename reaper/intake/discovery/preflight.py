@@ -36,7 +36,7 @@ class PreflightCheck:
     rules: PolicyOptions
     verify: bool = True
 
-    def wanted(self, lease: Lease) -> bool:
+    def applies_to(self, lease: Lease) -> bool:
         return self.chosen(lease) or bool(self.protection())
 
     async def __call__(self, lease: Lease) -> Recheck:

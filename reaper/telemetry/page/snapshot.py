@@ -59,7 +59,7 @@ class WorkerView(Protocol):
     def stalled_s(self) -> float: ...
 
     @property
-    def draining(self) -> bool: ...
+    def is_draining(self) -> bool: ...
 
     @property
     def queue_health(self) -> QueueHealthView: ...
@@ -116,7 +116,7 @@ class SnapshotCollector:
             limit=worker.gate.limit,
             pauses=_masked(worker.pauses()),
             proven=worker.gate.proven,
-            draining=worker.draining,
+            draining=worker.is_draining,
             stalled_s=worker.stalled_s if worker.stalled_s > STALLED_S else 0.0,
             counts=tuple(self._recent.counts),
             per_minute=tuple(map(self._recent.per_minute, MINUTES)),

@@ -26,7 +26,7 @@ class FakeLook:
     takes_s: float = 0.05
     looked: list[SessionId] = field(default_factory=list)
 
-    def wanted(self, lease: Lease) -> bool:
+    def applies_to(self, lease: Lease) -> bool:
         return True
 
     async def __call__(self, lease: Lease) -> Recheck:
@@ -36,9 +36,7 @@ class FakeLook:
 
 
 async def looking(n: int, look: FakeLook, **more: float) -> World:
-    w = await world(n, well, **more)  # type: ignore[arg-type]
-    w.worker.look = look
-    return w
+    return await world(n, well, preflight=look, **more)  # type: ignore[arg-type]
 
 
 async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
@@ -109,7 +107,8 @@ async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_o
 async def test_nothing_is_sent_that_could_outlast_its_lease() -> None:
     look = FakeLook(takes_s=3.0)
     w = await looking(1, look)
-    w.worker.rules = replace(w.worker.rules, lease_s=22.0, send_s=20.0)
+    options = replace(w.worker.options, lease_s=22.0, send_s=20.0)
+    w.worker.reconfigure(w.api, options, look)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(4)
@@ -119,7 +118,7 @@ async def test_nothing_is_sent_that_could_outlast_its_lease() -> None:
     assert w.api.sent == {SessionId("s0"): 1}
 
 
-@pytest.mark.parametrize("end", ["drain", "leave"])
+@pytest.mark.parametrize("end", ["drain", "abort"])
 async def test_a_worker_that_ends_during_a_look_sends_nothing(end: str) -> None:
     w = await looking(4, FakeLook(takes_s=2.0))
     async with anyio.create_task_group() as group:

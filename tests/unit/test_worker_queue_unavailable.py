@@ -37,11 +37,11 @@ async def lose(w: World) -> None:
     w.queue.store.away = True
 
 
-async def lose_and_leave(w: World) -> None:
+async def lose_and_abort(w: World) -> None:
     await anyio.sleep(1)
     w.queue.store.away = True
     await anyio.sleep(5)
-    w.worker.leave()
+    w.worker.abort()
 
 
 async def away_for(w: World, after_s: float, for_s: float) -> None:
@@ -98,7 +98,7 @@ async def test_once_ends_with_69_when_the_engine_stays_away() -> None:
     assert errors
     assert all(isinstance(error, QueueError) and error.exit_code is Exit.UNAVAILABLE for error in errors)
     w.queue.store.away = False
-    assert w.once._exit is Exit.UNAVAILABLE
+    assert w.once.exit is Exit.UNAVAILABLE
     assert anyio.current_time() < 60 + 25 + 5
 
 
@@ -106,20 +106,18 @@ async def test_a_worker_told_to_leave_does_not_wait_for_the_engine() -> None:
     w = await world(10, well, latency_s=2.0)
     begun = anyio.current_time()
     with pytest.raises(BaseExceptionGroup) as caught:
-        await run_and(w.worker.run, lose_and_leave, w)
+        await run_and(w.worker.run, lose_and_abort, w)
     assert anyio.current_time() - begun < 8
     (error,) = {str(error) for error in leaves(caught.value)}
-    assert "asked for again" in error
+    assert "sent again" in error
 
 
 async def test_an_idle_worker_drains_at_once_without_the_engine() -> None:
-    w = await world(0, well)
-
     async def poll(paused: bool) -> float | None:
         await w.queue.next_at()
         return 1.0
 
-    w.worker.idle = poll
+    w = await world(0, well, idle=poll)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(5)
@@ -147,7 +145,7 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     w.queue.apply = unsure  # type: ignore[method-assign]
     await w.run()
     assert len(w.journal.outcomes) == 3
-    assert w.journal.mark_unavailable == []
+    assert w.journal.lost == []
     assert (await w.queue.audit()).balanced
 
 
@@ -155,16 +153,15 @@ async def test_the_reaper_looks_after_its_token_while_a_look_at_the_queue_hangs(
     async def answer(_: SessionId, __: int) -> Reply:
         return STOPPED
 
-    w = await world(4, answer)
-    tend = w.queue.maintain
+    w = await world(4, answer, idle=rest)
+    maintain = w.queue.maintain
 
     async def hang(keep_s: float) -> int:
         await anyio.sleep(1e6 if hanging else 0)
-        return await tend(keep_s)
+        return await maintain(keep_s)
 
     hanging = False
     w.queue.maintain = hang  # type: ignore[method-assign]
-    w.worker.idle = rest
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(1)

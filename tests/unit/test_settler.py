@@ -59,12 +59,26 @@ class Slow:
 
 
 @dataclass(slots=True)
+class RecordedShutdown:
+    """Remembers when the settler aborted the worker."""
+
+    aborted_at: list[float]
+
+    @property
+    def is_aborted(self) -> bool:
+        return bool(self.aborted_at)
+
+    def abort(self) -> None:
+        self.aborted_at.append(anyio.current_time())
+
+
+@dataclass(slots=True)
 class Desk:
     slow: Slow
     settler: Settler
     journal: Noted
     leases: list[Lease]
-    left: list[float]
+    aborted_at: list[float]
 
     def post(self, count: int) -> None:
         for _ in range(count):
@@ -74,16 +88,15 @@ class Desk:
 async def desk(count: int, slow: Slow) -> Desk:
     await slow.queue.add(Batch("test", [NewItem(SessionId(f"s{number}")) for number in range(count)]))
     leases = await slow.queue.claim(count, lease_s=600)
-    journal, left = Noted(), list[float]()
+    journal, aborted_at = Noted(), list[float]()
     settler = Settler(
         slow,  # type: ignore[arg-type]  # all that it needs of one
         journal,
         QueueHealth(journal),
-        leaving=lambda: bool(left),
-        leave=lambda: left.append(anyio.current_time()),
-        settled=lambda: None,
+        RecordedShutdown(aborted_at),  # type: ignore[arg-type]
+        on_settled=lambda: None,
     )
-    return Desk(slow, settler, journal, leases, left)
+    return Desk(slow, settler, journal, leases, aborted_at)
 
 
 async def work(d: Desk, count: int, for_s: float) -> None:
@@ -143,7 +156,7 @@ async def test_each_end_is_told_as_what_it_was() -> None:
         for lease, decision in ((stopped, STOPPED), (lost, STOPPED), (again, Retry(5.0))):
             d.settler.post(lease, decision, None if decision is not STOPPED else SENT)
     assert d.journal.outcomes == [(stopped.session_id, Outcome.STOPPED)]
-    assert d.journal.mark_unavailable == [lost.session_id]
+    assert d.journal.lost == [lost.session_id]
     assert d.journal.unsent == 1
 
 
@@ -152,7 +165,7 @@ async def test_one_that_cannot_be_written_keeps_no_other_from_it() -> None:
     with pytest.raises(QueueError, match="s3 cannot be written"):
         await work(d, 5, 0)
     assert sorted(name for name, _ in d.journal.outcomes) == ["s0", "s1", "s2", "s4"]
-    assert len(d.left) == 1, "the worker is told to leave"
+    assert len(d.aborted_at) == 1, "the worker is aborted"
 
 
 async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
@@ -160,7 +173,7 @@ async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
     begun = anyio.current_time()
     with pytest.raises(QueueError, match="did not take an outcome within 15 s; it stays open"):
         await work(d, 2, 30)
-    assert d.left[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + BATCH_WAIT_S, abs=CHECK_S)
+    assert d.aborted_at[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + BATCH_WAIT_S, abs=CHECK_S)
     assert d.journal.outcomes == []
 
 
@@ -174,7 +187,7 @@ async def test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them
         assert d.slow.most_asked == MAX_BATCHES_IN_FLIGHT
         assert max(d.slow.sizes) > BATCH_SIZE
     assert len(d.journal.outcomes) == 2000
-    assert not d.left
+    assert not d.aborted_at
 
 
 async def test_too_much_that_waits_is_told() -> None:
@@ -201,7 +214,7 @@ async def test_after_a_long_outage_each_batch_has_its_whole_time_again() -> None
             d.slow.queue.store.away, d.slow.takes_s = False, SETTLE_TIMEOUT_S / 2
             d.settler.queue_health.mark_available()
             await anyio.sleep(SETTLE_TIMEOUT_S * 2)
-    assert not d.left
+    assert not d.aborted_at
     assert len(d.journal.outcomes) == 3
 
 
@@ -223,6 +236,6 @@ async def test_what_is_given_up_under_a_cancellation_is_told_too(away: bool) -> 
     d = await desk(1, Slow(takes_s=0 if away else 1000))
     d.slow.queue.store.away = away
     begun = anyio.current_time()
-    with pytest.raises(QueueError, match="stays open and is asked for again"), anyio.move_on_after(1):
+    with pytest.raises(QueueError, match="stays open and is sent again"), anyio.move_on_after(1):
         await work(d, 1, 100)
     assert anyio.current_time() - begun < (3 if away else SETTLE_TIMEOUT_S + 2)

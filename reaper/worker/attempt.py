@@ -1,0 +1,130 @@
+"""The life of one claimed session ID: at most one DELETE, one decision, one result for the settler.
+
+`Attempts.process` reads top to bottom; everything else in this package exists so that it can be this plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import anyio
+
+from reaper.core.classify import Final, classify
+from reaper.core.decide import decide, give_up, record
+from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, decision_without_send
+from reaper.core.errors import QueueUnavailableError
+from reaper.core.gate import Gate
+from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send
+from reaper.worker.ports import Api, Preflight, WorkerOptions
+from reaper.worker.queue_health import QueueHealth
+from reaper.worker.shutdown import Shutdown
+
+STALE_S = 1.0
+"""Release a claimed lease that was not sent within 1 s. Settings guarantee lease_s >= timeout_s + 1, so a send that
+started earlier cannot outlive its lease."""
+LATENCY_WINDOW = 16
+"""How many answers the mean latency remembers, about."""
+RELEASE_NOW = Release(0.0)
+PostResult = Callable[[Lease, Decision, Send | None], None]
+
+
+class Claimed(NamedTuple):
+    """A lease on its way to a slot, when it was claimed, and how many final answers there were then."""
+
+    lease: Lease
+    at: float
+    finals: int
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Takes claimed items to their results; as many run at once as there are slots.
+
+    `clock` is the wall clock of the queue's engine, for timestamps that are stored; `now` is monotonic, for durations;
+    `jitter` is uniform in [0, 1).
+    """
+
+    api: Api
+    gate: Gate
+    options: WorkerOptions
+    preflight: Preflight | None
+    queue_health: QueueHealth
+    shutdown: Shutdown
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    jitter: Callable[[], float]
+    settle: PostResult = field(init=False)
+    """Receives the one result of each lease. Set by whoever counts the leases."""
+    sends: int = 0
+    """DELETEs sent so far."""
+    mean_latency_s: float = 1.0
+
+    async def process(self, claimed: Claimed) -> None:
+        """Take one claimed item to its result. A cancellation in between is a result, too: released, answer unknown."""
+        lease, began = claimed.lease, self.now()
+        if decision := give_up(lease):
+            return self.settle(lease, decision, None)
+        if not self._may_start(claimed, began):
+            return self.settle(lease, RELEASE_NOW, None)
+        if without_send := await self._check_first(claimed, began):
+            return self.settle(lease, without_send, None)
+        outage, sent_at = self.gate.outage, self.clock()
+        reply = await self._send(lease, began, sent_at)
+        verdict = classify(reply)
+        self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
+        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
+        result = decide(
+            verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage
+        )
+        return self.settle(lease, result, record(reply, sent_at))
+
+    def _may_start(self, claimed: Claimed, now: float) -> bool:
+        """Ask the gate once more, right before the send; True counts the send as in flight."""
+        return not self.shutdown.is_draining and now - claimed.at <= STALE_S and self.gate.start(now)
+
+    async def _check_first(self, claimed: Claimed, began: float) -> Decision | None:
+        """Run the preflight check; return the decision when nothing may be sent now, and in flight no longer."""
+        if self.preflight is None or not self.preflight.applies_to(claimed.lease):
+            return None
+        found: Recheck | None = None
+        try:
+            found = await self.preflight(claimed.lease)
+        except QueueUnavailableError as error:
+            self.queue_health.mark_unavailable(error)
+        except anyio.get_cancelled_exc_class():
+            self.gate.in_flight -= 1
+            self.settle(claimed.lease, RELEASE_NOW, None)
+            raise
+        if isinstance(found, Inconclusive) and _tells_of_the_api(found):
+            self.gate.observe(self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter())
+        elif isinstance(found, Proceed) and not self.shutdown.is_draining and self.now() - claimed.at < self._latest_s:
+            return None
+        else:
+            self.gate.in_flight -= 1
+        return decision_without_send(found, self.jitter())
+
+    async def _send(self, lease: Lease, began: float, sent_at: float) -> Reply:
+        """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""
+        self.sends += 1
+        try:
+            reply = await self.api.stop(lease.session_id)
+        except anyio.get_cancelled_exc_class():
+            self.gate.in_flight -= 1
+            send = Send(sent_at, self.now() - began, error="aborted: reaper was told to end before the answer came")
+            self.settle(lease, Release(0.0, ambiguous=True), send)
+            raise
+        self.sends += reply.again
+        self.mean_latency_s += (max(reply.duration_s, 1e-4) - self.mean_latency_s) / LATENCY_WINDOW
+        return reply
+
+    @property
+    def _latest_s(self) -> float:
+        """How long after its claim a send may begin: it ends before its lease does."""
+        return max(STALE_S, self.options.lease_s - self.options.send_s - STALE_S)
+
+
+def _tells_of_the_api(found: Inconclusive) -> bool:
+    """Whether the answer to the check tells something of the API or the token, and not of this session alone."""
+    return not isinstance(found.verdict, Final) or found.verdict.outcome is Outcome.FORBIDDEN
