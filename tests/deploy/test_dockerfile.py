@@ -57,6 +57,8 @@ def test_only_what_is_needed_goes_to_the_builder(tmp_path: Path) -> None:
     kept_back = {
         *(".env", ".git/config", ".venv/bin/python", ".ci/run", "token", "reaper.db", "reaper.toml", "Dockerfile"),
         *(
+            "AGENTS.md",
+            "SECURITY.md",
             "config/reaper.toml",
             "tests/test_x.py",
             "reaper/.env",

@@ -31,8 +31,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_is_built_and_found(site: Path) -> None:
-    for page in (ROOT / "docs").glob("*.md"):
-        assert (site / page.with_suffix(".html").name).exists()
+    docs = ROOT / "docs"
+    for page in docs.rglob("*.md"):
+        assert (site / page.relative_to(docs).with_suffix(".html")).exists()
     assert "upgrade.html" in (site / "search" / "search_index.json").read_text(encoding="utf-8")
 
 

@@ -99,8 +99,9 @@ def test_the_source_archive_builds_the_same_wheel(uv: str, dist: Path, wheel: Pa
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
     with tarfile.open(dist / f"{NAME}.tar.gz") as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for file in ("pyproject.toml", "uv.lock", "Makefile", "LICENSE", "CHANGELOG.md", "config/reaper.toml", ".ci/run"):
-        assert file in names
+    pages = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md", "docs/decisions/index.md"}
+    build = {"pyproject.toml", "uv.lock", "Makefile", ".ci/run", ".editorconfig", ".pre-commit-config.yaml"}
+    assert names >= {*pages, *build, "config/reaper.toml"}
     assert {name.split("/")[0] for name in names} >= {"reaper", "tests", "docs", "systemd", "kubernetes"}
 
 

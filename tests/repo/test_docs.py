@@ -19,7 +19,9 @@ from reaper.telemetry import events
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+PAGES = sorted(
+    [*DOCS.rglob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "AGENTS", "SECURITY"))]
+)
 NEW = [DOCS / "discovery.md", DOCS / "recipes.md", ROOT / "README.md"]
 
 
@@ -120,8 +122,18 @@ def test_the_page_of_screens_shows_each_and_each_is_there_at_both_widths() -> No
 
 
 def test_the_site_has_each_page_once() -> None:
-    listed = re.findall(r"([\w-]+\.md)$", text(ROOT / "mkdocs.yml"), flags=re.M)
-    assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))
+    listed = re.findall(r"([\w/-]+\.md)$", text(ROOT / "mkdocs.yml"), flags=re.M)
+    assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+
+
+def test_a_decision_is_short_and_listed() -> None:
+    pages = {page for page in (DOCS / "decisions").glob("*.md") if page.name != "index.md"}
+    assert set(re.findall(r"\(([\w-]+\.md)\)", text(DOCS / "decisions" / "index.md"))) == {page.name for page in pages}
+    for page in pages:
+        assert len(text(page).splitlines()) <= 40, page.name
+        headings = re.findall(r"^## (.+)$", text(page), flags=re.M)
+        assert headings[:2] == ["Context", "Decision"], page.name
+        assert headings[-2:] == ["What was measured", "When to look again"], page.name
 
 
 @pytest.mark.parametrize("page", NEW, ids=lambda path: path.name)

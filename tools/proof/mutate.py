@@ -5,6 +5,9 @@
 The tests are imported once. A first child runs them all and writes down which of them runs which line, and how long it
 takes. Then each mutant gets a child of its own: forked, the mutant put in, the tests that run its line, the fastest
 first, until one fails. The servers of the queues run all the time; the files of the tree are never touched.
+
+No tool maintained by others does this as fast: mutmut takes twice the CPU per mutant and skips decorated functions,
+Cosmic Ray takes ten times as much. docs/decisions/mutation-engine.md has the figures.
 """
 
 from __future__ import annotations
