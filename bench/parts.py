@@ -33,9 +33,10 @@ from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Lease, LeaseResult, Reply, SessionId, Settle
-from reaper.queues.base import Batch, NewItem, Queue
+from reaper.queues.base import Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.values import Batch, NewItem
 from reaper.telemetry import logs
 from reaper.telemetry.event_log import LogJournal
 from reaper.worker.ports import Api, Journal, WorkerOptions

@@ -11,7 +11,8 @@ import anyio
 from reaper.app.signals import obey_signals
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
-from reaper.queues.base import Added, RunSet, SetView
+from reaper.queues.base import RunSet
+from reaper.queues.values import Added, SetView
 from reaper.worker.worker import Worker
 
 POLL_S = 1.0

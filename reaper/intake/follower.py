@@ -10,7 +10,8 @@ from reaper.core.errors import UsageError
 from reaper.intake.events import NOTHING, Report, add_up
 from reaper.intake.line_reader import Parsed
 from reaper.intake.tail import Tail, find_rotated, open_tail
-from reaper.queues.base import Added, Batch, Position, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Added, Batch, Position
 
 
 class Follower:

@@ -14,7 +14,8 @@ from termios import FIONREAD
 from reaper.core.errors import UsageError
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.line_reader import SNIFF_BYTES, Reader, refuse_binary
-from reaper.queues.base import Added, Batch, InvalidLine, Queue, RunSet
+from reaper.queues.base import Queue, RunSet
+from reaper.queues.values import Added, Batch, InvalidLine
 
 STDIN = "-"
 

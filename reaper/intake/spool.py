@@ -14,7 +14,8 @@ from anyio import to_thread
 from reaper.core.errors import ConfigError, UsageError
 from reaper.intake.events import NOTHING, Report, add_up
 from reaper.intake.line_reader import Parsed, Reader
-from reaper.queues.base import Added, Batch, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Added, Batch
 
 ROOMS = ("tmp", "new", "done", "bad")
 

@@ -13,7 +13,7 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
-from reaper.queues.base import CancelResult
+from reaper.queues.values import CancelResult
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
 from tests.support.queues.postgres_roles import Positions, opened
 from tests.support.queues.postgres_server import PostgresServer, binaries, free_port, session_server

@@ -20,7 +20,8 @@ from reaper.core.model import Item, SessionId
 from reaper.core.times import check_id, parse_time, printable, sanitize
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
-from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Added, Batch, InvalidLine, NewItem
 from reaper.settings.load import Loaded
 
 SOURCE = "add"

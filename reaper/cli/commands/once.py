@@ -35,7 +35,8 @@ from reaper.core.times import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.queues.base import Added, InvalidLine, Queue, RunSet
+from reaper.queues.base import Queue, RunSet
+from reaper.queues.values import Added, InvalidLine
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 

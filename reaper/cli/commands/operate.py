@@ -10,7 +10,8 @@ from reaper.cli.context import clock_time, duration, emit, emit_json, instant, l
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
 from reaper.core.times import format_duration
-from reaper.queues.base import CancelResult, PostponeResult, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import CancelResult, PostponeResult
 from reaper.settings.load import Loaded
 
 UNKNOWN = "unknown here: it was never added, or was pruned or purged"

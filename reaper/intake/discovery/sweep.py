@@ -28,7 +28,8 @@ from reaper.core.discovery.sightings import Owners, read_sightings, update_sight
 from reaper.core.model import Answered, Outcome, Reply, SessionId
 from reaper.core.times import check_id
 from reaper.intake.events import NOTHING, add_up
-from reaper.queues.base import Added, Batch, NewItem, Queue, RunSet
+from reaper.queues.base import Queue, RunSet
+from reaper.queues.values import Added, Batch, NewItem
 
 SOURCE = "discovery"
 """The source of what a sweep queued is this, a colon and the rule."""

@@ -29,8 +29,9 @@ from reaper.core.model import (
     WorkerHeartbeat,
 )
 from reaper.queues import accounting as books
-from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
+from reaper.queues.base import RunSet
 from reaper.queues.memory.store import MemoryRunSet, Row, Store
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 
 class MemoryQueue:

@@ -26,7 +26,7 @@ from reaper.core.model import (
     Stats,
     WorkerHeartbeat,
 )
-from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
+from reaper.queues.base import RunSet
 from reaper.queues.sqlite import audit as sqlite_audit
 from reaper.queues.sqlite import claims as sqlite_work
 from reaper.queues.sqlite import intake as sqlite_add
@@ -38,6 +38,7 @@ from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.run_sets import SqliteRunSet, is_small
 from reaper.queues.sqlite.schema import connect, let_checkpoint, prepare_file
 from reaper.queues.sqlite.thread import LedgerThread, Work
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 T = TypeVar("T")
 
