@@ -76,15 +76,15 @@ class Counter(MemoryQueue):
         super().__init__()
         self._left = sessions
 
-    async def claim(self, most: int, **_: Any) -> list[Lease]:
-        given = range(self._left, max(0, self._left - most), -1)
+    async def claim(self, limit: int, **_: Any) -> list[Lease]:
+        given = range(self._left, max(0, self._left - limit), -1)
         self._left -= len(given)
         return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
 
-    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
         # On a busy machine a lease may get too old to be sent.
-        self._left += sum(not isinstance(end.decision, Settle) for end in ends)
-        return [True] * len(ends)
+        self._left += sum(not isinstance(end.decision, Settle) for end in results)
+        return [True] * len(results)
 
     async def next_at(self) -> float | None:
         return 0.0 if self._left else None

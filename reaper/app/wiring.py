@@ -28,7 +28,7 @@ from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, 
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import IntakePort, Queue, RunSet
 from reaper.settings.schema import Settings, token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
@@ -84,7 +84,7 @@ async def open_api(settings: Settings, credentials: Credentials) -> AsyncIterato
             await edge.client.aclose()
 
 
-def sources_of(settings: Settings, queue: Queue) -> list[Source]:
+def sources_of(settings: Settings, queue: IntakePort) -> list[Source]:
     """Return what the daemon follows. Raises ConfigError for a spool directory that can't be used."""
     intake = settings.intake
     sources: list[Source] = [Follower(queue, str(path), intake.default_after_s) for path in intake.files]
@@ -136,7 +136,7 @@ def new_discovery(
         return seen.reply, seen.verdict
 
     async def sightings() -> Sightings:
-        return read_sightings(await queue.note(SIGHTINGS))
+        return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
         Discovery(queue, read, owners.read, protector.now, policy, report),

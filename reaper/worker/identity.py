@@ -49,12 +49,12 @@ class Identity:
         return (await self.read()).verdict
 
     async def _held_against(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
-        pinned = read_account(await self.queue.note(NOTE))
+        pinned = read_account(await self.queue.read_value(NOTE))
         if pinned is None and isinstance(found, Account) and self.pin:
             if await self.queue.compare_and_set(NOTE, found.to_text(), was=None):
                 self.journal.account_pinned(found.shown)
                 return proven
-            pinned = read_account(await self.queue.note(NOTE))  # another reaper was quicker
+            pinned = read_account(await self.queue.read_value(NOTE))  # another reaper was quicker
         if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._told:
             self._told = found.reason
             self.journal.account_untold(found.reason)

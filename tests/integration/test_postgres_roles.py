@@ -169,7 +169,7 @@ async def test_a_reader_reads_all_and_writes_nothing(guided: PostgresServer) -> 
         assert [item.session_id async for item in reading.outcomes()] == ["a"]
         assert await reading.show(SessionId("b")) is not None
         assert await reading.paused() is None
-        assert await reading.note("n") is None
+        assert await reading.read_value("n") is None
         chosen = reading.new_set()
         assert await chosen.include_due() == 1
     with pytest.raises(QueueError, match="too few rights") as raised:

@@ -83,7 +83,7 @@ async def everything(queue: RedisQueue) -> None:
     assert await queue.paused() is None
     assert await queue.compare_and_set("account", "x", was=None)
     assert await queue.compare_and_set("account", None, was="x")
-    assert await queue.note("account") is None
+    assert await queue.read_value("account") is None
     assert await queue.positions() == []
     assert await mine.include_due() == 4
     assert len([name async for name in mine.ids()]) == 4

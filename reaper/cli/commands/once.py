@@ -35,7 +35,7 @@ from reaper.core.times import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added, InvalidLine
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
@@ -188,7 +188,7 @@ class _Taken:
             logs.line_invalid(source, line)
 
 
-async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
+async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
     taken = _Taken()
     async with anyio.create_task_group() as around:
 

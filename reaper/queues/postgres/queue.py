@@ -254,7 +254,7 @@ class PostgresQueue:
         return await self._read(lambda connection: postgres_rows.paused(connection, self._now()))
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         return await self._read(partial(postgres_rows.read_value, name=name))
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:

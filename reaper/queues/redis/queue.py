@@ -220,7 +220,7 @@ class RedisQueue:
         return redis_rows.pause(written, float(now))
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         found = await self._engine.whole(self._engine.ask("HGET", self._engine.key("notes"), name))
         return None if found is None else str(found)
 
