@@ -16,8 +16,9 @@ from pathlib import Path
 from statistics import median
 
 from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
-from reaper.queues.base import Batch, NewItem, Queue
+from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
+from reaper.queues.values import Batch, NewItem
 from tests.support.fault.engines import Engine, Postgres, Redis
 
 TOGETHER, PORTION = 64, 5_000

@@ -33,9 +33,10 @@ from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Lease, LeaseResult, Reply, SessionId, Settle
-from reaper.queues.base import Batch, NewItem, Queue
+from reaper.queues.base import Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.values import Batch, NewItem
 from reaper.telemetry import logs
 from reaper.telemetry.event_log import LogJournal
 from reaper.worker.ports import Api, Journal, WorkerOptions
@@ -75,15 +76,15 @@ class Counter(MemoryQueue):
         super().__init__()
         self._left = sessions
 
-    async def claim(self, most: int, **_: Any) -> list[Lease]:
-        given = range(self._left, max(0, self._left - most), -1)
+    async def claim(self, limit: int, **_: Any) -> list[Lease]:
+        given = range(self._left, max(0, self._left - limit), -1)
         self._left -= len(given)
         return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
 
-    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
         # On a busy machine a lease may get too old to be sent.
-        self._left += sum(not isinstance(end.decision, Settle) for end in ends)
-        return [True] * len(ends)
+        self._left += sum(not isinstance(end.decision, Settle) for end in results)
+        return [True] * len(results)
 
     async def next_at(self) -> float | None:
         return 0.0 if self._left else None

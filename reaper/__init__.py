@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reaper.library.blocking_api import stop_sessions
     from reaper.library.options import Options
     from reaper.library.summary import Summary
-    from reaper.queues.base import Added
+    from reaper.queues.values import Added
     from reaper.settings.schema import Settings
 
 __all__ = [
@@ -59,7 +59,7 @@ _HOMES = {
     "library.blocking_api": ("stop_sessions",),
     "library.options": ("Options",),
     "library.summary": ("Summary",),
-    "queues.base": ("Added",),
+    "queues.values": ("Added",),
     "settings.schema": ("Settings",),
     "core.model": ("Audit", "AuditLine", "Item", "Outcome", "Send", "State", "Stats"),
     "core.errors": (

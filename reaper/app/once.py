@@ -17,7 +17,8 @@ from reaper.app.task_groups import raise_first_error
 from reaper.app.wiring import RunParts
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
-from reaper.queues.base import Added, RunSet, SetView
+from reaper.queues.base import RunSet
+from reaper.queues.values import Added, SetView
 from reaper.settings.schema import Settings
 from reaper.telemetry.event_log import Meter
 from reaper.worker.worker import Worker

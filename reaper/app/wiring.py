@@ -27,7 +27,7 @@ from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, 
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import IntakePort, Queue, RunSet
 from reaper.settings.schema import Settings, token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
@@ -80,7 +80,7 @@ async def open_api(settings: Settings, credentials: Credentials) -> AsyncIterato
             await connection.client.aclose()
 
 
-def sources_of(settings: Settings, queue: Queue) -> list[Source]:
+def sources_of(settings: Settings, queue: IntakePort) -> list[Source]:
     """Return what the daemon follows. Raises ConfigError for a spool directory that can't be used."""
     intake = settings.intake
     sources: list[Source] = [Follower(queue, str(path), intake.default_after_s) for path in intake.files]
@@ -99,7 +99,7 @@ class DiscoveryParts:
     preflight: PreflightCheck
 
 
-def new_identity(connection: ApiConnection, queue: Queue, *, may_pin: bool = True) -> Identity:
+def new_identity(connection: ApiConnection, queue: ValuePort, *, may_pin: bool = True) -> Identity:
     """Return the identity reads; they follow the connection to another address."""
     return Identity(lambda: connection.client, queue, LogJournal(), may_pin)
 
@@ -132,7 +132,7 @@ def new_discovery(
         return seen.reply, seen.verdict
 
     async def sightings() -> Sightings:
-        return read_sightings(await queue.note(SIGHTINGS))
+        return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
         Discovery(queue, read, owners.read, protector.now, policy, report),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.queues.base import Added, InvalidLine
+from reaper.queues.values import Added, InvalidLine
 
 NAMED = 100
 """How many duplicates a sum names, as the queue does."""

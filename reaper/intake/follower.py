@@ -10,7 +10,8 @@ from reaper.core.errors import UsageError
 from reaper.intake.events import NOTHING, Report, add_up
 from reaper.intake.line_reader import Parsed
 from reaper.intake.tail import Tail, find_rotated, open_tail
-from reaper.queues.base import Added, Batch, Position, Queue
+from reaper.queues.base import IntakePort
+from reaper.queues.values import Added, Batch, Position
 
 
 class Follower:
@@ -19,7 +20,7 @@ class Follower:
     On any doubt about the file (truncated, overwritten, another one) it starts over; the queue knows the duplicates.
     """
 
-    def __init__(self, queue: Queue, path: str, default_after_s: float = 0.0) -> None:
+    def __init__(self, queue: IntakePort, path: str, default_after_s: float = 0.0) -> None:
         self.name = path
         self._queue = queue
         self._default_after_s = default_after_s

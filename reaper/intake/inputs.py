@@ -14,7 +14,8 @@ from termios import FIONREAD
 from reaper.core.errors import UsageError
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.line_reader import SNIFF_BYTES, Reader, refuse_binary
-from reaper.queues.base import Added, Batch, InvalidLine, Queue, RunSet
+from reaper.queues.base import IntakePort, RunSet
+from reaper.queues.values import Added, Batch, InvalidLine
 
 STDIN = "-"
 
@@ -54,7 +55,7 @@ def unread_input(fd: int = 0) -> bool:
 
 
 async def take_in_file(
-    queue: Queue,
+    queue: IntakePort,
     origin: str | Input,
     *,
     again: bool = False,
@@ -63,7 +64,7 @@ async def take_in_file(
     into: RunSet | None = None,
     on_batch: OnBatch | None = None,
 ) -> Added:
-    """Take in a whole input, a path or one of `open_inputs`, and return the totals; for the options see `Queue.add`.
+    """Take in a whole input, a path or one of `open_inputs`, and return the totals; options as of `IntakePort.add`.
 
     `on_batch` is called after each batch, when it is durable. Raises UsageError when the input can't be read; if that
     happens midway it says how many lines were taken in. Cancelled, it has taken in whole batches.

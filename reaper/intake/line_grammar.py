@@ -7,7 +7,7 @@ import re
 
 from reaper.core.model import SessionId
 from reaper.core.times import check_id, parse_time, printable
-from reaper.queues.base import InvalidLine, NewItem
+from reaper.queues.values import InvalidLine, NewItem
 
 MAX_LINE_BYTES = 4096
 """A longer line is invalid, whatever it holds; measured without its newline."""

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from reaper.core.errors import UsageError
 from reaper.intake.line_grammar import MAX_LINE_BYTES, parse
-from reaper.queues.base import InvalidLine, NewItem
+from reaper.queues.values import InvalidLine, NewItem
 
 BATCH_LINES = 5000
 CHUNK_BYTES = 128 * 1024

@@ -9,7 +9,7 @@ import anyio
 
 from reaper.core.errors import QueueUnavailableError, UsageError
 from reaper.intake.events import Report
-from reaper.queues.base import Added
+from reaper.queues.values import Added
 
 
 class Source(Protocol):

@@ -14,7 +14,8 @@ from anyio import to_thread
 from reaper.core.errors import ConfigError, UsageError
 from reaper.intake.events import NOTHING, Report, add_up
 from reaper.intake.line_reader import Parsed, Reader
-from reaper.queues.base import Added, Batch, Queue
+from reaper.queues.base import IntakePort
+from reaper.queues.values import Added, Batch
 
 ROOMS = ("tmp", "new", "done", "bad")
 
@@ -28,7 +29,7 @@ class Spool:
     A crash between the commit and the move makes the file be read again, and the queue knows the duplicates.
     """
 
-    def __init__(self, queue: Queue, directory: str | Path, default_after_s: float = 0.0) -> None:
+    def __init__(self, queue: IntakePort, directory: str | Path, default_after_s: float = 0.0) -> None:
         self.name = str(directory)
         self._directory = Path(directory)
         self._queue = queue

@@ -8,7 +8,7 @@ import stat
 
 from reaper.core.errors import UsageError
 from reaper.intake.line_reader import CHUNK_BYTES, LineBuffer
-from reaper.queues.base import Position
+from reaper.queues.values import Position
 
 PREFIX_BYTES = 1024
 """So much of a file's beginning tells it from another one with its inode number."""

@@ -24,8 +24,9 @@ from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
 from reaper.library.options import EffectiveOptions, Options, effective_options
 from reaper.library.summary import Summary, summary_of
-from reaper.queues.base import Added, Batch, CancelResult, NewItem, PostponeResult, Queue, RunSet
+from reaper.queues.base import Queue, RunSet
 from reaper.queues.open import open_queue
+from reaper.queues.values import Added, Batch, CancelResult, NewItem, PostponeResult
 from reaper.settings.schema import state_dir
 from reaper.telemetry.host_logging import LOGGER, use_host_logger
 

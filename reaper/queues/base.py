@@ -1,19 +1,19 @@
-"""The queue's protocol and its promises. Every back-end passes `tests/contract`, which holds each of them.
+"""The queue's five ports and the promises behind them. Every engine passes `tests/contract`, which checks each promise.
 
-1. *Durable.* What `add` or `apply` returned for survives the death of the process and of the machine.
+1. *Durable.* An `add` or `apply` that returned survives the death of the process and of the machine.
 2. *One place.* A session ID has at most one row; adding it again changes nothing unless `again` re-opens it.
-3. *One holder.* A claimed ID is claimable by nobody else until its lease is over: by `apply`, by expiry, or at once
-   when the process that held it ran on this machine and is gone.
+3. *One holder.* A claimed ID cannot be claimed again until its lease is over: by `apply`, by expiry, or at once when
+   the process that held it ran on this machine and is gone.
 4. *Fenced.* `apply` with a receipt that is no longer the row's changes nothing and answers False. Only the receipt
    counts: an apply that comes late, but before anyone else claimed the ID, is good.
 5. *One outcome.* A round's outcome is written once, with the lease's end and the counters, in one atomic step.
-6. *Counted at claim.* `sends` grows durably before the DELETE is sent; a claim handed back unsent is taken back.
+6. *Counted at claim.* `sends` grows durably before the DELETE is sent; a claim released unsent is uncounted.
 7. *Never early.* Nothing is claimed before its due time.
 8. *Fair.* While first sends and retries are both ready, every fourth claim is a retry; within each, oldest due first.
 9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
 10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
-11. *Asked again.* An `apply` that ended in `QueueUnavailableError` may be asked again with the same ends: it happens
-    once, and answers as if nothing had been between.
+11. *Repeatable.* An `apply` that raised `QueueUnavailableError` may be repeated with the same results: they are applied
+    once, and the answer is the one of an undisturbed call.
 
 Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is away,
 another `QueueError` when it cannot be used.
@@ -22,133 +22,36 @@ another `QueueError` when it cannot be used.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
-from reaper.core.model import (
-    Audit,
-    Item,
-    Lease,
-    LeaseResult,
-    Outcome,
-    Pause,
-    SessionId,
-    Stats,
-    WorkerHeartbeat,
-)
+from reaper.core.model import Audit, Item, Lease, LeaseResult, Outcome, Pause, SessionId, Stats, WorkerHeartbeat
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult, SetView
 
 MAX_RESULTS = 256
-"""How many ends one `apply` brings at most: what takes longer holds up an engine for all."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewItem:
-    """An ID to be added; `due_at` None means now (by the engine's clock)."""
-
-    session_id: SessionId
-    due_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidLine:
-    """A line that was not accepted: where it stands (1-based) and why, with its first bytes made printable."""
-
-    line: int
-    reason: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a followed file has been taken in. `offset` is the byte after the last whole line taken."""
-
-    path: str
-    device: int
-    inode: int
-    prefix_bytes: int
-    prefix_hash: str
-    offset: int
-    line: int
+"""How many results one `apply` takes at most: a longer one would block the engine for its other callers."""
 
 
 class PositionStore(Protocol):
-    """Where a queue on other machines keeps the positions of this machine's files; raises `QueueError`."""
+    """Keeps the positions of this machine's files for a queue on other machines. Its methods raise `QueueError`."""
 
     async def save(self, position: Position) -> None:
-        """Keep a position, durably, after the rows it stands for."""
+        """Store a position durably. Called after the rows that it stands for are durable."""
 
     async def positions(self) -> list[Position]:
-        """Return all that are kept, by path."""
+        """Return all stored positions, by path."""
 
     async def close(self) -> None:
         """End the use of the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one read of one source brought; it is taken in whole or not at all, its position with it."""
-
-    source: str
-    items: Sequence[NewItem] = ()
-    invalid: Sequence[InvalidLine] = ()
-    position: Position | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of a batch. `duplicates` names at most the first 100 of them."""
-
-    accepted: int
-    duplicate: int
-    invalid: int
-    duplicates: tuple[SessionId, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SetView:
-    """How the run's set stands: what is open, by state, and the outcomes of what is settled.
-
-    `delayed` are IDs never sent in this round and not due yet; `retrying` those sent before and due later.
-    """
-
-    ready: int
-    delayed: int
-    retrying: int
-    in_flight: int
-    settled: dict[Outcome, int] = field(default_factory=dict)
-
-    @property
-    def open(self) -> int:
-        return self.ready + self.delayed + self.retrying + self.in_flight
-
-
-class CancelResult(StrEnum):
-    """What `cancel` did: done at once, noted on an ID in flight (it applies unless the answer is final), or not."""
-
-    DONE = "done"
-    REQUESTED = "requested"
-    SETTLED = "settled"
-    UNKNOWN = "unknown"
-
-
-class PostponeResult(StrEnum):
-    """What `postpone` did: done, or why not."""
-
-    DONE = "done"
-    IN_FLIGHT = "in_flight"
-    SETTLED = "settled"
-    UNKNOWN = "unknown"
-
-
 class RunSet(Protocol):
-    """The IDs that one `once` is responsible for. It belongs to one open queue and goes with it."""
+    """The IDs that one `once` is responsible for. A set belongs to one open queue and ends with it."""
 
     async def include_due(self, limit: int | None = None) -> int:
-        """Take in what is open and due (in flight included) until the set has `limit` IDs; return its size."""
+        """Add open IDs that are due or in flight, oldest first, until the set has `limit`; return the set's size."""
 
     def ids(self) -> AsyncIterator[SessionId]:
-        """Yield the IDs of the set, in the order they were taken in, a page in memory at a time."""
+        """Yield the IDs of the set, in the order they were added to the queue, a page in memory at a time."""
 
     async def view(self) -> SetView:
         """Count the set by state and outcome."""
@@ -160,17 +63,19 @@ class RunSet(Protocol):
         """
 
 
-class Queue(Protocol):
-    """One queue and its ledger, opened by this process."""
-
-    @property
-    def owner(self) -> str:
-        """This process's random name in leases."""
+class EngineClock(Protocol):
+    """The clock that the instants of a queue are read from."""
 
     def now(self) -> float:
-        """Tell the engine's time, as far as it is known: measured at the opening and with each `tend`."""
+        """Return the engine's time in Unix seconds, extrapolated from the last measurement where it is a server's.
 
-    # intake
+        Measured when the queue is opened and with each `maintain`.
+        """
+
+
+class IntakePort(EngineClock, Protocol):
+    """Takes IDs in."""
+
     async def add(
         self,
         batch: Batch,
@@ -180,102 +85,123 @@ class Queue(Protocol):
         default_after_s: float = 0.0,
         into: RunSet | None = None,
     ) -> Added:
-        """Take in a batch. `again` re-opens settled IDs as a new round. `into` takes the batch's IDs, known or new.
+        """Add a batch and its position in one atomic step.
 
-        `default_after_s` is the time to live of items without a due time.
+        `again` re-opens settled IDs as a new round, requested `by`. `into` receives all IDs of the batch, known or
+        new. Items without a due time become due `default_after_s` from now.
         """
 
     async def positions(self) -> list[Position]:
-        """Return the positions of the files that were followed."""
+        """Return the stored positions of followed files, by path."""
 
-    # work
+
+class WorkPort(EngineClock, Protocol):
+    """Serves the worker: leases out, results in, and the upkeep beside them."""
+
+    @property
+    def owner(self) -> str:
+        """The random name of this process in its leases."""
+
     def new_set(self) -> RunSet:
         """Return an empty run set."""
 
-    async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
-        """Claim up to `most` ready IDs (of the set, if given), each under a lease of `lease_s`."""
+    async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+        """Claim up to `limit` ready IDs (of the set, if given), each under a lease of `lease_s`; `sends` grows by one.
 
-    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
-        """Carry out decisions and end their leases in one atomic step, at most `MAX_RESULTS` and of different ones.
+        Cancelled, what was claimed is released.
+        """
 
-        Without a send the claim is taken back. Returns for each False when its receipt is stale (promise 4). An ID
-        whose cancellation was requested meanwhile ends `cancelled` unless an answer's outcome settles it.
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
+        """Write decisions and end their leases in one atomic step: at most `MAX_RESULTS`, of different leases.
+
+        A result without a send undoes the claim. Returns for each False when its receipt is stale (promise 4). An ID
+        whose cancellation was requested meanwhile ends `cancelled` unless an answer of the API settles it.
         """
 
     async def next_at(self) -> float | None:
         """Return when the next open ID can be claimed (in the past when one is ready), None when all is settled."""
 
-    async def maintain(self, keep_settled_s: float) -> int:
-        """Free the leases of dead processes, settle what they left cancelled, prune a portion of old settled rows.
+    async def paused(self) -> Pause | None:
+        """Return the operator's pause, None when there is none or it is over."""
 
-        Dead letters are never pruned. Returns how many leases were freed. Cheap when there is nothing to do.
+    async def maintain(self, keep_settled_s: float) -> int:
+        """Release leases of dead processes, settle their cancelled items, prune some rows older than `keep_settled_s`.
+
+        Dead letters are never pruned. Returns how many leases were released. Called every 2 s; cheap when idle.
         """
 
     async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
-        """Record how this process stands, for `status` in another one."""
+        """Store this worker's heartbeat (limit and pauses) so that `reaper status` can show it."""
 
-    async def live_workers(self) -> list[WorkerHeartbeat]:
-        """Return what the living working processes told last."""
 
-    # operators
+class OperatorPort(EngineClock, Protocol):
+    """Changes what is queued, on an operator's order."""
+
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
         """Set a waiting ID's due time to `after_s` from now."""
 
     async def make_due(self, *, retries: bool) -> int:
-        """Make the waiting IDs that are due later due now; with `retries` also those that were sent before.
-
-        Returns how many.
-        """
+        """Make waiting IDs that are due later due now, with `retries` also those that were sent; return how many."""
 
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
-        """Take an open ID out."""
+        """Settle an open ID as cancelled, or request it for one in flight."""
 
     async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
         """Start a new round, due now, for those of the IDs that are dead; return how many."""
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
-        """Drop the rows of those of the IDs that are dead; their counts stay. Returns how many."""
+        """Delete the rows of those of the IDs that are dead and keep their counts; return how many."""
 
     async def pause(self, pause: Pause | None) -> None:
-        """Set or (None) lift the operator's pause of the whole queue."""
+        """Set the operator's pause of the whole queue, or lift it (None)."""
 
-    async def paused(self) -> Pause | None:
-        """Return the operator's pause, unless it is over."""
 
-    # notes
-    async def note(self, name: str) -> str | None:
-        """Return what is noted under a name: of the queue as a whole, for all its processes."""
+class ValuePort(EngineClock, Protocol):
+    """Stores small texts by name, for all processes of the queue: the account, holds, sightings."""
+
+    async def read_value(self, name: str) -> str | None:
+        """Return the text stored under a name, None when there is none."""
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
-        """Replace the note `was` (None: there is none) by `text` (None: there shall be none).
+        """Replace the text `was` (None: there is none) by `text` (None: delete it).
 
-        Returns False, and nothing has changed, when another one stands there.
+        Returns False, and changes nothing, when the stored text is not `was`.
         """
 
-    # reading
+
+class LedgerReader(EngineClock, Protocol):
+    """Reads rows, counts and heartbeats; changes nothing."""
+
     async def show(self, session_id: SessionId) -> Item | None:
         """Return one ID's row."""
 
     async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
-        """Return those of the IDs that have a row: the outcome of what is settled, None while open."""
+        """Return the outcome of each of the IDs that has a row, None while it is open."""
 
     def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
         """Yield settled rows, oldest settled first, a page in memory at a time."""
 
-    async def retrying(self, most: int) -> list[Item]:
-        """Return up to `most` IDs that were sent before and wait for another try, the latest due first.
+    async def retrying(self, limit: int) -> list[Item]:
+        """Return up to `limit` IDs that were sent before and wait for another try, the latest due first.
 
         Back-off grows with each try, so this end of the queue is where the most often sent are.
         """
 
+    async def live_workers(self) -> list[WorkerHeartbeat]:
+        """Return the last heartbeat of each living worker."""
+
     async def stats(self) -> Stats:
-        """Return the whole queue in numbers."""
+        """Count the whole queue."""
 
     async def audit(self) -> Audit:
-        """Verify the accounting."""
+        """Verify the accounting: compare the counters with the rows."""
 
     async def backup(self, path: str) -> None:
         """Write a consistent copy of the ledger to a new private file."""
 
+
+class Queue(IntakePort, WorkPort, OperatorPort, ValuePort, LedgerReader, Protocol):
+    """One queue and its ledger, opened by this process: all five ports."""
+
     async def close(self) -> None:
-        """Hand back nothing, lose nothing: end this process's use of the queue."""
+        """Finish the calls under way and end this process's use of the queue. Leases stay as they are."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from reaper.core.errors import QueueError
-from reaper.queues.base import Batch, Position, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Batch, Position
 
 
 @dataclass(slots=True, eq=False)

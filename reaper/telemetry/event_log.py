@@ -11,7 +11,7 @@ from reaper.core.discovery.holds import Hold
 from reaper.core.discovery.policy import Rule
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle
-from reaper.queues.base import Added, InvalidLine
+from reaper.queues.values import Added, InvalidLine
 from reaper.telemetry import events
 from reaper.telemetry.logs import get
 

@@ -44,7 +44,7 @@ class LogSettings(Protocol):
 
 
 class InvalidLine(Protocol):
-    """A line of input that was not accepted (`reaper.queues.base.InvalidLine`)."""
+    """A line of input that was not accepted (`reaper.queues.values.InvalidLine`)."""
 
     @property
     def line(self) -> int: ...

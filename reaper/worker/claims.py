@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import Decision, Lease, Send
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import RunSet, WorkPort
 from reaper.worker.attempt import RELEASE_NOW, Attempts, Claimed
 from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
@@ -33,7 +33,7 @@ BUSY_REST_S = 0.1
 class Claims:
     """The claim loop and its slots. `within` bounds it to one run set; `idle` decides when it ends by itself."""
 
-    queue: Queue
+    queue: WorkPort
     gate: Gate
     options: WorkerOptions
     attempts: Attempts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Proven, ReadVerdict, classify_read
 from reaper.core.model import Reply
-from reaper.queues.base import Queue
+from reaper.queues.base import ValuePort
 from reaper.worker.ports import AccountJournal, Api
 
 
@@ -29,7 +29,7 @@ class Identity:
     """Makes the identity reads of one process. Raises QueueError as the queue does."""
 
     api: Callable[[], Api]
-    queue: Queue
+    queue: ValuePort
     journal: AccountJournal
     may_pin: bool = True
     """Whether to pin the account where none is pinned; the queue has to be open for writing."""
@@ -50,12 +50,12 @@ class Identity:
         return (await self.read()).verdict
 
     async def _compare(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
-        pinned = read_account(await self.queue.note(NOTE))
+        pinned = read_account(await self.queue.read_value(NOTE))
         if pinned is None and isinstance(found, Account) and self.may_pin:
             if await self.queue.compare_and_set(NOTE, found.to_text(), was=None):
                 self.journal.account_pinned(found.shown)
                 return proven
-            pinned = read_account(await self.queue.note(NOTE))  # another reaper was quicker
+            pinned = read_account(await self.queue.read_value(NOTE))  # another reaper was quicker
         if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._reported:
             self._reported = found.reason
             self.journal.account_unknown(found.reason)

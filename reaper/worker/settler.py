@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Lease, LeaseResult, Send, Settle
-from reaper.queues.base import MAX_RESULTS, Queue
+from reaper.queues.base import MAX_RESULTS, WorkPort
 from reaper.worker.ports import Journal
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown
@@ -36,7 +36,7 @@ BACKPRESSURE_AT = 4 * MAX_RESULTS
 class Settler:
     """Applies lease results. What it keeps is bounded, because nothing is claimed at `BACKPRESSURE_AT`."""
 
-    queue: Queue
+    queue: WorkPort
     journal: Journal
     queue_health: QueueHealth
     shutdown: Shutdown

@@ -11,7 +11,7 @@ import anyio
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, PauseReason
-from reaper.queues.base import Queue
+from reaper.queues.base import WorkPort
 from reaper.worker.ports import Identify, Journal, TokenWatch, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown
@@ -31,7 +31,7 @@ class Supervisor:
     drains the worker. `wake` makes the claim loop turn.
     """
 
-    queue: Queue
+    queue: WorkPort
     gate: Gate
     token: TokenWatch
     options: WorkerOptions

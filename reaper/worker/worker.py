@@ -11,7 +11,7 @@ import anyio
 
 from reaper.core.gate import Gate
 from reaper.core.model import Pause
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import RunSet, WorkPort
 from reaper.worker.attempt import Attempts
 from reaper.worker.claims import Claims
 from reaper.worker.ports import Api, Identify, IdleWait, Journal, Preflight, TokenWatch, WorkerOptions
@@ -25,7 +25,7 @@ from reaper.worker.supervisor import Supervisor
 class Worker:
     """One run of the worker. `idle` decides when it ends by itself; `within` bounds what it claims."""
 
-    queue: Queue
+    queue: WorkPort
     api: Api
     gate: Gate
     token: TokenWatch

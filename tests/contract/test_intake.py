@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.model import Outcome, SessionId, State
-from reaper.queues.base import Batch, InvalidLine, Position, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Batch, InvalidLine, Position
 from tests.support.queues.harness import Harness, claim_one, due, end_one, fail_one, ids, names, stop_one
 
 pytestmark = pytest.mark.anyio

@@ -3,7 +3,8 @@
 import pytest
 
 from reaper.core.model import Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle, State
-from reaper.queues.base import CancelResult, PostponeResult, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import CancelResult, PostponeResult
 from tests.support.queues.harness import (
     LEASE_S,
     STOPPED,

@@ -3,7 +3,8 @@
 import pytest
 
 from reaper.core.model import Outcome, Retry, SessionId
-from reaper.queues.base import Queue, SetView
+from reaper.queues.base import Queue
+from reaper.queues.values import SetView
 from tests.support.queues.harness import LEASE_S, NOW, STOPPED, Harness, claim_one, due, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.model import SessionId
 from reaper.intake.line_grammar import parse
-from reaper.queues.base import NewItem
+from reaper.queues.values import NewItem
 from reaper.sandbox.routes import decoded
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile

@@ -9,7 +9,7 @@ import pytest
 from reaper.core.errors import UsageError
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
 from reaper.intake.line_reader import BATCH_LINES
-from reaper.queues.base import Added
+from reaper.queues.values import Added
 from tests.support.intake import RecordingQueue
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 from reaper.core.errors import QueueError, UsageError
 from reaper.intake.follower import Follower
 from reaper.intake.line_reader import BATCH_LINES
-from reaper.queues.base import Added
+from reaper.queues.values import Added
 from tests.support.intake import RecordingQueue, Told
 
 pytestmark = pytest.mark.anyio

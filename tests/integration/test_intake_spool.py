@@ -9,7 +9,7 @@ from reaper.core.errors import ConfigError, QueueError, UsageError
 from reaper.intake.line_reader import BATCH_LINES
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
-from reaper.queues.base import Added
+from reaper.queues.values import Added
 from tests.support.intake import RecordingQueue, Told
 
 pytestmark = pytest.mark.anyio

@@ -85,7 +85,7 @@ async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
             await queue.maintain(1e9)
         assert len(await two.live_workers()) == 3
         assert await three.compare_and_set("n", "1", was=None)
-        assert await two.note("n") == "1"
+        assert await two.read_value("n") == "1"
         audit = await two.audit()
         assert audit.balanced
         assert audit.stats.settled[Outcome.STOPPED] == 600

@@ -13,7 +13,7 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
-from reaper.queues.base import CancelResult
+from reaper.queues.values import CancelResult
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
 from tests.support.queues.postgres_roles import Positions, opened
 from tests.support.queues.postgres_server import PostgresServer, binaries, free_port, session_server
@@ -169,7 +169,7 @@ async def test_a_reader_reads_all_and_writes_nothing(guided: PostgresServer) -> 
         assert [item.session_id async for item in reading.outcomes()] == ["a"]
         assert await reading.show(SessionId("b")) is not None
         assert await reading.paused() is None
-        assert await reading.note("n") is None
+        assert await reading.read_value("n") is None
         chosen = reading.new_set()
         assert await chosen.include_due() == 1
     with pytest.raises(QueueError, match="too few rights") as raised:

@@ -9,9 +9,9 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.queues.base import Batch, NewItem, Position
 from reaper.queues.postgres import schema as postgres_schema
 from reaper.queues.postgres.queue import open_postgres
+from reaper.queues.values import Batch, NewItem, Position
 from tests.support.queues.harness import ids
 from tests.support.queues.postgres_roles import Positions, opened
 from tests.support.queues.postgres_server import PostgresServer, session_server

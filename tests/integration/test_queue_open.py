@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reaper.core.errors import ConfigError, QueueError
-from reaper.queues.base import Position
 from reaper.queues.open import is_shared, open_queue
+from reaper.queues.values import Position
 from tests.support.queues.harness import ids
 from tests.support.queues.postgres_server import session_server
 from tests.support.queues.redis_server import shared_server

@@ -11,11 +11,12 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease, LeaseResult, Outcome, Send, Settle
-from reaper.queues.base import MAX_RESULTS, Position
+from reaper.queues.base import MAX_RESULTS
 from reaper.queues.redis import queue as redis_queue
 from reaper.queues.redis.audit import ROWS
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.queue import PORTION, RedisQueue
+from reaper.queues.values import Position
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
 from tests.support.queues.redis_server import KeptPositions, RedisServer, ids, opened, shared_server

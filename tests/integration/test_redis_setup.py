@@ -13,7 +13,6 @@ from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
-from reaper.queues.base import Batch, InvalidLine
 from reaper.queues.redis import connection as redis_engine
 from reaper.queues.redis.connection import too_old, warnings_of
 from reaper.queues.redis.errors import translated
@@ -24,6 +23,7 @@ from reaper.queues.redis.scripts import intake as redis_lua_books
 from reaper.queues.redis.scripts import read as redis_lua_read
 from reaper.queues.redis.scripts.common import Script
 from reaper.queues.redis.url import parse_url
+from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
 
@@ -83,7 +83,7 @@ async def everything(queue: RedisQueue) -> None:
     assert await queue.paused() is None
     assert await queue.compare_and_set("account", "x", was=None)
     assert await queue.compare_and_set("account", None, was="x")
-    assert await queue.note("account") is None
+    assert await queue.read_value("account") is None
     assert await queue.positions() == []
     assert await mine.include_due() == 4
     assert len([name async for name in mine.ids()]) == 4

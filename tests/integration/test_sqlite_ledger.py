@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.queues.base import Batch, InvalidLine
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.queue import LIBRARY_VERSION, SqliteQueue, open_ledger
+from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import LEASE_S, abandon, claim_one, ids, names, stop_one
 
 pytestmark = pytest.mark.anyio

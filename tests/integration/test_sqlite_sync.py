@@ -16,7 +16,7 @@ PROGRAM = """
 import os, sys
 import anyio
 from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
-from reaper.queues.base import Batch, NewItem
+from reaper.queues.values import Batch, NewItem
 from reaper.queues.sqlite.queue import open_ledger
 
 def told(what, number):

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from reaper.core.errors import QueueError, RefusedError
+from reaper.queues.batching import Call
 from reaper.queues.sqlite.thread import LedgerThread
 
 pytestmark = pytest.mark.anyio
@@ -187,13 +188,13 @@ async def test_what_goes_wrong_at_the_start_reaches_the_opener() -> None:
 async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
     store: Store, monkeypatch: pytest.MonkeyPatch, undoes: bool
 ) -> None:
-    deliver = LedgerThread._wake
+    deliver = Call.deliver
 
-    def deliver_and_cancel(thread: LedgerThread, calls: Sequence[Any]) -> None:
-        deliver(thread, calls)
+    def deliver_and_cancel(call: Call[Any], result: object) -> None:
+        deliver(call, result)
         doomed.cancel()
 
-    monkeypatch.setattr(LedgerThread, "_wake", deliver_and_cancel)
+    monkeypatch.setattr(Call, "deliver", deliver_and_cancel)
     doomed = asyncio.ensure_future(
         store.thread.write(
             lambda c: c.execute("INSERT INTO t VALUES (9)").rowcount,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reaper.core.times import parse_time
 from reaper.intake.line_grammar import MAX_LINE_BYTES, parse
 from reaper.intake.line_reader import BATCH_LINES, LineBuffer
-from reaper.queues.base import InvalidLine, NewItem
+from reaper.queues.values import InvalidLine, NewItem
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 ids = st.from_regex(GRAMMAR, fullmatch=True).filter(lambda text: ".." not in text)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
-from reaper.queues.base import Batch, CancelResult, NewItem, PostponeResult, Queue
+from reaper.queues.base import Queue
+from reaper.queues.values import Batch, CancelResult, NewItem, PostponeResult
 from tests.support.queues.harness import Harness, MemoryHarness, SqliteHarness, ended
 from tests.support.queues.postgres_harness import PostgresHarness
 from tests.support.queues.queue_model import Entry, Model

@@ -7,7 +7,7 @@ from typing import Any
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.queues.base import Added, Batch, InvalidLine, Position
+from reaper.queues.values import Added, Batch, InvalidLine, Position
 
 
 class RecordingQueue:

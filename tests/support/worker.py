@@ -27,8 +27,8 @@ from reaper.core.model import (
     SessionId,
     Settle,
 )
-from reaper.queues.base import Added, Batch, NewItem
 from reaper.queues.memory.queue import MemoryQueue
+from reaper.queues.values import Added, Batch, NewItem
 from reaper.worker.ports import IdleWait, Preflight, WorkerOptions
 from reaper.worker.worker import Worker
 

@@ -65,7 +65,7 @@ async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
     assert isinstance(await one.verdict(), Proven)
     assert isinstance(await one.verdict(), Proven)
     assert said == ["pinned usr_1 (a@example.org)"]
-    assert read_account(await queue.note(NOTE)) == Account("usr_1", "a@example.org")
+    assert read_account(await queue.read_value(NOTE)) == Account("usr_1", "a@example.org")
     api.whose = me(email="renamed@example.org")
     assert isinstance(await one.verdict(), Proven), "an address may change, the account is the same"
 
@@ -93,7 +93,7 @@ async def test_where_nothing_is_told_that_is_said_once_and_nothing_is_pinned() -
     for _ in range(3):
         assert isinstance(await one.verdict(), Proven)
     assert said == ["untold /auth/me answered 404"]
-    assert await queue.note(NOTE) is None
+    assert await queue.read_value(NOTE) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_a_list_that_proves_nothing_is_not_followed_by_the_question() -> N
 async def test_who_only_reads_pins_nothing() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     assert isinstance(await identity(FakeApi(me()), queue, pin=False)[0].verdict(), Proven)
-    assert await queue.note(NOTE) is None
+    assert await queue.read_value(NOTE) is None
 
 
 async def test_of_two_who_pin_at_once_the_second_compares() -> None:

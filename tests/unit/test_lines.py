@@ -3,7 +3,7 @@ import pytest
 from reaper.core.model import SessionId
 from reaper.core.times import check_id, parse_duration, parse_time, printable
 from reaper.intake.line_grammar import parse
-from reaper.queues.base import InvalidLine, NewItem
+from reaper.queues.values import InvalidLine, NewItem
 
 NOON = 1893499200.0
 """2030-01-01T12:00:00Z."""

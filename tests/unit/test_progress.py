@@ -22,7 +22,7 @@ from reaper.core.errors import Exit
 from reaper.core.model import Outcome, Pause, PauseReason
 from reaper.core.notices import WHAT_TO_DO
 from reaper.intake.inputs import Input
-from reaper.queues.base import Added, SetView
+from reaper.queues.values import Added, SetView
 
 VIEW = SetView(100, 7, 12, 0, {Outcome.STOPPED: 1290, Outcome.ALREADY_GONE: 15, Outcome.FORBIDDEN: 5})
 FIGURES = RunFigures(VIEW, in_flight=32, limit=64, sends=1500, now=1000.0, rate_per_s=148.2)

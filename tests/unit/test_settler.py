@@ -12,8 +12,9 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease, LeaseResult, Outcome, Retry, Send, SessionId, Settle
-from reaper.queues.base import MAX_RESULTS, Batch, NewItem
+from reaper.queues.base import MAX_RESULTS
 from reaper.queues.memory.queue import MemoryQueue
+from reaper.queues.values import Batch, NewItem
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.settler import (
     BACKPRESSURE_AT,

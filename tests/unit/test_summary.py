@@ -10,7 +10,7 @@ from reaper.app.once import Summary
 from reaper.cli.terminal.summary import heading, print_summary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
-from reaper.queues.base import Added, SetView
+from reaper.queues.values import Added, SetView
 
 NOTHING = Summary(Added(0, 0, 0), SetView(0, 0, 0, 0), 0, 0.0, Exit.OK)
 KNOWN = replace(NOTHING, added=Added(0, 2, 0))

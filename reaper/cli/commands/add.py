@@ -20,7 +20,8 @@ from reaper.core.model import Item, SessionId
 from reaper.core.times import check_id, parse_time, printable, sanitize
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
-from reaper.queues.base import Added, Batch, InvalidLine, NewItem, Queue
+from reaper.queues.base import LedgerReader
+from reaper.queues.values import Added, Batch, InvalidLine, NewItem
 from reaper.settings.load import Loaded
 
 SOURCE = "add"
@@ -115,7 +116,7 @@ def _arguments(words: Sequence[str], due_at: float | None) -> Batch:
     return Batch(SOURCE, items, invalid)
 
 
-async def _known(queue: Queue, ids: Sequence[SessionId]) -> list[Item]:
+async def _known(queue: LedgerReader, ids: Sequence[SessionId]) -> list[Item]:
     return [item for session_id in ids if (item := await queue.show(session_id)) is not None]
 
 

@@ -135,7 +135,7 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
     told = whose.shown if isinstance(whose, Account) else whose.reason
     if accept:
         async with open_writing(settings) as queue:
-            text = await queue.note(NOTE)
+            text = await queue.read_value(NOTE)
             new = whose.to_text() if isinstance(whose, Account) else None
             if not await queue.compare_and_set(NOTE, new, was=text):
                 return Line("account", False, "another process changed it just now: try again")
@@ -143,7 +143,7 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
     if no_ledger_yet(settings):
         return Line("account", True, f"{told}; pinned at the first run")
     async with open_reading(settings) as queue:
-        pinned = read_account(await queue.note(NOTE))
+        pinned = read_account(await queue.read_value(NOTE))
     match compare(Proven(), whose, pinned):
         case OtherAccount(pinned=before, found=found):
             return Line(

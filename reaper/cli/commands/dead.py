@@ -26,7 +26,7 @@ from reaper.cli.parser import Help
 from reaper.cli.wrap import columns, truncate
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
-from reaper.queues.base import Queue
+from reaper.queues.base import LedgerReader
 from reaper.settings.load import Loaded
 
 PORTION = 500
@@ -137,7 +137,7 @@ async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionI
     return _missing(refused)
 
 
-async def _is_dead(queue: Queue, session_id: SessionId, only: frozenset[Outcome]) -> bool:
+async def _is_dead(queue: LedgerReader, session_id: SessionId, only: frozenset[Outcome]) -> bool:
     item = await queue.show(session_id)
     return item is not None and item.outcome in only
 

@@ -35,7 +35,8 @@ from reaper.core.times import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.queues.base import Added, InvalidLine, Queue, RunSet, SetView
+from reaper.queues.base import IntakePort, RunSet
+from reaper.queues.values import Added, InvalidLine, SetView
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 from reaper.worker.worker import Worker
@@ -176,7 +177,7 @@ class _Taken:
             logs.line_invalid(source, line)
 
 
-async def _take_in(queue: Queue, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
+async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
     taken = _Taken()
     async with anyio.create_task_group() as around:
 

@@ -10,7 +10,8 @@ from reaper.cli.context import clock_time, duration, emit, emit_json, instant, l
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
 from reaper.core.times import format_duration
-from reaper.queues.base import CancelResult, PostponeResult, Queue
+from reaper.queues.base import OperatorPort
+from reaper.queues.values import CancelResult, PostponeResult
 from reaper.settings.load import Loaded
 
 UNKNOWN = "unknown here: it was never added, or was pruned or purged"
@@ -36,7 +37,7 @@ async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[Sessio
         PostponeResult.UNKNOWN: UNKNOWN,
     }
 
-    async def act(queue: Queue, session_id: SessionId) -> tuple[str, str, bool]:
+    async def act(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
         result = await queue.postpone(session_id, args.after)
         return result.value, words[result], result is PostponeResult.DONE
 
@@ -60,14 +61,14 @@ async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionI
         CancelResult.UNKNOWN: UNKNOWN,
     }
 
-    async def act(queue: Queue, session_id: SessionId) -> tuple[str, str, bool]:
+    async def act(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
         result = await queue.cancel(session_id, reason=reason, by=operator_name())
         return result.value, words[result], result in (CancelResult.DONE, CancelResult.REQUESTED)
 
     return await _each(settings, ids, act, as_json=args.json)
 
 
-Act = Callable[[Queue, SessionId], Awaitable[tuple[str, str, bool]]]
+Act = Callable[[OperatorPort, SessionId], Awaitable[tuple[str, str, bool]]]
 
 
 async def _each(settings: Loaded, ids: list[SessionId], act: Act, *, as_json: bool) -> int:

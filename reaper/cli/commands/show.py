@@ -23,7 +23,7 @@ from reaper.cli.context import (
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome, Send, SessionId, State
-from reaper.queues.base import Queue
+from reaper.queues.base import ValuePort
 from reaper.settings.load import Loaded
 
 NEXT = {
@@ -75,10 +75,10 @@ async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionI
     return Exit.OK
 
 
-async def _held(queue: Queue, session_id: SessionId) -> str | None:
+async def _held(queue: ValuePort, session_id: SessionId) -> str | None:
     """Return the rule and the hold of a session that waits in one, in words."""
     with suppress(ValueError):
-        for hold in core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now()):
+        for hold in core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.NOTE)), queue.now()):
             if session_id in hold.sessions:
                 return f"{hold.sessions[session_id].value} (hold {hold.id})"
     return None

@@ -32,7 +32,7 @@ from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, Stats, Wo
 from reaper.core.notices import WHAT_TO_DO, heading
 from reaper.core.times import format_duration, pluralize
 from reaper.intake.discovery.sweep import open_holds_and_ghosts
-from reaper.queues.base import Queue
+from reaper.queues.base import LedgerReader, Queue
 from reaper.settings.load import Loaded
 from reaper.settings.parsers import masked_url
 
@@ -213,7 +213,7 @@ class StatusWatcher:
         self.trouble = None
         self.pace.note(now.now, sum(now.stats.settled.values()))
 
-    async def _look_lately(self, queue: Queue, now: float) -> None:
+    async def _look_lately(self, queue: LedgerReader, now: float) -> None:
         since, self._since = self._since or now - RECENT_S, now
         seen: list[Item] = []
         async with aclosing(queue.outcomes(since=since)) as items:  # type: ignore[type-var]

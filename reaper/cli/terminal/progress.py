@@ -26,7 +26,8 @@ from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMe
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
 from reaper.intake.inputs import Input
-from reaper.queues.base import Added, RunSet
+from reaper.queues.base import RunSet
+from reaper.queues.values import Added
 from reaper.settings.load import Loaded
 from reaper.telemetry import events, logs
 

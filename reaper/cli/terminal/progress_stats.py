@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
 from reaper.core.model import Outcome, Pause, Send
-from reaper.queues.base import Added, SetView
+from reaper.queues.values import Added, SetView
 
 RATE_OVER_S = 10.0
 """The rate is that of the last so many seconds: long enough to be calm, short enough to follow a pause."""

@@ -28,7 +28,8 @@ from reaper.core.discovery.sightings import Owners, read_sightings, update_sight
 from reaper.core.model import Answered, Outcome, Reply, SessionId
 from reaper.core.times import check_id
 from reaper.intake.events import NOTHING, add_up
-from reaper.queues.base import Added, Batch, NewItem, Queue, RunSet
+from reaper.queues.base import IntakePort, LedgerReader, RunSet, ValuePort
+from reaper.queues.values import Added, Batch, NewItem
 
 SOURCE = "discovery"
 """The source of what a sweep queued is this, a colon and the rule."""
@@ -94,11 +95,15 @@ class UnfitListing:
     verdict: ReadVerdict | None = None
 
 
+class DiscoveryQueue(IntakePort, ValuePort, LedgerReader, Protocol):
+    """The ports of the queue that a sweep uses."""
+
+
 @dataclass(slots=True, eq=False)
 class Discovery:
     """Sweeps for one process. Raises QueueError as the queue does, ConfigError as `protection` does."""
 
-    queue: Queue
+    queue: DiscoveryQueue
     read: Callable[[], Awaitable[tuple[Reply, ReadVerdict]]]
     """Reads the list and proves whose it is."""
     owners: Callable[[], Awaitable[Owners]]
@@ -141,12 +146,12 @@ class Discovery:
         judged = judge_all(
             listing.sessions,
             server_now=server_now,
-            sightings=read_sightings(await self.queue.note(SIGHTINGS)),
+            sightings=read_sightings(await self.queue.read_value(SIGHTINGS)),
             owners=await self.owners(),
             rules=self.policy.rules,
             protection=self.protection(),
         )
-        previous = _read_listed(await self.queue.note(LISTED), self.queue.now())
+        previous = _read_listed(await self.queue.read_value(LISTED), self.queue.now())
         asked = {each.session_id for each in listing.sessions} | (previous or frozenset())
         return Observation(listing, judged, server_now, await self.queue.outcomes_of(sorted(asked)), previous)
 
@@ -171,14 +176,14 @@ class Discovery:
     async def _remember(self, sweep: Sweep, ruling: Ruling, seen: Observation) -> None:
         """Keep what the next reading is held against, and report ghosts."""
         sessions = sweep.listing.sessions
-        text = await self.queue.note(SIGHTINGS)
+        text = await self.queue.read_value(SIGHTINGS)
         sighted = update_sightings(read_sightings(text), sessions, await self.owners(), seen.server_now)
         await self.queue.compare_and_set(SIGHTINGS, sighted.to_text(), was=text)
         measured = next_baseline(sweep, ruling, seen.previous)
         if measured is not None and measured is not seen.previous:
             listed = json.dumps({"at": self.queue.now(), "ids": sorted(measured)})
-            await self.queue.compare_and_set(LISTED, listed, was=await self.queue.note(LISTED))
-        text = await self.queue.note(core_ghosts.NOTE)
+            await self.queue.compare_and_set(LISTED, listed, was=await self.queue.read_value(LISTED))
+        text = await self.queue.read_value(core_ghosts.NOTE)
         ghosts, new = core_ghosts.update_ghosts(
             core_ghosts.read_ghosts(text), sessions, seen.outcomes, self.queue.now()
         )
@@ -205,7 +210,7 @@ class Discovery:
 
 
 async def add_chosen(
-    queue: Queue, sessions: Mapping[SessionId, Rule], into: RunSet | None = None, by: str | None = None
+    queue: DiscoveryQueue, sessions: Mapping[SessionId, Rule], into: RunSet | None = None, by: str | None = None
 ) -> Added:
     """Queue chosen sessions, each under its rule; what was spared before is chosen anew."""
     total = NOTHING
@@ -219,26 +224,26 @@ async def add_chosen(
     return total
 
 
-async def open_holds_and_ghosts(queue: Queue) -> dict[str, int]:
+async def open_holds_and_ghosts(queue: ValuePort) -> dict[str, int]:
     """Return how many holds are open, and how many sessions are ghosts."""
     try:
-        holds = core_holds.open_holds(core_holds.read_holds(await queue.note(core_holds.NOTE)), queue.now())
+        holds = core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.NOTE)), queue.now())
     except ValueError:
         holds = ()  # `reaper holds` says so
-    ghosts = core_ghosts.read_ghosts(await queue.note(core_ghosts.NOTE))
+    ghosts = core_ghosts.read_ghosts(await queue.read_value(core_ghosts.NOTE))
     return {"holds": len(holds), "ghosts": len(ghosts.proven)}
 
 
-async def reset_baseline(queue: Queue, hold: Hold) -> None:
+async def reset_baseline(queue: ValuePort, hold: Hold) -> None:
     """Let the next list be measured by none before it, once somebody decided about a hold for its shrinking."""
     if Guard.LIST_SHRINK in hold.guards:
-        await queue.compare_and_set(LISTED, None, was=await queue.note(LISTED))
+        await queue.compare_and_set(LISTED, None, was=await queue.read_value(LISTED))
 
 
-async def change_holds(queue: Queue, change: Callable[[Holds], Holds]) -> tuple[Holds, bool]:
+async def change_holds(queue: ValuePort, change: Callable[[Holds], Holds]) -> tuple[Holds, bool]:
     """Change the holds of the queue; return them, and whether anything changed. Another's change comes first."""
     while True:
-        text = await queue.note(core_holds.NOTE)
+        text = await queue.read_value(core_holds.NOTE)
         holds = core_holds.expire(core_holds.read_holds(text), queue.now())
         changed = change(holds)
         if changed == core_holds.read_holds(text):

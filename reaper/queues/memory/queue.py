@@ -29,8 +29,9 @@ from reaper.core.model import (
     WorkerHeartbeat,
 )
 from reaper.queues import accounting as books
-from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
+from reaper.queues.base import RunSet
 from reaper.queues.memory.store import MemoryRunSet, Row, Store
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 
 class MemoryQueue:
@@ -99,7 +100,7 @@ class MemoryQueue:
     def new_set(self) -> RunSet:
         return MemoryRunSet(self.store, self._clock, self._owner)
 
-    async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+    async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         ids = None if within is None else self._own_set(within).members
         store, now = await self._begin()
         ready = [r for r in store.open.values() if r.at <= now and (ids is None or r.session_id in ids)]
@@ -108,7 +109,7 @@ class MemoryQueue:
             store.settle_cancelled(row, now)
         ready.sort(key=lambda row: row.order)
         firsts, retries = (row for row in ready if row.sends == 0), (row for row in ready if row.sends > 0)
-        chosen = books.interleave_retries(firsts, retries, most, self._claimed) if most > 0 else []
+        chosen = books.interleave_retries(firsts, retries, limit, self._claimed) if limit > 0 else []
         return [self._lease(row, now + lease_s) for row in chosen]
 
     def _lease(self, row: Row, until: float) -> Lease:
@@ -133,9 +134,9 @@ class MemoryQueue:
             expires_at=until,
         )
 
-    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
         store, now = await self._begin()
-        return [_apply(store, end, now) for end in ends]
+        return [_apply(store, end, now) for end in results]
 
     async def next_at(self) -> float | None:
         store, _ = await self._begin()
@@ -240,7 +241,7 @@ class MemoryQueue:
         return None if pause is None or (pause.until is not None and pause.until <= now) else pause
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         store, _ = await self._begin()
         return store.notes.get(name)
 
@@ -275,10 +276,10 @@ class MemoryQueue:
         for row in sorted(rows, key=lambda row: (row.settled_at or 0.0, row.place)):
             yield row.item(now)
 
-    async def retrying(self, most: int) -> list[Item]:
+    async def retrying(self, limit: int) -> list[Item]:
         store, now = await self._begin()
         waiting = [row for row in store.open.values() if row.sends and row.receipt is None]
-        return [row.item(now) for row in sorted(waiting, key=lambda row: (-row.at, -row.place))[:most]]
+        return [row.item(now) for row in sorted(waiting, key=lambda row: (-row.at, -row.place))[:limit]]
 
     async def stats(self) -> Stats:
         store, now = await self._begin()

@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import PROVEN, Audit, Item, Outcome, Pause, Send, SessionId, State, Stats, WorkerHeartbeat
 from reaper.queues import accounting as books
-from reaper.queues.base import Position, SetView
+from reaper.queues.values import Position, SetView
 
 Cancellation = tuple[str, str]
 """By whom, and why."""

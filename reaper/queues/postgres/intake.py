@@ -9,10 +9,10 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from reaper.core.model import SessionId
-from reaper.queues.base import Added, Batch, InvalidLine
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.rows import clean, one_row
 from reaper.queues.postgres.schema import IS_DEAD, NOW, counting
+from reaper.queues.values import Added, Batch, InvalidLine
 
 INVALID_KEPT = 1_000
 """Lines that were not accepted, of which the newest are kept."""

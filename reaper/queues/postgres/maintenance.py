@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from reaper.core.model import SessionId
-from reaper.queues.base import CancelResult, PostponeResult
 from reaper.queues.postgres.claims import CANCELLED, OVER
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.rows import clean, one_row
 from reaper.queues.postgres.schema import FREE, IS_DEAD, NOW, counting
+from reaper.queues.values import CancelResult, PostponeResult
 
 PRUNED_AT_ONCE = 1_000
 """Old rows dropped in one call, so that no other work waits for long."""

@@ -29,7 +29,7 @@ from reaper.core.model import (
     Stats,
     WorkerHeartbeat,
 )
-from reaper.queues.base import Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
+from reaper.queues.base import PositionStore, RunSet
 from reaper.queues.postgres import audit as postgres_audit
 from reaper.queues.postgres import intake as postgres_add
 from reaper.queues.postgres import maintenance as postgres_tend
@@ -40,6 +40,7 @@ from reaper.queues.postgres.errors import parameters
 from reaper.queues.postgres.run_sets import PostgresRunSet
 from reaper.queues.postgres.schema import Facts, facts, prepare
 from reaper.queues.server_time import ServerTime
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 T = TypeVar("T")
 
@@ -253,7 +254,7 @@ class PostgresQueue:
         return await self._read(lambda connection: postgres_rows.paused(connection, self._now()))
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         return await self._read(partial(postgres_rows.read_value, name=name))
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reaper.core.model import Outcome, SessionId
-from reaper.queues.base import SetView
 from reaper.queues.postgres.connection import BatchedConnection, Connection, Work
 from reaper.queues.postgres.rows import all_rows
 from reaper.queues.postgres.schema import AT, NOW, epoch
+from reaper.queues.values import SetView
 
 PAGE = 1_000
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reaper.core.times import check_id, parse_time, printable
-from reaper.queues.base import InvalidLine, NewItem
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import invalid
 from reaper.queues.redis.scripts.intake import INBOX_READ, INBOX_TAKE
+from reaper.queues.values import InvalidLine, NewItem
 
 SOURCE = "inbox"
 AT_ONCE = 500

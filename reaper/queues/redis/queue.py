@@ -23,7 +23,7 @@ from reaper.core.model import (
     Stats,
     WorkerHeartbeat,
 )
-from reaper.queues.base import MAX_RESULTS, Added, Batch, CancelResult, Position, PositionStore, PostponeResult, RunSet
+from reaper.queues.base import MAX_RESULTS, PositionStore, RunSet
 from reaper.queues.redis import rows as redis_rows
 from reaper.queues.redis.apply_log import ApplyPipeline
 from reaper.queues.redis.audit import audit, settled, stats
@@ -35,6 +35,7 @@ from reaper.queues.redis.scripts import intake as redis_lua_books
 from reaper.queues.redis.scripts import read as redis_lua_read
 from reaper.queues.redis.scripts.common import Script
 from reaper.queues.server_time import ServerTime
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 PORTION = 1_000
 """Rows that one script changes at most, so that no other waits for long."""
@@ -219,7 +220,7 @@ class RedisQueue:
         return redis_rows.pause(written, float(now))
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         found = await self._engine.whole(self._engine.ask("HGET", self._engine.key("notes"), name))
         return None if found is None else str(found)
 

@@ -21,7 +21,7 @@ from reaper.core.model import (
     WorkerHeartbeat,
 )
 from reaper.queues import accounting as books
-from reaper.queues.base import InvalidLine
+from reaper.queues.values import InvalidLine
 
 _KEPT = float("-inf")
 """Stands for the due time that a row has: only the engine knows it."""

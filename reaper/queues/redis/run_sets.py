@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from reaper.core.model import Outcome, SessionId
-from reaper.queues.base import SetView
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.scripts.read import INCLUDE, NEXT_OF_SET, VIEW
+from reaper.queues.values import SetView
 
 KEPT_S = 86_400
 """After so long without a question, a set is of a process that is no more."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from reaper.core.model import Lease, LeaseResult, Outcome, SessionId
 from reaper.queues.accounting import FINALS, ClaimedRow, apply_decision, interleave_retries, settled
-from reaper.queues.base import CancelResult, PostponeResult
 from reaper.queues.sqlite.audit import count, count_each
 from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.rows import with_send
 from reaper.queues.sqlite.schema import AT
+from reaper.queues.values import CancelResult, PostponeResult
 
 SMALL_SET = 5_000
 """Sets smaller than this are searched row by row; larger ones along the queue, whose head they mostly are."""

@@ -9,8 +9,8 @@ from dataclasses import astuple
 
 from reaper.core.model import DEAD, Outcome, SessionId
 from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, reopened
-from reaper.queues.base import Added, Batch, InvalidLine, Position
 from reaper.queues.sqlite.audit import count, drop
+from reaper.queues.values import Added, Batch, InvalidLine, Position
 
 INVALID_KEPT = 1_000
 """Lines that were not accepted, of which the newest are kept."""

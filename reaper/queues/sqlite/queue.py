@@ -26,7 +26,7 @@ from reaper.core.model import (
     Stats,
     WorkerHeartbeat,
 )
-from reaper.queues.base import Added, Batch, CancelResult, Position, PostponeResult, RunSet
+from reaper.queues.base import RunSet
 from reaper.queues.sqlite import audit as sqlite_audit
 from reaper.queues.sqlite import claims as sqlite_work
 from reaper.queues.sqlite import intake as sqlite_add
@@ -38,6 +38,7 @@ from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.run_sets import SqliteRunSet, is_small
 from reaper.queues.sqlite.schema import connect, let_checkpoint, prepare_file
 from reaper.queues.sqlite.thread import LedgerThread, Work
+from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
 T = TypeVar("T")
 
@@ -133,14 +134,14 @@ class SqliteQueue:
         self._sets += 1
         return SqliteRunSet(self._thread, self._clock, self._sets)
 
-    async def claim(self, most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+    async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         set_id = None if within is None else self._own_set(within).set_id
 
         def claim(connection: sqlite3.Connection) -> list[Lease]:
             self._locks.hold()
             leases = sqlite_work.claim(
                 connection,
-                most,
+                limit,
                 now=self._clock(),
                 lease_s=lease_s,
                 owner=self.owner,
@@ -161,8 +162,8 @@ class SqliteQueue:
         self._refuse_read_only()
         return await self._thread.write(claim, undo=hand_back)
 
-    async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
-        return await self._write(lambda connection: apply_all(connection, ends, self._clock()))
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
+        return await self._write(lambda connection: apply_all(connection, results, self._clock()))
 
     async def next_at(self) -> float | None:
         return await self._thread.read(next_at)
@@ -219,7 +220,7 @@ class SqliteQueue:
         return None if pause is None or (pause.until is not None and pause.until <= self._clock()) else pause
 
     # notes
-    async def note(self, name: str) -> str | None:
+    async def read_value(self, name: str) -> str | None:
         return await self._thread.read(partial(sqlite_rows.read_value, name=name))
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
@@ -247,8 +248,8 @@ class SqliteQueue:
                 return
             place = page[-1][0]
 
-    async def retrying(self, most: int) -> list[Item]:
-        return await self._thread.read(lambda connection: sqlite_rows.retrying(connection, most, self._clock()))
+    async def retrying(self, limit: int) -> list[Item]:
+        return await self._thread.read(lambda connection: sqlite_rows.retrying(connection, limit, self._clock()))
 
     async def stats(self) -> Stats:
         return await self._thread.read(lambda connection: sqlite_audit.stats(connection, self._clock()))

@@ -23,8 +23,8 @@ from reaper.core.model import (
     State,
     WorkerHeartbeat,
 )
-from reaper.queues.base import Position
 from reaper.queues.sqlite.schema import AT, IS_DEAD
+from reaper.queues.values import Position
 
 PAGE = 500
 """Rows of `outcomes` in memory at a time."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from reaper.core.model import Outcome, SessionId
-from reaper.queues.base import SetView
 from reaper.queues.sqlite.claims import SMALL_SET
 from reaper.queues.sqlite.schema import AT
 from reaper.queues.sqlite.thread import LedgerThread
+from reaper.queues.values import SetView
 
 _STATE = f"""
 CASE WHEN outcome IS NOT NULL THEN outcome WHEN {AT} <= :now THEN '+ready' WHEN lease_until IS NOT NULL

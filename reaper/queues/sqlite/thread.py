@@ -12,54 +12,56 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from reaper.core.errors import QueueError
+from reaper.queues.batching import Call
 from reaper.queues.sqlite.errors import is_fatal, translated
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 MAX_BATCH = 256
-"""Calls after which no more are waited for, so that the first of them does not wait for ever."""
+"""A batch of so many calls is begun without waiting for more, so that its first call does not wait for ever."""
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
+@dataclass(frozen=True, slots=True)
+class _Operation:
     work: Work[object]
-    future: asyncio.Future[object] | None
-    undo: Callable[[object], Work[object]] | None = None
-    writes: bool = True
-    result: object = None
-    error: Exception | None = None
+    writes: bool
 
 
-def _nothing(_: sqlite3.Connection) -> None:
-    """The work of a call that only wakes somebody."""
+Calls = Sequence[Call[_Operation]]
 
 
 class LedgerThread:
-    """Runs work on a connection that nobody else touches. Made for one asyncio loop at a time."""
+    """Runs work on a connection that no other thread uses. Made for one asyncio loop at a time.
 
-    __slots__ = ("_broken", "_calls", "_closed", "_path", "_posted", "_soon", "_stopped")
+    With `read_only` every write is refused.
+    """
 
-    def __init__(self, path: str) -> None:
+    __slots__ = ("_broken", "_closed", "_inbox", "_path", "_posted", "_read_only", "_stopped")
+
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
         self._path = path
-        self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
-        self._posted: list[_Call] = []
-        self._soon = False
+        self._read_only = read_only
+        self._inbox: SimpleQueue[Calls | None] = SimpleQueue()
+        self._posted: list[Call[_Operation]] = []
         self._closed = False
         self._broken: sqlite3.Error | None = None
-        self._stopped: _Call | None = None
+        self._stopped: asyncio.Future[None] | None = None
 
     async def start(self, connect: Callable[[], sqlite3.Connection], at_end: Callable[[], None]) -> None:
         """Open the connection in the thread; `at_end` runs there after it was closed. Raises what `connect` does."""
         loop = asyncio.get_running_loop()
-        opened, self._stopped = loop.create_future(), _Call(work=_nothing, future=loop.create_future())
-        ends = (_Call(work=_nothing, future=opened), self._stopped)
+        opened: asyncio.Future[None] = loop.create_future()
+        self._stopped = loop.create_future()
         # A daemon: an interpreter that ends without `stop` must not hang, and what was promised is committed.
-        threading.Thread(target=self._main, args=(connect, at_end, *ends), name="reaper-ledger", daemon=True).start()
+        threading.Thread(
+            target=self._main, args=(connect, at_end, opened, self._stopped), name="reaper-ledger", daemon=True
+        ).start()
         try:
             await opened
         except BaseException:
@@ -68,113 +70,110 @@ class LedgerThread:
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` in a read snapshot and return its result. Cancelled, nothing has happened."""
-        return cast(T, await self._ask(_Call(work=work, future=None, writes=False)))
+        return cast(T, await self._post(_Operation(work, writes=False), None).wait())
 
     async def write(self, work: Work[T], *, undo: Callable[[T], Work[object]] | None = None) -> T:
-        """Run `work` in a transaction; return when it is durable.
+        """Run `work` in a transaction; return when it is durable. Raises QueueError when opened for reading only.
 
-        Cancelled, it has happened wholly or not at all; if it has and nobody got the result, `undo(result)` is run.
+        Cancelled, it has happened wholly or not at all; if it has and its caller is gone, `undo(result)` is run.
         """
-        undo_any = cast("Callable[[object], Work[object]] | None", undo)
-        return cast(T, await self._ask(_Call(work=work, future=None, undo=undo_any)))
+        if self._read_only:
+            raise QueueError(f"the ledger {self._path} is open for reading only")
+
+        undo_call = None if undo is None else partial(self._undo, undo)
+        return cast(T, await self._post(_Operation(work, writes=True), undo_call).wait())
 
     async def stop(self) -> None:
         """Finish what was posted, close the connection, end the thread. Idempotent."""
         self._end()
-        assert self._stopped is not None, "what ends was started"
-        assert self._stopped.future is not None
-        await asyncio.shield(self._stopped.future)
+        assert self._stopped is not None, "only what was started is stopped"
+        await asyncio.shield(self._stopped)
 
     def _end(self) -> None:
         if not self._closed:
             self._closed = True
-            self._hand_over()
-            self._calls.put(None)
+            self._submit()
+            self._inbox.put(None)
 
-    def _hand_over(self) -> None:
-        """Give the thread what was asked in this turn of the loop, at once: it would wake for each and find one."""
-        self._soon = False
-        if self._posted:
-            self._calls.put(self._posted)
-            self._posted = []
-
-    async def _ask(self, call: _Call) -> object:
+    def _post(self, operation: _Operation, undo: Callable[[T], object] | None) -> Call[_Operation]:
+        """Queue an operation. All of one turn of the loop reach the thread at once, or it would wake for each alone."""
         if self._closed:
             raise QueueError(f"the ledger {self._path} was closed")
         loop = asyncio.get_running_loop()
-        call.future = future = loop.create_future()
+        call = Call(operation, loop.create_future(), undo)
+        if not self._posted:
+            loop.call_soon(self._submit)
         self._posted.append(call)
-        if not self._soon:
-            self._soon = True
-            loop.call_soon(self._hand_over)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._take_back(call)
-            raise
+        return call
 
-    def _take_back(self, call: _Call) -> None:
-        if call.undo is not None and not self._closed:
-            self._calls.put([_Call(work=call.undo(call.result), future=None)])
+    def _undo(self, undo: Callable[[T], Work[object]], result: T) -> None:
+        if not self._closed:
+            call = self._post(_Operation(undo(result), writes=True), None)
+            call.future.add_done_callback(asyncio.Future.exception)  # no caller is left to raise it to
+
+    def _submit(self) -> None:
+        if self._posted:
+            self._inbox.put(self._posted)
+            self._posted = []
 
     # --- in the thread --------------------------------------------------------------------------------------------
 
     def _main(
-        self, connect: Callable[[], sqlite3.Connection], at_end: Callable[[], None], opened: _Call, stopped: _Call
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        at_end: Callable[[], None],
+        opened: asyncio.Future[None],
+        stopped: asyncio.Future[None],
     ) -> None:
         try:
             connection = connect()
-            self._deliver([opened])
+            _deliver([(Call(None, opened), None)])
             self._serve(connection)
             # Every promise was committed before; the checkpoint that comes with a close is a courtesy.
             with suppress(sqlite3.Error):
                 connection.close()
         except Exception as error:  # noqa: BLE001 - the top of a thread: the opener gets it
-            opened.error = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
-            self._deliver([opened])
+            _deliver([(Call(None, opened), self._translated(error))])
         finally:
             at_end()
-            self._deliver([stopped])
+            _deliver([(Call(None, stopped), None)])
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         last = False
         while not last:
-            calls: list[_Call] = []
-            some = self._calls.get()
+            calls: list[Call[_Operation]] = []
+            posted = self._inbox.get()
             try:
-                while some is not None:
-                    calls += some
+                while posted is not None:
+                    calls += posted
                     if len(calls) >= MAX_BATCH:
                         break
-                    some = self._calls.get_nowait()
-                last = some is None
+                    posted = self._inbox.get_nowait()
+                last = posted is None
             except Empty:
                 pass
             for writes, begin in ((True, "BEGIN IMMEDIATE"), (False, "BEGIN")):
                 # Cancelled before it began: then it has not happened at all.
-                chosen = [
-                    c for c in calls if c.writes is writes and not (c.future is not None and c.future.cancelled())
-                ]
+                chosen = [c for c in calls if c.operation.writes is writes and not c.future.cancelled()]
                 if chosen:
-                    self._transact(connection, begin, chosen)
-                    self._deliver(chosen)
+                    _deliver(list(zip(chosen, self._transact(connection, begin, chosen), strict=True)))
 
-    def _transact(self, connection: sqlite3.Connection, begin: str, calls: Sequence[_Call]) -> None:
-        if not self._together(connection, begin, calls):
-            for call in calls:
-                self._together(connection, begin, [call])
+    def _transact(self, connection: sqlite3.Connection, begin: str, calls: Calls) -> Sequence[object]:
+        """Return the result or the error of each call: run together, one by one where one of them raises."""
+        results = self._together(connection, begin, calls)
+        if results is not None:
+            return results
+        return [result for call in calls for result in self._together(connection, begin, [call]) or ()]
 
-    def _together(self, connection: sqlite3.Connection, begin: str, calls: Sequence[_Call]) -> bool:
-        """Run calls in one transaction. False: one of several raised, nothing happened, run them one by one."""
+    def _together(self, connection: sqlite3.Connection, begin: str, calls: Calls) -> Sequence[object] | None:
+        """Run calls in one transaction. Returns None when one of several raised: then nothing has happened."""
         working = False
         try:
             if self._broken is not None:
                 raise self._broken
             connection.execute(begin)
             working = True
-            for call in calls:
-                call.result = call.work(connection)
+            results = [call.operation.work(connection) for call in calls]
             working = False
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - each caller gets its own
@@ -182,11 +181,8 @@ class LedgerThread:
                 self._broken = error
             if connection.in_transaction:
                 self._roll_back(connection)
-            if working and len(calls) > 1:
-                return False
-            for call in calls:
-                call.error = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
-        return True
+            return None if working and len(calls) > 1 else [self._translated(error) for _ in calls]
+        return results
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:
@@ -194,22 +190,20 @@ class LedgerThread:
         except sqlite3.Error as error:
             self._broken = error
 
-    def _deliver(self, calls: Sequence[_Call]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
-        for call in calls:
-            if call.future is not None:
-                by_loop.setdefault(call.future.get_loop(), []).append(call)
-        for loop, its in by_loop.items():
-            with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-                loop.call_soon_threadsafe(self._wake, its)
+    def _translated(self, error: Exception) -> Exception:
+        return translated(error, self._path) if isinstance(error, sqlite3.Error) else error
 
-    def _wake(self, calls: Sequence[_Call]) -> None:
-        for call in calls:
-            assert call.future is not None
-            if call.future.cancelled():
-                if call.error is None:
-                    self._take_back(call)
-            elif call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.result)
+
+def _deliver(results: Sequence[tuple[Call[Any], object]]) -> None:
+    """Resolve calls from the thread: one hop to each event loop that waits."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call[Any], object]]] = {}
+    for call, result in results:
+        by_loop.setdefault(call.future.get_loop(), []).append((call, result))
+    for loop, its in by_loop.items():
+        with suppress(RuntimeError):  # the loop is gone, and its callers with it
+            loop.call_soon_threadsafe(_resolve, its)
+
+
+def _resolve(results: Sequence[tuple[Call[Any], object]]) -> None:
+    for call, result in results:
+        call.deliver(result)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
-from reaper.queues.base import Batch, NewItem, Queue
+from reaper.queues.base import Queue
 from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.memory.store import Store
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
+from reaper.queues.values import Batch, NewItem
 
 START = 1_000_000.0
 LEASE_S = 60.0

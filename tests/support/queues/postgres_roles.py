@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from reaper.queues.base import Position
 from reaper.queues.postgres.queue import PostgresQueue, open_postgres
+from reaper.queues.values import Position
 
 
 @dataclass(slots=True)

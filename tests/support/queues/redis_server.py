@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from reaper.core.model import SessionId
-from reaper.queues.base import Batch, NewItem, Position
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.values import Batch, NewItem, Position
 
 STARTS_WITHIN_S = 20.0
 
