@@ -19,7 +19,8 @@ import anyio
 from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import ReaperError
 from reaper.core.model import Item, Outcome, State
-from reaper.core.times import format_duration, parse_duration
+from reaper.core.text import format_duration
+from reaper.core.times import parse_duration
 from reaper.queues.base import Queue
 from reaper.queues.open import Opened, open_queue
 from reaper.settings.load import Loaded, load

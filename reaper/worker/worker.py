@@ -19,7 +19,6 @@ from anyio.abc import TaskGroup
 
 from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
-from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Admission, Gate
 from reaper.core.model import (
@@ -31,6 +30,7 @@ from reaper.core.model import (
     Release,
     Send,
 )
+from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.queues.base import Queue, RunSet
 from reaper.worker.ports import Api, Identify, IdleWait, Journal, Preflight, TokenWatch, WorkerOptions
 from reaper.worker.queue_health import QueueHealth

@@ -11,8 +11,8 @@ CORE: tuple[Bug, ...] = (
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
         "reaper/worker/worker.py",
-        "from reaper.core.discovery.recheck import ",
-        "from reaper.core.model import End, Settle\nfrom reaper.core.discovery.recheck import ",
+        "from reaper.core.preflight import ",
+        "from reaper.core.model import End, Settle\nfrom reaper.core.preflight import ",
         "        at = self.clock()\n        self.sends += 1\n",
         "        at = self.clock()\n        self.sends += 1\n"
         "        await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n",
