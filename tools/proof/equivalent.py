@@ -26,7 +26,7 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/core/classify.py", "classify", "400 <= status < 500", "400 <= status <= 500", 0): _BEFORE,
     ("reaper/core/classify.py", "classify", "500", "501", 2): _BEFORE,
     ("reaper/core/classify.py", "classify_read", "0", "1", 0): _NO_SENSE,
-    ("reaper/core/decide.py", "RetryPolicy.backoff_s", "60", "61", 0): _BOUND,
+    ("reaper/core/backoff.py", "backoff_s", "60", "61", 0): _BOUND,
     (
         "reaper/core/gate.py",
         "Gate.observe",
