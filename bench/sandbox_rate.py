@@ -19,8 +19,9 @@ from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from urllib.parse import urlsplit
 
-from reaper.sandbox import DEFAULT_TOKEN, Sandbox, generate
 from reaper.sandbox.process import Options, serve
+from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
+from reaper.sandbox.sessions import generate
 
 
 class Caller(asyncio.Protocol):

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable
 
 from reaper.core.errors import UsageError
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id, sanitize
+from reaper.core.text import sanitize
 
 MAX_REASON_CHARS = 500
 

@@ -11,7 +11,8 @@ from reaper.core.rate_limit import RateLimit
 from reaper.intake.poller import Intake, Source
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
-from reaper.settings.schema import Settings, token_source
+from reaper.settings.schema import Settings
+from reaper.settings.state_dir import token_source
 from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 

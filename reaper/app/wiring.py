@@ -27,8 +27,9 @@ from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, 
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
-from reaper.queues.base import IntakePort, Queue, RunSet
-from reaper.settings.schema import Settings, token_source
+from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
+from reaper.settings.schema import Settings
+from reaper.settings.state_dir import token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions

@@ -19,11 +19,12 @@ import anyio
 from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import ReaperError
 from reaper.core.model import Item, Outcome, State
-from reaper.core.times import format_duration, parse_duration
+from reaper.core.text import format_duration
+from reaper.core.times import parse_duration
+from reaper.core.urls import sqlite_path
 from reaper.queues.base import Queue
 from reaper.queues.open import Opened, open_queue
 from reaper.settings.load import Loaded, load
-from reaper.settings.parsers import sqlite_path
 from reaper.settings.state_dir import state_dir
 from reaper.telemetry import logs
 from reaper.telemetry.journald import is_journal, with_priority

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reaper.core.classify import Final, Foreign, OtherAccount, Proven, ReadVerdict, Unauthorized, classify
 from reaper.core.model import Answered, Reply
-from reaper.core.times import sanitize
+from reaper.core.text import sanitize
 
 NOTE = "account"
 """The note of the queue that names its account."""

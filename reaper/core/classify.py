@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from reaper.core.discovery.server_clock import http_date
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
+from reaper.core.times import http_date
 
 DETAIL_BYTES = 200
 """How much of a rejecting answer's body is kept (SPEC 2)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
 from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
@@ -22,7 +23,7 @@ class RetryPolicy:
 
     def backoff_s(self, earlier: int, jitter: float) -> float:
         """Return an exponential delay with full jitter after `earlier` sends; `jitter` is uniform in [0, 1)."""
-        return jitter * min(self.cap_s, self.base_s * 2.0 ** min(earlier, 60))
+        return jitter * backoff_s(earlier, self.base_s, self.cap_s)
 
 
 def give_up(lease: Lease) -> Settle | None:

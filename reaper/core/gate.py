@@ -1,20 +1,21 @@
 """The one admission gate: how many sends may start now, and if none, why and until when.
 
-A state machine over what was answered, with time as an argument (any clock that never runs backwards, in seconds). It
-holds the operator's switch, identity, credentials, wrong target, the breaker, the throttle, the storm of 403s, the
-rate and the bound; `admit` takes the least that any of them allows. SPEC 2 is its source.
+A state machine over answers, with time as an argument: seconds of any clock that never runs backwards. It combines the
+operator's pause, the identity read, the automatic pauses (`core/pauses.py`), the throttle, the rate and the limit on
+sends in flight; `admit` returns the least that any of them allows. SPEC 2 is its source.
 
-How a suspicion ends: *closed* until the read of `GET /api/sessions` succeeds, then *trial*: one DELETE at a time, 1 s
-apart doubling to 60 s, until one gets an answer of another kind. The breaker skips the trial: after the read it admits
-an eighth of the bound until the first final answer. Where reads are not allowed (`verify` off) all go by trial.
+Each automatic pause is a circuit breaker: *open* until the identity read succeeds, then *half-open* (one probe DELETE
+at a time), then closed. The pause `api_down` skips the probes: after the read the gate admits an eighth of the bound
+until the first final answer. Where reads are not allowed (`verify` off), every pause is half-open from its beginning.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from reaper.core.adaptive_limit import AdaptiveLimit
+from reaper.core.backoff import backoff_s
 from reaper.core.classify import (
     Broken,
     Final,
@@ -30,17 +31,22 @@ from reaper.core.classify import (
     is_own,
 )
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
+from reaper.core.pauses import PROBE_FIRST_S, Breakers, no_answer, no_token, read_refusal
 from reaper.core.rate_limit import RateLimit
 from reaper.core.throttle import Throttle
 
-BREAKER = 5
-BREAKER_RECOVERING = 20
-FOREIGN_IDS = 5
-STORM = 20
+FAILURES_TO_PAUSE = 5
+"""Failures in a row, with no final answer between, that open `api_down` (SPEC 2, *Breaker*)."""
+FAILURES_TO_PAUSE_AGAIN = 20
+"""The same after an outage, until the first final answer (SPEC 2, *Leaving an automatic pause*)."""
+FOREIGN_IDS_TO_PAUSE = 5
+"""Different IDs with a foreign answer, with no own answer between, that open `wrong_target` (SPEC 2, the table)."""
+FORBIDDEN_TO_PAUSE = 20
+"""Answers of 403 in a row, with no other final answer between, that open `forbidden_storm` (SPEC 2, the table)."""
 READ_FIRST_S, READ_MAX_S = 1.0, 5.0
-PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
+"""The gap between the first two reads, doubled after each one, and the longest gap (SPEC 2)."""
 RECOVERY_SHARE = 8
-_NO_ANSWER = "no answer ({})"
+"""After an outage, one part in this many of the bound is admitted (SPEC 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +58,12 @@ class Admission:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _PauseState:
-    """One automatic pause. `trial_at` None: closed, waiting for the read; else the instant of the next trial."""
-
-    pause: Pause
-    next_probe_at: float | None = None
-    gap_s: float = PROBE_FIRST_S
-
-
 @dataclass(slots=True)
 class Gate:
-    """The state. Not shared between processes; the operator's pause is what the queue says of it."""
+    """The state of one process. `bound` is the most sends in flight that the settings allow.
+
+    The worker calls `start` before each send and `observe` after it, and makes a read when `read_due` asks for one.
+    """
 
     bound: int
     adaptive: bool = False
@@ -71,21 +71,26 @@ class Gate:
     verify: bool = True
     in_flight: int = 0
     finals: int = 0
-    """Final answers so far: what `others_final` is measured with."""
+    """Final answers so far: by them a worker knows whether another ID got one since a given send."""
     generation: int = 0
     """The current token's generation."""
 
     _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
-    _held: dict[PauseReason, _PauseState] = field(default_factory=dict)
+    _breakers: Breakers = field(default_factory=Breakers)
     _proven: bool = field(init=False)
     _read_at: float = float("-inf")
-    _read_gap_s: float = READ_FIRST_S
+    _reads: int = 0
+    """Reads made since the last reason to read anew."""
     _throttle: Throttle = field(default_factory=Throttle)
     _failures: int = 0
+    """Failures in a row, with no final answer between."""
     _recovering: bool = False
+    """From the end of `api_down` until the first final answer."""
     _foreign: set[SessionId] = field(default_factory=set)
-    _storm: int = 0
+    """IDs with a foreign answer since the last own answer."""
+    _forbidden: int = 0
+    """Answers of 403 in a row, with no other final answer between."""
 
     def __post_init__(self) -> None:
         self._proven = not self.verify
@@ -99,15 +104,11 @@ class Gate:
             return Admission(0, PauseReason.OPERATOR)
         if throttle := self._throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
-        most = self.limit - self.in_flight
         if not self._proven:
-            return Admission(0, next(iter(self._held), "identity"), None)
-        for reason, held in self._held.items():
-            if held.next_probe_at is None:
-                return Admission(0, reason, None)
-            if now < held.next_probe_at:
-                return Admission(0, reason, held.next_probe_at)
-            most = min(most, 1 - self.in_flight)
+            return Admission(0, next(iter(self._breakers.active), "identity"), None)
+        if blocked := self._breakers.blocked(now):
+            return Admission(0, *blocked)
+        most = (1 if self._breakers.active else self.limit) - self.in_flight
         if most <= 0:
             return Admission(0, "in_flight", None)
         allowed = self.rate.allowed(now)
@@ -118,13 +119,12 @@ class Gate:
     @property
     def limit(self) -> int:
         """The most sends in flight that the state of the API allows now."""
-        most = self._limiter.limit
-        return min(most, max(1, self.bound // RECOVERY_SHARE)) if self._recovering else most
+        limit = self._limiter.limit
+        return min(limit, max(1, self.bound // RECOVERY_SHARE)) if self._recovering else limit
 
     def read_due(self) -> float | None:
-        """Return the instant at which the next read is wanted, None when none is."""
-        wanted = not self._proven or any(held.next_probe_at is None for held in self._held.values())
-        if not wanted or not self.verify:
+        """Return the instant of the next identity read; None when none is needed."""
+        if not self.verify or (self._proven and not self._breakers.any_open):
             return None
         return max(self._read_at, self._throttle.until)
 
@@ -135,39 +135,37 @@ class Gate:
 
     @property
     def unrestricted(self) -> bool:
-        """Whether nothing but the limit holds sends up."""
-        return self._proven and not (self._held or self._recovering or self.rate.per_s)
+        """Whether nothing but the limit, the throttle and the operator can hold sends up."""
+        return self._proven and not (self._breakers.active or self._recovering or self.rate.per_s)
 
     @property
     def outage(self) -> bool:
-        """Whether a send that starts now is a trial of an API that counts as down."""
-        return PauseReason.API_DOWN in self._held
+        """Whether the API counts as down: a send that starts now is a probe, and its failure is the API's."""
+        return PauseReason.API_DOWN in self._breakers.active
 
     def pauses(self, now: float) -> tuple[Pause, ...]:
-        """Return the pauses that hold, in this clock's time."""
+        """Return the pauses that hold, their instants on the gate's clock."""
         return (
             *filter(None, (self._operator, self._throttle.pause(now))),
-            *(held.pause for held in self._held.values()),
+            *(breaker.pause for breaker in self._breakers.active.values()),
         )
 
     # --- events ----------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> bool:
-        """Count one send that starts now; False, and nothing counted, when it may not."""
-        if self.in_flight < self.limit and self._open(now):
-            self.in_flight += 1  # as below, of which nothing else has anything to do then
+        """Count one send that starts now, and return True; count nothing and return False when it may not start."""
+        if self.in_flight < self.limit and self._only_limited(now):
+            self.in_flight += 1  # the fast path: with no pause and no rate there is nothing else to count
             return True
         if self.admit(now).most < 1:
             return False
         self.in_flight += 1
         self.rate.take(now)
-        for reason, held in self._held.items():
-            gap_s = min(PROBE_MAX_S, held.gap_s * 2)
-            self._held[reason] = replace(held, next_probe_at=now + held.gap_s, gap_s=gap_s)
+        self._breakers.count_probe(now)
         return True
 
     def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> None:
-        """Take in the answer to a send that `start` counted, at `began`; `jitter` is uniform in [0, 1)."""
+        """Take in the answer to a send that `start` counted at the instant `began`; `jitter` is uniform in [0, 1)."""
         self._limiter.observe(now, verdict, began=began, in_flight=self.in_flight)
         self.in_flight -= 1
         if is_own(verdict):
@@ -177,141 +175,126 @@ class Gate:
                 self.finals += 1
                 self._failures, self._recovering = 0, False
                 self._throttle.calm()
-                self._storm = self._storm + 1 if outcome is Outcome.FORBIDDEN else 0
-                self._answered_otherwise(None if outcome is not Outcome.FORBIDDEN else PauseReason.FORBIDDEN_STORM)
-                if self._storm >= STORM:
-                    self._hold(now, PauseReason.FORBIDDEN_STORM, f"{STORM} answers of 403 in a row")
+                self._forbidden = self._forbidden + 1 if outcome is Outcome.FORBIDDEN else 0
+                self._end_probes(None if outcome is not Outcome.FORBIDDEN else PauseReason.FORBIDDEN_STORM)
+                if self._forbidden >= FORBIDDEN_TO_PAUSE:
+                    self._pause(now, PauseReason.FORBIDDEN_STORM, f"{FORBIDDEN_TO_PAUSE} answers of 403 in a row")
             case Unauthorized(generation=generation):
                 if generation not in (None, self.generation):
                     return  # late, from before a rotation: it says nothing of the current token
                 if generation is not None:
-                    self._answered_otherwise(PauseReason.CREDENTIALS)
-                self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict))
+                    self._end_probes(PauseReason.CREDENTIALS)
+                self._pause(now, PauseReason.CREDENTIALS, no_token(verdict))
             case Foreign(status=status):
-                if len(self._foreign) < FOREIGN_IDS:
+                if len(self._foreign) < FOREIGN_IDS_TO_PAUSE:
                     self._foreign.add(session_id)
-                self._answered_otherwise(PauseReason.WRONG_TARGET)
-                if len(self._foreign) >= FOREIGN_IDS:
-                    self._hold(now, PauseReason.WRONG_TARGET, f"answers that are not the API's, the last a {status}")
+                self._end_probes(PauseReason.WRONG_TARGET)
+                if len(self._foreign) >= FOREIGN_IDS_TO_PAUSE:
+                    self._pause(now, PauseReason.WRONG_TARGET, f"answers that are not the API's, the last a {status}")
             case Throttled(after_s=after_s):
-                self._answered_otherwise(None)
+                self._end_probes(None)
                 self._throttle.hold(now, after_s, jitter)
             case ServerFault(status=status):
-                self._answered_otherwise(PauseReason.API_DOWN)
-                self._fail(now, f"answers of {status}")
+                self._end_probes(PauseReason.API_DOWN)
+                self._count_failure(now, f"answers of {status}")
             case Broken(fault=fault) | Unsent(fault=fault):
-                self._fail(now, _NO_ANSWER.format(fault.value))
+                self._count_failure(now, no_answer(fault))
             case _ as never:
                 assert_never(never)
 
     def observe_read(self, now: float, verdict: ReadVerdict, *, jitter: float) -> None:
-        """Take in the answer to a read."""
-        if isinstance(verdict, Proven | OtherAccount | Unauthorized) and verdict.generation not in (
-            None,
-            self.generation,
-        ):
+        """Take in the answer to an identity read; `jitter` is uniform in [0, 1)."""
+        current = (None, self.generation)
+        if isinstance(verdict, Proven | OtherAccount | Unauthorized) and verdict.generation not in current:
             return  # asked before a rotation, which made the next read due at once
         match verdict:
             case Proven():
                 self._prove(now)
-            case OtherAccount(pinned=pinned, found=found):
-                detail = f"the token is that of {found}, the queue was filled for {pinned}"
-                self._hold(now, PauseReason.WRONG_TARGET, detail, closed=True)
-            case Unauthorized():
-                self._hold(now, PauseReason.CREDENTIALS, _no_token(verdict), closed=True)
             case Throttled(after_s=after_s):
                 self._throttle.hold(now, after_s, jitter)
-            case Foreign(status=status):
-                detail = f"GET /api/sessions answered {status}, not a list of sessions"
-                self._hold(now, PauseReason.WRONG_TARGET, detail, closed=True)
-            case ServerFault(status=status):
-                self._hold(now, PauseReason.API_DOWN, f"GET /api/sessions answered {status}", closed=True)
-            case Broken(fault=fault) | Unsent(fault=fault):
-                self._hold(now, PauseReason.API_DOWN, _NO_ANSWER.format(fault.value), closed=True)
-            case _ as never:
-                assert_never(never)
-        refused = self._held.get(PauseReason.CREDENTIALS)
-        self._read_at = now + (READ_MAX_S if refused and refused.next_probe_at is None else self._read_gap_s)
-        self._read_gap_s = min(READ_MAX_S, self._read_gap_s * 2)
+            case _:
+                reason, detail = read_refusal(verdict)
+                self._pause(now, reason, detail, reopen=True)
+        refused = self._breakers.is_open(PauseReason.CREDENTIALS)
+        self._read_at = now + (READ_MAX_S if refused else backoff_s(self._reads, READ_FIRST_S, READ_MAX_S))
+        self._reads += 1
 
     def target_changed(self, now: float, generation: int, *, elsewhere: bool = False) -> None:
-        """Note that the token, or (`elsewhere`) the address is another one: identity has to be shown anew, at once."""
+        """Require a new proof of identity at once: the token is another one, or (`elsewhere`) the address is.
+
+        `generation` is that of the current token.
+        """
         self.generation = generation
-        if elsewhere:  # what another host asked for and failed in says nothing of this one
-            self._throttle, self._failures, self._storm, self._foreign = Throttle(), 0, 0, set()
+        if elsewhere:  # the silence and the failures of another host say nothing about this one
+            self._throttle, self._failures, self._forbidden, self._foreign = Throttle(), 0, 0, set()
         if not self.verify:
-            self._to_trial(now)
+            self._breakers.half_open(now, restart=True)
             return
-        self._proven = False
-        self._read_at, self._read_gap_s = now, READ_FIRST_S
-        if PauseReason.CREDENTIALS in self._held:
-            self._held[PauseReason.CREDENTIALS] = _PauseState(self._held[PauseReason.CREDENTIALS].pause)
+        self._require_proof(now)
+        if refused := self._breakers.active.get(PauseReason.CREDENTIALS):
+            self._breakers.set(refused.pause)
 
     def set_operator(self, pause: Pause | None) -> None:
-        """Take over what the queue says of the operator's switch."""
+        """Take over the operator's pause as it stands in the queue; None when there is none."""
         self._operator = pause
 
     def reconfigure(self, now: float, bound: int, rate: RateLimit, *, verify: bool, adaptive: bool) -> None:
-        """Take over new settings; what was learned stays. Without reads, what waits for one goes by trial."""
+        """Take over new settings and keep what was learned. With reads turned off, open pauses become half-open."""
         if verify and not self.verify:
-            self._proven, self._read_at, self._read_gap_s = False, now, READ_FIRST_S
+            self._require_proof(now)
         self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
         self._limiter.reconfigure(bound, adaptive=adaptive)
         if not verify:
             self._proven = True
-            self._to_trial(float("-inf"))
+            self._breakers.half_open(float("-inf"), restart=True)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _open(self, now: float) -> bool:
-        """Whether nothing but the limit can hold up a send: `admit` in short, for every send of a good day."""
+    def _only_limited(self, now: float) -> bool:
+        """Return whether nothing but the limit can hold up a send: a short `admit` for the usual case."""
         return self._operator is None and self.unrestricted and self._throttle.until <= now
 
-    def _hold(self, now: float, reason: PauseReason, detail: str, *, closed: bool = False) -> None:
-        """Raise a pause, or with `closed` return one that is on trial to waiting for the read."""
-        held = self._held.get(reason)
-        if held is not None and (held.next_probe_at is None or not closed):
+    def _pause(self, now: float, reason: PauseReason, detail: str, *, reopen: bool = False) -> None:
+        """Begin a pause; with `reopen`, one that is half-open waits for a read again. An open one stays as it is."""
+        breaker = self._breakers.active.get(reason)
+        if breaker is not None and (breaker.next_probe_at is None or not reopen):
             return
-        if held is None and self.read_due() is None:
-            self._read_gap_s = READ_FIRST_S
+        if breaker is None and self.read_due() is None:
+            self._reads = 0
             self._read_at = now + (READ_MAX_S if reason is PauseReason.CREDENTIALS else READ_FIRST_S)
-        pause = held.pause if held else Pause(reason, now, detail)
-        self._held[reason] = _PauseState(pause, None if self.verify else now + PROBE_FIRST_S)
+        pause = breaker.pause if breaker else Pause(reason, now, detail)
+        self._breakers.set(pause, None if self.verify else now + PROBE_FIRST_S)
 
-    def _answered_otherwise(self, same: PauseReason | None) -> None:
-        """End the trials that this answer, of the kind `same`, shows to be over."""
-        if not self._held:
+    def _end_probes(self, same: PauseReason | None) -> None:
+        """Close the half-open pauses, except the one whose kind of answer this is (`same`)."""
+        if not self._breakers.active:
             return
-        for reason in [r for r, held in self._held.items() if held.next_probe_at is not None and r is not same]:
-            self._drop(reason)
+        for reason in self._breakers.half_opened():
+            if reason is not same:
+                self._close(reason)
 
-    def _drop(self, reason: PauseReason) -> None:
-        del self._held[reason]
+    def _close(self, reason: PauseReason) -> None:
+        """End a pause and forget the answers that led to it."""
+        del self._breakers.active[reason]
         if reason is PauseReason.WRONG_TARGET:
             self._foreign.clear()
         elif reason is PauseReason.FORBIDDEN_STORM:
-            self._storm = 0
+            self._forbidden = 0
         elif reason is PauseReason.API_DOWN:
             self._failures = 0
 
+    def _require_proof(self, now: float) -> None:
+        self._proven, self._read_at, self._reads = False, now, 0
+
     def _prove(self, now: float) -> None:
         self._proven = True
-        if PauseReason.API_DOWN in self._held:
-            self._drop(PauseReason.API_DOWN)
+        if PauseReason.API_DOWN in self._breakers.active:
+            self._close(PauseReason.API_DOWN)
             self._recovering = True
-        self._to_trial(now)
+        self._breakers.half_open(now, restart=not self.verify)
 
-    def _to_trial(self, now: float) -> None:
-        for reason, held in self._held.items():
-            if held.next_probe_at is None or not self.verify:
-                self._held[reason] = _PauseState(held.pause, now)
-
-    def _fail(self, now: float, detail: str) -> None:
+    def _count_failure(self, now: float, detail: str) -> None:
         self._failures += 1
-        if self._failures >= (BREAKER_RECOVERING if self._recovering else BREAKER):
+        if self._failures >= (FAILURES_TO_PAUSE_AGAIN if self._recovering else FAILURES_TO_PAUSE):
             self._recovering = False
-            self._hold(now, PauseReason.API_DOWN, f"{self._failures} failures in a row, the last: {detail}")
-
-
-def _no_token(verdict: Unauthorized) -> str:
-    return "there is no token to send" if verdict.generation is None else "the API refused the token (401)"
+            self._pause(now, PauseReason.API_DOWN, f"{self._failures} failures in a row, the last: {detail}")

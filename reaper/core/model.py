@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 SessionId = NewType("SessionId", str)
-"""An opaque name of one hosted session, checked once where it comes in (`reaper.core.times`)."""
+"""An opaque name of one hosted session, checked once where it comes in (`reaper.core.ids`)."""
 
 MAX_HISTORY = 20
 """How many sends of an item are kept for `show`."""

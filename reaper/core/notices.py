@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reaper.core.model import Pause, PauseReason
-from reaper.core.times import format_duration
+from reaper.core.text import format_duration
 
 WHAT_TO_DO = {
     PauseReason.OPERATOR: "to end it: reaper resume",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reaper.core.backoff import backoff_s
 from reaper.core.model import Pause, PauseReason
 
 MIN_S, MAX_S, JITTER = 1.0, 900.0, 0.1
@@ -16,15 +17,16 @@ class Throttle:
     """The state; times are seconds of any clock that never runs backwards."""
 
     _pause: Pause | None = None
-    _silent_s: float = MIN_S
+    _unstated: int = 0
+    """Silences without a stated length since the last final answer."""
 
     def hold(self, now: float, after_s: float | None, jitter: float) -> None:
         """Take in a 429 that asks for `after_s` of silence (None: it names none); `jitter` is uniform in [0, 1)."""
         current = self.pause(now)
         if after_s is None:
             # Doubled once per silence: the other answers of a burst ask for nothing more.
-            after_s = MIN_S if current else self._silent_s
-            self._silent_s = self._silent_s if current else min(MAX_UNSTATED_S, after_s * 2)
+            after_s = MIN_S if current else backoff_s(self._unstated, MIN_S, MAX_UNSTATED_S)
+            self._unstated += current is None
         wait_s = min(max(after_s, MIN_S), MAX_S) * (1 + JITTER * jitter)
         until = max(now + wait_s, (current.until or now) if current else now)
         detail = f"the API answered 429: nothing is sent to it for {wait_s:.0f} s"
@@ -32,7 +34,7 @@ class Throttle:
 
     def calm(self) -> None:
         """Note a final answer: the next silence without a length begins small again."""
-        self._silent_s = MIN_S
+        self._unstated = 0
 
     def pause(self, now: float) -> Pause | None:
         """Return the pause if it holds."""

@@ -1,21 +1,16 @@
-"""The grammar of IDs, times and durations (SPEC 4), and what of a faulty text may be shown."""
+"""Times and durations as people and servers write them (RFC 3339, HTTP-date, `1h30m`; SPEC 4)."""
 
 from __future__ import annotations
 
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
-from reaper.core.model import SessionId
+from reaper.core.text import sanitize
 
-MAX_ID_CHARS = 128
-MAX_SANITIZED_CHARS = 4097
-"""Bytes of a faulty text that are looked at: one more than a line may have."""
-SHOWN_CHARS = 80
 MAX_DURATION_S = 100 * 365 * 86400.0
 
-_odd_character = re.compile(r"[^A-Za-z0-9._:-]")
-_token = re.compile(r"archal_ws_\S*")
 _time = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<minute>[0-9]{2}:[0-9]{2}):(?P<second>[0-5][0-9]|60)"
     r"(?P<fraction>\.[0-9]+)?(?P<zone>[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -26,43 +21,38 @@ _seconds = re.compile(_NUMBER)
 _DURATION_UNITS_S = (86400, 3600, 60, 1)
 
 
-def check_id(text: str) -> SessionId:
-    """Return the text as an ID. Raises ValueError with the reason when it is not well-formed."""
-    if not text:
-        raise ValueError("the ID is empty")
-    if text.startswith("archal_ws_"):
-        raise ValueError("this is a token, not a session ID: take it out of the input and consider it leaked")
-    if len(text) > MAX_ID_CHARS:
-        raise ValueError(f"the ID is longer than {MAX_ID_CHARS} characters")
-    if odd := _odd_character.search(text):
-        raise ValueError(f"character {odd.start() + 1} is {odd[0]!a}; an ID has only A-Z a-z 0-9 . _ : -")
-    if not text[0].isalnum():
-        raise ValueError("the ID does not begin with a letter or a digit")
-    if ".." in text:
-        raise ValueError("the ID contains '..'")
-    return SessionId(text)
-
-
 def parse_time(text: str) -> float:
     """Return the instant that an RFC 3339 time with a zone names. Raises ValueError with a sentence.
 
     Times before 1970 are refused: they are how programs write "no time", and would be due at once.
     """
     match = _time.fullmatch(text)
-    told = sanitize(text)
+    shown = sanitize(text)
     if match is None:
-        raise ValueError(f"'{told}' is not a time with a zone (RFC 3339) such as 2030-01-31T12:00:00Z")
+        raise ValueError(f"'{shown}' is not a time with a zone (RFC 3339) such as 2030-01-31T12:00:00Z")
     second = int(match["second"])
     # A leap second exists in RFC 3339, but not in datetime.
     stamp = f"{match['day']}T{match['minute']}:{min(second, 59):02d}{match['zone'].upper()}"
     try:
         whole = (datetime.fromisoformat(stamp) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     except ValueError:
-        raise ValueError(f"'{told}' names a day or an hour that does not exist") from None
+        raise ValueError(f"'{shown}' names a day or an hour that does not exist") from None
     at = whole + second // 60 + float(match["fraction"] or 0)
     if at < 0:
-        raise ValueError(f"'{told}' is before 1970")
+        raise ValueError(f"'{shown}' is before 1970")
     return at
+
+
+def http_date(text: str) -> float:
+    """Return the instant of an HTTP-date, in any of its three forms (RFC 9110, 5.6.7). Raises ValueError.
+
+    The form that names no zone is UTC as well.
+    """
+    try:
+        at = parsedate_to_datetime(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from error
 
 
 def parse_duration(text: str) -> float:
@@ -77,36 +67,3 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(duration_s) or duration_s > MAX_DURATION_S:
         raise ValueError("a duration of more than 100 years is surely a mistake")
     return duration_s
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration for people, its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
-    left = max(0, round(seconds))
-    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    for index, (name, size) in enumerate(units):
-        if left >= size:
-            count, rest = divmod(left, size)
-            text = f"{count} {name}"
-            if index + 1 < len(units) and rest >= units[index + 1][1]:
-                smaller, size = units[index + 1]
-                text += f" {rest // size} {smaller}"
-            return text
-    return "0 s"
-
-
-def pluralize(count: int, one: str, more: str) -> str:
-    """Return a count with the word that goes with it: `1 session`, `3,000 sessions`."""
-    return f"{count:,} {one if count == 1 else more}"
-
-
-def printable(text: bytes) -> str:
-    """Return the first characters of a text, safe for a terminal or a log; what looks like a token is left out."""
-    # Masked before it is cut, so that no cut can hide what the mask looks for.
-    masked = _token.sub("archal_ws_***", text[:MAX_SANITIZED_CHARS].decode("utf-8", "backslashreplace"))
-    cut = masked if len(masked) <= SHOWN_CHARS else masked[: SHOWN_CHARS - 1] + "…"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
-
-
-def sanitize(text: str) -> str:
-    """Return a text from outside as `printable` has it."""
-    return printable(text.encode("utf-8", "backslashreplace"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id, parse_time, printable
+from reaper.core.text import printable
+from reaper.core.times import parse_time
 from reaper.queues.values import InvalidLine, NewItem
 
 MAX_LINE_BYTES = 4096

@@ -27,7 +27,7 @@ from reaper.library.summary import Summary, summary_of
 from reaper.queues.base import Queue, RunSet
 from reaper.queues.open import open_queue
 from reaper.queues.values import Added, Batch, CancelResult, NewItem, PostponeResult
-from reaper.settings.schema import state_dir
+from reaper.settings.state_dir import state_dir
 from reaper.telemetry.host_logging import LOGGER, use_host_logger
 
 SOURCE = "library"

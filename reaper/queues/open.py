@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from reaper.core.errors import ConfigError, QueueError
+from reaper.core.urls import queue_url, sqlite_path
 from reaper.queues.base import PositionStore, Queue
 from reaper.queues.local_positions import LocalPositions
 
@@ -62,7 +62,11 @@ async def open_queue(
     Raises ConfigError for a URL that no back-end of this version knows (the message holds no part of it that may be
     secret), QueueError when the queue cannot be used.
     """
-    scheme = url.partition(":")[0].lower()
+    try:
+        url = queue_url(url)
+    except ValueError as error:
+        raise ConfigError(f"queue.url {error}") from None
+    scheme = url.partition(":")[0]
     if scheme in EXTRAS:
         positions = partial(_positions, state_dir)
         queue, _, warnings = await _shared(scheme)(
@@ -74,7 +78,7 @@ async def open_queue(
             inbox_after_s=inbox_after_s,
         )
         return Opened(queue, warnings=warnings)
-    path = ledger_path(url)
+    path = str(sqlite_path(url))
 
     from reaper.queues.sqlite.queue import open_ledger
 
@@ -90,8 +94,8 @@ def empty_queue() -> Queue:
 
 
 def is_shared(url: str) -> bool:
-    """Tell whether a queue is on an engine that other machines use too."""
-    return url.partition(":")[0].lower() in EXTRAS
+    """Return whether a queue, by the URL in the settings, is on an engine that other machines use too."""
+    return url.partition(":")[0] in EXTRAS
 
 
 def _shared(scheme: str) -> _OpenShared:
@@ -124,20 +128,3 @@ def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionS
         return (await open_ledger(path, create=True, read_only=False, worker=False))[0]
 
     return LocalPositions(opened)
-
-
-def ledger_path(url: str) -> str:
-    """Return the file that a `sqlite:///path` names. Raises ConfigError for any other URL."""
-    scheme, found, _ = url.partition(":")
-    if not found:
-        raise ConfigError("queue.url must be a URL such as sqlite:///var/lib/reaper/ledger.db")
-    if scheme != "sqlite":
-        raise ConfigError("queue.url must begin with sqlite:///, postgresql://, redis:// or rediss://")
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigError("queue.url cannot be read: use sqlite:///PATH") from None
-    path = unquote(parts.path)
-    if parts.netloc or parts.query or parts.fragment or not path.startswith("/") or path.endswith("/") or "\0" in path:
-        raise ConfigError("queue.url: a ledger is named by its absolute path alone, as in sqlite:///PATH")
-    return "/" + path.lstrip("/")

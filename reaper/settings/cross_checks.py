@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reaper.settings.parsers import is_plain_remote
+from reaper.core.urls import is_plain_remote
 
 if TYPE_CHECKING:
     from reaper.settings.schema import Settings

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from reaper.core.errors import ConfigError
+from reaper.core.urls import sqlite_url
 from reaper.settings.cross_checks import CONTRADICTION, warnings
 from reaper.settings.listen_address import CONFIG_VARIABLE, find_config, read_toml
-from reaper.settings.parsers import sqlite_url
 from reaper.settings.reference import SettingSpec, sections, setting_specs
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import LEDGER, TOKEN_VARIABLE, locate_state

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from reaper.core.urls import http_url, queue_url
 from reaper.settings.listen_address import split_listen
-from reaper.settings.parsers import clean_token, http_url, items, queue_url, words
+from reaper.settings.parsers import clean_token, items, words
 
 
 def _number(value: object) -> object:

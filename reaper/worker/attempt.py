@@ -13,10 +13,10 @@ import anyio
 
 from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
-from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send
+from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.worker.ports import Api, Preflight, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
-from reaper.core.discovery.recheck import Recheck
 from reaper.core.model import Lease, Pause, PauseReason, Release, Reply, Retry, Send, SessionId, Settle
+from reaper.core.preflight import Recheck
 
 
 class Api(Protocol):

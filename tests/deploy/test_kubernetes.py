@@ -12,9 +12,9 @@ import yaml
 import reaper
 from reaper.cli.main import parse
 from reaper.core.errors import Exit
+from reaper.core.urls import sqlite_path
 from reaper.queues.open import EXTRAS, is_shared
 from reaper.settings.load import load
-from reaper.settings.parsers import sqlite_path
 from reaper.settings.schema import Settings
 from tests.support.deploy.kube import (
     APART,

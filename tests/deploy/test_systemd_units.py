@@ -15,11 +15,11 @@ import pytest
 from reaper.cli.main import parse
 from reaper.core.errors import Exit
 from reaper.core.times import parse_duration
+from reaper.core.urls import sqlite_url
 from reaper.settings.load import load
-from reaper.settings.parsers import sqlite_url
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import CREDENTIAL, LEDGER
-from reaper.telemetry.endpoints import STALLED_S
+from reaper.telemetry.page.snapshot import STALLED_S
 from tests.support.programs import need
 
 UNITS = Path(__file__).parents[2] / "systemd"

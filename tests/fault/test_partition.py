@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.support.fault.live_workers import QUICK, Reapers, check_all_stopped, operator, waiting
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
@@ -16,6 +15,7 @@ from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.network import Way, own_network, partition
+from tests.support.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
 from tests.support.processes.command import Command, until
 from tests.support.processes.daemon import daemon, events, page, watch
 

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.fault.live_workers import Reapers, check_all_stopped, operator, waiting
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
+from tests.support.fault.reapers import Reapers, check_all_stopped, operator, waiting
 from tests.support.processes.command import Command, until, write_ids
 from tests.support.processes.daemon import page
 

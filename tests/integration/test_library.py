@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import reaper
-from reaper.sandbox import RunningSandbox, running_sandbox
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from reaper.telemetry import host_logging as embedded
 from reaper.telemetry import logs
 

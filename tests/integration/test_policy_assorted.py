@@ -14,8 +14,8 @@ from reaper.core.discovery.policy import Judged, PolicyOptions, judge_all
 from reaper.core.discovery.protection import protection
 from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.discovery.sightings import Sightings, update_sightings
-from reaper.sandbox import Sandbox
 from reaper.sandbox import session_mix as assorted
+from reaper.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.sandbox import RunningSandbox, running_sandbox
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
 
 pytest_plugins = ["pytester"]
 

@@ -1,4 +1,4 @@
-"""From `queue.url` to an open queue on an engine that other machines use too."""
+"""Opening a queue by its URL: a ledger, and an engine that other machines use too."""
 
 from __future__ import annotations
 
@@ -70,4 +70,18 @@ async def test_what_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=rf"pip install 'archal-reaper\[{extra}\]'") as caught:
         await open_queue(url, create=True, read_only=False, worker=True)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "SQLITE"])
+async def test_the_scheme_may_be_in_capitals_as_in_the_settings(tmp_path: Path, scheme: str) -> None:
+    opened = await open_queue(f"{scheme}://{tmp_path}/x.db", create=True, read_only=False, worker=False)
+    await opened.queue.close()
+    assert opened.created_path == f"{tmp_path}/x.db"
+
+
+@pytest.mark.parametrize("url", ["postgres://u:hunter2@db/reaper", "/var/lib/hunter2.db", "sqlite:///a.db?m=hunter2"])
+async def test_a_url_that_settings_refuse_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"queue\.url must b") as caught:
+        await open_queue(url, create=False, read_only=True, worker=False)
     assert "hunter2" not in str(caught.value)

@@ -12,9 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reaper.sandbox import Sandbox, Session, generate, running_sandbox
 from reaper.sandbox.process import Options, serve
 from reaper.sandbox.recorder import fingerprint
+from reaper.sandbox.server import Sandbox
+from reaper.sandbox.sessions import Session, generate
+from reaper.sandbox.thread import running_sandbox
 
 pytestmark = pytest.mark.anyio
 

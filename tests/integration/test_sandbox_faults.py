@@ -6,10 +6,12 @@ import time
 import httpx
 import pytest
 
-from reaper.sandbox import Behaviour, Mode, Sandbox, Session, control
-from reaper.sandbox.faults import answering, parse_rates, parse_script
+from reaper.sandbox import control
+from reaper.sandbox.faults import Behaviour, Mode, answering, parse_rates, parse_script
 from reaper.sandbox.http_server import Request
 from reaper.sandbox.latency import Latency, parse_latency
+from reaper.sandbox.server import Sandbox
+from reaper.sandbox.sessions import Session
 
 pytestmark = pytest.mark.anyio
 

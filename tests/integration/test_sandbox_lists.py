@@ -8,9 +8,13 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from reaper.sandbox import ListFault, Sandbox, Session, control, running_sandbox
+from reaper.sandbox import control
 from reaper.sandbox import session_mix as assorted
 from reaper.sandbox.http_server import Request
+from reaper.sandbox.listing import ListFault
+from reaper.sandbox.server import Sandbox
+from reaper.sandbox.sessions import Session
+from reaper.sandbox.thread import running_sandbox
 
 pytestmark = pytest.mark.anyio
 

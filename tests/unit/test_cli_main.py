@@ -7,7 +7,7 @@ import pytest
 from reaper.cli import main
 from reaper.cli.context import instant, table
 from reaper.core.errors import ConfigError, CredentialsError
-from reaper.core.times import format_duration
+from reaper.core.text import format_duration
 
 TOKEN = "archal_ws_very-secret"
 

@@ -11,9 +11,9 @@ from reaper.core.discovery.server_clock import (
     NoServerTime,
     ServerClock,
     follow,
-    http_date,
     read_date,
 )
+from reaper.core.times import http_date
 
 DATE, AT = "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0
 

@@ -9,9 +9,9 @@ import pytest
 
 from reaper.core.discovery.policy import PolicyOptions
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.recheck import Inconclusive, Proceed, Skip
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import Answered, Lease, Reply, SessionId
+from reaper.core.preflight import Inconclusive, Proceed, Skip
 from reaper.intake.discovery.preflight import PreflightCheck
 
 pytestmark = pytest.mark.anyio

@@ -1,7 +1,9 @@
 import pytest
 
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id, parse_duration, parse_time, printable
+from reaper.core.text import printable
+from reaper.core.times import parse_duration, parse_time
 from reaper.intake.line_grammar import parse
 from reaper.queues.values import InvalidLine, NewItem
 

@@ -8,8 +8,9 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.classify import Verdict as Answer
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.policy import Judgement, Rule
-from reaper.core.discovery.recheck import UNTOLD, Inconclusive, Proceed, Recheck, Skip, decision_without_send, recheck
+from reaper.core.discovery.recheck import recheck
 from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
+from reaper.core.preflight import REFUSED_DETAIL, Inconclusive, Proceed, Recheck, Skip, decision_without_send
 
 ID = SessionId("ses-1")
 OWN = b'{"error": "x"}'
@@ -80,4 +81,4 @@ def test_how_a_lease_ends_under_which_nothing_is_sent():
     assert decision_without_send(Inconclusive(Foreign(200)), 1.0) == Release(45.0)
     for outcome in (Outcome.FORBIDDEN, Outcome.REJECTED):
         end = decision_without_send(Inconclusive(Final(outcome, "not yours")), 0.5)
-        assert end == Settle(outcome, f"{UNTOLD}: not yours"), "what is refused is refused for good"
+        assert end == Settle(outcome, f"{REFUSED_DETAIL}: not yours"), "what is refused is refused for good"

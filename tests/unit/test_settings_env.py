@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from reaper.core.errors import ConfigError
-from reaper.settings.schema import Settings, TokenSource, state_dir, token_source
+from reaper.settings.schema import Settings
+from reaper.settings.state_dir import TokenSource, state_dir, token_source
 
 
 def source(api: dict[str, object], environ: dict[str, str]) -> TokenSource:

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from reaper.core.classify import Final, ServerFault, Unauthorized
-from reaper.core.discovery.recheck import Inconclusive, Proceed, Recheck, Skip
 from reaper.core.model import Lease, Outcome, SessionId
+from reaper.core.preflight import Inconclusive, Proceed, Recheck, Skip
 from tests.support.worker import World, well, world
 
 pytestmark = pytest.mark.anyio

@@ -78,8 +78,8 @@ CORE: tuple[Bug, ...] = (
         "bound-off-by-one",
         "one DELETE more is in flight than the bound allows",
         "reaper/core/gate.py",
-        "        if self.in_flight < self.limit and self._open(now):\n",
-        "        if self.in_flight <= self.limit and self._open(now):\n",
+        "        if self.in_flight < self.limit and self._only_limited(now):\n",
+        "        if self.in_flight <= self.limit and self._only_limited(now):\n",
         fails="tests/unit/test_gate.py::test_the_bound_counts_what_is_in_flight",
     ),
     bug(

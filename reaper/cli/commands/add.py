@@ -16,8 +16,10 @@ from reaper.app.operator_input import operator_name
 from reaper.cli.context import describe_state, duration, emit, emit_json, instant, loaded, open_writing, run_async, say
 from reaper.cli.terminal.progress import progress_mode, show_intake
 from reaper.core.errors import Exit, UsageError
+from reaper.core.ids import check_id
 from reaper.core.model import Item, SessionId
-from reaper.core.times import check_id, parse_time, printable, sanitize
+from reaper.core.text import printable, sanitize
+from reaper.core.times import parse_time
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
 from reaper.queues.base import LedgerReader

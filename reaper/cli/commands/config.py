@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from reaper.core.urls import MASK, masked_url
 from reaper.settings.load import Loaded, load
-from reaper.settings.parsers import MASK, masked_url
 from reaper.settings.reference import json_schema, sections, setting_specs, toml_value
 
 

@@ -29,7 +29,7 @@ from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds
 from reaper.core.discovery.policy import Action, Judged
 from reaper.core.errors import Exit, QueueError, RefusedError
-from reaper.core.times import format_duration
+from reaper.core.text import format_duration
 from reaper.intake.discovery.sweep import AGAIN, Observation, UnfitListing, add_chosen, change_holds, reset_baseline
 from reaper.queues.base import Queue
 from reaper.queues.open import empty_queue

@@ -31,7 +31,7 @@ from reaper.core.classify import Unauthorized
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.discovery.holds import Hold
 from reaper.core.errors import PRECEDENCE, Exit
-from reaper.core.times import pluralize
+from reaper.core.text import pluralize
 from reaper.intake.discovery.sweep import Swept
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input

@@ -9,7 +9,7 @@ from reaper.app.operator_input import clean_reason, operator_name, session_ids
 from reaper.cli.context import clock_time, duration, emit, emit_json, instant, loaded, open_writing, run_async
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
-from reaper.core.times import format_duration
+from reaper.core.text import format_duration
 from reaper.queues.base import OperatorPort
 from reaper.queues.values import CancelResult, PostponeResult
 from reaper.settings.load import Loaded

@@ -30,11 +30,11 @@ from reaper.cli.terminal.progress_stats import RateMeter
 from reaper.core.errors import Exit, QueueUnavailableError
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, Stats, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize
+from reaper.core.urls import masked_url
 from reaper.intake.discovery.sweep import open_holds_and_ghosts
 from reaper.queues.base import LedgerReader, Queue
 from reaper.settings.load import Loaded
-from reaper.settings.parsers import masked_url
 
 WATCH_S = 2.0
 WATCH_SHARE = 20

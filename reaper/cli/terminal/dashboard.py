@@ -14,7 +14,7 @@ from reaper.cli.commands.status import WATCH_S, QueueSnapshot, StatusWatcher, no
 from reaper.cli.context import clock_time, describe_state, shown
 from reaper.cli.terminal.live import ALARM, flow, notice, outcomes, paused, rate
 from reaper.core.model import Item
-from reaper.core.times import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize
 
 ROWS = 12
 """Of reapers, so that what is below stays on the screen."""

@@ -18,7 +18,7 @@ from reaper.cli.context import OUTCOME_WORDS, shown
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
 from reaper.core.model import Outcome, Pause
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize
 
 STYLES = {
     Outcome.STOPPED: "green",

@@ -9,7 +9,7 @@ from reaper.app.once import Summary
 from reaper.cli.context import OUTCOME_WORDS, say
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome
-from reaper.core.times import pluralize
+from reaper.core.text import pluralize
 
 
 def print_summary(summary: Summary, *, drawn: bool = False, quiet: bool = False, passing: bool = False) -> None:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from reaper.core.discovery.policy import REAPING, Rule
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id
 
 NOTE = "holds"
 """The note of the queue that keeps them."""

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id, parse_time, printable
+from reaper.core.text import printable
+from reaper.core.times import parse_time
 
 FAULTS_SHOWN = 5
 """How many malformed entries of a list are described; all are counted."""

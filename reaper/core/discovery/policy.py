@@ -13,7 +13,7 @@ from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.server_clock import MAX_SKEW_S
 from reaper.core.discovery.sightings import Owners, Sightings, orphaned
-from reaper.core.times import format_duration, sanitize
+from reaper.core.text import format_duration, sanitize
 
 MAX_LIFE_S = 86_400.0
 """The API lets no session live longer (`ttlSeconds`); one that does was forgotten by the API, too."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import SessionId
-from reaper.core.times import sanitize
+from reaper.core.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,65 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import assert_never
 
-from reaper.core.classify import Final, Foreign, Verdict, classify
+from reaper.core.classify import Final, Foreign, classify
 from reaper.core.discovery.listing import SessionSummary, parse_session
-from reaper.core.discovery.policy import Action, Rule
-from reaper.core.discovery.policy import Judgement as Judgement
+from reaper.core.discovery.policy import Action, Judgement, Rule
 from reaper.core.discovery.protection import Protection
-from reaper.core.model import Answered, Outcome, Release, Reply, SessionId, Settle
-
-INCONCLUSIVE_S = 30.0
-"""How long an ID waits, about, that could not be looked at."""
-UNTOLD = "the API refused to tell of it, so nothing was sent"
-RENEWED = "renewed"
-"""The detail of an outcome `protected` of a session that no longer qualifies."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proceed:
-    """Send the DELETE: the session still qualifies, or is gone, which the DELETE's own answer has to prove."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Settle as `protected` with this detail; nothing is sent."""
-
-    detail: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inconclusive:
-    """Nothing can be said of the session, and nothing is sent: it waits as after a DELETE with this answer."""
-
-    verdict: Verdict
-
-
-Recheck = Proceed | Skip | Inconclusive
-
-
-def decision_without_send(seen: Recheck | None, jitter: float) -> Settle | Release:
-    """Return what becomes of a lease under which nothing is sent after the look; None: there was no time to look.
-
-    Nothing was sent, so nothing is charged. A session that the API refuses to tell of ends as that: it would wait for
-    ever otherwise, and nobody would hear of it.
-    """
-    match seen:
-        case Skip(detail=detail):
-            return Settle(Outcome.PROTECTED, detail)
-        case Inconclusive(verdict=Final(outcome=outcome, detail=detail)):
-            return Settle(outcome, f"{UNTOLD}: {detail}" if detail else UNTOLD)
-        case Inconclusive():
-            return Release(INCONCLUSIVE_S * (0.5 + jitter))
-        case Proceed() | None:
-            return Release(0.0)
-        case _ as never:
-            assert_never(never)
+from reaper.core.model import Answered, Outcome, Reply, SessionId
+from reaper.core.preflight import RENEWED, Inconclusive, Proceed, Recheck, Skip
 
 
 def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary, Answered], Judgement]) -> Recheck:

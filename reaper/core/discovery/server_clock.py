@@ -7,10 +7,9 @@ be refused is a clock that contradicts itself: between two answers the server's 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
-from reaper.core.times import format_duration, sanitize
+from reaper.core.text import format_duration, sanitize
+from reaper.core.times import http_date
 
 MAX_SKEW_S = 300.0
 """How far the server's time may move other than the monotonic clock between two answers."""
@@ -103,18 +102,6 @@ def follow(clock: ServerClock, reading: ClockReading) -> tuple[ServerClock, Cloc
         f"the server's clock moved {direction} by {format_duration(abs(moved_s))} while "
         f"{format_duration(abs(passed_s))} passed: no session is judged by a clock that jumps"
     )
-
-
-def http_date(text: str) -> float:
-    """Return the instant of an HTTP-date, in any of its three forms (RFC 9110, 5.6.7). Raises ValueError.
-
-    The form that names no zone is UTC as well.
-    """
-    try:
-        at = parsedate_to_datetime(text)
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, OverflowError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _off_s(earlier: ClockReading, later: ClockReading) -> float:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from reaper.core.discovery.listing import SessionSummary
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.times import check_id
 
 Owners = frozenset[str] | None
 """The batch IDs that are alive. None: not known; then, and when it is empty, all are."""

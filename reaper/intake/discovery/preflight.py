@@ -9,10 +9,11 @@ from typing import Protocol
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.policy import Judgement, PolicyOptions, judge
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.recheck import Proceed, Recheck, Skip, recheck, recheck_protection
+from reaper.core.discovery.recheck import recheck, recheck_protection
 from reaper.core.discovery.server_clock import NoServerTime, read_date
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import Answered, Lease, Reply, SessionId
+from reaper.core.preflight import Proceed, Recheck, Skip
 
 
 class SessionReader(Protocol):

@@ -25,8 +25,8 @@ from reaper.core.discovery.policy import Judged, PolicyOptions, Rule, judge_all
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.server_clock import ClockJump, NoServerTime, ServerClock, follow, read_date
 from reaper.core.discovery.sightings import Owners, read_sightings, update_sightings
+from reaper.core.ids import check_id
 from reaper.core.model import Answered, Outcome, Reply, SessionId
-from reaper.core.times import check_id
 from reaper.intake.events import NOTHING, add_up
 from reaper.queues.base import IntakePort, LedgerReader, RunSet, ValuePort
 from reaper.queues.values import Added, Batch, NewItem

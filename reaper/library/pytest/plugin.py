@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reaper.core.errors import ConfigError, ReaperError, UsageError
-from reaper.core.times import check_id, sanitize
+from reaper.core.ids import check_id
+from reaper.core.text import sanitize
 from reaper.library.pytest.registry import Lists
 from reaper.settings.state_dir import state_dir
 

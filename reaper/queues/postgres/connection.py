@@ -23,10 +23,11 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from reaper.core.backoff import backoff_s
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.postgres.errors import connect_s, is_rolled_back, may_pass, place, translated
 
-BACKOFF_S, BACKOFF_MOST_S = 0.1, 1.0
+BACKOFF_S, MAX_BACKOFF_S = 0.1, 1.0
 CANCEL_S = 5.0
 """How long the server may take to end a call that took too long; then the connection is cut."""
 TRIES = 4
@@ -81,9 +82,9 @@ class Connector:
         return translated(error, self.where, self._params.get("password"))
 
     def _failed(self, now: float) -> None:
-        most = min(BACKOFF_MOST_S, BACKOFF_S * 2.0 ** min(self._failures, 10))
+        wait_s = backoff_s(self._failures, BACKOFF_S, MAX_BACKOFF_S)
         self._failures += 1
-        self._not_before = now + most * (0.5 + random.random() / 2)
+        self._not_before = now + wait_s * (0.5 + random.random() / 2)
 
 
 @dataclass(slots=True, eq=False)

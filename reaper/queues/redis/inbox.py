@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reaper.core.times import check_id, parse_time, printable
+from reaper.core.ids import check_id
+from reaper.core.text import printable
+from reaper.core.times import parse_time
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import invalid
 from reaper.queues.redis.scripts.intake import INBOX_READ, INBOX_TAKE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from reaper.core.errors import ConfigError
+from reaper.core.urls import split_url
 
 SCHEMES = {"redis": False, "rediss": True}
 """The schemes of this back-end, and whether they mean TLS."""
@@ -45,14 +46,14 @@ def parse_url(url: str) -> Target:
     Raises ConfigError, whose message holds no part of the URL but names of parameters.
     """
     use = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME]"
+    parts = split_url(url)
+    if parts is None or parts.scheme not in SCHEMES or not parts.hostname or parts.fragment:
+        raise ConfigError(f"queue.url cannot be read: {use}")
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        port = parts.port
         more = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise ConfigError(f"queue.url cannot be read: {use}") from None
-    if parts.scheme not in SCHEMES or not host or parts.fragment:
-        raise ConfigError(f"queue.url cannot be read: {use}")
     tls = SCHEMES[parts.scheme]
     for name, values in more.items():
         if name not in ("prefix", "ca_file") or len(values) != 1 or not values[0]:
@@ -66,7 +67,7 @@ def parse_url(url: str) -> Target:
     if not re.fullmatch(r"[0-9]{0,4}", db):
         raise ConfigError(f"queue.url: after the host comes the number of a database: {use}")
     return Target(
-        host=host,
+        host=parts.hostname,
         port=6379 if port is None else port,
         db=int(db or 0),
         tls=tls,

@@ -12,7 +12,7 @@ import anyio
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Pause, Stats, WorkerHeartbeat
-from reaper.core.times import format_duration
+from reaper.core.text import format_duration
 from reaper.core.version import __version__
 from reaper.telemetry.logs import redacted
 from reaper.telemetry.page.view import MINUTES, PageSnapshot, Process, QueueSnapshot

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reaper.core.model import Outcome, Pause, PauseReason, Stats, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO, heading
-from reaper.core.times import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize
 
 UNKNOWN = "–"
 SHOWN_CHARS = 300

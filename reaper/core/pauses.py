@@ -1,0 +1,106 @@
+"""The automatic pauses, each a circuit breaker (SPEC 2, *Leaving an automatic pause*). Pure.
+
+*Open*: no DELETE is sent until the read of `GET /api/sessions` succeeds. *Half-open*: one DELETE at a time is sent as a
+probe, 1 s apart doubling to 60 s, until one gets an answer of another kind than the answers that opened the breaker.
+*Closed*: the pause is over, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from reaper.core.backoff import backoff_s
+from reaper.core.classify import Broken, Foreign, OtherAccount, ServerFault, Unauthorized, Unsent
+from reaper.core.model import Fault, Pause, PauseReason
+
+PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
+"""The gap after the first probe, doubled after each one, and the longest gap (SPEC 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """One automatic pause, open or half-open."""
+
+    pause: Pause
+    next_probe_at: float | None
+    """Half-open: the earliest instant of the next probe. Open: None."""
+    probes: int = 0
+    """Probes sent since it became half-open."""
+
+
+@dataclass(slots=True)
+class Breakers:
+    """The breakers that are not closed, in the order in which they opened. Instants are seconds of the gate's clock."""
+
+    active: dict[PauseReason, Breaker] = field(default_factory=dict)
+
+    def is_open(self, reason: PauseReason) -> bool:
+        """Return whether this pause waits for a read; False when it is half-open or closed."""
+        breaker = self.active.get(reason)
+        return breaker is not None and breaker.next_probe_at is None
+
+    @property
+    def any_open(self) -> bool:
+        """Whether a pause waits for a read."""
+        return any(breaker.next_probe_at is None for breaker in self.active.values())
+
+    def blocked(self, now: float) -> tuple[PauseReason, float | None] | None:
+        """Return the first pause that allows no probe now, and the instant when it does; None when all allow one.
+
+        The instant is None while the pause is open: only a read changes that.
+        """
+        for reason, breaker in self.active.items():
+            at = breaker.next_probe_at
+            if at is None or now < at:
+                return reason, at
+        return None
+
+    def set(self, pause: Pause, next_probe_at: float | None = None) -> None:
+        """Make a pause open or, given the instant of its next probe, half-open; either way it begins anew."""
+        self.active[pause.reason] = Breaker(pause, next_probe_at)
+
+    def half_open(self, now: float, *, restart: bool) -> None:
+        """Let each open pause be probed from `now` on; with `restart`, the gaps of half-open ones begin anew, too."""
+        for reason, breaker in self.active.items():
+            if restart or breaker.next_probe_at is None:
+                self.active[reason] = Breaker(breaker.pause, now)
+
+    def count_probe(self, now: float) -> None:
+        """Count a probe that starts now: no pause allows the next one before its gap is over. None may be open."""
+        for reason, breaker in self.active.items():
+            next_at = now + backoff_s(breaker.probes, PROBE_FIRST_S, PROBE_MAX_S)
+            self.active[reason] = Breaker(breaker.pause, next_at, breaker.probes + 1)
+
+    def half_opened(self) -> list[PauseReason]:
+        """Return the pauses that are being probed."""
+        return [reason for reason, breaker in self.active.items() if breaker.next_probe_at is not None]
+
+
+def read_refusal(
+    verdict: OtherAccount | Unauthorized | Foreign | ServerFault | Broken | Unsent,
+) -> tuple[PauseReason, str]:
+    """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (SPEC 2, identity first)."""
+    match verdict:
+        case OtherAccount(pinned=pinned, found=found):
+            return PauseReason.WRONG_TARGET, f"the token is that of {found}, the queue was filled for {pinned}"
+        case Unauthorized():
+            return PauseReason.CREDENTIALS, no_token(verdict)
+        case Foreign(status=status):
+            return PauseReason.WRONG_TARGET, f"GET /api/sessions answered {status}, not a list of sessions"
+        case ServerFault(status=status):
+            return PauseReason.API_DOWN, f"GET /api/sessions answered {status}"
+        case Broken(fault=fault) | Unsent(fault=fault):
+            return PauseReason.API_DOWN, no_answer(fault)
+        case _ as never:
+            assert_never(never)
+
+
+def no_answer(fault: Fault) -> str:
+    """Return the detail of a send or read that got no answer."""
+    return f"no answer ({fault.value})"
+
+
+def no_token(verdict: Unauthorized) -> str:
+    """Return the detail of a send or read that had no good token."""
+    return "there is no token to send" if verdict.generation is None else "the API refused the token (401)"

@@ -1,0 +1,63 @@
+"""What follows from a preflight check, the reading of a session just before its DELETE (SPEC 7). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from reaper.core.classify import Final, Verdict
+from reaper.core.model import Outcome, Release, Settle
+
+INCONCLUSIVE_S = 30.0
+"""Mean wait of an ID whose check was inconclusive: uniform between half of it and one and a half times it."""
+REFUSED_DETAIL = "the API refused to tell of it, so nothing was sent"
+RENEWED = "renewed"
+"""The detail of an outcome `protected` of a session that no longer qualifies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """Send the DELETE: the session still qualifies, or is gone, which the DELETE's own answer has to prove."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Settle as `protected` with this detail; nothing is sent."""
+
+    detail: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inconclusive:
+    """The reading says nothing about the session: send nothing, and wait as after a DELETE with this verdict."""
+
+    verdict: Verdict
+
+
+Recheck = Proceed | Skip | Inconclusive
+
+
+def decision_without_send(found: Recheck | None, jitter: float) -> Settle | Release:
+    """Return what the queue does with a lease under which nothing is sent.
+
+    Nothing was sent, so nothing is charged. A session that the API refuses to show settles with that refusal:
+    released, it would come back for ever, and nobody would be informed.
+
+    Args:
+        found: the result of the check; None when there was no time to make it.
+        jitter: uniform in [0, 1).
+    """
+    match found:
+        case Skip(detail=detail):
+            return Settle(Outcome.PROTECTED, detail)
+        case Inconclusive(verdict=Final(outcome=outcome, detail=detail)):
+            return Settle(outcome, f"{REFUSED_DETAIL}: {detail}" if detail else REFUSED_DETAIL)
+        case Inconclusive():
+            return Release(INCONCLUSIVE_S * (0.5 + jitter))
+        case Proceed() | None:
+            return Release(0.0)
+        case _ as never:
+            assert_never(never)
