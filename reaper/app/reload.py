@@ -11,7 +11,8 @@ from reaper.core.rate_limit import RateLimit
 from reaper.intake.poller import Intake, Source
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
-from reaper.settings.schema import Settings, token_source
+from reaper.settings.schema import Settings
+from reaper.settings.token_source import token_source
 from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 
@@ -45,7 +46,7 @@ async def apply_configuration(running: DaemonParts, loaded: Loaded) -> tuple[lis
     Whatever is in flight ends by the settings it began with. Raises ConfigError, and nothing has changed then.
     """
     old, new = running.settings, loaded.settings
-    source = token_source(new, os.environ)
+    source = token_source(new.api, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
     client = new_client(new, running.edge.credentials) if _connection(new) != _connection(old) else None
     sources = sources_of(new, running.queue) if new.intake != old.intake else None

@@ -29,7 +29,8 @@ from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
 from reaper.queues.base import Queue, RunSet
-from reaper.settings.schema import Settings, token_source
+from reaper.settings.schema import Settings
+from reaper.settings.token_source import token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions
@@ -52,7 +53,7 @@ class ApiConnection:
 
 def credentials_of(settings: Settings) -> Credentials:
     """Return the token's keeper. Raises ConfigError when no token is configured at all."""
-    source = token_source(settings, os.environ)
+    source = token_source(settings.api, os.environ)
     return Credentials(source.file, source.value.get_secret_value() if source.value else None)
 
 

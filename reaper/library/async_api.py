@@ -26,7 +26,7 @@ from reaper.library.options import EffectiveOptions, Options, effective_options
 from reaper.library.summary import Summary, summary_of
 from reaper.queues.base import Added, Batch, CancelResult, NewItem, PostponeResult, Queue, RunSet
 from reaper.queues.open import open_queue
-from reaper.settings.schema import state_dir
+from reaper.settings.state_dir import state_dir
 from reaper.telemetry.host_logging import LOGGER, use_host_logger
 
 SOURCE = "library"

@@ -13,8 +13,8 @@ from reaper.app.wiring import credentials_of
 from reaper.core.errors import ConfigError, UsageError
 from reaper.settings.load import load
 from reaper.settings.parsers import clean_token, sqlite_url
-from reaper.settings.schema import Settings, state_dir
-from reaper.settings.state_dir import LEDGER
+from reaper.settings.schema import Settings
+from reaper.settings.state_dir import LEDGER, state_dir
 
 KEYS = {
     "base_url": "api.base_url",
