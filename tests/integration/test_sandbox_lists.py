@@ -104,7 +104,7 @@ async def test_the_account_can_be_another_one_or_not_told():
             "email": "usr_a@example.invalid",
             "plan": "sandbox",
         }
-        sandbox.become("usr_b", [Session("env_9")])
+        sandbox.switch_account("usr_b", [Session("env_9")])
         assert (await api.get("/auth/me")).json()["userId"] == "usr_b"
         assert [s["sessionId"] for s in (await api.get(LIST)).json()["sessions"]] == ["env_9"]
         assert (await api.delete(f"{LIST}/env_0")).status_code == 404
