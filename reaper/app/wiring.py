@@ -21,10 +21,11 @@ from reaper.core.errors import ReaperError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, Reply
 from reaper.core.rate_limit import RateLimit
+from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
 from reaper.intake.discovery.preflight import PreflightCheck
 from reaper.intake.discovery.protection_file import Protector
-from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, SweepReport
+from reaper.intake.discovery.sweep import SIGHTINGS, Discovery, SweepOptions, SweepReport
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
@@ -112,7 +113,7 @@ def new_identity(edge: ApiConnection, queue: Queue, *, pin: bool = True) -> Iden
 def protector_of(settings: Settings) -> Protector:
     """Return what knows who is protected. Raises ConfigError when protect.file cannot be read."""
     protect = settings.protect
-    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, failed=note_failure)
+    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=note_failure)
     protector.now()
     return protector
 
@@ -124,9 +125,9 @@ def new_discovery(
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
     owners = OwnersSource(
-        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, failed=note_failure
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=note_failure
     )
-    policy = Policy(
+    options = SweepOptions(
         enforce=discovery.enforce,
         rules=PolicyRules(discovery.grace_s),
         limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
@@ -140,14 +141,14 @@ def new_discovery(
         return read_sightings(await queue.note(SIGHTINGS))
 
     return DiscoveryParts(
-        Discovery(queue, read, owners.read, protector.now, policy, report),
+        Discovery(queue, read, owners.read, protector.now, options, report),
         PreflightCheck(
             lambda: edge.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
             protector.now,
             owners.read,
             sightings,
-            policy.rules,
+            options.rules,
             verify=settings.api.verify,
         ),
     )

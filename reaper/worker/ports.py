@@ -67,7 +67,7 @@ class Journal(QueueJournal, AccountJournal, Protocol):
 class Preflight(Protocol):
     """Looks once more at a session just before its DELETE, where something may spare it (SPEC 7)."""
 
-    def wanted(self, lease: Lease) -> bool:
+    def applies_to(self, lease: Lease) -> bool:
         """Tell whether there is anything to look at."""
 
     async def __call__(self, lease: Lease) -> Recheck:

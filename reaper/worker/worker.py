@@ -262,7 +262,7 @@ class Worker:
             return self._end(lease, hopeless, None)
         if self._draining or now - claimed.at > STALE_S or not self.gate.start(now):
             return self._end(lease, Release(0.0), None)
-        if self.look is not None and self.look.wanted(lease) and await self._spared(self.look, claimed, now):
+        if self.look is not None and self.look.applies_to(lease) and await self._spared(self.look, claimed, now):
             return None
         outage = self.gate.outage
         at = self.clock()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reaper.sandbox import session_mix as assorted
+from reaper.sandbox import session_mix
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.processes.command import Command, aim, until, write_ids
@@ -58,7 +58,7 @@ def table(session: Session, owners: set[str], now: float) -> str:
 
 def test_exactly_the_right_ones_of_500_are_stopped(command: Command, tmp_path: Path) -> None:
     owners = {f"batch-{n:02d}" for n in range(5)}
-    some = list(assorted(500, 11))
+    some = list(session_mix(500, 11))
     (tmp_path / "owners").write_text("".join(f"{one}\n" for one in sorted(owners)))
     (tmp_path / "protected").write_text("# the demo\nbatch-01\nenv_*99\n")
     with running_sandbox(some) as sandbox:

@@ -8,8 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from reaper.sandbox import ListFault, Sandbox, Session, control, running_sandbox
-from reaper.sandbox import session_mix as assorted
+from reaper.sandbox import ListFault, Sandbox, Session, control, running_sandbox, session_mix
 from reaper.sandbox.http_server import Request
 
 pytestmark = pytest.mark.anyio
@@ -131,9 +130,9 @@ def test_fields_of_a_summary_can_be_odd_or_missing():
 
 def test_assorted_sessions_are_of_every_state_and_age_and_repeatable():
     now = 2_000_000_000.0
-    some = list(assorted(500, now=now))
-    assert some == list(assorted(500, now=now))
-    assert [s.session_id for s in some] == [s.session_id for s in assorted(500)]
+    some = list(session_mix(500, now=now))
+    assert some == list(session_mix(500, now=now))
+    assert [s.session_id for s in some] == [s.session_id for s in session_mix(500)]
     assert len({s.session_id for s in some}) == 500
     assert {s.status for s in some} == {"running", "starting", "failed", "ended"}
     assert {s.active for s in some if s.status == "ended"} == {True, False}

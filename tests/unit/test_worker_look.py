@@ -26,7 +26,7 @@ class FakeLook:
     takes_s: float = 0.05
     looked: list[SessionId] = field(default_factory=list)
 
-    def wanted(self, lease: Lease) -> bool:
+    def applies_to(self, lease: Lease) -> bool:
         return True
 
     async def __call__(self, lease: Lease) -> Recheck:

@@ -31,7 +31,7 @@ from reaper.core.errors import Exit, QueueUnavailableError
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, Stats, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO, heading
 from reaper.core.times import format_duration, pluralize
-from reaper.intake.discovery.sweep import open_holds_and_ghosts
+from reaper.intake.discovery.held_sweeps import open_holds_and_ghosts
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
 from reaper.settings.parsers import masked_url

@@ -1,4 +1,4 @@
-"""The last look before a DELETE: protection is for every ID, whoever asked for it."""
+"""The check before a DELETE: protection is for every ID, whoever asked for it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def look(api: Reading, protection: Protection, *, verify: bool = True) -> Prefli
 
     return PreflightCheck(
         api=lambda: api,
-        chosen=lambda lease: lease.source.startswith("discovery:"),
+        is_chosen=lambda lease: lease.source.startswith("discovery:"),
         protection=lambda: protection,
         owners=owners,
         sightings=sightings,
@@ -64,7 +64,7 @@ def look(api: Reading, protection: Protection, *, verify: bool = True) -> Prefli
 async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
     looking = look(api, Protection(frozenset({"env_1"})))
-    assert looking.wanted(lease)
+    assert looking.applies_to(lease)
     assert await looking(lease) == Skip("session env_1 is protected", "session env_1 is protected")
     assert api.asked == [], "the ID alone says it"
 
@@ -73,14 +73,14 @@ async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
 async def test_a_session_of_a_protected_batch_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
     looking = look(api, Protection(globs=("night*",)))
-    assert looking.wanted(lease)
+    assert looking.applies_to(lease)
     assert isinstance(await looking(lease), Skip)
     assert api.asked == ["env_1"]
 
 
 async def test_what_nothing_protects_goes_on_and_is_not_looked_at_without_need() -> None:
-    assert not look(Reading(), Protection()).wanted(NAMED)
-    assert look(Reading(), Protection()).wanted(CHOSEN), "the policy is asked once more"
+    assert not look(Reading(), Protection()).applies_to(NAMED)
+    assert look(Reading(), Protection()).applies_to(CHOSEN), "the policy is asked once more"
     assert isinstance(await look(Reading(), Protection(frozenset({"other"})))(NAMED), Proceed)
 
 
