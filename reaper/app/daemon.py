@@ -21,7 +21,7 @@ from reaper.app.wiring import new_discovery, new_identity, new_worker, open_api,
 from reaper.core.classify import OtherAccount
 from reaper.core.errors import ConfigError, Exit, QueueUnavailableError
 from reaper.core.version import __version__
-from reaper.intake.discovery.sweep import open_holds_and_ghosts
+from reaper.intake.discovery.held_sweeps import open_holds_and_ghosts
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Queue

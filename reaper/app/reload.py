@@ -12,7 +12,7 @@ from reaper.intake.poller import Intake, Source
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
 from reaper.settings.schema import Settings
-from reaper.settings.state_dir import token_source
+from reaper.settings.token_source import token_source
 from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 
@@ -45,7 +45,7 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
     Sends in flight end by the settings they began with. Raises ConfigError, and nothing has changed then.
     """
     old, new = parts.settings, loaded.settings
-    source = token_source(new, os.environ)
+    source = token_source(new.api, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
     client = new_client(new, parts.connection.credentials) if _client_keys(new) != _client_keys(old) else None
     sources = sources_of(new, parts.queue) if new.intake != old.intake else None

@@ -20,16 +20,17 @@ from reaper.core.discovery.sightings import Sightings, read_sightings
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, Reply
 from reaper.core.rate_limit import RateLimit
+from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
 from reaper.intake.discovery.preflight import PreflightCheck
 from reaper.intake.discovery.protection_file import Protector
-from reaper.intake.discovery.sweep import SIGHTINGS, SOURCE, Discovery, Policy, SweepReport
+from reaper.intake.discovery.sweep import SIGHTINGS, Discovery, SweepOptions, SweepReport
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
 from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
 from reaper.settings.schema import Settings
-from reaper.settings.state_dir import token_source
+from reaper.settings.token_source import token_source
 from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions
@@ -49,7 +50,7 @@ class ApiConnection:
 
 def credentials_of(settings: Settings) -> Credentials:
     """Return the holder of the token. Raises ConfigError when no token is configured."""
-    source = token_source(settings, os.environ)
+    source = token_source(settings.api, os.environ)
     return Credentials(source.file, source.value.get_secret_value() if source.value else None)
 
 
@@ -108,7 +109,7 @@ def new_identity(connection: ApiConnection, queue: ValuePort, *, may_pin: bool =
 def protector_of(settings: Settings) -> Protector:
     """Return the protected IDs and patterns. Raises ConfigError when protect.file cannot be read."""
     protect = settings.protect
-    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, failed=note_failure)
+    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=note_failure)
     protector.now()
     return protector
 
@@ -120,9 +121,9 @@ def new_discovery(
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
     owners = OwnersSource(
-        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, failed=note_failure
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=note_failure
     )
-    policy = Policy(
+    options = SweepOptions(
         enforce=discovery.enforce,
         rules=PolicyOptions(discovery.grace_s),
         limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
@@ -136,14 +137,14 @@ def new_discovery(
         return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
-        Discovery(queue, read, owners.read, protector.now, policy, report),
+        Discovery(queue, read, owners.read, protector.now, options, report),
         PreflightCheck(
             lambda: connection.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
             protector.now,
             owners.read,
             sightings,
-            policy.rules,
+            options.rules,
             verify=settings.api.verify,
         ),
     )

@@ -1,1 +1,1 @@
-"""Where session IDs come from: files, stdin, a spool directory; each ends in `queue.add`."""
+"""Sources of session IDs: files, stdin, a spool directory and the API's list. Each adds to the queue."""

@@ -1,4 +1,4 @@
-"""What the intake tells about itself; whoever wires it makes log events and metrics of it (SPEC 6)."""
+"""The events of the intake; telemetry turns them into log events and metrics (SPEC 6)."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import SessionId
 from reaper.queues.values import Added, InvalidLine
 
-NAMED = 100
-"""How many duplicates a sum names, as the queue does."""
+MAX_NAMED = 100
+"""A sum names at most so many duplicates, as the queue does."""
 
 NOTHING = Added(0, 0, 0)
 
 
-class Report(Protocol):
-    """Where sources tell what happened. `source` is a path. Must not raise, nor block."""
+class IntakeReport(Protocol):
+    """Receives the events of sources. `source` is a path. No method may raise or block."""
 
     def imported(self, kind: str, source: str, added: Added) -> None:
-        """What one poll brought from one file is durable. `kind` is `file` or `spool`."""
+        """The IDs that one poll read from one file are durable. `kind` is `file` or `spool`."""
 
     def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
-        """These lines were not accepted; the queue has recorded them."""
+        """These lines were refused; the queue has recorded them."""
 
     def noted(self, source: str, note: str) -> None:
-        """Something happened to the source that its operator should know; told once. `note` is a sentence."""
+        """The source has a problem that its operator should know. `note` is a sentence; called once per problem."""
 
     def failed(self, source: str, error: str) -> None:
-        """The source cannot be used now, which is told once per change; it is tried again at every poll."""
+        """The source cannot be used now. Called once per change of the error; every poll tries again."""
 
     def recovered(self, source: str) -> None:
-        """The source can be used again."""
+        """The source works again."""
 
     def unavailable(self, error: QueueUnavailableError) -> None:
-        """The queue takes nothing in now; what is new stays in its source."""
+        """The queue is unavailable; new lines stay in their source."""
 
 
 def add_up(one: Added, other: Added) -> Added:
-    """Return the sum of what became of two batches."""
+    """Return the sum of two results of `Queue.add`."""
     duplicates: tuple[SessionId, ...] = one.duplicates
-    if len(duplicates) < NAMED:
-        duplicates = (duplicates + other.duplicates)[:NAMED]
+    if len(duplicates) < MAX_NAMED:
+        duplicates = (duplicates + other.duplicates)[:MAX_NAMED]
     return Added(
         one.accepted + other.accepted, one.duplicate + other.duplicate, one.invalid + other.invalid, duplicates
     )

@@ -1,4 +1,4 @@
-"""Inputs named on a command line: read from the start to the end, never changed."""
+"""Read the inputs of a command line: files or stdin, from start to end; inputs are never changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnBatch = Callable[[Added, Sequence[InvalidLine]], None]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input that is open and was found readable. `source` is its name in the ledger and in messages."""
+    """An open input that was checked. `source` is its name in the ledger and in messages."""
 
     source: str
     fd: int
@@ -32,9 +32,9 @@ class Input:
 
 @contextmanager
 def open_inputs(paths: Sequence[str]) -> Iterator[list[Input]]:
-    """Open all inputs, `-` being stdin, and close them at the end; nothing is consumed by it.
+    """Open all inputs (`-` is stdin) for the block, without reading from a stream.
 
-    Raises UsageError naming the first that is missing, a directory, unreadable or binary. Opening a FIFO
+    Raises UsageError that names the first input that is missing, a directory, unreadable or binary. Opening a FIFO
     waits for its writer.
     """
     if list(paths).count(STDIN) > 1:
@@ -44,12 +44,12 @@ def open_inputs(paths: Sequence[str]) -> Iterator[list[Input]]:
 
 
 def unread_input(fd: int = 0) -> bool:
-    """Tell whether a pipe or a file on standard input holds something that nobody has read."""
+    """Return True when standard input is a pipe or file with unread bytes."""
     try:
-        told = os.fstat(fd)
-        if stat.S_ISREG(told.st_mode):
-            return told.st_size > os.lseek(fd, 0, os.SEEK_CUR)
-        return stat.S_ISFIFO(told.st_mode) and int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder) > 0
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size > os.lseek(fd, 0, os.SEEK_CUR)
+        return stat.S_ISFIFO(status.st_mode) and int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder) > 0
     except OSError:
         return False
 
@@ -64,10 +64,11 @@ async def take_in_file(
     into: RunSet | None = None,
     on_batch: OnBatch | None = None,
 ) -> Added:
-    """Take in a whole input, a path or one of `open_inputs`, and return the totals; options as of `IntakePort.add`.
+    """Add a whole input (a path, or one of `open_inputs`) to the queue and return the totals.
 
-    `on_batch` is called after each batch, when it is durable. Raises UsageError when the input can't be read; if that
-    happens midway it says how many lines were taken in. Cancelled, it has taken in whole batches.
+    For the options see `Queue.add`. `on_batch` is called after each batch is durable. Raises UsageError when the input
+    can't be read; after a partial read the message gives the number of lines taken in. On cancellation, whole batches
+    have been added.
     """
     with ExitStack() as opened:
         one = opened.enter_context(_open(origin)) if isinstance(origin, str) else origin
@@ -93,7 +94,7 @@ async def take_in_file(
 def _open(path: str) -> Iterator[Input]:
     source = "stdin" if path == STDIN else path
     if path == STDIN and sys.__stdin__ is None:
-        # Descriptor 0 may by now be any file that this process opened.
+        # Descriptor 0 may meanwhile be any file that this process opened.
         raise UsageError("stdin cannot be read: it was closed when this command began")
     try:
         fd = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY)

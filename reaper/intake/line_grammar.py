@@ -12,7 +12,7 @@ from reaper.core.times import parse_time
 from reaper.queues.values import InvalidLine, NewItem
 
 MAX_LINE_BYTES = 4096
-"""A longer line is invalid, whatever it holds; measured without its newline."""
+"""A longer line is invalid, whatever it contains; measured without its newline."""
 
 ID_KEYS = ("session_id", "sessionId", "id")
 DUE_KEYS = ("due_at", "dueAt", "expires_at", "expiresAt")
@@ -23,7 +23,7 @@ _plain = re.compile(rb"(?!archal_ws_)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}").fullmat
 
 
 def parse(line: bytes, number: int) -> NewItem | InvalidLine | None:
-    """Judge line `number` (1-based), given without its newline; None when it is blank or a comment. Never raises."""
+    """Parse line `number` (1-based), given without its newline; None for a blank line or a comment. Never raises."""
     if number == 1 and line.startswith(BOM):
         line = line[len(BOM) :]
     word = line.strip()
@@ -50,7 +50,7 @@ def _text(word: bytes) -> str:
 
 def _object(word: bytes) -> NewItem:
     try:
-        # Pairs, not a dict: with a dict the last of two contradictory keys would win in silence.
+        # Pairs, not a dict: in a dict the last of two contradictory keys would silently win.
         pairs: list[tuple[str, object]] = json.loads(_text(word), object_pairs_hook=list)
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None

@@ -1,4 +1,4 @@
-"""The daemon's intake: polls every followed file and the spool, for as long as the process takes anything in."""
+"""Poll the sources of the daemon: every followed file and the spool."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Protocol
 import anyio
 
 from reaper.core.errors import QueueUnavailableError, UsageError
-from reaper.intake.events import Report
+from reaper.intake.events import IntakeReport
 from reaper.queues.values import Added
 
 
 class Source(Protocol):
-    """Something that brings IDs again and again; `name` is its path."""
+    """A source that is polled for new IDs; `name` is its path."""
 
     name: str
 
-    async def poll(self, report: Report) -> Added | None:
-        """Take in what is new. Raises UsageError or OSError when it can't be used now, QueueError as the queue does."""
+    async def poll(self, report: IntakeReport) -> Added | None:
+        """Add new IDs. Raises UsageError or OSError when the source can't be used, QueueError as the queue does."""
 
     def close(self) -> None:
-        """Let go of what is held between polls."""
+        """Close the files that stay open between polls."""
 
 
 class Intake:
-    """What a daemon follows; one round over its sources goes on at a time.
+    """Polls the sources of a daemon, one round at a time.
 
-    Raises QueueError from `run` and `poll`, but for a queue that is away: that is reported, and the next round goes on
-    where the queue left off.
+    `run` and `poll` raise QueueError, except QueueUnavailableError: that is reported, and the next round continues
+    from the last durable batch.
     """
 
-    def __init__(self, sources: Sequence[Source], poll_s: float, report: Report) -> None:
+    def __init__(self, sources: Sequence[Source], poll_s: float, report: IntakeReport) -> None:
         self._sources = sources
         self._poll_s = poll_s
         self._report = report
@@ -48,16 +48,16 @@ class Intake:
                 await self._swapped.wait()
 
     async def poll(self) -> None:
-        """Go round the sources once. One that can't be used is told of once per change and holds up no other."""
+        """Poll each source once. One that can't be used is reported once per change and does not delay the others."""
         async with self._round:
             for source in self._sources:
                 try:
                     await source.poll(self._report)
                 except (UsageError, OSError) as error:
-                    told = _sentence(error, source.name)
-                    if self._failing.get(source.name) != told:
-                        self._failing[source.name] = told
-                        self._report.failed(source.name, told)
+                    sentence = _sentence(error, source.name)
+                    if self._failing.get(source.name) != sentence:
+                        self._failing[source.name] = sentence
+                        self._report.failed(source.name, sentence)
                 except QueueUnavailableError as error:
                     self._report.unavailable(error)
                     return
@@ -66,7 +66,7 @@ class Intake:
                         self._report.recovered(source.name)
 
     async def swap(self, sources: Sequence[Source], poll_s: float) -> None:
-        """Follow other sources from now on; a round under way ends first."""
+        """Replace the sources and the interval, after the current round."""
         async with self._round:
             for source in self._sources:
                 source.close()

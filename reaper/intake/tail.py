@@ -1,4 +1,4 @@
-"""One file that grows: where reading it stands, and whether it is still the file it was."""
+"""Read a growing file: the position so far, and whether it is still the same file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from reaper.intake.line_reader import CHUNK_BYTES, LineBuffer
 from reaper.queues.values import Position
 
 PREFIX_BYTES = 1024
-"""So much of a file's beginning tells it from another one with its inode number."""
+"""The hash of the first 1024 bytes distinguishes a file from another one that got the same inode number."""
 
 
 class Tail:
-    """An open regular file with the lines read from it so far. All methods block briefly: call them in a thread."""
+    """An open regular file and the lines read from it. All methods block briefly: call them in a thread."""
 
     def __init__(self, fd: int, offset: int = 0, line: int = 0) -> None:
-        """Own `fd`; `offset` and `line` are where a former reading ended, the first `PREFIX_BYTES` of it verified."""
+        """Take over `fd`. `offset` and `line`: the end of an earlier reading, whose prefix was verified."""
         status = os.fstat(fd)
         self.device = status.st_dev
         self.inode = status.st_ino
@@ -35,7 +35,7 @@ class Tail:
         os.close(self._fd)
 
     def size(self) -> int:
-        """Return how long the file is now."""
+        """Return the current size in bytes."""
         return os.fstat(self._fd).st_size
 
     def position(self, path: str, offset: int, line: int) -> Position:
@@ -44,7 +44,7 @@ class Tail:
         return Position(path, self.device, self.inode, len(head), _hash(head), offset, line)
 
     def changed(self) -> str | None:
-        """Return in words why the file is no longer a continuation of what was read, None while it is."""
+        """Return why the file no longer begins with the bytes that were read, as a predicate; None while it does."""
         if self.size() < self.lines.read:
             return "was truncated"
         if os.pread(self._fd, len(self._head), 0) != self._head:
@@ -52,11 +52,11 @@ class Tail:
         return None
 
     def start_over(self) -> None:
-        """Go back to the first byte."""
+        """Start again at the first byte."""
         self._begin(0, 0)
 
     def fill(self, upto: int) -> None:
-        """Read until a batch is full, or to the byte `upto`, or to the end."""
+        """Read until a batch is full, the byte `upto` or the end."""
         while not self.lines.full and self.lines.read < upto:
             data = os.pread(self._fd, min(CHUNK_BYTES, upto - self.lines.read), self.lines.read)
             if not data:
@@ -67,13 +67,13 @@ class Tail:
 
 
 def open_tail(path: str, position: Position | None = None) -> Tail | None:
-    """Open a file at its start, or where `position` ended if it is certainly that file; None when it is not there.
+    """Open a file at `position` if it is certainly the same file, else at its start; None when it does not exist.
 
-    "Certainly" is: device, inode and prefix are the same, nothing is missing, and a line begins there. Otherwise the
-    tail stands at 0. Raises UsageError when it cannot be read or is not a regular file.
+    "Certainly": device, inode and prefix are equal, the file is not shorter, and a line begins there. Raises UsageError
+    when it cannot be read or is not a regular file.
     """
     try:
-        # A FIFO would block the open, and is refused below.
+        # O_NONBLOCK: opening a FIFO would block; it is refused below.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
@@ -91,7 +91,7 @@ def open_tail(path: str, position: Position | None = None) -> Tail | None:
 
 
 def find_rotated(path: str, position: Position) -> str | None:
-    """Return the path of the file that `position` is about, renamed beside `path` as logrotate does; else None."""
+    """Return the path of the file of `position` if it was renamed in the directory of `path`, as logrotate does."""
     directory, name = os.path.split(path)
     stem = name.split(".")[0] or name
     try:

@@ -1,4 +1,4 @@
-"""A local stand-in for the API, for the demo, tests and rehearsals. Nothing else of the package imports it."""
+"""A local stand-in for the API, for the demo, tests and rehearsals. No other room of reaper imports it."""
 
 from reaper.sandbox.faults import Behaviour, Mode
 from reaper.sandbox.latency import Latency

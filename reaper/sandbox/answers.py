@@ -1,4 +1,4 @@
-"""What the stand-in says: answers as values, and their bytes on the wire."""
+"""Answers of the sandbox: as values, and encoded for the wire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, without the headers that differ from request to request."""
+    """One HTTP answer, without the headers that differ per request."""
 
     status: int
     body: bytes = b""
@@ -18,7 +18,7 @@ class Answer:
 
 
 def envelope(status: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """The API's own error answer."""
+    """Return an error answer in the form of the API."""
     word = reason(status).lower().replace(" ", "_")
     return as_json({"error": word, "code": word.upper(), "message": message}, status=status, headers=headers)
 
@@ -28,7 +28,7 @@ def as_json(value: object, *, status: int = 200, headers: tuple[tuple[str, str],
 
 
 def page(status: int, text: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """An HTML answer, as a proxy or a static host gives it."""
+    """Return an HTML answer, as from a proxy or a static host."""
     html = f"<!doctype html><html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>\n"
     return Answer(status, html.encode(), "text/html; charset=utf-8", headers)
 
@@ -41,9 +41,9 @@ def reason(status: int) -> str:
 
 
 def encode(answer: Answer, *, date: str | None, request_id: str, close: bool = False, endless: bool = False) -> bytes:
-    """Return the answer's bytes. 204 and 304 go without a body and without a length (RFC 9110, 8.6).
+    """Return the bytes of an answer. 204 and 304 have neither body nor length (RFC 9110, 8.6).
 
-    An `endless` one is told no length: its body goes on until the connection ends.
+    `endless`: send no length, because the body goes on until the connection ends.
     """
     lines = [f"HTTP/1.1 {answer.status} {reason(answer.status)}"]
     if date is not None:

@@ -1,4 +1,4 @@
-"""How an answer leaves the stand-in, or does not, and the clock and the numbers that it bears."""
+"""Deliver answers: whole, slowly, endlessly or not at all, with the date and the number of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDLESS_CHUNK = b'{"sessionId":"env_endless","status":"running"},' * 1000
 
 
 class Stamp:
-    """The server's clock, `skew_s` ahead of this machine's, and a number for each answer."""
+    """The server's clock, `skew_s` ahead of this machine's, and the number of each answer."""
 
     def __init__(self, skew_s: float) -> None:
         self.skew_s = skew_s
@@ -27,7 +27,7 @@ class Stamp:
         return time.time() + self.skew_s
 
     def encode(self, answer: Answer, *, close: bool, endless: bool = False) -> bytes:
-        """Return the bytes of an answer, dated and numbered."""
+        """Return the bytes of an answer with its date and number."""
         second = int(self.now())
         if second != self._date[0]:
             self._date = (second, formatdate(second, usegmt=True))
@@ -37,7 +37,7 @@ class Stamp:
 
 
 def deliver(connection: Connection, behaviour: Behaviour, answer: Answer | None, stamp: Stamp, *, close: bool) -> None:
-    """End one request as its behaviour says."""
+    """Answer one request as its behaviour says."""
     match behaviour.delivery:
         case Delivery.WHOLE:
             assert answer is not None

@@ -1,8 +1,8 @@
-"""Misbehaviour on purpose: what can go wrong with one DELETE, or with the whole server, and how it is written.
+"""Faults of one DELETE or of the whole server, and their notation.
 
-One behaviour is written `NAME` or `NAME:VALUE`:
+Write one behaviour as `NAME` or `NAME:VALUE`:
 
-    ok              nothing goes wrong
+    ok              no fault
     502, 429:3      that status (200…599) and, as VALUE, a Retry-After header; a 2xx also stops the session
     reset           the connection is reset, the session lives
     lost            the session is stopped, then the connection is reset without an answer
@@ -24,7 +24,7 @@ from reaper.sandbox.answers import Answer, as_json, envelope, page, reason
 
 
 class Delivery(Enum):
-    """How an answer leaves, or does not."""
+    """The way an answer is delivered."""
 
     WHOLE = "whole"
     RESET = "reset"
@@ -36,13 +36,13 @@ class Delivery(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What one request meets. Without `answers` the ordinary answer is given; of several, each send gets the next."""
+    """The behaviour towards one request. Without `answers` the ordinary answer is sent; several take turns."""
 
     name: str | None = None
-    """What the log calls it; None for what a sound server does."""
+    """Name of the fault in the log; None for a sound server."""
     delivery: Delivery = Delivery.WHOLE
     executes: bool = False
-    """Whether the request takes effect: a DELETE stops its session."""
+    """Whether the request takes effect, so that a DELETE stops its session."""
     answers: tuple[Answer, ...] = ()
     extra_s: float = 0.0
     every_s: float = 1.0
@@ -66,21 +66,21 @@ _PLAIN = {
 
 
 def answering(status: int, *, retry_after: str | None = None) -> Behaviour:
-    """A status of the API's own; its 5xx come empty or as a page, in turns."""
+    """Return the behaviour that answers with this status; a 5xx is empty or a page in turns."""
     headers = (("retry-after", retry_after),) if retry_after is not None else ()
     if status in (204, 304):
         answers: tuple[Answer, ...] = (Answer(status, headers=headers),)
     elif status < 300:
         answers = (as_json({"ok": True}, status=status, headers=headers),)
     elif status < 500:
-        answers = (envelope(status, f"The sandbox was told to answer {status}.", headers=headers),)
+        answers = (envelope(status, f"The sandbox is set to answer {status}.", headers=headers),)
     else:
         answers = (Answer(status, headers=headers), page(status, f"{status} {reason(status)}", headers=headers))
     return Behaviour(str(status), executes=status < 300, answers=answers)
 
 
 def parse_behaviour(text: str) -> Behaviour:
-    """Read one behaviour. Raises ValueError with a sentence for the operator."""
+    """Parse one behaviour. Raises ValueError with a sentence for the operator."""
     name, colon, value = text.strip().partition(":")
     if name in _PLAIN and not colon:
         return _PLAIN[name]
@@ -97,7 +97,7 @@ def parse_behaviour(text: str) -> Behaviour:
 
 
 def parse_rates(text: str) -> Rates:
-    """Read `502:0.2,hang:0.001`. Raises ValueError with a sentence for the operator."""
+    """Parse `502:0.2,hang:0.001`. Raises ValueError with a sentence for the operator."""
     rates: list[tuple[Behaviour, float]] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         what, _, share = part.rpartition(":")
@@ -114,7 +114,7 @@ def parse_rates(text: str) -> Rates:
 
 
 def choose(rates: Rates, share: float) -> Behaviour:
-    """Return the behaviour on which `share` (0…1) falls."""
+    """Return the behaviour for a random number from 0 to 1."""
     for behaviour, rate in rates:
         if share < rate:
             return behaviour
@@ -124,20 +124,20 @@ def choose(rates: Rates, share: float) -> Behaviour:
 
 @dataclass(slots=True)
 class Script:
-    """What the next DELETEs of one session meet; `forever`: the last of them for good."""
+    """The behaviours of the next DELETEs of one session; `forever` repeats the last one."""
 
     behaviours: list[Behaviour]
     forever: bool = False
 
     def take(self) -> Behaviour | None:
-        """Return the next behaviour, None when the script is over."""
+        """Return the next behaviour, None when none is left."""
         if self.forever and len(self.behaviours) == 1:
             return self.behaviours[0]
         return self.behaviours.pop(0) if self.behaviours else None
 
 
 def parse_script(parts: Sequence[str | Behaviour]) -> Script:
-    """Read a list of behaviours; the word `forever` at its end repeats the last one. Raises ValueError."""
+    """Parse a list of behaviours; the word `forever` at its end repeats the last one. Raises ValueError."""
     forever = bool(parts) and parts[-1] == "forever"
     listed = list(parts[:-1] if forever else parts)
     if not listed:
@@ -146,11 +146,11 @@ def parse_script(parts: Sequence[str | Behaviour]) -> Script:
 
 
 class Mode(StrEnum):
-    """What the whole server does, until it is changed."""
+    """The behaviour of the whole server until the next change."""
 
     OK = "ok"
     PAUSE = "pause"
-    """Requests are read and kept; they are answered when the mode changes."""
+    """Requests are read and kept; they are answered after the mode changes."""
     OUTAGE = "outage"
     RESET = "reset"
     HANG = "hang"

@@ -1,4 +1,4 @@
-"""Just enough HTTP/1.1 for a stand-in: one request at a time per connection, answers in order, pipelining kept safe."""
+"""A minimal HTTP/1.1 server: one request at a time per connection, so that pipelined requests are answered in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, read to its end. Header names are in lower case."""
+    """One request, completely read. Header names are in lower case."""
 
     method: str
     target: str
@@ -33,20 +33,20 @@ class Request:
 class Connection(asyncio.Protocol):
     """One client. `handle` gets each request and must end in exactly one of `answer reset hang drip garbage endless`.
 
-    The next request is not looked at before that. Calls on a connection that is gone do nothing.
+    Only then is the next request read. Calls on a closed connection do nothing.
     """
 
     def __init__(
         self,
         handle: Callable[[Request, Connection], None],
-        made: Callable[[Connection], None],
-        lost: Callable[[Connection], None],
+        on_open: Callable[[Connection], None],
+        on_close: Callable[[Connection], None],
     ) -> None:
-        self._handle, self._made, self._lost = handle, made, lost
+        self._handle, self._on_open, self._on_close = handle, on_open, on_close
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._busy = self._pumping = self._full = self._told_to_continue = False
-        self._when_over: Callable[[], None] | None = None
+        self._busy = self._processing = self._full = self._continue_sent = False
+        self._on_finished: Callable[[], None] | None = None
 
     @property
     def open(self) -> bool:
@@ -58,17 +58,17 @@ class Connection(asyncio.Protocol):
         peer = self._transport.get_extra_info("peername") if self._transport else None
         return peer is not None and ip_address(peer[0]).is_loopback
 
-    def when_over(self, call: Callable[[], None]) -> None:
-        """Have `call` called once: when the current request is answered, or the connection is gone."""
-        self._when_over = call
+    def on_finished(self, call: Callable[[], None]) -> None:
+        """Set a callback, called once when the current request is answered or the connection is closed."""
+        self._on_finished = call
 
     def answer(self, data: bytes, *, close: bool = False) -> None:
-        """Send a whole answer and go on to the next request, or close."""
+        """Send a whole answer, then read the next request or close."""
         if self._transport is not None and self.open:
             self._transport.write(data)
             if close:
                 self._transport.close()
-        self._over()
+        self._finish()
 
     def reset(self) -> None:
         """Drop the connection with a TCP reset."""
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def hang(self) -> None:
-        """Answer nothing and stay open."""
+        """Send nothing and stay open."""
 
     def garbage(self) -> None:
         """Send bytes that are not HTTP and close."""
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(every_s, lambda: self.drip(data[1:], every_s, close=close))
 
     def endless(self, head: bytes, chunk: bytes) -> None:
-        """Send a beginning and then the same chunk without an end, as fast as the client reads."""
+        """Send a head and then the same chunk again and again, as fast as the client reads."""
         if self._transport is not None and self.open:
             if not self._full:
                 self._transport.write(head + chunk)
@@ -106,17 +106,17 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._made(self)
+        self._on_open(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._buffer.clear()
-        self._over()
-        self._lost(self)
+        self._finish()
+        self._on_close(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        self._pump()
+        self._process_buffer()
         if self._transport is not None and len(self._buffer) > _READ_AHEAD_BYTES + _BODY_BYTES:
             self._transport.pause_reading()
 
@@ -125,26 +125,26 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._full = False
-        self._pump()
+        self._process_buffer()
 
     # --- reading requests ---------------------------------------------------------------------------------------
 
-    def _over(self) -> None:
-        call, self._when_over = self._when_over, None
+    def _finish(self) -> None:
+        call, self._on_finished = self._on_finished, None
         if call is not None:
             call()
         self._busy = False
-        self._pump()
+        self._process_buffer()
 
-    def _pump(self) -> None:
-        # `answer` comes back here from within `handle`: the loop that is already running takes the next request.
-        if self._pumping:
+    def _process_buffer(self) -> None:
+        # `handle` may call `answer`, which calls this again: the loop that already runs takes the next request.
+        if self._processing:
             return
-        self._pumping = True
+        self._processing = True
         try:
             while not self._busy and not self._full and self._buffer and self.open:
                 try:
-                    request = self._take()
+                    request = self._take_request()
                 except ValueError:
                     self._buffer.clear()
                     self.answer(_BAD, close=True)
@@ -154,12 +154,12 @@ class Connection(asyncio.Protocol):
                 self._busy = True
                 self._handle(request, self)
         finally:
-            self._pumping = False
+            self._processing = False
         if self._transport is not None and not self._busy and len(self._buffer) < _READ_AHEAD_BYTES:
             self._transport.resume_reading()
 
-    def _take(self) -> Request | None:
-        """Return the next whole request of the buffer, None when it has not come yet. Raises ValueError: not HTTP."""
+    def _take_request(self) -> Request | None:
+        """Remove the next whole request from the buffer; None when it is incomplete. Raises ValueError: not HTTP."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > _HEAD_BYTES:
@@ -180,14 +180,14 @@ class Connection(asyncio.Protocol):
             raise ValueError("a body without a length, or too long")
         whole = end + 4 + int(length)
         if len(self._buffer) < whole:
-            if not self._told_to_continue and headers.get(b"expect", b"").lower() == b"100-continue":
-                self._told_to_continue = True
+            if not self._continue_sent and headers.get(b"expect", b"").lower() == b"100-continue":
+                self._continue_sent = True
                 assert self._transport is not None
                 self._transport.write(_CONTINUE)
             return None
         body = bytes(self._buffer[end + 4 : whole])
         del self._buffer[:whole]
-        self._told_to_continue = False
+        self._continue_sent = False
         keep = headers.get(b"connection", b"").lower()
         close = keep == b"close" or (parts[2] == b"HTTP/1.0" and keep != b"keep-alive")
         return Request(parts[0].decode("latin-1"), parts[1].decode("latin-1"), headers, body, close)

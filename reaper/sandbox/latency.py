@@ -1,4 +1,4 @@
-"""How long the stand-in takes to answer: fixed, evenly between two bounds, or long-tailed by two percentiles."""
+"""Latency of the sandbox: fixed, uniform between two bounds, or log-normal given by two percentiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Z99 = NormalDist().inv_cdf(0.99)
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A distribution: even from `low_s` to `high_s`, or, when `tailed`, log-normal: median `low_s`, p99 `high_s`."""
+    """A distribution: uniform from `low_s` to `high_s`, or, if `tailed`, log-normal (median `low_s`, p99 `high_s`)."""
 
     low_s: float = 0.0
     high_s: float = 0.0
@@ -28,7 +28,7 @@ class Latency:
         return self.low_s == self.high_s
 
     def at(self, share: float) -> float:
-        """Return the latency in seconds that `share` (0…1) of all answers stay below."""
+        """Return the quantile `share` (0…1) of the latency in seconds."""
         if self.fixed or not self.tailed:
             return self.low_s + (self.high_s - self.low_s) * share
         sigma = math.log(self.high_s / self.low_s) / _Z99
@@ -36,7 +36,7 @@ class Latency:
 
 
 def parse_latency(text: str) -> Latency:
-    """Read `0`, `100ms`, `50-200ms` or `p50=80ms,p99=600ms`. Raises ValueError with a sentence for the operator."""
+    """Parse `0`, `100ms`, `50-200ms` or `p50=80ms,p99=600ms`. Raises ValueError with a sentence for the operator."""
     plain = text.replace(" ", "").lower()
     if plain in ("", "0"):
         return Latency()

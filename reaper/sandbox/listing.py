@@ -1,4 +1,4 @@
-"""What `GET /api/sessions` can answer on purpose, other than the list.
+"""Faults of `GET /api/sessions`.
 
 half         the first half of the sessions
 empty        none of them
@@ -16,11 +16,11 @@ from typing import assert_never
 
 from reaper.sandbox.answers import Answer, page
 from reaper.sandbox.faults import Behaviour, Delivery
-from reaper.sandbox.sessions import Account
+from reaper.sandbox.sessions import Account, list_body
 
 
 class ListFault(StrEnum):
-    """One of them."""
+    """A fault of the list; see the head of this file."""
 
     HALF = "half"
     EMPTY = "empty"
@@ -31,30 +31,25 @@ class ListFault(StrEnum):
     ENDLESS = "endless"
 
 
-def behave(fault: ListFault, account: Account) -> Behaviour:
-    """Return what a request for the list meets."""
+def list_behaviour(fault: ListFault, account: Account) -> Behaviour:
+    """Return the behaviour of a request for the list under this fault."""
     listed = account.fragments()
     delivery = Delivery.WHOLE
     match fault:
         case ListFault.HALF:
-            body = bracket(listed[: len(listed) // 2])
+            body = list_body(listed[: len(listed) // 2])
         case ListFault.EMPTY:
-            body = bracket([])
+            body = list_body([])
         case ListFault.DUPLICATES:
-            body = bracket([*listed, *listed[:1]])
+            body = list_body([*listed, *listed[:1]])
         case ListFault.MALFORMED:
-            body = bracket([*listed, b'"env_1"'])
+            body = list_body([*listed, b'"env_1"'])
         case ListFault.HTML:
             return Behaviour(fault.value, answers=(page(200, "Welcome"),))
         case ListFault.CUT:
-            body = bracket(listed)[:-2]
+            body = list_body(listed)[:-2]
         case ListFault.ENDLESS:
             delivery, body = Delivery.ENDLESS, b'{"sessions":['
         case _:
             assert_never(fault)
     return Behaviour(fault.value, delivery, answers=(Answer(200, body),))
-
-
-def bracket(fragments: list[bytes]) -> bytes:
-    """Return the body of a list of these entries."""
-    return b'{"sessions":[' + b",".join(fragments) + b"]}"

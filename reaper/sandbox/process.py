@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own: `reaper sandbox`."""
+"""Run the sandbox as a process: `reaper sandbox`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `reaper sandbox` takes. Raises ValueError, a sentence for the operator, for a bad value."""
+    """The options of `reaper sandbox`. Raises ValueError with a sentence for the operator when a value is wrong."""
 
     port: int = 0
     """0 = any free port."""
@@ -40,9 +40,9 @@ class Options:
 
 
 async def serve(options: Options, announce: Callable[[Sandbox], None] = lambda sandbox: None) -> None:
-    """Run until cancelled. `announce` is called once it listens; `sandbox.url` and `sandbox.sessions` are set by then.
+    """Run until cancelled. Call `announce` as soon as the sandbox listens: its `url` and `sessions` are set then.
 
-    Nothing is printed. Raises OSError when the port is taken or the log cannot be written.
+    Prints nothing. Raises OSError when the port is taken or the log cannot be written.
     """
     async with Sandbox(
         options.sessions,

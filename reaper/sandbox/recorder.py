@@ -1,4 +1,4 @@
-"""What the stand-in saw: every DELETE, and counters. Tests and the demo hold the reaper's own figures against it."""
+"""Record every DELETE that arrives, and counters. Tests and the demo compare the figures of reaper with them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """One DELETE, recorded when its fate was sealed, just before its answer left (if one did)."""
+    """One DELETE, recorded once its effect was decided, just before its answer (if any) was sent."""
 
     at: float
-    """When it arrived, Unix seconds."""
+    """Time of arrival, Unix seconds."""
     session_id: str | None
     """Decoded; None when the path was not exactly one segment after `/api/sessions/`."""
     path: str
     """As sent."""
     status: int | None
-    """As answered; None when no whole answer left."""
+    """Status of the answer; None when no whole answer was sent."""
     fault: str | None
-    """What went wrong on purpose."""
+    """Name of the fault that was injected."""
     executed: bool
     """Whether this DELETE stopped the session."""
     token: str | None
-    """Fingerprint of the token it bore; None without one."""
+    """Fingerprint of its bearer token; None without one."""
     delivered: bool
     """Whether the client was still connected."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """Everything since the start, the control surface's own requests aside."""
+    """Counts since the start, without requests to the control surface."""
 
     connections: int = 0
     requests: int = 0
@@ -50,7 +50,7 @@ class Counters:
     unauthorized: int = 0
     unclean: int = 0
     in_flight: int = 0
-    """DELETEs that have arrived and are neither answered nor given up by the client."""
+    """DELETEs that have arrived, are not answered yet, and whose client is still connected."""
     peak_in_flight: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
 
@@ -58,8 +58,8 @@ class Counters:
         return replace(self, statuses=dict(self.statuses))
 
 
-class Record:
-    """The log of DELETEs, in memory (unless `remember` is false) and, if asked for, as JSON lines in a file."""
+class Recorder:
+    """Keeps the log of DELETEs in memory (unless `remember` is false) and, with `log_path`, as JSON lines in a file."""
 
     def __init__(self, log_path: Path | None = None, *, remember: bool = True) -> None:
         self.deletes: list[Delete] = []
@@ -67,11 +67,11 @@ class Record:
         """DELETEs that have arrived, by session ID."""
         self.counters = Counters()
         self._remember = remember
-        # One unbuffered write per line: who reads the file after a kill -9 of the reaper finds every line whole.
+        # One unbuffered write per line: after a kill -9 of reaper every line in the file is whole.
         self._file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log_path else None
 
-    def arrived(self, session_id: str | None) -> int:
-        """Count a DELETE in; return how many came before it for this ID."""
+    def delete_arrived(self, session_id: str | None) -> int:
+        """Count a DELETE as in flight; return the number of earlier DELETEs of this ID."""
         counters = self.counters
         counters.deletes += 1
         counters.in_flight += 1
@@ -83,12 +83,12 @@ class Record:
         self.sends[session_id] = before + 1
         return before
 
-    def left(self) -> None:
-        """Count a DELETE out: answered, or its connection is gone."""
+    def delete_finished(self) -> None:
+        """Count a DELETE as no longer in flight: it is answered, or its connection is closed."""
         self.counters.in_flight -= 1
 
     def add(self, delete: Delete) -> None:
-        """Keep one DELETE; when this returns, its line is in the file."""
+        """Record one DELETE; when this returns, its line is in the file."""
         self.counters.executed += delete.executed
         if self._remember:
             self.deletes.append(delete)
@@ -103,5 +103,5 @@ class Record:
 
 @lru_cache(maxsize=256)
 def fingerprint(token: str) -> str:
-    """Return 12 hex digits that tell tokens apart and do not give them away."""
+    """Return 12 hex digits that distinguish tokens without disclosing them."""
     return sha256(token.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The API's calls: which one a request is, whose it is, and what it does to the account."""
+"""The calls of the API: recognize one in a request, and perform it on the account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STOPS = {Stop.STOPPED: Answer(204), Stop.PRETENDED: Answer(204), Stop.FORBIDDEN
 
 
 class Call(Enum):
-    """One of the API's calls; every DELETE is a stop, be its path what it may."""
+    """A call of the API; every DELETE is a stop, whatever its path."""
 
     LIST = "list"
     GET = "get"
@@ -31,8 +31,8 @@ class Call(Enum):
     OTHER = "other"
 
 
-def which(request: Request, session_id: str | None) -> Call:
-    """Return the call that a request is."""
+def call_of(request: Request, session_id: str | None) -> Call:
+    """Return the call that a request makes."""
     match request.method, request.target:
         case "DELETE", _:
             return Call.STOP
@@ -50,7 +50,7 @@ def which(request: Request, session_id: str | None) -> Call:
 def perform(
     call: Call, request: Request, session_id: str | None, account: Account, user_id: str | None, now: float
 ) -> tuple[Answer, bool]:
-    """Carry a call out. Returns the answer and whether a session was stopped by it."""
+    """Perform a call. Return the answer, and whether it stopped a session."""
     match call:
         case Call.STOP:
             stop = account.stop(session_id, now) if session_id is not None else Stop.UNKNOWN
@@ -77,12 +77,12 @@ def perform(
 
 
 def me(user_id: str) -> Answer:
-    """Who the token is."""
+    """Return the answer to `GET /auth/me`."""
     return as_json({"userId": user_id, "email": f"{user_id}@example.invalid", "plan": "sandbox"})
 
 
 def decoded(target: str) -> str | None:
-    """Return the session ID that a target names; None unless it is exactly one clean segment after the list's path."""
+    """Return the decoded session ID of a target; None unless exactly one clean segment follows the list's path."""
     match = _SEGMENT.fullmatch(target)
     if match is None or match[1] in (".", ".."):
         return None

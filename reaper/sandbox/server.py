@@ -1,4 +1,4 @@
-"""The stand-in itself: routes, bearer check, faults, modes. Requests are judged on arrival, executed on answering."""
+"""The sandbox: routes, bearer check, faults, modes. A request gets its fault on arrival, its effect when answered."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reaper.sandbox.delivery import Stamp, deliver
 from reaper.sandbox.faults import MODES, SOUND, Behaviour, Delivery, Mode, Script, choose, parse_rates, parse_script
 from reaper.sandbox.http_server import Connection, Request
 from reaper.sandbox.latency import Latency, parse_latency
-from reaper.sandbox.listing import ListFault, behave
-from reaper.sandbox.recorder import Counters, Delete, Record, fingerprint
-from reaper.sandbox.routes import NO_ROUTE, UNAUTHORIZED, Call, bearer, decoded, perform, which
-from reaper.sandbox.seeded_random import chance
+from reaper.sandbox.listing import ListFault, list_behaviour
+from reaper.sandbox.recorder import Counters, Delete, Recorder, fingerprint
+from reaper.sandbox.routes import NO_ROUTE, UNAUTHORIZED, Call, bearer, call_of, decoded, perform
+from reaper.sandbox.seeded_random import seeded_random
 from reaper.sandbox.sessions import Account, Session, generate
 
 DEFAULT_TOKEN = "archal_ws_sandbox"
@@ -35,7 +35,7 @@ class _Arrival:
     call: Call
     session_id: str | None
     before: int
-    """Earlier DELETEs of the same ID; of other calls, all requests before."""
+    """Number of earlier DELETEs of the same ID; for other calls, of all earlier requests."""
 
 
 class Sandbox:
@@ -60,11 +60,18 @@ class Sandbox:
         skew_s: float = 0.0,
         user_id: str | None = "usr_sandbox",
     ) -> None:
-        """`sessions`: how many to generate, or the sessions; `skew_s`: how far its clock is ahead.
+        """Set up the sandbox; entering it starts to listen. Public attributes may be changed at any time.
 
-        `user_id`: whose the token is; None: there is no `GET /auth/me`. What is public here may be changed at any time.
+        Args:
+            sessions: the number to generate, or the sessions.
+            latency: as `--latency`; see `parse_latency`.
+            fail: as `--fail`; see `parse_rates`.
+            port: 0: any free port.
+            remember: keep the list of DELETEs in memory.
+            skew_s: seconds by which its clock is ahead of this machine's.
+            user_id: the user of the token; None: `GET /auth/me` answers 404.
 
-        `remember` false keeps no list of DELETEs in memory. Raises ValueError for a bad `latency` or `fail`.
+        Raises ValueError for a wrong `latency` or `fail`.
         """
         self.latency = parse_latency(latency) if isinstance(latency, str) else latency
         self.rates = parse_rates(fail)
@@ -72,36 +79,36 @@ class Sandbox:
         self.token, self.user_id, self.stamp = token, user_id, Stamp(skew_s)
         self.list_fault: ListFault | None = None
         self.after_list: Callable[[Sandbox], None] | None = None
-        """Called once each list is answered: what happens between a list and what the client makes of it."""
+        """Called after each answer to a list, so that a test can change sessions before the client acts on it."""
         self.mode, self.deletes_only = Mode.OK, False
         self._seed, self._host, self._port, self._ssl = seed, host, port, ssl_context
-        self._record = Record(log_path, remember=remember)
+        self._recorder = Recorder(log_path, remember=remember)
         self._scripts: dict[str, Script] = {}
-        self._held: list[_Arrival] = []
+        self._paused: list[_Arrival] = []
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
 
-    # --- life ---------------------------------------------------------------------------------------------------
+    # --- start and stop -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         try:
             await self.up()
         except BaseException:
-            self._record.close()
+            self._recorder.close()
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.down()
         self._closed = True
-        self._record.close()
+        self._recorder.close()
 
     async def up(self) -> None:
         """Listen; after `down`, on the same port as before. Raises OSError when the port is taken."""
         if self._server is None:
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self._handle, self._made, self._connections.discard),
+                lambda: Connection(self._handle, self._opened, self._connections.discard),
                 self._host,
                 self._port,
                 ssl=self._ssl,
@@ -110,7 +117,7 @@ class Sandbox:
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:
-        """Refuse new connections and reset those there are, until `up`."""
+        """Refuse new connections and reset the open ones, until `up`."""
         if self._server is not None:
             server, self._server = self._server, None
             server.close()
@@ -126,28 +133,28 @@ class Sandbox:
 
     @property
     def skew_s(self) -> float:
-        """How far its clock is ahead of this machine's, in seconds."""
+        """Return the seconds by which its clock is ahead of this machine's."""
         return self.stamp.skew_s
 
     @skew_s.setter
     def skew_s(self, skew_s: float) -> None:
         self.stamp.skew_s = skew_s
 
-    # --- what it saw --------------------------------------------------------------------------------------------
+    # --- observing ----------------------------------------------------------------------------------------------
 
     @property
     def deletes(self) -> list[Delete]:
-        """Every DELETE whose fate is sealed, in that order."""
-        return self._record.deletes
+        """Return every DELETE whose effect is decided, in that order."""
+        return self._recorder.deletes
 
     @property
     def sends(self) -> dict[str, int]:
-        """DELETEs that have arrived, by session ID."""
-        return self._record.sends
+        """Return the number of DELETEs that have arrived, by session ID."""
+        return self._recorder.sends
 
     @property
     def counters(self) -> Counters:
-        return self._record.counters
+        return self._recorder.counters
 
     @property
     def open_connections(self) -> int:
@@ -155,22 +162,22 @@ class Sandbox:
 
     @property
     def stopped(self) -> list[str]:
-        """The IDs of sessions that a DELETE stopped, in order."""
+        """Return the IDs of sessions that a DELETE stopped, in order."""
         return [delete.session_id for delete in self.deletes if delete.executed and delete.session_id is not None]
 
-    async def until(self, holds: Callable[[Self], bool], timeout_s: float = 10.0) -> None:
-        """Wait until `holds(self)`; raises TimeoutError when it does not within `timeout_s`."""
+    async def until(self, condition: Callable[[Self], bool], timeout_s: float = 10.0) -> None:
+        """Wait until `condition(self)` is true. Raises TimeoutError after `timeout_s`."""
         async with asyncio.timeout(timeout_s):
-            while not holds(self):  # noqa: ASYNC110 - `holds` is anything; nothing tells when it changes
+            while not condition(self):  # noqa: ASYNC110 - nothing signals a change of an arbitrary condition
                 await asyncio.sleep(0.002)
 
-    # --- what it does -------------------------------------------------------------------------------------------
+    # --- controlling --------------------------------------------------------------------------------------------
 
     def set_mode(self, mode: Mode | str, *, deletes_only: bool = False) -> None:
-        """Change what the server does, for DELETEs alone or for everything; requests kept by `pause` go on."""
+        """Change the mode of the server, for DELETEs alone or for all requests. Requests paused by `pause` continue."""
         self.mode, self.deletes_only = Mode(mode), deletes_only
-        held, self._held = self._held, []
-        for arrival in held:
+        paused, self._paused = self._paused, []
+        for arrival in paused:
             self._admit(arrival)
 
     def set_latency(self, latency: str) -> None:
@@ -180,24 +187,24 @@ class Sandbox:
         self.rates = parse_rates(fail)
 
     def script(self, session_id: str, *behaviours: str | Behaviour) -> None:
-        """Set what the next DELETEs of one session meet, before any rate; end with "forever" to repeat the last."""
+        """Set the behaviours of the next DELETEs of one session; rates come after them. See `parse_script`."""
         self._scripts[session_id] = parse_script(behaviours)
 
     def set_list(self, fault: str | None) -> None:
-        """Set what is wrong with the list from now on; None: nothing."""
+        """Set the fault of the list; None: no fault."""
         self.list_fault = None if fault is None else ListFault(fault)
 
     def renew(self, session_id: str, for_s: float) -> None:
-        """Have a session expire so long from now, on the server's clock; less than 0: it has. Raises KeyError."""
+        """Let a session expire in `for_s` seconds on the server's clock; below 0, it has expired. Raises KeyError."""
         self.sessions.renew(session_id, self.stamp.now() + for_s)
 
-    def become(self, user_id: str | None, sessions: Iterable[Session] = ()) -> None:
-        """Be another account with the same token; nothing is left of the sessions of the one before."""
+    def switch_account(self, user_id: str | None, sessions: Iterable[Session] = ()) -> None:
+        """Make the token belong to another account, whose sessions replace those of the one before."""
         self.user_id, self.sessions = user_id, Account(sessions, self._seed)
 
     # --- one request --------------------------------------------------------------------------------------------
 
-    def _made(self, connection: Connection) -> None:
+    def _opened(self, connection: Connection) -> None:
         self._connections.add(connection)
         self.counters.connections += 1
 
@@ -208,12 +215,12 @@ class Sandbox:
             connection.answer(self.stamp.encode(answer, close=request.close), close=request.close)
             return
         counters, session_id = self.counters, decoded(request.target)
-        call, before = which(request, session_id), counters.requests
+        call, before = call_of(request, session_id), counters.requests
         counters.requests += 1
         match call:
             case Call.STOP:
-                before = self._record.arrived(session_id)
-                connection.when_over(self._record.left)
+                before = self._recorder.delete_arrived(session_id)
+                connection.on_finished(self._recorder.delete_finished)
             case Call.LIST:
                 counters.lists += 1
             case Call.GET:
@@ -229,21 +236,21 @@ class Sandbox:
     def _admit(self, arrival: _Arrival) -> None:
         affected = not self.deletes_only or arrival.call is Call.STOP
         if affected and self.mode is Mode.PAUSE:
-            self._held.append(arrival)
+            self._paused.append(arrival)
             return
-        behaviour = MODES[self.mode] if affected and self.mode is not Mode.OK else self._judge(arrival)
+        behaviour = MODES[self.mode] if affected and self.mode is not Mode.OK else self._behaviour(arrival)
         delay_s = behaviour.extra_s + self._latency_s(arrival.request.target, arrival.before)
         if delay_s > 0:
-            asyncio.get_running_loop().call_later(delay_s, self._conclude, arrival, behaviour)
+            asyncio.get_running_loop().call_later(delay_s, self._answer, arrival, behaviour)
         else:
-            self._conclude(arrival, behaviour)
+            self._answer(arrival, behaviour)
 
-    def _judge(self, arrival: _Arrival) -> Behaviour:
+    def _behaviour(self, arrival: _Arrival) -> Behaviour:
         if bearer(arrival.request) != self.token:
             self.counters.unauthorized += 1
             return _UNAUTHORIZED
         if arrival.call is Call.LIST and self.list_fault is not None:
-            return behave(self.list_fault, self.sessions)
+            return list_behaviour(self.list_fault, self.sessions)
         if arrival.call is not Call.STOP:
             return SOUND
         if arrival.session_id is None:
@@ -252,36 +259,34 @@ class Sandbox:
         scripted = script.take() if script is not None else None
         if scripted is not None or not self.rates:
             return scripted or SOUND
-        return choose(self.rates, chance(self._seed, "fault", arrival.session_id, arrival.before))
+        return choose(self.rates, seeded_random(self._seed, "fault", arrival.session_id, arrival.before))
 
     def _latency_s(self, target: str, before: int) -> float:
         latency = self.latency
-        return latency.low_s if latency.fixed else latency.at(chance(self._seed, "latency", target, before))
+        return latency.low_s if latency.fixed else latency.at(seeded_random(self._seed, "latency", target, before))
 
-    def _conclude(self, arrival: _Arrival, behaviour: Behaviour) -> None:
-        # A client that has hung up meanwhile does not undo its request: as with the real one, the stop takes place.
+    def _answer(self, arrival: _Arrival, behaviour: Behaviour) -> None:
+        # A client that has disconnected does not undo its request: the real API performs the stop, too.
         if self._closed:
             return
-        answer, executed = (
-            behaviour.answers[arrival.before % len(behaviour.answers)] if behaviour.answers else None,
-            False,
-        )
+        answer = behaviour.answers[arrival.before % len(behaviour.answers)] if behaviour.answers else None
+        executed = False
         if behaviour.executes:
             ordinary, executed = perform(
                 arrival.call, arrival.request, arrival.session_id, self.sessions, self.user_id, self.stamp.now()
             )
             answer = answer or ordinary
         if arrival.call is Call.STOP:
-            self._note(arrival, behaviour, answer, executed)
+            self._record_delete(arrival, behaviour, answer, executed)
         if answer is not None and behaviour.delivery is Delivery.WHOLE:
             self._count(answer)
         deliver(arrival.connection, behaviour, answer, self.stamp, close=arrival.request.close)
         if arrival.call is Call.LIST and self.after_list is not None:
             self.after_list(self)
 
-    def _note(self, arrival: _Arrival, behaviour: Behaviour, answer: Answer | None, executed: bool) -> None:
+    def _record_delete(self, arrival: _Arrival, behaviour: Behaviour, answer: Answer | None, executed: bool) -> None:
         token, whole = bearer(arrival.request), behaviour.delivery is Delivery.WHOLE
-        self._record.add(
+        self._recorder.add(
             Delete(
                 at=arrival.at,
                 session_id=arrival.session_id,

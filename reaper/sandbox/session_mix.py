@@ -1,4 +1,4 @@
-"""Sessions in every state and of every age, for what chooses among them."""
+"""Generate sessions in every state and of every age, to test the choice among them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _H = 3600.0
 _STATUSES = ("running", "running", "starting", "failed", "ended")
 _AGES_S = (60, 600, 800, 1000, _H, 6 * _H, 23 * _H, 24 * _H, 24.1 * _H, 30 * _H, 72 * _H)
 _LEFT_S = (-30 * _H, -_H, -300, -180, -60, 60, 600, _H, 12 * _H)
-"""What is left until the expiry. Like the ages, no figure is nearer than a minute to where a usual rule turns."""
+"""Seconds until the expiry. Like the ages, each is at least a minute away from the limit of every usual rule."""
 
 
 def session_mix(n: int = 500, seed: int = 0, *, now: float | None = None, batches: int = 8) -> Iterator[Session]:
     """Yield `n` sessions with distinct IDs. Same arguments and `now`, same sessions; the IDs do not depend on `now`.
 
-    Every status with every age and every time left, in turns; three in four have one of `batch-00`, `batch-01`, …
-    Of those that have ended, every other one is listed as if it had not.
+    All combinations of status, age and remaining time take turns; three in four have a batch (`batch-00`, …).
+    Half of the ended ones are listed as if they had not ended.
     """
     random = Random(f"assorted/{seed}")
     now = time.time() if now is None else now

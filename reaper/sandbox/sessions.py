@@ -1,4 +1,4 @@
-"""The account behind the stand-in: its sessions, and what reading, stopping and creating them does."""
+"""The account of the sandbox: its sessions, and reading, stopping and creating them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ _DAY_S = 86_400
 
 
 class Stop(Enum):
-    """What a stop came to."""
+    """The result of a stop."""
 
     STOPPED = "stopped"
     PRETENDED = "pretended"
-    """It is answered as if it had been, and the session lives."""
+    """The answer says stopped, but the session lives."""
     FORBIDDEN = "forbidden"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One hosted session; instants are Unix seconds. `foreign` ones belong to somebody else: 403, and never listed.
+    """One hosted session; instants are Unix seconds. A `foreign` one belongs to somebody else: 403, and never listed.
 
-    A `ghost` answers each DELETE with 204 and lives on. Fields of the summary that are in `odd` are told as there,
-    those in `without` are left out.
+    A `ghost` answers each DELETE with 204 and lives on. `odd` replaces fields of the summary, `without` drops some.
     """
 
     session_id: str
@@ -51,7 +50,7 @@ class Session:
         return self.ended_at is None
 
     def summary(self) -> dict[str, object]:
-        """The API's SessionSummary."""
+        """Return the SessionSummary of the API."""
         base = f"https://api.sandbox.invalid/{self.session_id}"
         urls = {clone: f"{base}/{clone}" for clone in self.clone_ids}
         optional = {
@@ -73,7 +72,7 @@ class Session:
 
 
 def generate(n: int, seed: int = 0, *, now: float | None = None) -> Iterator[Session]:
-    """Yield `n` sessions with distinct IDs. Same seed and `now`, same sessions; the IDs depend on the seed alone.
+    """Yield `n` sessions with distinct IDs. The same seed and `now` give the same sessions; IDs depend on the seed.
 
     About a third has expired, one in twenty has failed, one in twenty is still starting; two in three have a batch.
     """
@@ -84,10 +83,10 @@ def generate(n: int, seed: int = 0, *, now: float | None = None) -> Iterator[Ses
         number += random.randrange(1, 9)
         tail = "".join(random.choices(_BASE32, k=16))
         session_id = f"env_{number}" if random.random() < 0.5 else f"ses-01H{tail}{number:07d}"
-        lot, age_s = random.random(), random.uniform(0, 0.9 * _DAY_S)
+        draw, age_s = random.random(), random.uniform(0, 0.9 * _DAY_S)
         yield Session(
             session_id,
-            status="failed" if lot < 0.05 else "starting" if lot < 0.1 else "running",
+            status="failed" if draw < 0.05 else "starting" if draw < 0.1 else "running",
             created_at=now - age_s,
             expires_at=now - age_s + random.choice((0.25, 0.5, 1.0)) * _DAY_S,
             batch_id=f"batch-{random.randrange(20):02d}" if random.random() < 2 / 3 else None,
@@ -97,7 +96,7 @@ def generate(n: int, seed: int = 0, *, now: float | None = None) -> Iterator[Ses
 
 
 class Account:
-    """All sessions by ID, stopped ones included. Replace a session through `put`: the listing is kept ready."""
+    """All sessions by ID, including stopped ones. Change one only through `put`, which keeps the list up to date."""
 
     def __init__(self, sessions: Iterable[Session], seed: int) -> None:
         self._sessions: dict[str, Session] = {}
@@ -137,14 +136,14 @@ class Account:
 
     def listing(self) -> bytes:
         """Return the body of `GET /api/sessions`."""
-        return b'{"sessions":[' + b",".join(self.fragments()) + b"]}"
+        return list_body(self.fragments())
 
     def fragments(self) -> list[bytes]:
         """Return the entries of the list, each as JSON."""
         return [self._fragment(session_id) for session_id in self._active]
 
     def renew(self, session_id: str, expires_at: float) -> None:
-        """Move a session's expiry, as people do while they work. Raises KeyError when there is no such session."""
+        """Change the expiry of a session. Raises KeyError when there is no such session."""
         self.put(replace(self._sessions[session_id], expires_at=expires_at))
 
     def stop(self, session_id: str, now: float) -> Stop:
@@ -160,20 +159,20 @@ class Account:
         return Stop.STOPPED
 
     def create(self, body: bytes, key: str | None, now: float) -> Session:
-        """Create a session from a request's body; the same idempotency key gives the same one.
+        """Create a session from a request's body; the same idempotency key returns the same session.
 
-        Raises ValueError with a sentence when the body is not what the API takes.
+        Raises ValueError with a sentence when the API would refuse the body.
         """
         if key is not None and key in self._by_key:
             return self._sessions[self._by_key[key]]
         try:
-            wish = json.loads(body)
+            fields = json.loads(body)
         except ValueError as error:
             raise ValueError("the body is not JSON") from error
-        clones = wish.get("clones") if isinstance(wish, dict) else None
+        clones = fields.get("clones") if isinstance(fields, dict) else None
         if not isinstance(clones, list) or not clones or not all(isinstance(clone, str) for clone in clones):
             raise ValueError("clones must be a list of at least one name")
-        ttl_s = wish.get("ttlSeconds", 1800)
+        ttl_s = fields.get("ttlSeconds", 1800)
         if isinstance(ttl_s, bool) or not isinstance(ttl_s, int) or not 1 <= ttl_s <= _DAY_S:
             raise ValueError("ttlSeconds must be a whole number from 1 to 86400")
         self._created += 1
@@ -189,6 +188,11 @@ class Account:
             fragment = json.dumps(self._sessions[session_id].summary(), separators=(",", ":")).encode()
             self._fragments[session_id] = fragment
         return fragment
+
+
+def list_body(fragments: Iterable[bytes]) -> bytes:
+    """Return the body of a list of these entries."""
+    return b'{"sessions":[' + b",".join(fragments) + b"]}"
 
 
 def _rfc3339(at: float) -> str:

@@ -1,4 +1,4 @@
-"""The stand-in in a thread of its own, for tests that run the reaper as a process or block their own loop."""
+"""Run the sandbox in a thread, for tests that start reaper as a process or block their own event loop."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ T = TypeVar("T")
 
 
 class RunningSandbox:
-    """Control of a sandbox from another thread: `do` runs a function of it in its own thread."""
+    """Controls a sandbox from another thread: `do` calls a function in the sandbox's thread."""
 
     def __init__(self, sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
         self._sandbox, self._loop = sandbox, loop
         self.url = sandbox.url
 
     def do(self, act: Callable[[Sandbox], T]) -> T:
-        """Return `act(sandbox)`, called in the sandbox's thread; what it raises is raised here."""
+        """Call `act(sandbox)` in the sandbox's thread; return its result or raise its exception."""
 
         async def call() -> T:
             return act(self._sandbox)
 
         return self._wait(call())
 
-    def until(self, holds: Callable[[Sandbox], bool], timeout_s: float = 10.0) -> None:
-        """Wait until `holds(sandbox)`; raises TimeoutError."""
-        self._wait(self._sandbox.until(holds, timeout_s))
+    def until(self, condition: Callable[[Sandbox], bool], timeout_s: float = 10.0) -> None:
+        """Wait until `condition(sandbox)` is true. Raises TimeoutError after `timeout_s`."""
+        self._wait(self._sandbox.until(condition, timeout_s))
 
     def down(self) -> None:
-        """Refuse connections, until `up`."""
+        """Refuse connections until `up`."""
         self._wait(self._sandbox.down())
 
     def up(self) -> None:
@@ -47,17 +47,17 @@ class RunningSandbox:
 
     @property
     def deletes(self) -> list[Delete]:
-        """A copy of the log."""
+        """Return a copy of the log."""
         return self.do(lambda sandbox: list(sandbox.deletes))
 
     @property
     def sends(self) -> dict[str, int]:
-        """A copy of the sends by session ID."""
+        """Return a copy of the sends by session ID."""
         return self.do(lambda sandbox: dict(sandbox.sends))
 
     @property
     def counters(self) -> Counters:
-        """A copy of the counters."""
+        """Return a copy of the counters."""
         return self.do(lambda sandbox: sandbox.counters.copy())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -66,7 +66,7 @@ class RunningSandbox:
 
 @contextmanager
 def running_sandbox(*args: Any, **options: Any) -> Iterator[RunningSandbox]:
-    """Run `Sandbox(*args, **options)` in a thread until the block ends. Raises what it raises at its start."""
+    """Run `Sandbox(*args, **options)` in a thread until the block ends. Raises its exception if it cannot start."""
     ready: Future[tuple[RunningSandbox, asyncio.Event]] = Future()
 
     async def main() -> None:

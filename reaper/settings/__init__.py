@@ -1,1 +1,1 @@
-"""Every setting, where its value comes from, and what is checked. Imports nothing: `reaper health` loads little."""
+"""Settings: schema, loading and checks. Imports nothing: `reaper health` loads the standard library only."""

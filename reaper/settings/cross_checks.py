@@ -1,4 +1,4 @@
-"""What must hold between two settings, and what had better."""
+"""Cross-field validation of the settings: errors and warnings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 from reaper.core.urls import is_plain_remote
 
 if TYPE_CHECKING:
-    from reaper.settings.schema import Settings
+    from reaper.settings.sections import ApiSettings, QueueSettings, RetrySettings, WorkerSettings
 
 CONTRADICTION = "contradiction"
-"""The type of the validation error that carries what `contradictions` found."""
+"""The type of the validation error that carries the result of `contradictions`."""
 
 LEASE_MARGIN_S = 1.0
-"""A lease shorter than a send and this margin would end under the worker's hands."""
+"""A lease must outlast one send by this margin: a send may begin up to a second after its claim."""
 
 LEASE_COMFORT_S = 10.0
 """With less than this between the end of a send and the end of its lease, a slow ledger can cost a second DELETE."""
 
 
-def contradictions(settings: Settings) -> list[tuple[str, str, str]]:
-    """Return what does not hold between two settings: the key at fault, the other one, and what must be."""
-    api, worker, retry, queue = settings.api, settings.worker, settings.retry, settings.queue
+def contradictions(
+    api: ApiSettings, worker: WorkerSettings, retry: RetrySettings, queue: QueueSettings
+) -> list[tuple[str, str, str]]:
+    """Return the pairs of settings that contradict each other: the wrong key, the other key, and the requirement."""
     rules = (
         (
             is_plain_remote(api.base_url) and not api.allow_http,
@@ -65,13 +66,16 @@ def contradictions(settings: Settings) -> list[tuple[str, str, str]]:
     return [(key, other, text) for broken, key, other, text in rules if broken]
 
 
-def warnings(settings: Settings, *, explicit_token: bool) -> Iterator[str]:
-    """Yield what is allowed but unwise. `explicit_token`: api.token was set, not inherited from a common variable."""
-    lease_s, timeout_s = settings.queue.lease_s, settings.api.timeout_s
+def warnings(api: ApiSettings, queue: QueueSettings, *, explicit_token: bool) -> Iterator[str]:
+    """Yield a sentence for each combination that is allowed but unwise.
+
+    `explicit_token`: api.token was set itself, not inherited from the variable that all tools of the API share.
+    """
+    lease_s, timeout_s = queue.lease_s, api.timeout_s
     if lease_s < timeout_s + LEASE_COMFORT_S:
         yield (
             f"queue.lease_s ({lease_s:g}) leaves less than {LEASE_COMFORT_S:g} s after api.timeout_s ({timeout_s:g}): "
             "a ledger that is slow for a moment can cost a second DELETE"
         )
-    if explicit_token and settings.api.token_file is not None:
+    if explicit_token and api.token_file is not None:
         yield "api.token is set and not used: api.token_file wins"

@@ -1,6 +1,6 @@
-"""`telemetry.listen` alone, found as `reaper.settings.load` finds it but with the standard library only.
+"""Read `telemetry.listen` alone: the same result as `reaper.settings.load`, but with the standard library only.
 
-`reaper health` is asked every few seconds and cannot pay for the whole of the settings.
+`reaper health` runs every few seconds, and loading all settings would cost it most of its time.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import re
 from collections.abc import Mapping
 
 from reaper.core.errors import ConfigError
-
-DEFAULT_CONFIG = "/etc/reaper/reaper.toml"
-"""Read when no other file is named, if it is there."""
+from reaper.settings.config_file import find_config, read_toml
 
 DEFAULT_LISTEN = "127.0.0.1:9464"
 
-CONFIG_VARIABLE = "REAPER_CONFIG"
 LISTEN_VARIABLE = "REAPER_TELEMETRY__LISTEN"
 
 _LISTEN = re.compile(r"(?:\[(?P<six>[\w:.%]+)\]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})", re.ASCII)
@@ -25,9 +22,9 @@ _LISTEN = re.compile(r"(?:\[(?P<six>[\w:.%]+)\]|(?P<host>[\w.-]+)):(?P<port>\d{1
 def listen_address(
     config_path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None = None
 ) -> tuple[str, int] | None:
-    """Return host and port of the health listener, None when it is off; `environ` None means the process's own.
+    """Return host and port of the health listener, None when it is off. `environ` None: that of the process.
 
-    Raises ConfigError for a file that cannot be read or a value that is no address.
+    Raises ConfigError for a file that cannot be read or a value that is not an address.
     """
     environ = os.environ if environ is None else environ
     listen: object = environ.get(LISTEN_VARIABLE)
@@ -52,43 +49,3 @@ def split_listen(listen: str) -> tuple[str, int] | None:
     if match is None or int(match["port"]) > 65535:
         raise ValueError("must be host:port (an IPv6 host in brackets), or empty to listen nowhere")
     return match["six"] or match["host"], int(match["port"])
-
-
-def find_config(config_path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str | None:
-    """Return the settings file: the one named, else $REAPER_CONFIG, else the default one, if it is there.
-
-    Raises ConfigError when it cannot be told whether the default one is there.
-    """
-    named = config_path or environ.get(CONFIG_VARIABLE)
-    if named:
-        return os.fspath(named)
-    try:
-        os.stat(DEFAULT_CONFIG)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(
-            f"{DEFAULT_CONFIG} cannot be read: {error.strerror}; name another file with --config"
-        ) from error
-    return DEFAULT_CONFIG
-
-
-def read_toml(path: str) -> dict[str, object]:
-    """Return what a TOML file holds. Raises ConfigError that names the file and, for a mistake in it, the line."""
-    import tomllib
-
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise ConfigError(f"the settings file {path} is not a regular file")
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"the settings file {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        fault = f"is not UTF-8 (byte {error.start})"
-    except tomllib.TOMLDecodeError as error:
-        fault = f"is not TOML: {error}"
-    except RecursionError:
-        fault = "is nested too deeply"
-    # Outside of the handler: what the parser raises may carry the whole text, secrets included.
-    raise ConfigError(f"the settings file {path} {fault}")

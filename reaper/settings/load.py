@@ -1,4 +1,4 @@
-"""From file, environment and flags to settings, with the origin of each value and one clear line for each mistake."""
+"""Load the settings from file, environment and flags; record the origin of each value and report every mistake."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pydantic_settings import EnvSettingsSource
 
 from reaper.core.errors import ConfigError
 from reaper.core.urls import sqlite_url
+from reaper.settings.config_file import CONFIG_VARIABLE, find_config, read_toml
 from reaper.settings.cross_checks import CONTRADICTION, warnings
-from reaper.settings.listen_address import CONFIG_VARIABLE, find_config, read_toml
 from reaper.settings.reference import SettingSpec, sections, setting_specs
 from reaper.settings.schema import Settings
-from reaper.settings.state_dir import LEDGER, TOKEN_VARIABLE, locate_state
+from reaper.settings.state_dir import LEDGER, locate_state
+from reaper.settings.token_source import TOKEN_VARIABLE
 
 DEFAULT = "default"
 
@@ -38,8 +39,8 @@ _SERVICE_LINK = re.compile(r"REAPER_(?:SERVICE|PORT)(?:_|$)")
 class Loaded:
     """The settings in effect.
 
-    `origins` has every dotted key: `default`, `file PATH`, `environment NAME` or `flag NAME`; that of a `queue.url`
-    nobody set begins with `default` and tells which state directory was taken.
+    `origins` has every dotted key: `default`, `file PATH`, `environment NAME` or `flag NAME`. Without a
+    `queue.url` its origin begins with `default` and names the state directory in use.
     """
 
     settings: Settings
@@ -55,10 +56,15 @@ def load(
     *,
     flag: Callable[[str, object], str] | None = None,
 ) -> Loaded:
-    """Return the settings in effect: file, overridden by `environ` (None: the process's own), overridden by `flags`.
+    """Return the settings in effect: file, overridden by `environ`, overridden by `flags`.
 
-    `flags` maps dotted keys to what was given; None stands for not given. `flag` names one of them, for its origin, by
-    its key and value; None: as the command line has it. Raises ConfigError, one line per mistake.
+    Args:
+        config_path: the settings file; None: the usual places.
+        flags: values by dotted key; None means not given.
+        environ: None: the environment of the process.
+        flag: returns the origin of a flag from its key and value; None: the options of the command line.
+
+    Raises ConfigError, one line per mistake.
     """
     flag = flag or _flag
     environ = os.environ if environ is None else environ
@@ -83,20 +89,21 @@ def load(
     if settings is None or faults:
         raise ConfigError("\n".join(faults))
     explicit = settings.api.token is not None and origins["api.token"] != f"environment {TOKEN_VARIABLE}"
-    return Loaded(settings, origins, tuple(warnings(settings, explicit_token=explicit)), Path(path) if path else None)
+    unwise = tuple(warnings(settings.api, settings.queue, explicit_token=explicit))
+    return Loaded(settings, origins, unwise, Path(path) if path else None)
 
 
-# --- sources, each as dotted keys ---------------------------------------------------------------------------------
+# --- sources: values by dotted key --------------------------------------------------------------------------------
 
 
 def _inherited(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The variable that all tools of this API know is weaker than a setting of this one."""
+    """Return the token of the variable that all tools of this API share; any setting of reaper overrides it."""
     token = environ.get(TOKEN_VARIABLE, "").strip()
     return {"api.token": token} if token else {}
 
 
 def _from_file(path: str | None, faults: list[str]) -> dict[str, Any]:
-    # Not read by TomlConfigSettingsSource: it takes a missing file for an empty one.
+    # TomlConfigSettingsSource would take a missing file for an empty one.
     found: dict[str, Any] = {}
     for section, table in ({} if path is None else read_toml(path)).items():
         if section not in sections():
@@ -112,11 +119,11 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    known = {knob.variable: knob for knob in setting_specs().values()}
+    known = {spec.variable: spec for spec in setting_specs().values()}
     given = {name: value for name, value in environ.items() if name.startswith(_PREFIX) and name != CONFIG_VARIABLE}
     faults += [_unknown(name, "environment", known) for name in sorted(given.keys() - known.keys())]
     source = EnvSettingsSource(Settings)
-    # Its own view is of the process's environment, whatever that holds.
+    # By default the source reads the environment of the process.
     source.env_vars = {name.lower(): value for name, value in given.items() if name in known}
     return {f"{section}.{name}": value for section, table in source().items() for name, value in table.items()}
 
@@ -136,24 +143,24 @@ def _flag(key: str, value: object) -> str:
 
 
 def _unknown(name: str, where: str, known: Iterable[str]) -> str:
-    """Return the sentence about an unknown key or variable; one that only lacks its section is nearest."""
+    """Return the sentence about an unknown key or variable. A key that only lacks its section is the nearest one."""
     names = {one.lower(): one for one in known}
     asked = name.lower()
     by_tail = next((one for one in names if one.rpartition(".")[2] == asked.rpartition(".")[2]), None)
     nearest = names[by_tail or difflib.get_close_matches(asked, names, n=1, cutoff=0.0)[0]]
     what = "variable" if where == "environment" else "key"
-    # Kubernetes gives every pod such variables for a Service that is called reaper.
+    # Kubernetes sets such variables in every pod if a Service is named reaper.
     hint = "; set enableServiceLinks: false if Kubernetes made it" if _SERVICE_LINK.match(name) else ""
     return f"unknown {what} {_shown(name)} ({where}); the nearest known one is {nearest}{hint}"
 
 
 def _shown(name: str) -> str:
-    """Return a name from outside fit for a terminal."""
+    """Return a name from outside that a terminal can print safely."""
     return name if name.isprintable() and len(name) <= 80 else ascii(name[:80])
 
 
 def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: list[str]) -> Settings | None:
-    """Return the settings, or None with a line for each value that is wrong."""
+    """Return the settings; or None, after adding a line to `faults` for each wrong value."""
     tree: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         tree.setdefault(setting_specs()[key].section, {})[setting_specs()[key].name] = value
@@ -161,20 +168,20 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: li
         return Settings.model_validate(tree)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-    told = set()
+    reported = set()
     for fault in errors:
         key = ".".join(map(str, fault["loc"][:2]))
         if fault["type"] == CONTRADICTION:
             for one, other, text in fault["ctx"]["faults"]:
                 faults.append(f"{one} {text} ({one}: {origins[one]}; {other}: {origins[other]})")
-        elif key not in told:
-            told.add(key)
+        elif key not in reported:
+            reported.add(key)
             faults.append(f"{key} {_must(fault, setting_specs()[key])} ({origins[key]})")
     return None
 
 
-def _must(fault: Any, knob: SettingSpec) -> str:
-    """Return what the value must be: our own validators' words, else what the knob allows. Never the library's."""
+def _must(fault: Any, spec: SettingSpec) -> str:
+    """Return the requirement: our validator's text, else the allowed values. Pydantic's text may show the value."""
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
-    return f"must be {knob.allowed}"
+    return f"must be {spec.allowed}"

@@ -1,4 +1,4 @@
-"""The grammar of single values: lists and tokens. No message repeats the value: it may hold a secret."""
+"""Parse single values: URLs, lists and tokens. No message repeats the value, because it may hold a secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 
 
 def clean_token(text: str) -> str:
-    """Return a token without the white space around it. Raises ValueError when it could not stand in a header."""
+    """Return a token without surrounding white space. Raises ValueError if a header could not carry it."""
     token = text.strip()
     if not all("!" <= char <= "~" for char in token):
         raise ValueError("must be one word of visible ASCII characters")
@@ -15,7 +15,7 @@ def clean_token(text: str) -> str:
 
 
 def items(value: object) -> object:
-    """Turn a text from the environment into a list: JSON if it begins with `[`, else separated by commas."""
+    """Return the list that a text from the environment stands for: JSON if it begins with `[`, else split at commas."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -24,7 +24,7 @@ def items(value: object) -> object:
 
 
 def words(value: object) -> object:
-    """Turn a text into the words of a command: JSON if it begins with `[`, else split and unquoted as a shell does."""
+    """Return the words of a command line: JSON if it begins with `[`, else split and unquoted as a shell does."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):

@@ -1,7 +1,7 @@
-"""What can be said of the settings without loading any: each knob, the example file, the table of the docs, the schema.
+"""Describe every setting: its specification, the example file, the table of the docs, the JSON Schema.
 
-`python -m reaper.settings.reference`, in a checkout, writes `config/reaper.toml` and the table in docs/configuration.md
-anew.
+In a checkout, `python -m reaper.settings.reference` rewrites `config/reaper.toml` and the table in
+docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _HEAD = """\
 """
 
 
-# What the default shows by itself.
+# The default shows these kinds by itself, so the example file does not repeat them.
 _EVIDENT = ("true or false", "a string", "a path", "a list of strings", "a list of paths")
 
 
 @dataclass(frozen=True, slots=True)
 class SettingSpec:
-    """One setting. `key` is dotted; `allowed` completes "must be …"; `default` is None when empty means none."""
+    """One setting. `key` is dotted; `allowed` completes "must be …"; `default` None: empty means none."""
 
     key: str
     default: object
     description: str
     allowed: str
     masked: bool
-    """Its value may hold a secret, wholly (a token) or in part (a URL)."""
+    """True if its value may be a secret (a token) or contain one (a URL)."""
 
     @property
     def section(self) -> str:
@@ -59,7 +59,7 @@ class SettingSpec:
 
 @cache
 def setting_specs() -> Mapping[str, SettingSpec]:
-    """Return every setting by its dotted key, in the order of their declaration."""
+    """Return every setting by its dotted key, in the order of declaration."""
     found = {}
     for section, model in sections().items():
         for name, field in model.model_fields.items():
@@ -83,7 +83,7 @@ def sections() -> Mapping[str, Any]:
 
 
 def _allowed(annotation: object, metadata: list[Any], *, seconds: bool) -> str:
-    """Return what a value may be, in words that follow "must be"."""
+    """Return the allowed values, in words that follow "must be"."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     args = get_args(annotation)
@@ -106,7 +106,7 @@ def _allowed(annotation: object, metadata: list[Any], *, seconds: bool) -> str:
 
 
 def toml_value(value: object) -> str:
-    """Return a value as TOML; None, which TOML lacks, is the empty string."""
+    """Return a value as TOML; None becomes the empty string, because TOML has no null."""
     match value:
         case None:
             return '""'
@@ -119,41 +119,41 @@ def toml_value(value: object) -> str:
         case tuple():
             return f"[{', '.join(toml_value(item) for item in value)}]"
         case _:
-            # A JSON string is a TOML basic string, but for DEL.
+            # A JSON string is a valid TOML basic string, except for DEL.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def example_toml() -> str:
-    """Return the example file: every key, commented out, with its default and what it is for."""
+    """Return the example file: every key, commented out, with its default and description."""
     lines = [_HEAD]
     for section, model in sections().items():
         lines += [f"# {model.__doc__}", f"[{section}]", ""]
-        for knob in setting_specs().values():
-            if knob.section == section:
-                text = knob.description if knob.allowed in _EVIDENT else f"{knob.description} ({knob.allowed})"
+        for spec in setting_specs().values():
+            if spec.section == section:
+                text = spec.description if spec.allowed in _EVIDENT else f"{spec.description} ({spec.allowed})"
                 lines += textwrap.wrap(text, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-                lines += [f"#{knob.name} = {toml_value(knob.default)}", ""]
+                lines += [f"#{spec.name} = {toml_value(spec.default)}", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def config_table_markdown() -> str:
     """Return the table of all settings for the docs."""
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
-    for knob in setting_specs().values():
-        default = toml_value(knob.default)
+    for spec in setting_specs().values():
+        default = toml_value(spec.default)
         shown = "–" if default == toml_value(None) else f"`{default}`"
-        rows.append(f"| `{knob.key}` | {shown} | {knob.allowed} | {knob.description} |")
+        rows.append(f"| `{spec.key}` | {shown} | {spec.allowed} | {spec.description} |")
     return "\n".join(rows) + "\n"
 
 
 def with_table(page: str) -> str:
-    """Return a page with the table between its markers made anew. Raises ValueError when a marker is missing."""
+    """Return the page with a new table between its markers. Raises ValueError when a marker is missing."""
     before, rest = page[: page.index(TABLE_BEGIN)], page[page.index(TABLE_END) :]
     return f"{before}{TABLE_BEGIN}\n{config_table_markdown()}{rest}"
 
 
 def json_schema() -> dict[str, object]:
-    """Return the JSON Schema of the file, for editors: sections in place, no null, which TOML lacks."""
+    """Return the JSON Schema of the file, for editors: sections inlined, and no null, because TOML has none."""
     schema = Settings.model_json_schema()
     definitions = schema["$defs"]
     properties = {}
@@ -176,7 +176,7 @@ def json_schema() -> dict[str, object]:
 
 
 def _plain(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a property without the library's titles and without null as a type or default."""
+    """Return a property without Pydantic's titles and without null as a type or default."""
     branches = [branch for branch in raw.get("anyOf", ()) if branch != {"type": "null"}]
     merged = {**(branches[0] if branches else {}), **raw}
     default = "" if merged.get("default") is None else merged["default"]

@@ -1,251 +1,26 @@
-"""Every knob once: default, unit, why, bounds, and what must hold between two of them.
+"""All settings in one value, checked against each other.
 
-The descriptions are what `config/reaper.toml`, `reaper config schema` and docs/configuration.md say.
-`reaper.settings.load` reads file, environment and flags into these values; `Settings(...)` itself reads nothing but its
-arguments.
+`reaper.settings.load` reads file, environment and flags; `Settings(...)` reads nothing but its arguments.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reaper.settings.cross_checks import CONTRADICTION, contradictions
-from reaper.settings.listen_address import DEFAULT_LISTEN
-from reaper.settings.state_dir import TokenSource, state_dir, token_source
-from reaper.settings.types import (
-    Command,
-    Float,
-    HttpVersion,
-    Int,
-    Listen,
-    Names,
-    OptionalPath,
-    Paths,
-    ProxyUrl,
-    QueueUrl,
-    Token,
-    Url,
+from reaper.settings.sections import (
+    ApiSettings,
+    DiscoverySettings,
+    GuardSettings,
+    IntakeSettings,
+    ProtectSettings,
+    QueueSettings,
+    RetrySettings,
+    TelemetrySettings,
+    WorkerSettings,
 )
-
-__all__ = ["Settings", "TokenSource", "state_dir", "token_source"]
-
-DAY_S = 86_400.0
-
-_SECTION = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ApiSettings(BaseModel):
-    """The API: where it is, who we are there, and how long to wait for it."""
-
-    model_config = _SECTION
-
-    base_url: Url = Field(
-        "https://archal.ai",
-        description="Address of the API. http is refused unless the host is this machine or api.allow_http is true: "
-        "the token would travel in the clear.",
-    )
-    allow_http: bool = Field(False, description="Allow an http address on another host, for a trusted network only.")
-    token: Token = Field(
-        None,
-        description="The API token; ARCHAL_TOKEN is used when this is not set. A token file wins over both and can be "
-        "rotated without a restart.",
-    )
-    token_file: OptionalPath = Field(
-        None,
-        description="File that holds the token, read again when it changes. When not set, "
-        "$CREDENTIALS_DIRECTORY/archal-token is used if it exists.",
-    )
-    timeout_s: Float = Field(
-        20.0, gt=0, le=3600, description="Total deadline of one send, however slowly the answer drips."
-    )
-    connect_timeout_s: Float = Field(
-        5.0, gt=0, le=3600, description="Deadline of connecting, within api.timeout_s: a dead host shows sooner."
-    )
-    verify: bool = Field(
-        True,
-        description="Read the session list once before the first DELETE, so that a wrong token or address stops "
-        "nothing; false only for a key that may write but not read.",
-    )
-    credentials_wait_s: Float = Field(
-        30.0, ge=0, le=DAY_S, description="How long `once` waits for a working token before it exits with 77."
-    )
-    unavailable_wait_s: Float = Field(
-        60.0, ge=0, le=DAY_S, description="How long `once` waits for the API to come back before it exits with 69."
-    )
-    ca_file: OptionalPath = Field(
-        None, description="PEM file of the certificate authorities to trust instead of the built-in ones."
-    )
-    proxy: ProxyUrl = Field(
-        None,
-        repr=False,
-        description="Proxy for requests to the API. The usual proxy variables are not looked at: they could re-route "
-        "the token unnoticed.",
-    )
-    http: HttpVersion = Field("auto", description="HTTP version to speak; auto leaves the choice to the client.")
-
-
-class WorkerSettings(BaseModel):
-    """How fast sessions are stopped, and how work ends."""
-
-    model_config = _SECTION
-
-    concurrency: Int = Field(32, ge=1, le=1000, description="Most DELETEs in flight at once.")
-    adaptive: bool = Field(
-        True,
-        description="Start at 8 in flight, grow while the API keeps up, shrink on 429, timeouts and 5xx other than 500 "
-        "and 502, which tell of one session; never above worker.concurrency. When false, worker.concurrency holds from "
-        "the start.",
-    )
-    rate_per_s: Float = Field(0.0, ge=0, le=100_000, description="Most DELETEs per second; 0 sets no limit.")
-    drain_timeout_s: Float = Field(
-        25.0,
-        gt=0,
-        le=2 * 3600,
-        description="How long a stopping reaper lets sends in flight finish. Must exceed api.timeout_s, so that each "
-        "can; the service manager must allow more than this.",
-    )
-
-
-class RetrySettings(BaseModel):
-    """Backoff between the attempts of one session: exponential, with full jitter."""
-
-    model_config = _SECTION
-
-    max_attempts: Int = Field(16, ge=1, le=1000, description="Charged attempts after which a session ends exhausted.")
-    base_s: Float = Field(1.0, gt=0, le=3600, description="Upper bound of the first delay; it doubles per attempt.")
-    cap_s: Float = Field(
-        600.0,
-        gt=0,
-        le=DAY_S,
-        description="Upper bound of any delay. With the defaults, attempts span about 40 minutes.",
-    )
-
-
-class QueueSettings(BaseModel):
-    """The queue and ledger."""
-
-    model_config = _SECTION
-
-    url: QueueUrl = Field(
-        "",
-        repr=False,
-        description="Where the queue is: sqlite:///absolute/path, postgresql://…, redis://… or rediss://…. Empty: the "
-        "SQLite file reaper.db in the state directory.",
-    )
-    lease_s: Float = Field(
-        120.0,
-        ge=1,
-        le=DAY_S,
-        description="How long a claimed session is its worker's alone. At least api.timeout_s + 1, better + 10: a "
-        "lease that ends during a send lets a second worker send too.",
-    )
-    keep_settled_s: Float = Field(
-        30 * DAY_S,
-        ge=60,
-        le=36_500 * DAY_S,
-        description="Settled rows older than this are pruned; dead letters never are. A session ID read again after "
-        "that is taken in anew.",
-    )
-
-
-class IntakeSettings(BaseModel):
-    """What `reaper run` follows for session IDs."""
-
-    model_config = _SECTION
-
-    files: Paths = Field((), description="Files to follow, from their beginning; they are never changed.")
-    spool_dir: OptionalPath = Field(
-        None, description="Spool directory: producers write tmp/x and rename it to new/x; read files move to done/."
-    )
-    poll_s: Float = Field(1.0, ge=0.05, le=3600, description="Time between two looks at the files and the spool.")
-    default_after_s: Float = Field(
-        0.0,
-        ge=0,
-        le=365 * DAY_S,
-        description="Time to live of IDs that come without a due time: register a session when it is made, and it is "
-        "stopped when forgotten. 0: due at once.",
-    )
-
-
-class DiscoverySettings(BaseModel):
-    """Finding sessions to stop in the API's own list."""
-
-    model_config = _SECTION
-
-    enabled: bool = Field(
-        False,
-        description="Read the API's list of sessions regularly, in `reaper run`, and judge each by the "
-        "rules of docs/discovery.md; `once --discover` does so without this.",
-    )
-    interval_s: Float = Field(60.0, ge=1, le=DAY_S, description="Time between two readings of the list, ± 10 %.")
-    grace_s: Float = Field(
-        120.0,
-        ge=0,
-        le=DAY_S,
-        description="How long past its expiry, or past 24 h, a session is left alone: people renew late.",
-    )
-    enforce: bool = Field(False, description="Stop what the policy chose. When false, it is only reported.")
-    owners_file: OptionalPath = Field(
-        None, description="File with the batch IDs that are alive, one per line; sessions of others are orphaned."
-    )
-    owners_command: Command = Field(
-        (),
-        description="Command that prints the batch IDs that are alive, one per line; run without a shell, and not at "
-        "all where discovery.owners_file is set.",
-    )
-    owners_timeout_s: Float = Field(
-        10.0, gt=0, le=600, description="Deadline of the owners command; without its answer nothing is orphaned."
-    )
-
-
-class ProtectSettings(BaseModel):
-    """Sessions that are never stopped, whatever asks for it."""
-
-    model_config = _SECTION
-
-    ids: Names = Field(
-        (),
-        description="Session, batch, scenario or clone IDs to spare. As soon as anything is protected, each session is "
-        "read once more before its DELETE.",
-    )
-    globs: Names = Field((), description="Patterns with * and ? on the same IDs.")
-    file: OptionalPath = Field(
-        None, description="File with further IDs and patterns, one per line; read again when it changes."
-    )
-
-
-class GuardSettings(BaseModel):
-    """Limits on one sweep (one reading of the list, judged); a sweep over a limit is held whole for approval."""
-
-    model_config = _SECTION
-
-    max_per_sweep: Int = Field(100, ge=1, le=1_000_000, description="Most sessions that one sweep may stop.")
-    max_share: Float = Field(
-        0.5, gt=0, le=1, description="Largest share of the live sessions that one sweep may stop, from 10 live ones on."
-    )
-    list_shrink: Float = Field(
-        0.5, gt=0, le=1, description="Share by which the list may shrink between two readings before a sweep is held."
-    )
-
-
-class TelemetrySettings(BaseModel):
-    """What the reaper tells about itself."""
-
-    model_config = _SECTION
-
-    listen: Listen = Field(
-        DEFAULT_LISTEN,
-        description="Address of the web page, /livez, /readyz, /metrics and /status while `reaper run` works; "
-        "empty: none.",
-    )
-    log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="Form of log lines on stderr; auto: console on a terminal, JSON otherwise."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
 
 class Settings(BaseSettings):
@@ -278,12 +53,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only arguments: what the environment says is `load`'s to read, with its origin."""
+        """Return the arguments alone: `load` reads the environment, because it records where each value comes from."""
         return (init_settings,)
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        faults = contradictions(self)
+        faults = contradictions(self.api, self.worker, self.retry, self.queue)
         if faults:
             raise PydanticCustomError(
                 CONTRADICTION,

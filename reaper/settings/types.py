@@ -1,4 +1,4 @@
-"""The kinds of values that settings have: how each is read, whatever it comes from."""
+"""The types of settings: each reads and checks a value, from whichever source it comes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _listen(value: str) -> str:
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none), AfterValidator(_path)]
-# One entry per item, in the environment JSON or separated by commas: not decoded before `items` sees it.
+# NoDecode: in the environment a list is JSON or separated by commas, so `items` must see the raw text.
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(items)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(items), AfterValidator(_paths)]
 Command = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]

@@ -18,7 +18,8 @@ from reaper.core.times import parse_duration
 from reaper.core.urls import sqlite_url
 from reaper.settings.load import load
 from reaper.settings.schema import Settings
-from reaper.settings.state_dir import CREDENTIAL, LEDGER
+from reaper.settings.state_dir import LEDGER
+from reaper.settings.token_source import CREDENTIAL
 from reaper.telemetry.page.snapshot import STALLED_S
 from tests.support.programs import need
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reaper.sandbox import session_mix as assorted
+from reaper.sandbox import session_mix
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.processes.command import Command, aim, until, write_ids
@@ -58,7 +58,7 @@ def table(session: Session, owners: set[str], now: float) -> str:
 
 def test_exactly_the_right_ones_of_500_are_stopped(command: Command, tmp_path: Path) -> None:
     owners = {f"batch-{n:02d}" for n in range(5)}
-    some = list(assorted(500, 11))
+    some = list(session_mix(500, 11))
     (tmp_path / "owners").write_text("".join(f"{one}\n" for one in sorted(owners)))
     (tmp_path / "protected").write_text("# the demo\nbatch-01\nenv_*99\n")
     with running_sandbox(some) as sandbox:
@@ -233,7 +233,7 @@ def test_the_token_of_another_account_stops_nothing(command: Command, tmp_path: 
         aim(command, sandbox, api__unavailable_wait_s=1)
         assert command.json("once", str(write_ids(tmp_path / "first", [some[0].session_id])))["stopped"] == 1
         # The same address, another account: each of the first one's sessions is a 404 to it.
-        sandbox.do(lambda s: s.become("usr_other"))
+        sandbox.do(lambda s: s.switch_account("usr_other"))
         path = write_ids(tmp_path / "ids", [one.session_id for one in some[1:]])
         done = command.run("once", str(path), "--json")
         assert done.returncode == 69, done.stderr
@@ -255,7 +255,7 @@ def test_a_sweep_that_meets_another_account_holds_up_the_whole_daemon(command: C
         watch(command, sandbox, discovery__enabled="true", discovery__interval_s=1, telemetry__log_format="json")
         with daemon(command):
             until(lambda: len(events(command, "sweep.judged")) >= 1)
-            sandbox.do(lambda s: s.become("usr_other"))
+            sandbox.do(lambda s: s.switch_account("usr_other"))
             until(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"])
             command.json("add", *sorted(ids(some)))
             stopped = len(events(command, "sweep.stopped"))

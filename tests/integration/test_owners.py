@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reaper.core.discovery.sightings import Owners
-from reaper.intake.discovery.owners import KEPT_S, OwnersSource
+from reaper.intake.discovery.owners import CACHE_S, OwnersSource
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ class Now:
 
 async def asked(source: OwnersSource) -> tuple[Owners, list[str]]:
     told: list[str] = []
-    source.failed = told.append
+    source.on_failure = told.append
     return await source.read(), told
 
 
@@ -90,15 +90,15 @@ async def test_an_answer_is_good_for_a_while_and_trouble_is_told_once(tmp_path: 
     path, now = tmp_path / "owners", Now()
     path.write_text("batch-1\n")
     told: list[str] = []
-    source = OwnersSource(path, failed=told.append, now=now)
+    source = OwnersSource(path, on_failure=told.append, now=now)
     assert await source.read() == {"batch-1"}
     path.unlink()
-    now.at += KEPT_S - 1
+    now.at += CACHE_S - 1
     assert await source.read() == {"batch-1"}
     for _ in range(3):
-        now.at += KEPT_S + 1
+        now.at += CACHE_S + 1
         assert await source.read() is None
     assert len(told) == 1
     path.write_text("batch-2\n")
-    now.at += KEPT_S + 1
+    now.at += CACHE_S + 1
     assert await source.read() == {"batch-2"}

@@ -8,8 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from reaper.sandbox import control
-from reaper.sandbox import session_mix as assorted
+from reaper.sandbox import control, session_mix
 from reaper.sandbox.http_server import Request
 from reaper.sandbox.listing import ListFault
 from reaper.sandbox.server import Sandbox
@@ -108,7 +107,7 @@ async def test_the_account_can_be_another_one_or_not_told():
             "email": "usr_a@example.invalid",
             "plan": "sandbox",
         }
-        sandbox.become("usr_b", [Session("env_9")])
+        sandbox.switch_account("usr_b", [Session("env_9")])
         assert (await api.get("/auth/me")).json()["userId"] == "usr_b"
         assert [s["sessionId"] for s in (await api.get(LIST)).json()["sessions"]] == ["env_9"]
         assert (await api.delete(f"{LIST}/env_0")).status_code == 404
@@ -135,9 +134,9 @@ def test_fields_of_a_summary_can_be_odd_or_missing():
 
 def test_assorted_sessions_are_of_every_state_and_age_and_repeatable():
     now = 2_000_000_000.0
-    some = list(assorted(500, now=now))
-    assert some == list(assorted(500, now=now))
-    assert [s.session_id for s in some] == [s.session_id for s in assorted(500)]
+    some = list(session_mix(500, now=now))
+    assert some == list(session_mix(500, now=now))
+    assert [s.session_id for s in some] == [s.session_id for s in session_mix(500)]
     assert len({s.session_id for s in some}) == 500
     assert {s.status for s in some} == {"running", "starting", "failed", "ended"}
     assert {s.active for s in some if s.status == "ended"} == {True, False}

@@ -29,7 +29,7 @@ def shown(capsys: pytest.CaptureFixture[str], what: str, *, as_json: bool = Fals
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr("reaper.settings.config_file.DEFAULT_CONFIG", str(tmp_path / "none"))
     monkeypatch.setenv("REAPER_API__TOKEN", "hidden")
     monkeypatch.setenv("REAPER_API__TOKEN_FILE", "/run/token")
     monkeypatch.setenv("REAPER_API__PROXY", "http://u:hidden@proxy:3128")

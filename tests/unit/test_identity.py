@@ -124,7 +124,7 @@ async def test_who_only_reads_pins_nothing() -> None:
 
 async def test_of_two_who_pin_at_once_the_second_compares() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
-    note = queue.note
+    note = queue.read_value
     seen = 0
 
     async def late(name: str) -> str | None:
@@ -136,7 +136,7 @@ async def test_of_two_who_pin_at_once_the_second_compares() -> None:
             return text
         return await note(name)
 
-    queue.note = late  # type: ignore[method-assign]
+    queue.read_value = late  # type: ignore[method-assign]
     assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)
 
 

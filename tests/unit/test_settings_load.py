@@ -17,7 +17,7 @@ SECRET = "archal_ws_do not show"
 
 @pytest.fixture(autouse=True)
 def no_installed_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
+    monkeypatch.setattr("reaper.settings.config_file.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
 
 
 @pytest.fixture

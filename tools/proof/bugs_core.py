@@ -39,9 +39,9 @@ CORE: tuple[Bug, ...] = (
         "protection-of-named-ids",
         "protection counts for what discovery chose, and not for an ID that somebody named",
         "reaper/intake/discovery/preflight.py",
-        "        return self.chosen(lease) or bool(self.protection())\n",
-        "        return self.chosen(lease)\n",
-        fails="tests/unit/test_lastlook.py::test_a_protected_id_is_spared_whoever_named_it",
+        "        return self.is_chosen(lease) or bool(self.protection())\n",
+        "        return self.is_chosen(lease)\n",
+        fails="tests/unit/test_preflight.py::test_a_protected_id_is_spared_whoever_named_it",
     ),
     bug(
         "401-charged",
@@ -160,6 +160,6 @@ CORE: tuple[Bug, ...] = (
         "reaper/intake/discovery/sweep.py",
         "        return jumped or reading.server_at\n",
         "        return jumped or at\n",
-        fails="tests/integration/test_sweep_clock.py::test_a_sweep_judges_by_the_servers_clock",
+        fails="tests/integration/test_sweep.py::test_a_sweep_judges_by_the_servers_clock",
     ),
 )

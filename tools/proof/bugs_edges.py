@@ -47,7 +47,7 @@ EDGES: tuple[Bug, ...] = (
         "reaper/intake/follower.py",
         "            end = parsed or tail.lines\n",
         "            end = tail.lines\n",
-        fails="tests/integration/test_intake_follow.py::test_after_a_queue_error_no_line_is_lost_or_repeated[False]",
+        fails="tests/integration/test_follower.py::test_after_a_queue_error_no_line_is_lost_or_repeated[False]",
     ),
     bug(
         "spool-moved-first",
@@ -57,7 +57,7 @@ EDGES: tuple[Bug, ...] = (
         '                added = await self._take_in(self._move(path, "done"), report)\n',
         '            await to_thread.run_sync(self._move, path, "done")\n            total = add_up',
         "            total = add_up",
-        fails="tests/integration/test_intake_spool.py::test_a_crash_between_commit_and_move_is_harmless",
+        fails="tests/integration/test_spool.py::test_a_crash_between_commit_and_move_is_harmless",
     ),
     bug(
         "token-in-the-log",

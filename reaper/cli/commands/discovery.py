@@ -30,7 +30,8 @@ from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_ho
 from reaper.core.discovery.policy import Action, Judged
 from reaper.core.errors import Exit, QueueError, RefusedError
 from reaper.core.text import format_duration
-from reaper.intake.discovery.sweep import AGAIN, Observation, UnfitListing, add_chosen, change_holds, reset_baseline
+from reaper.intake.discovery.held_sweeps import REOPENED, add_chosen, change_holds, reset_baseline
+from reaper.intake.discovery.sweep import Observation, UnfitListing
 from reaper.queues.base import Queue
 from reaper.queues.open import empty_queue
 from reaper.settings.load import Loaded
@@ -57,7 +58,7 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
         if not no_ledger_yet(settings):
             queue = await opened.enter_async_context(open_reading(settings))
         parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
-        seen = await parts.discovery.look()
+        seen = await parts.discovery.observe()
     if isinstance(seen, UnfitListing):
         if seen.verdict is None:
             say(seen.reason)
@@ -101,7 +102,7 @@ def _queued(judged: Judged, seen: Observation) -> str | None:
 def _known(judged: Judged, seen: Observation) -> bool:
     """Return whether the queue has accepted it, so that no sweep chooses it; what was spared may be chosen anew."""
     session_id = judged.session.session_id
-    return session_id in seen.outcomes and seen.outcomes[session_id] not in AGAIN
+    return session_id in seen.outcomes and seen.outcomes[session_id] not in REOPENED
 
 
 def _table(seen: Observation) -> None:

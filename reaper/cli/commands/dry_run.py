@@ -13,7 +13,7 @@ from reaper.cli.context import emit, emit_json, no_ledger_yet, open_reading, say
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.model import SessionId
-from reaper.intake.discovery.sweep import Swept, UnfitListing
+from reaper.intake.discovery.sweep import SweepResult, UnfitListing
 from reaper.intake.inputs import open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
@@ -68,14 +68,14 @@ async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None])
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:
         parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
-        seen = await parts.discovery.look()
-    enforce = parts.discovery.policy.enforce
+        seen = await parts.discovery.observe()
+    enforce = parts.discovery.options.enforce
     if isinstance(seen, UnfitListing):
-        return report_sweep(Swept(UnusableListing(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
-    ruling = parts.discovery.weigh(seen)[1]
+        return report_sweep(SweepResult(UnusableListing(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
+    ruling = parts.discovery.apply_guards(seen)[1]
     if isinstance(ruling, Pass) and enforce:
         send.update(dict.fromkeys(ruling.sessions))
-    return report_sweep(Swept(ruling, seen.judged), enforce=enforce, dry=True)
+    return report_sweep(SweepResult(ruling, seen.judged), enforce=enforce, dry=True)
 
 
 @asynccontextmanager

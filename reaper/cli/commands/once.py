@@ -32,7 +32,7 @@ from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.discovery.holds import Hold
 from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.text import pluralize
-from reaper.intake.discovery.sweep import Swept
+from reaper.intake.discovery.sweep import SweepResult
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
 from reaper.queues.base import IntakePort, RunSet
@@ -138,10 +138,10 @@ async def stop_set(
 async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
     """Sweep once and say what came of it; return the exit code that it asks for by itself."""
     swept = await parts.discovery.sweep(into)
-    return report_sweep(swept, enforce=parts.discovery.policy.enforce), swept.added
+    return report_sweep(swept, enforce=parts.discovery.options.enforce), swept.added
 
 
-def report_sweep(swept: Swept, *, enforce: bool, dry: bool = False) -> Exit:
+def report_sweep(swept: SweepResult, *, enforce: bool, dry: bool = False) -> Exit:
     """Say what came, or would come, of a sweep; return the exit code that it asks for by itself."""
     match swept.ruling:
         case UnusableListing(reason=reason):

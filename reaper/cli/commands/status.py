@@ -32,7 +32,7 @@ from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, Stats, Wo
 from reaper.core.notices import WHAT_TO_DO, heading
 from reaper.core.text import format_duration, pluralize
 from reaper.core.urls import masked_url
-from reaper.intake.discovery.sweep import open_holds_and_ghosts
+from reaper.intake.discovery.held_sweeps import open_holds_and_ghosts
 from reaper.queues.base import LedgerReader, Queue
 from reaper.settings.load import Loaded
 

@@ -1,1 +1,1 @@
-"""The API's own list as a source: sweeps, owners, protection, the check before a DELETE."""
+"""The session list of the API as a source: sweeps, owners, protection, the check before a DELETE."""

@@ -1,4 +1,4 @@
-"""Which batches are alive: from a file, or from a command of the operator's (SPEC 7)."""
+"""Read the live batch IDs from a file or from a command of the operator (SPEC 7)."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from anyio import to_thread
 
 from reaper.core.discovery.sightings import Owners
 
-KEPT_S = 30.0
-"""How long an answer is good: a last look before each DELETE must not run the command for each."""
+CACHE_S = 30.0
+"""A result stays valid for so long: the preflight checks of many DELETEs must not run the command for each."""
 MAX_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
 class OwnersSource:
-    """`discovery.owners_*`. Whatever goes wrong means that the owners are not known, so that nothing is orphaned."""
+    """Reads `discovery.owners_*`. After any failure the owners are unknown, so that no session counts as orphaned."""
 
     file: Path | None = None
     command: Sequence[str] = ()
     timeout_s: float = 10.0
-    failed: Callable[[str], None] = lambda sentence: None
-    """Told once per change why the owners are not known."""
+    on_failure: Callable[[str], None] = lambda sentence: None
+    """Called once per change with the reason why the owners are unknown."""
     now: Callable[[], float] = anyio.current_time
     _known: Owners = None
-    _at: float = float("-inf")
-    _wrong: str | None = None
+    _read_at: float = float("-inf")
+    _failure: str | None = None
 
     async def read(self) -> Owners:
-        """Return the live batch IDs; None when they are not known, or none is configured."""
+        """Return the live batch IDs; None when they are unknown or no source is configured."""
         if self.file is None and not self.command:
             return None
-        if self.now() - self._at < KEPT_S:
+        if self.now() - self._read_at < CACHE_S:
             return self._known
         try:
             text = await (to_thread.run_sync(_read, self.file) if self.file is not None else self._run())
-            self._known, wrong = frozenset(_lines(text)) or None, None
+            self._known, failure = frozenset(_lines(text)) or None, None
             if self._known is None:
-                wrong = "no owner is named: all count as alive"
+                failure = "no owner is named: all count as alive"
         except (OSError, UnicodeDecodeError, _Failed) as error:
-            self._known, wrong = None, f"{error}: all owners count as alive"
-        self._at = self.now()
-        if wrong != self._wrong and wrong is not None:
-            self.failed(f"discovery.owners: {wrong}")
-        self._wrong = wrong
+            self._known, failure = None, f"{error}: all owners count as alive"
+        self._read_at = self.now()
+        if failure != self._failure and failure is not None:
+            self.on_failure(f"discovery.owners: {failure}")
+        self._failure = failure
         return self._known
 
     async def _run(self) -> str:
@@ -59,18 +59,18 @@ class OwnersSource:
         if done.returncode:
             raise _Failed(f"{self.command[0]} ended with {done.returncode}")
         if len(done.stdout) > MAX_BYTES:
-            raise _Failed(f"{self.command[0]} said too much")
+            raise _Failed(f"{self.command[0]} printed more than {MAX_BYTES // 1024 // 1024} MiB")
         return done.stdout.decode("utf-8")
 
 
 class _Failed(Exception):
-    """The command gave no answer that can be used."""
+    """The file or the command gave no usable list."""
 
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
         text = file.read(MAX_BYTES + 1)
-    if len(text) > MAX_BYTES:  # cut off, it would make orphans of the rest
+    if len(text) > MAX_BYTES:  # a truncated list would orphan the missing batches
         raise _Failed(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB")
     return text.decode("utf-8")
 

@@ -1,4 +1,4 @@
-"""The last look before a DELETE: what is protected is spared, and what discovery chose is judged once more (SPEC 7)."""
+"""Check a session before its DELETE: skip a protected one, and judge again one that discovery chose (SPEC 7)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from reaper.core.preflight import Proceed, Recheck, Skip
 
 
 class SessionReader(Protocol):
-    """Read one session: `GET /api/sessions/{id}`. Never raises for what a network can do."""
+    """Reads one session: `GET /api/sessions/{id}`. Raises no network error."""
 
     async def get_session(self, session_id: SessionId) -> Reply: ...
 
 
 @dataclass(slots=True)
 class PreflightCheck:
-    """Looks where there is something to look at: what discovery chose, as `chosen` tells, and all if any are protected.
+    """Checks the sessions that discovery chose (`is_chosen`), and every session if any is protected.
 
-    `verify` off means that the token may not read: then only the ID can tell that a session is protected.
+    `verify` false: the token may not read, so only its ID can show that a session is protected.
     """
 
     api: Callable[[], SessionReader]
-    chosen: Callable[[Lease], bool]
+    is_chosen: Callable[[Lease], bool]
     protection: Callable[[], Protection]
     owners: Callable[[], Awaitable[Owners]]
     sightings: Callable[[], Awaitable[Sightings]]
@@ -38,13 +38,13 @@ class PreflightCheck:
     verify: bool = True
 
     def applies_to(self, lease: Lease) -> bool:
-        return self.chosen(lease) or bool(self.protection())
+        return self.is_chosen(lease) or bool(self.protection())
 
     async def __call__(self, lease: Lease) -> Recheck:
         protection = self.protection()
         if why := protection.of_id(lease.session_id):
             return Skip(why, why)
-        if self.chosen(lease):
+        if self.is_chosen(lease):
             owners, sightings = await self.owners(), await self.sightings()
 
             def judged(session: SessionSummary, reply: Answered) -> Judgement:

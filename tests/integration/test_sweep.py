@@ -16,7 +16,7 @@ from reaper.core.discovery.policy import PolicyOptions, Rule
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners
 from reaper.core.model import Answered, Reply
-from reaper.intake.discovery.sweep import Discovery, Policy
+from reaper.intake.discovery.sweep import Discovery, SweepOptions
 from reaper.queues.memory.queue import MemoryQueue
 
 pytestmark = pytest.mark.anyio
@@ -64,8 +64,8 @@ async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
         return None
 
     queue, report = MemoryQueue(), Silent()
-    policy = Policy(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
-    swept = await Discovery(queue, read, owners, Protection, policy, report).sweep()  # type: ignore[arg-type]
+    options = SweepOptions(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
+    swept = await Discovery(queue, read, owners, Protection, options, report).sweep()  # type: ignore[arg-type]
     assert {each.session.session_id: each.verdict.rule for each in swept.judged} == {
         "old": Rule.EXPIRED,
         "young": Rule.LIVE,

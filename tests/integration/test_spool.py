@@ -165,7 +165,7 @@ async def test_files_beside_the_rooms_are_named_once(scene: Scene) -> None:
     assert await scene.poll() is None
     assert await scene.poll() is None
     assert [note for note in scene.told.notes if "batch.txt" in note] == [
-        "batch.txt lies beside the rooms of the spool and is not read: move it to new/"
+        "batch.txt lies directly in the spool and is not read: move it to new/"
     ]
 
 

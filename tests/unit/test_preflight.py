@@ -1,4 +1,4 @@
-"""The last look before a DELETE: protection is for every ID, whoever asked for it."""
+"""The check before a DELETE: protection is for every ID, whoever asked for it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def look(api: Reading, protection: Protection, *, verify: bool = True) -> Prefli
 
     return PreflightCheck(
         api=lambda: api,
-        chosen=lambda lease: lease.source.startswith("discovery:"),
+        is_chosen=lambda lease: lease.source.startswith("discovery:"),
         protection=lambda: protection,
         owners=owners,
         sightings=sightings,

@@ -35,7 +35,7 @@ def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
 def test_what_a_lost_file_said_stays_in_force_and_is_told_once(tmp_path: Path) -> None:
     path, told = tmp_path / "protected", list[str]()
     path.write_text("env_1\n")
-    protector = Protector(file=path, failed=told.append)
+    protector = Protector(file=path, on_failure=told.append)
     assert spares(protector, "env_1")
     path.unlink()
     assert spares(protector, "env_1")

@@ -1,4 +1,4 @@
-"""The quick way to `telemetry.listen` agrees with the whole of the settings."""
+"""Reading `telemetry.listen` alone gives the same result as loading all settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENVIRON = {"HOME": "/home/me"}
 
 @pytest.fixture(autouse=True)
 def no_installed_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reaper.settings.listen_address.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
+    monkeypatch.setattr("reaper.settings.config_file.DEFAULT_CONFIG", str(tmp_path / "etc/reaper.toml"))
 
 
 @pytest.mark.parametrize("variable", [None, "", "0.0.0.0:1", " [::1]:2 ", "nonsense", "host:70000"])

@@ -14,7 +14,7 @@ from reaper.core.discovery.policy import Judged, PolicyOptions, judge_all
 from reaper.core.discovery.protection import protection
 from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.discovery.sightings import Sightings, update_sightings
-from reaper.sandbox import session_mix as assorted
+from reaper.sandbox import session_mix
 from reaper.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def swept(sandbox: Sandbox, local_off_s: float = 0.0) -> tuple[Listing, tu
 
 @pytest.mark.parametrize("off_s", [0, H, -H, 24 * H, -24 * H])
 async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines_clock(off_s: float):
-    async with Sandbox(assorted(500)) as sandbox:
+    async with Sandbox(session_mix(500)) as sandbox:
         _, judged, expected = await swept(sandbox, off_s)
     assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
     rules = {"expired", "overdue", "failed", "orphaned", "protected", "ended", "starting", "live", "unclear"}
@@ -81,14 +81,14 @@ async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines
 
 @pytest.mark.parametrize("off_s", [24 * H, -24 * H])
 async def test_the_servers_clock_is_what_counts(off_s: float):
-    async with Sandbox(assorted(500, now=time.time() + off_s), skew_s=off_s) as sandbox:
+    async with Sandbox(session_mix(500, now=time.time() + off_s), skew_s=off_s) as sandbox:
         _, judged, expected = await swept(sandbox)
         assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
         assert len(set(expected.values())) == 9
 
 
 async def test_a_list_that_is_wrong_is_held_or_stopped():
-    async with Sandbox(assorted(500)) as sandbox:
+    async with Sandbox(session_mix(500)) as sandbox:
         listing, judged, _ = await swept(sandbox)
         previous = Sweep(listing, judged).listed
         wide = GuardLimits(1000, 1.0, 0.5)

@@ -1,0 +1,52 @@
+"""Find the API token: a file, a service credential, a setting or a variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reaper.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from reaper.settings.sections import ApiSettings
+
+TOKEN_VARIABLE = "ARCHAL_TOKEN"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+CREDENTIAL = "archal-token"
+
+NO_TOKEN = (
+    f"no API token: set {TOKEN_VARIABLE}, api.token_file or api.token, "
+    f"or give the service a credential named {CREDENTIAL}; `reaper demo` needs none"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """The place of the token: a file, which is read again when it changes, or a fixed value. Never both."""
+
+    file: Path | None
+    value: SecretStr | None
+    origin: str
+    """The setting, variable or credential to name when the token is refused."""
+
+
+def token_source(api: ApiSettings, environ: Mapping[str, str]) -> TokenSource:
+    """Return the place of the token. A file wins over a value; one named by a setting need not exist yet.
+
+    Raises ConfigError when none is configured.
+    """
+    if api.token_file is not None:
+        return TokenSource(api.token_file, None, "api.token_file")
+    if folder := environ.get(CREDENTIALS_VARIABLE):
+        file = Path(folder, CREDENTIAL)
+        if os.path.exists(file):
+            return TokenSource(file, None, f"${CREDENTIALS_VARIABLE}/{CREDENTIAL}")
+    if api.token is not None:
+        inherited = environ.get(TOKEN_VARIABLE, "").strip() == api.token.get_secret_value()
+        return TokenSource(None, api.token, TOKEN_VARIABLE if inherited else "api.token")
+    raise ConfigError(NO_TOKEN)
