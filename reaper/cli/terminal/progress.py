@@ -125,7 +125,7 @@ async def _region(subject: Subject) -> None:
     await anyio.sleep(BEFORE_S)
     region = await to_thread.run_sync(importlib.import_module, "reaper.cli.terminal.live")
     # Where the summary goes elsewhere, the last state is what a person is left with.
-    with region.Region(sys.stderr, stay=not sys.stdout.isatty()) as drawn:
+    with region.LiveDisplay(sys.stderr, stay=not sys.stdout.isatty()) as drawn:
         logs.divert(drawn.above)
         try:
             while True:
