@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import reaper
-from reaper.cli.main import parse
+from reaper.cli.arguments import parse
 from reaper.core.errors import Exit
 from reaper.queues.open import EXTRAS, is_shared
 from reaper.settings.load import load

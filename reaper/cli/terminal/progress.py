@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio import to_thread
 
-from reaper.cli.context import say
+from reaper.cli.output import say
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
