@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from reaper.cli.redaction import masked
 from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import Exit
 
@@ -61,8 +62,6 @@ class LazyParser(argparse.ArgumentParser):
             message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
             message = _plain(*wrong.groups())
-        from reaper.cli.main import masked
-
         told = wrap_for_terminal(f"{self.prog}: {masked(message)}", sys.stderr)
         self.exit(Exit.USAGE, f"{told}\n  {self.prog} --help tells more\n")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reaper.cli.main import parse
+from reaper.cli.arguments import parse
 from reaper.settings.reference import setting_specs
 from reaper.telemetry import events
 from tests.support.deploy.monitoring import COMPONENT, ROOT, RULES, alerts, groups, run, selectors, unknown

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import reaper
-from reaper.cli.main import parse
+from reaper.cli.arguments import parse
 from reaper.core.errors import Exit
 from reaper.core.urls import sqlite_path
 from reaper.queues.open import EXTRAS, is_shared

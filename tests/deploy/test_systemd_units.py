@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.cli.main import parse
+from reaper.cli.arguments import parse
 from reaper.core.errors import Exit
 from reaper.core.times import parse_duration
 from reaper.core.urls import sqlite_url

@@ -137,7 +137,7 @@ def test_where_nothing_is_drawn_rich_is_not_imported(command: Command) -> None:
 
 def test_half_a_minute_without_a_terminal_is_told_in_a_line(command: Command, slow: RunningSandbox) -> None:
     code = (
-        "import sys; from reaper.cli import progress; progress.LINE_S = 0.3; progress.LOOK_S = 0.1\n"
+        "import sys; from reaper.cli.terminal import progress; progress.LINE_S = 0.3; progress.REFRESH_S = 0.1\n"
         "from reaper.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

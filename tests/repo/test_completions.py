@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from reaper.cli import main
+from reaper.cli.arguments import parse
 from reaper.cli.examples import EXAMPLES, examples
+from reaper.cli.verbs import VERBS
 from tests.support.programs import need
 from tools.cli_reference.__main__ import ROOT, files
 from tools.cli_reference.tree import read
@@ -26,12 +28,12 @@ def test_nothing_that_is_no_longer_made_lies_about() -> None:
     assert {f"man/{path.name}" for path in (ROOT / "man").iterdir()} == {name for name in MADE if name[:4] == "man/"}
 
 
-@pytest.mark.parametrize("verb", main.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_example_is_a_command_line_and_stands_in_the_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     for line, _ in EXAMPLES[verb]:
         program, *words = shlex.split(line.split(" > ")[0])
         assert program == "reaper"
-        assert main.parse(words).verb == verb
+        assert parse(words).verb == verb
     assert main.dispatch([verb, "--help"]) == 0
     shown = capsys.readouterr().out
     assert examples(verb) in shown

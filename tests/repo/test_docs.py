@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reaper.cli.main import VERBS, parse
+from reaper.cli.arguments import parse
+from reaper.cli.verbs import VERBS
 from reaper.core.discovery.holds import Guard
 from reaper.core.discovery.policy import REAPING, Rule
 from reaper.core.errors import Exit

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reaper.cli import main
-from reaper.cli.context import instant, table
+from reaper.cli.arguments import parse
+from reaper.cli.output import instant, table
+from reaper.cli.verbs import VERBS
 from reaper.core.errors import ConfigError, CredentialsError
 from reaper.core.text import format_duration
 
@@ -16,10 +18,10 @@ def verb_that(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(args: object) -> int:
         raise error
 
-    monkeypatch.setattr(main, "_entry", lambda name: (lambda parser: None, run))
+    monkeypatch.setattr(main, "load_verb", lambda name: (lambda parser: None, run))
 
 
-@pytest.mark.parametrize("verb", main.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.dispatch([verb, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: reaper {verb} ")
@@ -74,11 +76,11 @@ def test_on_a_narrow_terminal_no_word_of_an_error_is_broken(
 
 
 def test_options_count_before_and_after_the_verb() -> None:
-    before = main.parse(["--json", "--queue", "sqlite:///a", "-v", "dead", "list"])
-    after = main.parse(["dead", "list", "--json", "--queue", "sqlite:///a", "-v"])
+    before = parse(["--json", "--queue", "sqlite:///a", "-v", "dead", "list"])
+    after = parse(["dead", "list", "--json", "--queue", "sqlite:///a", "-v"])
     assert before.flags == after.flags == {"queue.url": "sqlite:///a", "telemetry.log_level": "debug"}
     assert before.json is after.json is True
-    assert main.parse(["dead", "list"]).flags == {}
+    assert parse(["dead", "list"]).flags == {}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_instants_and_tables() -> None:
 def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.dispatch(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(f"\n  {name} " in out for name in main.VERBS)
+    assert all(f"\n  {name} " in out for name in VERBS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reaper.cli.main import EXIT_CODES, GROUPS
+from reaper.cli.verbs import EXIT_CODES, GROUPS
 from tools.cli_reference.tree import Command, Option
 
 HEAD = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reaper.cli.main import EXIT_CODES, GROUPS
+from reaper.cli.verbs import EXIT_CODES, GROUPS
 from reaper.core.version import __version__
 from tools.cli_reference.tree import Command, Option
 

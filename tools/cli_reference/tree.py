@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from reaper.cli.main import VERBS, build_parser
+from reaper.cli.arguments import build_parser
 from reaper.cli.parser import LazyParser
+from reaper.cli.verbs import VERBS
 
 FILES = ("FILE", "ID|FILE")
 

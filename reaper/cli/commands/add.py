@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reaper.app.operator_input import operator_name
-from reaper.cli.context import describe_state, duration, emit, emit_json, instant, loaded, open_writing, run_async, say
+from reaper.cli.arguments import duration
+from reaper.cli.context import loaded, open_writing, run_async
+from reaper.cli.output import describe_state, emit, emit_json, instant, say
 from reaper.cli.terminal.progress import progress_mode, show_intake
 from reaper.core.errors import Exit, UsageError
 from reaper.core.ids import check_id

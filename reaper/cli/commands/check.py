@@ -7,16 +7,8 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.context import (
-    emit_json,
-    emit_wrapped,
-    loaded,
-    no_ledger_yet,
-    open_reading,
-    open_writing,
-    opened,
-    run_async,
-)
+from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
+from reaper.cli.output import emit_json, emit_wrapped
 from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import (
     Broken,

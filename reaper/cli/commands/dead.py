@@ -6,22 +6,11 @@ import argparse
 import sys
 
 from reaper.app.operator_input import operator_name, session_ids
+from reaper.cli.arguments import add_options
 from reaper.cli.commands.ledger import settled_json
-from reaper.cli.context import (
-    OUTCOME_WORDS,
-    clock_time,
-    emit,
-    emit_json,
-    loaded,
-    open_reading,
-    open_writing,
-    run_async,
-    say,
-    shown,
-    table,
-)
+from reaper.cli.context import loaded, open_reading, open_writing, run_async
 from reaper.cli.examples import examples
-from reaper.cli.main import add_options
+from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, shown, table
 from reaper.cli.parser import Help
 from reaper.cli.wrap import columns, truncate
 from reaper.core.errors import Exit, UsageError

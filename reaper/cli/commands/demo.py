@@ -7,7 +7,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from reaper.cli.context import run_async, say
+from reaper.cli.context import run_async
+from reaper.cli.output import say
 from reaper.core.errors import Exit
 
 SESSIONS = 500

@@ -11,19 +11,8 @@ from contextlib import AsyncExitStack
 
 from reaper.app.operator_input import clean_reason, operator_name
 from reaper.app.wiring import RunParts, credentials_of
-from reaper.cli.context import (
-    clock_time,
-    emit,
-    emit_json,
-    instant,
-    loaded,
-    no_ledger_yet,
-    open_reading,
-    open_writing,
-    run_async,
-    say,
-    shown,
-)
+from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, run_async
+from reaper.cli.output import clock_time, emit, emit_json, instant, say, shown
 from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds

@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from reaper.app.wiring import RunParts, credentials_of
 from reaper.cli.commands.once import report_sweep
-from reaper.cli.context import emit, emit_json, no_ledger_yet, open_reading, say
+from reaper.cli.context import no_ledger_yet, open_reading
+from reaper.cli.output import emit, emit_json, say
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.model import SessionId

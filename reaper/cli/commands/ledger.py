@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from reaper.cli.context import (
-    OUTCOME_WORDS,
-    clock_time,
-    duration,
-    emit,
-    emit_json,
-    instant,
-    loaded,
-    open_reading,
-    run_async,
-    say,
-    shown,
-    table,
-)
+from reaper.cli.arguments import duration
+from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, instant, say, shown, table
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome
 from reaper.settings.load import Loaded

@@ -16,7 +16,9 @@ from anyio.abc import TaskStatus
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
 from reaper.app.wiring import DiscoveryParts, RunParts, credentials_of, protector_of
-from reaper.cli.context import duration, emit_json, loaded, open_writing, run_async, say
+from reaper.cli.arguments import duration
+from reaper.cli.context import loaded, open_writing, run_async
+from reaper.cli.output import emit_json, say
 from reaper.cli.terminal.progress import (
     ProgressMode,
     RunProgress,

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Awaitable, Callable
 
 from reaper.app.operator_input import clean_reason, operator_name, session_ids
-from reaper.cli.context import clock_time, duration, emit, emit_json, instant, loaded, open_writing, run_async
+from reaper.cli.arguments import duration
+from reaper.cli.context import loaded, open_writing, run_async
+from reaper.cli.output import clock_time, emit, emit_json, instant
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
 from reaper.core.text import format_duration

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from reaper.cli.context import emit, emit_json, loaded, open_reading, open_writing, run_async
+from reaper.cli.arguments import add_options
+from reaper.cli.context import loaded, open_reading, open_writing, run_async
 from reaper.cli.examples import examples
-from reaper.cli.main import add_options
+from reaper.cli.output import emit, emit_json
 from reaper.cli.parser import Help
 from reaper.core.errors import Exit
 from reaper.settings.load import Loaded

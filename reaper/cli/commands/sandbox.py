@@ -9,7 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from reaper.cli.context import emit, emit_json, run_async, say
+from reaper.cli.context import run_async
+from reaper.cli.output import emit, emit_json, say
 from reaper.core.errors import Exit, UsageError
 from reaper.sandbox.process import Options, serve
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox

@@ -7,19 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from reaper.app.operator_input import session_ids
-from reaper.cli.context import (
-    OUTCOME_WORDS,
-    clock_time,
-    describe_state,
-    emit_json,
-    emit_wrapped,
-    instant,
-    loaded,
-    open_reading,
-    run_async,
-    say,
-    shown,
-)
+from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, instant, say, shown
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome, Send, SessionId, State

@@ -14,17 +14,8 @@ from dataclasses import asdict, dataclass, field
 import anyio
 from anyio.abc import TaskStatus
 
-from reaper.cli.context import (
-    OUTCOME_WORDS,
-    emit,
-    emit_json,
-    emit_wrapped,
-    instant,
-    loaded,
-    open_reading,
-    run_async,
-    shown,
-)
+from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.output import OUTCOME_WORDS, emit, emit_json, emit_wrapped, instant, shown
 from reaper.cli.terminal.progress import MIN_COLUMNS, NO_CURSOR
 from reaper.cli.terminal.progress_stats import RateMeter
 from reaper.core.errors import Exit, QueueUnavailableError

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reaper.cli.commands.status import WATCH_S, QueueSnapshot, StatusWatcher, nobody_works, slowest, warnings
-from reaper.cli.context import clock_time, describe_state, shown
+from reaper.cli.output import clock_time, describe_state, shown
 from reaper.cli.terminal.live import ALARM, flow, notice, outcomes, paused, rate
 from reaper.core.model import Item
 from reaper.core.text import format_duration, pluralize

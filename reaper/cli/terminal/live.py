@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.context import OUTCOME_WORDS, shown
+from reaper.cli.output import OUTCOME_WORDS, shown
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
 from reaper.core.model import Outcome, Pause
 from reaper.core.notices import WHAT_TO_DO, heading

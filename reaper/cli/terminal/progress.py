@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio import to_thread
 
-from reaper.cli.context import say
+from reaper.cli.output import say
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
@@ -126,7 +126,7 @@ async def _region(subject: Subject) -> None:
     await anyio.sleep(BEFORE_S)
     region = await to_thread.run_sync(importlib.import_module, "reaper.cli.terminal.live")
     # Where the summary goes elsewhere, the last state is what a person is left with.
-    with region.Region(sys.stderr, stay=not sys.stdout.isatty()) as drawn:
+    with region.LiveDisplay(sys.stderr, stay=not sys.stdout.isatty()) as drawn:
         logs.divert(drawn.above)
         try:
             while True:

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from reaper.app.once import Summary
-from reaper.cli.context import OUTCOME_WORDS, say
+from reaper.cli.output import OUTCOME_WORDS, say
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome
 from reaper.core.text import pluralize

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reaper.app.once import Summary
-from reaper.cli.context import OUTCOME_WORDS
+from reaper.cli.output import OUTCOME_WORDS
 from reaper.cli.terminal.live import STYLES
 from reaper.cli.terminal.summary import heading, rows
 from reaper.core.model import DEAD, Outcome

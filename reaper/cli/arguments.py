@@ -1,0 +1,103 @@
+"""The arguments of the command line. A verb's module is imported once that verb is chosen, so `--help` stays quick."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+
+from reaper.cli.examples import examples
+from reaper.cli.parser import Help, LazyParser
+from reaper.cli.verbs import EXIT_CODES, GROUPS, VERBS
+from reaper.core.times import parse_duration
+from reaper.core.version import __version__
+
+
+def build_parser() -> LazyParser:
+    """Return the parser of the whole command line; verbs fill in their own part later."""
+    width = max(map(len, VERBS))
+    lines = ["Stops expired and orphaned hosted sessions, and accounts for every one of them.", ""]
+    for title, verbs in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:<{width}}  {verb.help}" for name, verb in verbs.items()), ""]
+    root = LazyParser(
+        prog="reaper",
+        usage="reaper [options] COMMAND …",
+        description="\n".join(lines).rstrip(),
+        epilog=f"reaper COMMAND --help tells more.\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    root.add_argument("-V", "--version", action="version", version=f"reaper {__version__}")
+    add_options(root, works=True)
+    commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
+    for name, verb in VERBS.items():
+        description = f"{verb.help[0].upper()}{verb.help[1:]}."
+        parser = commands.add_parser(name, description=description, allow_abbrev=False, formatter_class=Help)
+        parser.fill = _filler(name)
+    return root
+
+
+def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
+    def fill(parser: argparse.ArgumentParser) -> None:
+        add_options(parser, works=VERBS[name].works)
+        load_verb(name)[0](parser)
+        parser.epilog = "\n\n".join(filter(None, (parser.epilog, examples(name))))
+
+    return fill
+
+
+def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
+    """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `COMMANDS`."""
+    module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
+    if hasattr(module, "COMMANDS"):
+        configure, run = module.COMMANDS[name]
+        return configure, run
+    return module.configure, module.run
+
+
+def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
+    """Add the options that mean the same everywhere; `works`: also those that override a setting.
+
+    They have no default of their own, so the same option is understood before and after a verb's name.
+    """
+    absent = argparse.SUPPRESS
+    every = parser.add_argument_group("common options")
+    every.add_argument("--config", metavar="FILE", default=absent, help="settings file (TOML)")
+    every.add_argument("--json", action="store_true", default=absent, help="print JSON")
+    loud = every.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_true", default=absent, help="log debug, show tracebacks")
+    loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
+    if works:
+        over = parser.add_argument_group("settings")
+        over.add_argument(
+            "--concurrency", dest="set:worker.concurrency", type=int, metavar="N", default=absent, help="most in flight"
+        )
+        over.add_argument(
+            "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
+        )
+        over.add_argument(
+            "--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address"
+        )
+        over.add_argument(
+            "--token-file", dest="set:api.token_file", metavar="FILE", default=absent, help="file that holds the token"
+        )
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Parse a command line; `flags` of the result maps dotted keys to what was given. Exits as argparse does."""
+    given = vars(build_parser().parse_args(words))
+    flags = {name.removeprefix("set:"): value for name, value in given.items() if name.startswith("set:")}
+    common: dict[str, object] = {"config": None, "json": False, "verbose": False, "quiet": False}
+    args = argparse.Namespace(**(common | {name: value for name, value in given.items() if name[:4] != "set:"}))
+    if args.verbose or args.quiet:
+        flags["telemetry.log_level"] = "debug" if args.verbose else "warning"
+    args.flags = flags
+    return args
+
+
+def duration(text: str) -> float:
+    """Read `30m`, `1h30m` or plain seconds, for argparse."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,95 @@
+"""Printing: data to stdout, messages to stderr, and the words for outcomes, instants and states."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from reaper.cli.wrap import wrap_for_terminal
+from reaper.core.errors import ReaperError
+from reaper.core.model import Item, Outcome, State
+from reaper.core.text import format_duration
+from reaper.telemetry import logs
+from reaper.telemetry.journald import is_journal, with_priority
+
+OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
+
+
+def say(text: str, level: int = logging.INFO) -> None:
+    """Tell the operator something beside the data, on stderr; on a terminal no word is broken in two.
+
+    That nobody reads it stops no work.
+    """
+    line = wrap_for_terminal(f"reaper: {logs.redacted(text)}", sys.stderr)
+    with suppress(OSError):
+        logs.beside(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
+
+
+def emit(text: str) -> None:
+    """Write one line of data to stdout. Raises BrokenPipeError when its reader left, ReaperError when it is full."""
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ReaperError(f"the output cannot be written: {error.strerror}") from error
+
+
+def emit_wrapped(text: str, indent: str = "  ") -> None:
+    """Write lines of text to stdout as `emit` does; what is wider than the terminal goes on below, indented."""
+    emit("\n".join(wrap_for_terminal(line, sys.stdout, indent) for line in text.splitlines()))
+
+
+def emit_json(data: object) -> None:
+    """Write one JSON line of data to stdout."""
+    emit(json.dumps(data, ensure_ascii=False))
+
+
+def shown(text: str) -> str:
+    """Return a text from outside fit for a terminal: printable, at most 80 characters."""
+    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return clean if len(clean) <= 80 else f"{clean[:79]}…"
+
+
+def instant(at: float) -> str:
+    """Return an instant as RFC 3339 in UTC, to the millisecond, as JSON has it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock_time(at: float) -> str:
+    """Return an instant for people: UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def describe_state(item: Item, now: float) -> str:
+    """Return where an item stands, in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
+    match item.state:
+        case State.IN_FLIGHT:
+            return "in flight"
+        case State.SETTLED:
+            word = OUTCOME_WORDS[item.outcome] if item.outcome else "settled"
+            return f"{word}, {format_duration(now - item.settled_at)} ago" if item.settled_at else word
+        case State.READY | State.DELAYED if item.due_at > now:
+            return f"waiting, due in {format_duration(item.due_at - now)}"
+        case State.READY | State.DELAYED:
+            return "waiting, due now"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows in aligned columns, numbers to the right, without trailing blanks or newline."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(head, *cells, strict=True)]
+    right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(head), *cells]
+    ]
+    return "\n".join(lines)

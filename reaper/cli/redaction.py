@@ -1,0 +1,21 @@
+"""Masks the token in what the command line prints about errors, before and after the settings were read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+SECRET_VARIABLES = ("ARCHAL_TOKEN", "REAPER_API__TOKEN")
+"""Environment variables whose values are masked before the settings were read."""
+
+
+def masked(text: str) -> str:
+    """Return a text without the token, be it known from the settings, from the environment or by its looks."""
+    logs = sys.modules.get("reaper.telemetry.logs")
+    if logs is not None:
+        text = logs.redacted(text)
+    for name in SECRET_VARIABLES:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "********")
+    return re.sub(r"archal_ws_[^\s'\"]+", "archal_ws_***", text)
