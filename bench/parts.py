@@ -34,13 +34,13 @@ from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Lease, LeaseResult, Reply, SessionId, Settle
 from reaper.queues.base import Queue
-from reaper.queues.memory.queue import MemoryQueue
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 from reaper.queues.values import Batch, NewItem
 from reaper.telemetry import logs
 from reaper.telemetry.event_log import LogJournal
 from reaper.worker.ports import Api, Journal, WorkerOptions
 from reaper.worker.worker import Worker
+from tests.support.queues.memory import MemoryQueue
 
 TOKEN = "archal_ws_some_token"
 NOW_S = 0.002

@@ -16,7 +16,7 @@ import anyio
 from reaper.cli.output import say
 from reaper.core.urls import sqlite_path
 from reaper.queues.base import Queue
-from reaper.queues.open import Opened, open_queue
+from reaper.queues.open import Opened, open_empty_queue, open_queue
 from reaper.settings.load import Loaded, load
 from reaper.settings.state_dir import state_dir
 from reaper.telemetry import logs
@@ -41,6 +41,21 @@ async def open_reading(settings: Loaded) -> AsyncIterator[Queue]:
     """Open the queue to read only; never creates a ledger. Raises QueueError that says where it looked."""
     async with opened(settings) as found:
         yield found.queue
+
+
+@asynccontextmanager
+async def open_reading_or_empty(settings: Loaded) -> AsyncIterator[Queue]:
+    """Open the queue to read only; yield an empty one where there is no ledger yet, and write nothing."""
+    if not no_ledger_yet(settings):
+        async with open_reading(settings) as queue:
+            yield queue
+        return
+    queue = await open_empty_queue()
+    try:
+        yield queue
+    finally:
+        with anyio.CancelScope(shield=True):
+            await queue.close()
 
 
 @asynccontextmanager

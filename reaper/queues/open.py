@@ -80,17 +80,17 @@ async def open_queue(
         return Opened(queue, warnings=warnings)
     path = str(sqlite_path(url))
 
-    from reaper.queues.sqlite.queue import open_ledger
+    from reaper.queues.sqlite.open import open_ledger
 
     ledger, created = await open_ledger(path, create=create, read_only=read_only, worker=worker, clock=clock)
     return Opened(ledger, path if created else None)
 
 
-def empty_queue() -> Queue:
-    """Return a queue in memory, for commands that only look where there is no ledger yet."""
-    from reaper.queues.memory.queue import MemoryQueue
+async def open_empty_queue() -> Queue:
+    """Open an empty queue in memory, for commands that only read, where no ledger exists yet."""
+    from reaper.queues.sqlite.open import open_empty
 
-    return MemoryQueue()
+    return await open_empty()
 
 
 def is_shared(url: str) -> bool:
@@ -122,7 +122,7 @@ def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionS
     async def opened() -> Queue:
         if state_dir is None:
             raise QueueError("no directory is known for the positions of followed files: set STATE_DIRECTORY")
-        from reaper.queues.sqlite.queue import open_ledger
+        from reaper.queues.sqlite.open import open_ledger
 
         path = str(state_dir() / f"positions-{identity}.db")
         return (await open_ledger(path, create=True, read_only=False, worker=False))[0]

@@ -7,7 +7,7 @@ import pytest
 from reaper.core.errors import QueueError
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason, SessionId, Settle
 from reaper.queues.base import Queue
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 from tests.support.queues.harness import (
     LEASE_S,
     STOPPED,

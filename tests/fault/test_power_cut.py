@@ -19,7 +19,7 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile

@@ -9,10 +9,10 @@ import pytest
 from reaper.core.errors import QueueUnavailableError
 from reaper.intake.follower import Follower
 from reaper.queues.base import Queue
-from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.open import _positions
 from reaper.queues.values import Added, Batch, Position
 from tests.support.intake import Told
+from tests.support.queues.memory import MemoryQueue
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 from tests.support.queues.harness import ids
 
 pytestmark = pytest.mark.anyio

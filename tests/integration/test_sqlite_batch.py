@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from reaper.core.model import Lease, LeaseResult, Outcome, Release, Retry, Send, Settle
-from reaper.queues.sqlite.bulk_settle import apply_all, settle_plain
-from reaper.queues.sqlite.claims import apply
-from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
-from tests.support.queues.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, sent
+from reaper.queues.base import Queue
+from reaper.queues.sqlite.bulk_settle import settle_plain
+from reaper.queues.sqlite.claims import apply_one, apply_results
+from reaper.queues.sqlite.thread import LedgerThread
+from tests.support.queues.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, open_for_work, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -21,14 +22,14 @@ GONE = Settle(Outcome.ALREADY_GONE, "after_ambiguous")
 FORBIDDEN = Settle(Outcome.FORBIDDEN, charged=False)
 
 
-async def claimed(path: Path, most: int) -> tuple[SqliteQueue, list[Lease]]:
+async def claimed(path: Path, most: int) -> tuple[Queue, LedgerThread, list[Lease]]:
     """Open a new ledger with IDs that are all claimed; the first was sent before."""
-    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True, clock=Clock())
+    queue, ledger = await open_for_work(path, clock=Clock())
     await queue.add(ids(*(f"s{number}" for number in range(most))))
     (first,) = await queue.claim(1, lease_s=LEASE_S)
     await ended(queue, first, NOW, sent(429))
     leases = await queue.claim(most, lease_s=LEASE_S)
-    return queue, sorted(leases, key=lambda lease: lease.session_id)
+    return queue, ledger.thread, sorted(leases, key=lambda lease: lease.session_id)
 
 
 def asked(leases: list[Lease]) -> list[LeaseResult]:
@@ -58,35 +59,35 @@ def told(connection: sqlite3.Connection) -> list[Any]:
 async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_path: Path) -> None:
     found = []
     for name, work in (
-        ("together", lambda connection, ends: apply_all(connection, ends, START + 1)),
-        ("singly", lambda connection, ends: [apply(connection, end, START + 1) for end in ends]),
+        ("together", lambda connection, ends: apply_results(connection, ends, START + 1)),
+        ("singly", lambda connection, ends: [apply_one(connection, end, START + 1) for end in ends]),
     ):
-        queue, leases = await claimed(tmp_path / f"{name}.db", 8)
+        queue, thread, leases = await claimed(tmp_path / f"{name}.db", 8)
         ends = asked(leases)
-        assert await queue._thread.write(lambda c, ends=ends, work=work: work(c, ends)) == [True] * 8
-        found.append(await queue._thread.read(told))
+        assert await thread.write(lambda c, ends=ends, work=work: work(c, ends)) == [True] * 8
+        found.append(await thread.read(told))
         assert (await queue.audit()).balanced
         await queue.close()
     assert found[0] == found[1]
 
 
 async def test_only_what_is_plain_is_settled_by_one_statement(tmp_path: Path) -> None:
-    queue, leases = await claimed(tmp_path / "ledger.db", 8)
+    queue, thread, leases = await claimed(tmp_path / "ledger.db", 8)
     ends = asked(leases)
-    assert await queue._thread.write(lambda c: settle_plain(c, ends, START + 1)) == {4, 5, 6, 7}
+    assert await thread.write(lambda c: settle_plain(c, ends, START + 1)) == {4, 5, 6, 7}
     assert [item.session_id async for item in queue.outcomes()] == ["s4", "s5", "s6", "s7"]
     await queue.close()
 
 
 async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_path: Path) -> None:
-    queue, leases = await claimed(tmp_path / "ledger.db", 6)
+    queue, thread, leases = await claimed(tmp_path / "ledger.db", 6)
     assert await ended(queue, leases[5], NOW, None)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
     ends: list[LeaseResult] = [LeaseResult(lease, STOPPED, sent()) for lease in leases]
-    before = await queue._thread.read(told)
-    assert await queue._thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
-    assert await queue._thread.read(told) == before
-    assert await queue._thread.write(lambda c: apply_all(c, ends, START + 1)) == [True] * 5 + [False]
+    before = await thread.read(told)
+    assert await thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
+    assert await thread.read(told) == before
+    assert await thread.write(lambda c: apply_results(c, ends, START + 1)) == [True] * 5 + [False]
     assert (await queue.stats()).settled[Outcome.STOPPED] == 5
     assert (await queue.audit()).balanced
     await queue.close()

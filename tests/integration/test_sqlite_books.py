@@ -8,12 +8,9 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
-from reaper.queues.sqlite.bulk_settle import SETTLE
-from reaper.queues.sqlite.claims import CLAIMABLE, CLAIMABLE_OF_LARGE_SET, CLAIMABLE_OF_SMALL_SET
-from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
+from reaper.queues.sqlite import audit, bulk_settle, claims, maintenance, reader, run_sets
 from reaper.queues.sqlite.rows import LAST_INSTANT
-from reaper.queues.sqlite.schema import IS_DEAD
-from tests.support.queues.harness import STOPPED, claim_one, ended, ids, sent, stop_one
+from tests.support.queues.harness import STOPPED, claim_one, ended, ids, open_for_work, sent, stop_one
 
 pytestmark = pytest.mark.anyio
 
@@ -23,51 +20,48 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
-async def open_for_work(path: Path) -> SqliteQueue:
-    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
-    return queue
-
-
 @pytest.mark.parametrize(
     "query",
     [
-        CLAIMABLE,
-        CLAIMABLE_OF_LARGE_SET,
-        "SELECT id FROM item INDEXED BY item_settled WHERE outcome IS NOT NULL AND "
-        f"{IS_DEAD} = 0 AND settled_at < :now ORDER BY settled_at LIMIT 1000",
-        "SELECT id FROM item WHERE outcome IS NOT NULL AND "
-        f"{IS_DEAD} = 1 AND (settled_at, id) > (:now, 5) ORDER BY settled_at, id LIMIT 500",
-        "SELECT id FROM item WHERE session_id = :now AND receipt = :retry",
-        "SELECT DISTINCT owner FROM item INDEXED BY item_leased WHERE receipt IS NOT NULL",
+        claims.SQL["claimable"],
+        claims.SQL["claimable_of_large_set"],
+        claims.SQL["claimed_row"],
+        claims.SQL["next_at"],
+        maintenance.SQL["old"],
+        maintenance.SQL["leased_by"],
+        maintenance.SQL["owners"].partition("UNION ")[2],
+        maintenance.SQL["expired_cancelled"],
+        reader.SQL["show"],
+        reader.SQL["settled_page"],
+        run_sets.SQL["next_of_large"],
+        *(audit.SQL[name] for name in ("count_ready", "count_later", "oldest_ready", "count_in_flight")),
     ],
 )
 async def test_no_question_of_the_hot_path_reads_or_sorts_the_whole_table(path: Path, query: str) -> None:
-    queue = await open_for_work(path)
-    plan = await queue._thread.read(lambda c: explain(c, query))
+    plan = await explain(path, query)
     assert "USING" in plan
     assert "TEMP B-TREE" not in plan
     assert not [line for line in plan.splitlines() if line.startswith("SCAN item") and "INDEX" not in line]
-    await queue.close()
 
 
 async def test_applies_that_come_together_go_straight_to_their_rows(path: Path) -> None:
-    queue = await open_for_work(path)
-    settle = SETTLE.replace("?", ":now")
-    assert "SEARCH item USING INTEGER PRIMARY KEY" in await queue._thread.read(lambda c: explain(c, settle))
-    await queue.close()
+    assert "SEARCH item USING INTEGER PRIMARY KEY" in await explain(path, bulk_settle.SQL["settle_plain"])
 
 
 async def test_a_small_set_is_searched_by_its_own_rows(path: Path) -> None:
-    queue = await open_for_work(path)
-    plan = await queue._thread.read(lambda c: explain(c, CLAIMABLE_OF_SMALL_SET))
+    plan = await explain(path, claims.SQL["claimable_of_small_set"])
     assert plan.splitlines()[0].startswith("SEARCH temp.member USING PRIMARY KEY")
     assert "SEARCH item USING INTEGER PRIMARY KEY" in plan
+
+
+async def explain(path: Path, query: str) -> str:
+    """Return how SQLite would carry out a query on a new ledger."""
+    queue, ledger = await open_for_work(path)
+    unnamed = [0] * query.count("?")
+    values = unnamed or {"now": 1.0, "retry": 0, "set_id": 1, "until": 1.0}
+    rows = await ledger.thread.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall())
     await queue.close()
-
-
-def explain(connection: sqlite3.Connection, query: str) -> str:
-    values = {"now": 1.0, "retry": 0, "set_id": 1}
-    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values))
+    return "\n".join(row[3] for row in rows)
 
 
 TAMPERINGS = [
@@ -90,10 +84,12 @@ TAMPERINGS = [
 
 
 async def test_every_count_altered_by_hand_is_noticed(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     await queue.add(ids("a", "b"))
     await stop_one(queue)
-    counters = await queue._thread.read(lambda c: [row[0] for row in c.execute("SELECT name FROM counter")])
+    with sqlite3.connect(path) as connection:
+        counters = [row[0] for row in connection.execute("SELECT name FROM counter")]
+    connection.close()
     assert len(counters) == 6 + 3 * len(Outcome)
     changes = [
         *TAMPERINGS,
@@ -118,14 +114,14 @@ async def test_every_count_altered_by_hand_is_noticed(path: Path) -> None:
 
 async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
     """When the counters cannot be written, neither is the outcome: no crash in between leaves one without the other."""
-    queue = await open_for_work(path)
+    queue, ledger = await open_for_work(path)
     await queue.add(ids("a"))
     lease = await claim_one(queue)
     refuse = "CREATE TEMP TRIGGER no BEFORE UPDATE ON counter BEGIN SELECT RAISE(ABORT, 'not now'); END"
-    await queue._thread.read(lambda c: c.execute(refuse).fetchall())
+    await ledger.thread.read(lambda c: c.execute(refuse).fetchall())
     with pytest.raises(QueueError):
         await ended(queue, lease, STOPPED, sent())
-    await queue._thread.read(lambda c: c.execute("DROP TRIGGER temp.no").fetchall())
+    await ledger.thread.read(lambda c: c.execute("DROP TRIGGER temp.no").fetchall())
     stats = await queue.stats()
     assert (stats.in_flight, stats.settled[Outcome.STOPPED]) == (1, 0)
     assert (await queue.audit()).balanced
@@ -136,7 +132,7 @@ async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["added_at", "due_at", "settled_at"])
 async def test_a_row_whose_times_no_clock_can_show_is_damaged(path: Path, column: str) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     await queue.add(ids("a"))
     await stop_one(queue)
     for at, sound in ((0.0, True), (LAST_INSTANT, True), (-1.0, False), (LAST_INSTANT + 1, False)):

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from reaper.core.errors import QueueError
+from reaper.queues.base import Queue
 from reaper.queues.sqlite import schema as sqlite_schema
-from reaper.queues.sqlite.queue import LIBRARY_VERSION, SqliteQueue, open_ledger
+from reaper.queues.sqlite.open import Ledger, open_ledger
 from reaper.queues.values import Batch, InvalidLine
-from tests.support.queues.harness import LEASE_S, abandon, claim_one, ids, names, stop_one
+from tests.support.queues.harness import LEASE_S, abandon, claim_one, ids, names, open_for_work, stop_one
 
 pytestmark = pytest.mark.anyio
 
@@ -25,12 +26,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "some" / "state" / "ledger.db"
 
 
-async def open_for_work(path: Path) -> SqliteQueue:
-    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
-    return queue
-
-
-async def open_to_read(path: Path) -> SqliteQueue:
+async def open_to_read(path: Path) -> Queue:
     queue, _ = await open_ledger(str(path), create=True, read_only=True, worker=False)
     return queue
 
@@ -67,25 +63,24 @@ async def test_everything_it_makes_is_private(path: Path) -> None:
 
 
 async def test_it_is_opened_for_durability(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, ledger = await open_for_work(path)
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     for pragma, value in wanted.items():
-        assert await queue._thread.read(lambda c, p=pragma: c.execute(f"PRAGMA {p}").fetchone()[0]) == value
-    assert sqlite3.sqlite_version == LIBRARY_VERSION
+        assert await ledger.thread.read(lambda c, p=pragma: c.execute(f"PRAGMA {p}").fetchone()[0]) == value
     await queue.close()
 
 
 async def test_only_one_open_queue_checkpoints_and_another_takes_over(path: Path) -> None:
-    async def pages(queue: SqliteQueue) -> int:
-        return await queue._thread.read(lambda c: int(c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]))
+    async def pages(ledger: Ledger) -> int:
+        return await ledger.thread.read(lambda c: int(c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]))
 
-    first, second = await open_for_work(path), await open_for_work(path)
-    assert (await pages(first) > 0, await pages(second)) == (True, 0)
+    (first, its_ledger), (second, other_ledger) = await open_for_work(path), await open_for_work(path)
+    assert (await pages(its_ledger) > 0, await pages(other_ledger)) == (True, 0)
     await second.maintain(1e9)
-    assert await pages(second) == 0
+    assert await pages(other_ledger) == 0
     await first.close()
     await second.maintain(1e9)
-    assert await pages(second) > 0
+    assert await pages(other_ledger) > 0
     await second.close()
 
 
@@ -97,7 +92,7 @@ async def test_a_ledger_is_not_made_by_those_who_may_not(path: Path, read_only: 
 
 
 async def test_a_reader_reads_beside_the_daemon_and_writes_nothing(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     await queue.add(ids("a", "b"))
     reader = await open_to_read(path)
     await claim_one(queue)
@@ -144,7 +139,7 @@ async def test_a_directory_is_refused(path: Path) -> None:
 
 
 async def test_a_newer_schema_is_refused_with_both_numbers(path: Path) -> None:
-    await (await open_for_work(path)).close()
+    await (await open_for_work(path))[0].close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
@@ -157,7 +152,7 @@ async def test_an_empty_file_left_by_a_crash_becomes_a_ledger(path: Path) -> Non
     os.close(os.open(path, os.O_CREAT))
     with pytest.raises(QueueError, match="is empty"):
         await open_to_read(path)
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     assert (await queue.add(ids("a"))).accepted == 1
     await queue.close()
 
@@ -170,11 +165,11 @@ def spoil(path: Path, from_page: int) -> None:
 
 
 async def test_a_damaged_ledger_is_named_so_and_nothing_more_is_written(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     await queue.add(ids(*(f"s{number}" for number in range(3_000))))
     await queue.close()
     spoil(path, from_page=25)
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     with pytest.raises(QueueError, match=r"is damaged .*restore a copy made with `reaper queue backup`"):
         await queue.audit()
     with pytest.raises(QueueError, match="is damaged"):
@@ -189,7 +184,7 @@ async def test_a_damaged_ledger_is_named_so_and_nothing_more_is_written(path: Pa
 async def test_another_users_ledger_is_refused_with_the_command_to_use(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await (await open_for_work(path)).close()
+    await (await open_for_work(path))[0].close()
     owner = getpass.getuser()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     for opening in (open_for_work, open_to_read):
@@ -211,21 +206,21 @@ async def test_a_state_directory_that_takes_no_file(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(sqlite_schema, "_make_directory", refuse)
+    monkeypatch.setattr(os, "mkdir", refuse)
     with pytest.raises(QueueError, match=sentence):
         await open_for_work(path)
 
 
 async def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, ledger = await open_for_work(path)
     await queue.add(ids("a", "b"))
-    size = await queue._thread.read(lambda c: int(c.execute("PRAGMA page_count").fetchone()[0]))
-    await queue._thread.read(lambda c: c.execute(f"PRAGMA max_page_count = {size}").fetchone())
+    size = await ledger.thread.read(lambda c: int(c.execute("PRAGMA page_count").fetchone()[0]))
+    await ledger.thread.read(lambda c: c.execute(f"PRAGMA max_page_count = {size}").fetchone())
     with pytest.raises(QueueError, match="is full: make room"):
         await queue.add(ids(*(f"s{number}" for number in range(5_000))))
     assert (await queue.stats()).accepted == 2
     await stop_one(queue)
-    await queue._thread.read(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await ledger.thread.read(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
     await queue.add(ids("c"))
     assert (await queue.audit()).balanced
     await queue.close()
@@ -233,7 +228,7 @@ async def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
 
 async def test_a_lock_held_too_long_is_said_and_survived(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_S", 0.02)
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(QueueError, match="locked by another process for too long"):
@@ -246,12 +241,12 @@ async def test_a_lock_held_too_long_is_said_and_survived(path: Path, monkeypatch
 
 
 async def test_opening_frees_the_leases_of_the_dead(path: Path) -> None:
-    dead, living = await open_for_work(path), await open_for_work(path)
+    (dead, its_ledger), (living, _) = await open_for_work(path), await open_for_work(path)
     await dead.add(ids("a", "b"))
     await claim_one(dead)
     await claim_one(living)
-    await abandon(dead)
-    queue = await open_for_work(path)
+    await abandon(its_ledger)
+    queue, _ = await open_for_work(path)
     assert names(await queue.claim(5, lease_s=LEASE_S)) == ["a"]
     assert set(os.listdir(f"{path}.owners")) == {".checkpoint", living.owner, queue.owner}
     await queue.close()
@@ -259,12 +254,12 @@ async def test_opening_frees_the_leases_of_the_dead(path: Path) -> None:
 
 
 async def test_only_the_newest_invalid_lines_are_kept(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     for start in (0, 700):
         await queue.add(Batch("f", invalid=[InvalidLine(start + n, "bad", "?") for n in range(700)]))
-    kept = await queue._thread.read(
-        lambda c: c.execute("SELECT count(*), min(line), max(line) FROM invalid_line").fetchone()
-    )
+    with sqlite3.connect(path) as connection:
+        kept = connection.execute("SELECT count(*), min(line), max(line) FROM invalid_line").fetchone()
+    connection.close()
     assert kept == (1_000, 400, 1_399)
     assert (await queue.stats()).invalid == 1_400
     await queue.close()
@@ -290,7 +285,7 @@ async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(p
 
     def locks_open() -> int:
         fds = [Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd")]
-        return sum(kept._locks.root in os.readlink(fd) for fd in fds if fd.is_symlink())
+        return sum(f"{path}.owners" in os.readlink(fd) for fd in fds if fd.is_symlink())
 
     before = locks_open()
     for _ in range(3):
@@ -300,7 +295,7 @@ async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(p
         assert len(await queue.live_workers()) == 2
         await queue.close()
     assert locks_open() == before == 2
-    assert {name for name in os.listdir(kept._locks.root) if not name.startswith(".")} == {kept.owner}
+    assert {name for name in os.listdir(f"{path}.owners") if not name.startswith(".")} == {kept.owner}
     await kept.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM owner").fetchone() == (0,)
@@ -309,7 +304,7 @@ async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(p
 
 async def test_the_lock_file_of_a_dead_process_is_removed(path: Path) -> None:
     queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
-    dead = Path(queue._locks.root) / "0123456789abcdef"
+    dead = Path(f"{path}.owners") / "0123456789abcdef"
     dead.touch()
     await queue.maintain(1e9)
     assert not dead.exists()
@@ -317,7 +312,7 @@ async def test_the_lock_file_of_a_dead_process_is_removed(path: Path) -> None:
 
 
 async def test_a_copy_is_one_file(path: Path) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     copy = path.parent / "copy.db"
     await queue.backup(str(copy))
     with sqlite3.connect(copy) as connection:

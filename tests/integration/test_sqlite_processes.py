@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from reaper.core.model import Outcome
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, names, sent
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PRELUDE = """
 import asyncio, os, signal, sys
 from tests.support.queues.harness import *
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 async def main():
     queue, _ = await open_ledger(sys.argv[1], create=True, read_only=False, worker=True)
 """

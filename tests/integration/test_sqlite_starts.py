@@ -7,6 +7,7 @@ import os
 import pwd
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ import pytest
 from reaper.core.errors import QueueError
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.owners import Locks
-from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
 from reaper.queues.sqlite.schema import connect, prepare_file
-from tests.support.queues.harness import ids
+from tests.support.queues.harness import ids, open_for_work
 
 pytestmark = pytest.mark.anyio
 
@@ -34,17 +34,14 @@ def empty(path: Path) -> Path:
     return path
 
 
-async def open_for_work(path: Path) -> SqliteQueue:
-    queue, _ = await open_ledger(str(path), create=True, read_only=False, worker=True)
-    return queue
-
-
 def test_a_file_that_somebody_makes_meanwhile_is_theirs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def make_both(directory: str) -> None:
-        os.makedirs(directory)
+    make = os.mkdir
+
+    def make_both(directory: str, mode: int) -> None:
+        make(directory, mode)
         path.write_bytes(b"theirs")
 
-    monkeypatch.setattr(sqlite_schema, "_make_directory", make_both)
+    monkeypatch.setattr(sqlite_schema.os, "mkdir", make_both)
     assert not prepare_file(str(path), create=True)
     assert path.read_bytes() == b"theirs"
 
@@ -62,14 +59,17 @@ def test_a_directory_that_somebody_makes_meanwhile_is_used(path: Path, monkeypat
 
 
 def test_tables_that_somebody_makes_meanwhile_are_used(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_log = sqlite_schema._use_log
+    class Late(sqlite3.Connection):
+        """Finds, once it uses the log, that another process made the tables in between."""
 
-    def late(connection: sqlite3.Connection) -> None:
-        monkeypatch.setattr(sqlite_schema, "_use_log", use_log)
-        connect(str(empty), read_only=False).close()
-        use_log(connection)
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql == "PRAGMA journal_mode = WAL" and sqlite3.connect is slow:
+                monkeypatch.undo()
+                connect(str(empty), read_only=False).close()
+            return super().execute(sql, *values)
 
-    monkeypatch.setattr(sqlite_schema, "_use_log", late)
+    slow = partial(sqlite3.connect, factory=Late)
+    monkeypatch.setattr(sqlite3, "connect", slow)
     ours = connect(str(empty), read_only=False)
     (counters,) = ours.execute("SELECT count(*) FROM counter").fetchone()
     assert counters == len(sqlite_schema.COUNTERS)
@@ -138,13 +138,13 @@ async def test_locks_that_cannot_be_made_are_named(empty: Path) -> None:
     with pytest.raises(QueueError, match=r"owners/\.checkpoint cannot be used"):
         await open_for_work(empty)
     with pytest.raises(QueueError, match="owners/me cannot be used"):
-        Locks(locks, "me").hold()
+        Locks(locks, "me").register()
 
 
 def test_in_doubt_an_owner_lives(tmp_path: Path) -> None:
     locks = Locks(str(tmp_path), "me")
-    assert locks.lives("x" * 300), "a name that no file can have: who knows"
-    assert not locks.lives("nobody")
+    assert locks.is_alive("x" * 300), "a name that no file can have: who knows"
+    assert not locks.is_alive("nobody")
 
 
 def test_without_a_directory_nobody_is_listed(tmp_path: Path) -> None:
@@ -155,10 +155,12 @@ def test_without_a_directory_nobody_is_listed(tmp_path: Path) -> None:
     "damage", ["history = 'no list'", "outcome = 'unheard of'", "added_at = 1e300", "added_at = -1"]
 )
 async def test_a_row_that_cannot_be_read_is_damage(path: Path, damage: str) -> None:
-    queue = await open_for_work(path)
+    queue, _ = await open_for_work(path)
     await queue.add(ids("a"))
-    await queue._thread.write(lambda c: c.execute("PRAGMA ignore_check_constraints = 1"))
-    await queue._thread.write(lambda c: c.execute(f"UPDATE item SET {damage}"))
+    with sqlite3.connect(path, isolation_level=None) as hand:
+        hand.execute("PRAGMA ignore_check_constraints = 1")
+        hand.execute(f"UPDATE item SET {damage}")
+    hand.close()
     with pytest.raises(QueueError, match="a row of the ledger is damaged"):
         await queue.show(ids("a").items[0].session_id)
     await queue.close()

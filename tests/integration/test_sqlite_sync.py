@@ -17,7 +17,7 @@ import os, sys
 import anyio
 from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
 from reaper.queues.values import Batch, NewItem
-from reaper.queues.sqlite.queue import open_ledger
+from reaper.queues.sqlite.open import open_ledger
 
 def told(what, number):
     os.write(2, f"told {what} {number}".encode())

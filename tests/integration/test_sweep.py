@@ -17,7 +17,7 @@ from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners
 from reaper.core.model import Answered, Reply
 from reaper.intake.discovery.sweep import Discovery, SweepOptions
-from reaper.queues.memory.queue import MemoryQueue
+from tests.support.queues.memory import MemoryQueue
 
 pytestmark = pytest.mark.anyio
 

@@ -144,7 +144,6 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     [
         ("reaper/core/gate.py", "core"),
         ("reaper/queues/sqlite/claims.py", "sqlite"),
-        ("reaper/queues/memory/queue.py", "memory"),
         ("reaper/queues/accounting.py", "shared"),
     ],
 )

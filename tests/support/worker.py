@@ -27,10 +27,10 @@ from reaper.core.model import (
     SessionId,
     Settle,
 )
-from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.values import Added, Batch, NewItem
 from reaper.worker.ports import IdleWait, Preflight, WorkerOptions
 from reaper.worker.worker import Worker
+from tests.support.queues.memory import MemoryQueue
 
 LIST = Answered(200, b'{"sessions":[]}', 0.0)
 STOPPED = Answered(204, b"", 0.0)

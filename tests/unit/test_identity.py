@@ -12,8 +12,8 @@ from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compa
 from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
-from reaper.queues.memory.queue import MemoryQueue
 from reaper.worker.identity import Identity
+from tests.support.queues.memory import MemoryQueue
 from tests.support.worker import LIST
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reaper.core.errors import QueueUnavailableError
-from reaper.queues.memory.queue import MemoryQueue
+from tests.support.queues.memory import MemoryQueue
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,6 @@ import pytest
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease, LeaseResult, Outcome, Retry, Send, SessionId, Settle
 from reaper.queues.base import MAX_RESULTS
-from reaper.queues.memory.queue import MemoryQueue
 from reaper.queues.values import Batch, NewItem
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.settler import (
@@ -25,6 +24,7 @@ from reaper.worker.settler import (
     SETTLE_TIMEOUT_S,
     Settler,
 )
+from tests.support.queues.memory import MemoryQueue
 from tests.support.worker import Noted
 
 pytestmark = pytest.mark.anyio

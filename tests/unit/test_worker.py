@@ -23,8 +23,8 @@ from reaper.core.model import (
     Settle,
 )
 from reaper.queues.base import MAX_RESULTS, RunSet
-from reaper.queues.memory.queue import MemoryQueue
 from tests.support.queues.harness import ended
+from tests.support.queues.memory import MemoryQueue
 from tests.support.worker import BAD, GONE, LIST, RESET, STOPPED, well, world
 
 pytestmark = pytest.mark.anyio

@@ -31,17 +31,15 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "sqlite-no-fence",
         "a late settle is taken although another process holds the ID by now (SQLite)",
-        "reaper/queues/sqlite/claims.py",
+        "reaper/queues/sqlite/claims.sql",
         "FROM item WHERE session_id = ? AND receipt = ?\n",
-        "FROM item WHERE session_id = ? AND receipt IS NOT NULL\n",
-        "connection.execute(_HELD, (lease.session_id, lease.receipt))",
-        "connection.execute(_HELD, (lease.session_id,))",
+        "FROM item WHERE session_id = ? AND receipt IS NOT ?\n",
         fails=f"{_FENCE}[sqlite]",
     ),
     bug(
         "sqlite-batch-no-fence",
         "the same where many are settled by one statement",
-        "reaper/queues/sqlite/bulk_settle.py",
+        "reaper/queues/sqlite/bulk_settle.sql",
         """AND receipt = json_extract(ended.value, '$[0]')
     AND sends = 1""",
         "AND sends = 1",
@@ -66,19 +64,19 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "lease-never-ends",
         "a lease ends by a settle only: what a hung process holds stays held",
-        "reaper/queues/sqlite/claims.py",
-        '_READY = f"outcome IS NULL AND (sends > 0)',
-        '_READY = f"outcome IS NULL AND receipt IS NULL AND (sends > 0)',
+        "reaper/queues/sqlite/claims.sql",
+        "outcome IS NULL AND (sends > 0) = :retry",
+        "outcome IS NULL AND receipt IS NULL AND (sends > 0) = :retry",
         fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whoever_tends_the_queue[sqlite]",
     ),
     bug(
         "lease-extended",
         "whoever tends the queue extends the leases of all",
-        "reaper/queues/sqlite/queue.py",
-        "            now = self._clock()\n            freed =",
-        "            now = self._clock()\n"
+        "reaper/queues/sqlite/claims.py",
+        "            now = self.now()\n            released =",
+        "            now = self.now()\n"
         '            connection.execute("UPDATE item SET lease_until = lease_until + 60 WHERE receipt IS NOT NULL")\n'
-        "            freed =",
+        "            released =",
         fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whoever_tends_the_queue[sqlite]",
     ),
     bug(
@@ -92,7 +90,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "sends-not-counted",
         "a send is counted when it is recorded: a crash hides it",
-        "reaper/queues/sqlite/claims.py",
+        "reaper/queues/sqlite/claims.sql",
         "UPDATE item SET sends = sends + 1, owner = :owner,",
         "UPDATE item SET owner = :owner,",
         fails=f"{_LEASES}test_a_send_is_counted_when_claimed[sqlite]",
@@ -101,15 +99,15 @@ QUEUES: tuple[Bug, ...] = (
         "counter-race",
         "the counters grow in a transaction of their own, after the row",
         "reaper/queues/sqlite/claims.py",
-        "    if ended.counts:\n        count_each(connection, ended.counts)\n",
-        '    if ended.counts:\n        connection.execute("COMMIT")\n        connection.execute("BEGIN IMMEDIATE")\n'
-        "        count_each(connection, ended.counts)\n",
+        "    if updated.counts:\n        count_each(connection, updated.counts)\n",
+        '    if updated.counts:\n        connection.execute("COMMIT")\n        connection.execute("BEGIN IMMEDIATE")\n'
+        "        count_each(connection, updated.counts)\n",
         fails="tests/integration/test_sqlite_books.py::test_an_outcome_and_its_counts_are_one_step",
     ),
     bug(
         "accepted-twice",
         "an ID that is there already is written over, and counted as accepted again",
-        "reaper/queues/sqlite/intake.py",
+        "reaper/queues/sqlite/intake.sql",
         "ON CONFLICT (session_id) DO NOTHING\n",
         "ON CONFLICT (session_id) DO UPDATE SET due_at = excluded.due_at\n",
         fails="tests/contract/test_intake.py::test_an_id_is_accepted_once_whatever_its_state[sqlite]",
@@ -125,11 +123,10 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "pause-forgotten",
         "the operator's pause is kept in the memory of the process that was told",
-        "reaper/queues/sqlite/queue.py",
-        "await self._write(lambda connection: sqlite_rows.set_pause(connection, pause))",
-        "self._pause = pause",
-        "pause = await self._thread.read(sqlite_rows.paused)",
-        'pause: Pause | None = getattr(self, "_pause", None)',
+        "reaper/queues/sqlite/operators.py",
+        "await self.thread.write(lambda connection: write_setting(connection, PAUSE, text))",
+        'table = "CREATE TEMP TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)"\n'
+        "        await self.thread.write(lambda c: write_setting(c, PAUSE, text) if c.execute(table) else None)",
         fails="tests/contract/test_operators.py::test_the_operators_pause_outlives_its_process_and_ends_by_itself[sqlite]",
     ),
     bug(

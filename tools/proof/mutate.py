@@ -56,7 +56,7 @@ QUEUES = (
     *(f"tests/integration/test_{name}.py" for name in ("opening", "queue_open", "local_positions")),
 )
 ENGINES = {"sqlite": "test_sqlite*", "postgres": "test_postgres*", "redis": "test_redis*"}
-ROOMS = ("core", "shared", "memory", "sqlite", "postgres", "redis")
+ROOMS = ("core", "shared", "sqlite", "postgres", "redis")
 SAMPLED = {"postgres": 60, "redis": 60}
 """How many mutants of a room are tried unless told: their tests wait for a server."""
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 
 from reaper.app.operator_input import clean_reason, operator_name
 from reaper.app.wiring import RunParts, credentials_of
-from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, run_async
+from reaper.cli.context import loaded, open_reading, open_reading_or_empty, open_writing, run_async
 from reaper.cli.output import clock_time, emit, emit_json, instant, say, shown
 from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
@@ -21,8 +21,6 @@ from reaper.core.errors import Exit, QueueError, RefusedError
 from reaper.core.text import format_duration
 from reaper.intake.discovery.held_sweeps import REOPENED, add_chosen, change_holds, reset_baseline
 from reaper.intake.discovery.sweep import Observation, UnfitListing
-from reaper.queues.base import Queue
-from reaper.queues.open import empty_queue
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 
@@ -43,9 +41,7 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
     credentials = credentials_of(settings.settings)
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:
-        queue: Queue = empty_queue()
-        if not no_ledger_yet(settings):
-            queue = await opened.enter_async_context(open_reading(settings))
+        queue = await opened.enter_async_context(open_reading_or_empty(settings))
         parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
         seen = await parts.discovery.observe()
     if isinstance(seen, UnfitListing):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from reaper.app.wiring import RunParts, credentials_of
 from reaper.cli.commands.once import report_sweep
-from reaper.cli.context import no_ledger_yet, open_reading
+from reaper.cli.context import open_reading_or_empty
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.errors import PRECEDENCE, Exit
@@ -18,7 +17,6 @@ from reaper.intake.discovery.sweep import SweepResult, UnfitListing
 from reaper.intake.inputs import open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
-from reaper.queues.open import empty_queue
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 
@@ -28,13 +26,12 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
     send: dict[SessionId, None] = {}
     seen: set[SessionId] = set()
     duplicate = delayed = invalid = 0
-    async with _ledger(settings) as queue:
-        if queue is not None:
-            # In the order of the run itself: what is due in the queue was there first.
-            due = queue.new_set()
-            await due.include_due(limit)
-            async for session_id in due.ids():
-                send[session_id] = None
+    async with open_reading_or_empty(settings) as queue:
+        # In the order of the run itself: what is due in the queue was there first.
+        due = queue.new_set()
+        await due.include_due(limit)
+        async for session_id in due.ids():
+            send[session_id] = None
         with open_inputs(files) as inputs:
             for one in inputs:
                 reader = Reader(one.fd, one.source)
@@ -43,14 +40,14 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
                     for line in parsed.invalid:
                         logs.line_invalid(one.source, line)
                     for item in parsed.items:
-                        if item.session_id in seen or (queue and await queue.show(item.session_id)):
+                        if item.session_id in seen or await queue.show(item.session_id):
                             duplicate += 1
-                        elif item.due_at is not None and item.due_at > (queue.now() if queue else time.time()):
+                        elif item.due_at is not None and item.due_at > queue.now():
                             delayed += 1
                         else:
                             send[item.session_id] = None
                         seen.add(item.session_id)
-        found = await _discover(settings, queue or empty_queue(), send) if discovered else Exit.OK
+        found = await _discover(settings, queue, send) if discovered else Exit.OK
     ids = list(send)[:limit]
     if as_json:
         counts = {"would_send": len(ids), "duplicate": duplicate, "delayed": delayed, "invalid": invalid}
@@ -77,13 +74,3 @@ async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None])
     if isinstance(ruling, Pass) and enforce:
         send.update(dict.fromkeys(ruling.sessions))
     return report_sweep(SweepResult(ruling, seen.judged), enforce=enforce, dry=True)
-
-
-@asynccontextmanager
-async def _ledger(settings: Loaded) -> AsyncIterator[Queue | None]:
-    """Open the ledger to read; None where there is none yet, which for a first dry run is no fault."""
-    if no_ledger_yet(settings):
-        yield None
-        return
-    async with open_reading(settings) as queue:
-        yield queue

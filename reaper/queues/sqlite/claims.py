@@ -1,105 +1,154 @@
-"""What workers and operators do to rows: claim, apply, free, postpone, cancel. Each within the caller's transaction."""
+"""The work port: claims, the ends of leases, and the upkeep beside them."""
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reaper.core.model import Lease, LeaseResult, Outcome, SessionId
-from reaper.queues.accounting import FINALS, ClaimedRow, apply_decision, interleave_retries, settled
-from reaper.queues.sqlite.audit import count, count_each
+from reaper.core.errors import QueueError
+from reaper.core.model import Lease, LeaseResult, Outcome, Pause, Release, SessionId
+from reaper.queues.accounting import FINALS, ClaimedRow, apply_decision, interleave_retries
+from reaper.queues.base import RunSet
+from reaper.queues.sqlite.bulk_settle import settle_plain
+from reaper.queues.sqlite.counters import count_each
+from reaper.queues.sqlite.maintenance import dead_owners, deregister, prune, release_dead, settle_cancelled
 from reaper.queues.sqlite.owners import Locks
-from reaper.queues.sqlite.rows import with_send
-from reaper.queues.sqlite.schema import AT
-from reaper.queues.values import CancelResult, PostponeResult
+from reaper.queues.sqlite.rows import parse_pause, with_send, written_by_us
+from reaper.queues.sqlite.run_sets import SqliteRunSet, is_small, own_set_id
+from reaper.queues.sqlite.schema import set_checkpointing, statements
+from reaper.queues.sqlite.shared_values import PAUSE, read_setting
+from reaper.queues.sqlite.thread import LedgerThread, Work
 
-SMALL_SET = 5_000
-"""Sets smaller than this are searched row by row; larger ones along the queue, whose head they mostly are."""
-
-_READY = f"outcome IS NULL AND (sends > 0) = :retry AND {AT} <= :now ORDER BY {AT}, item.id"
-_COLUMNS = """
-    item.id, session_id, round, attempts, sends, recorded, ambiguous, finals_seen, source.name AS source,
-    cancel_by IS NOT NULL AS cancelled
-"""
-# One row for all of them: each step of a statement lets go of the interpreter and has to get it back.
-_AS_ONE = """
-SELECT json_group_array(json_array(
-    id, session_id, round, attempts, sends, recorded, ambiguous, finals_seen, source, cancelled
-)) FROM ({} LIMIT :most)
-"""
-CLAIMABLE = f"""
-SELECT {_COLUMNS} FROM item INDEXED BY item_open CROSS JOIN source ON source.id = source_id WHERE {_READY}
-"""
-CLAIMABLE_OF_SMALL_SET = f"""
-SELECT {_COLUMNS} FROM temp.member CROSS JOIN item ON item.id = member.id CROSS JOIN source ON source.id = source_id
-WHERE set_id = :set_id AND {_READY}
-"""
-CLAIMABLE_OF_LARGE_SET = f"""
-SELECT {_COLUMNS} FROM item INDEXED BY item_open CROSS JOIN temp.member ON set_id = :set_id AND member.id = item.id
-CROSS JOIN source ON source.id = source_id WHERE {_READY}
-"""
-_CLAIM = """
-UPDATE item SET sends = sends + 1, owner = :owner,
-    receipt = claimed.value || '.' || :owner || '.' || (:turn + claimed.key), lease_until = :until,
-    finals_before = finals_seen, finals_seen = :finals
-FROM json_each(:ids) AS claimed WHERE item.id = claimed.value
-"""
-_HELD = """
-SELECT id, history, attempts, sends, recorded, ambiguous, finals_seen, finals_before, due_at, cancel_by IS NOT NULL
-FROM item WHERE session_id = ? AND receipt = ?
-"""
-_END = """
-UPDATE item SET attempts = ?, sends = ?, recorded = ?, ambiguous = ?, finals_seen = ?, due_at = ?, history = ?,
-    outcome = ?, status = ?, detail = ?, settled_at = ?, owner = NULL, receipt = NULL, lease_until = NULL,
-    by = CASE WHEN ? THEN cancel_by ELSE by END, reason = CASE WHEN ? THEN cancel_reason ELSE reason END,
-    cancel_by = NULL, cancel_reason = NULL
-WHERE id = ?
-"""
-_CANCELLED = """
-UPDATE item SET outcome = 'cancelled', settled_at = ?, by = ?, reason = ?, owner = NULL, receipt = NULL,
-    lease_until = NULL, cancel_by = NULL, cancel_reason = NULL
-WHERE id = ?
-"""
-_FREE = "UPDATE item SET owner = NULL, receipt = NULL, lease_until = NULL WHERE id = ?"
+FEW_RESULTS = 4
+"""Up to so many results, one by one costs no more than one statement for all."""
+SQL = statements("claims.sql")
 
 
-def claim(
+@dataclass(slots=True, eq=False)
+class SqliteWork:
+    """The work port of an open ledger."""
+
+    thread: LedgerThread
+    locks: Locks
+    now: Callable[[], float]
+    owner: str = field(init=False)
+    _started_at: float = field(init=False)
+    _has_heartbeat: bool = False
+    _claimed: int = 0
+    _sets: int = 0
+
+    def __post_init__(self) -> None:
+        self.owner = self.locks.owner
+        self._started_at = self.now()
+
+    def new_set(self) -> RunSet:
+        self._sets += 1
+        return SqliteRunSet(self.thread, self.now, self._sets)
+
+    async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+        set_id = None if within is None else own_set_id(within, self.thread)
+
+        def claim(connection: sqlite3.Connection) -> list[Lease]:
+            self.locks.register()
+            leases = claim_rows(
+                connection, limit, now=self.now(), lease_s=lease_s, owner=self.owner, turn=self._claimed, set_id=set_id
+            )
+            self._claimed += len(leases)
+            return leases
+
+        def release(leases: list[Lease]) -> Work[object]:
+            unsent = [LeaseResult(lease, Release(0.0), None) for lease in leases]
+            return lambda connection: apply_results(connection, unsent, self.now())
+
+        return await self.thread.write(claim, undo=release)
+
+    async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
+        return await self.thread.write(lambda connection: apply_results(connection, results, self.now()))
+
+    async def next_at(self) -> float | None:
+        def next_at(connection: sqlite3.Connection) -> float | None:
+            found = [row[0] for retry in (0, 1) for row in connection.execute(SQL["next_at"], (retry,))]
+            return min(found, default=None)
+
+        return await self.thread.read(next_at)
+
+    async def paused(self) -> Pause | None:
+        text = await self.thread.read(lambda connection: read_setting(connection, PAUSE))
+        if text is None:
+            return None
+        with written_by_us():
+            pause = parse_pause(json.loads(text))
+        return None if pause.until is not None and pause.until <= self.now() else pause
+
+    async def maintain(self, keep_settled_s: float) -> int:
+        def maintain(connection: sqlite3.Connection) -> int:
+            set_checkpointing(connection, self.locks.try_become_checkpointer())
+            now = self.now()
+            released = release_dead(connection, dead_owners(connection, self.locks), self.locks, now)
+            prune(connection, now - keep_settled_s)
+            return released
+
+        return await self.thread.write(maintain)
+
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
+        def heartbeat(connection: sqlite3.Connection) -> None:
+            self.locks.register()
+            texts = json.dumps([asdict(pause) for pause in pauses])
+            values = (self.owner, os.getpid(), self._started_at, self.now(), limit, texts)
+            connection.execute(SQL["write_heartbeat"], values)
+            self._has_heartbeat = True
+
+        await self.thread.write(heartbeat)
+
+    async def close(self) -> None:
+        """Delete this worker's heartbeat, finish what was posted, close the ledger."""
+        if self._has_heartbeat:
+            self._has_heartbeat = False
+            with suppress(QueueError):  # without its lock file the worker counts as gone all the same
+                await self.thread.write(lambda connection: deregister(connection, self.owner))
+        await self.thread.stop()
+
+
+def claim_rows(
     connection: sqlite3.Connection,
-    most: int,
+    limit: int,
     *,
     now: float,
     lease_s: float,
     owner: str,
     turn: int,
     set_id: int | None,
-    small_set: bool,
 ) -> list[Lease]:
-    """Claim up to `most` ready IDs. `turn` is how many this process claimed before: its receipts go on from there.
+    """Claim up to `limit` ready rows. `turn` is how many this process claimed before: its receipts continue there.
 
     A receipt begins with its row's ID: an apply goes straight to the row.
     """
-    query = _AS_ONE.format(
-        CLAIMABLE if set_id is None else CLAIMABLE_OF_SMALL_SET if small_set else CLAIMABLE_OF_LARGE_SET
-    )
+    if set_id is None:
+        query = SQL["find"]
+    else:
+        query = SQL["find_in_small_set" if is_small(connection, set_id) else "find_in_large_set"]
 
     def ready(retry: bool) -> list[Any]:
         while True:
-            asked = {"retry": retry, "now": now, "set_id": set_id, "most": most}
-            rows = json.loads(connection.execute(query, asked).fetchone()[0])
+            values = {"retry": retry, "now": now, "set_id": set_id, "limit": limit}
+            rows: list[Any] = json.loads(connection.execute(query, values).fetchone()[0])
             cancelled = [row[0] for row in rows if row[-1]]
             if not cancelled:
-                return rows if isinstance(rows, list) else []
-            end_cancelled(connection, cancelled, now)
+                return rows
+            settle_cancelled(connection, cancelled, now)
 
-    chosen = interleave_retries(iter(ready(False)), iter(ready(True)), most, turn)
+    chosen = interleave_retries(iter(ready(False)), iter(ready(True)), limit, turn)
     if not chosen:
         return []
-    (finals,) = connection.execute("SELECT value FROM counter WHERE name = ?", (FINALS,)).fetchone()
+    (finals,) = connection.execute(SQL["counter"], (FINALS,)).fetchone()
     until = now + lease_s
     ids = json.dumps([row[0] for row in chosen])
-    connection.execute(_CLAIM, {"owner": owner, "turn": turn, "until": until, "finals": finals, "ids": ids})
+    connection.execute(SQL["claim"], {"owner": owner, "turn": turn, "until": until, "finals": finals, "ids": ids})
     return [_lease(row, f"{row[0]}.{owner}.{number}", finals, until) for number, row in enumerate(chosen, start=turn)]
 
 
@@ -119,152 +168,44 @@ def _lease(row: Any, receipt: str, finals: int, until: float) -> Lease:
     )
 
 
-def apply(connection: sqlite3.Connection, end: LeaseResult, now: float) -> bool:
-    """Carry out a decision; False when the receipt is stale."""
-    lease, decision, send = end
-    row = connection.execute(_HELD, (lease.session_id, lease.receipt)).fetchone()
+def apply_results(connection: sqlite3.Connection, results: Sequence[LeaseResult], now: float) -> list[bool]:
+    """Write decisions and end their leases; return for each whether its receipt was good."""
+    done = settle_plain(connection, results, now) if len(results) > FEW_RESULTS else set()
+    return [number in done or apply_one(connection, result, now) for number, result in enumerate(results)]
+
+
+def apply_one(connection: sqlite3.Connection, result: LeaseResult, now: float) -> bool:
+    """Write one decision and end its lease; return False when the receipt is stale."""
+    lease, decision, send = result
+    row = connection.execute(SQL["claimed_row"], (lease.session_id, lease.receipt)).fetchone()
     if row is None:
         return False
     row_id, history, attempts, sends, recorded, ambiguous, finals_seen, finals_before, due_at, cancelled = row
-    held = ClaimedRow(
+    claimed = ClaimedRow(
         attempts, sends, recorded, bool(ambiguous), finals_seen, finals_before, due_at, cancel_requested=bool(cancelled)
     )
-    ended = apply_decision(held, decision, send, now)
-    outcome = ended.outcome
-    by_request = outcome is Outcome.CANCELLED and held.cancel_requested
+    updated = apply_decision(claimed, decision, send, now)
+    outcome = updated.outcome
+    by_request = outcome is Outcome.CANCELLED and claimed.cancel_requested
     connection.execute(
-        _END,
+        SQL["end_lease"],
         (
-            ended.attempts,
-            ended.sends,
-            ended.recorded,
-            ended.ambiguous,
-            ended.finals_seen,
-            ended.due_at,
+            updated.attempts,
+            updated.sends,
+            updated.recorded,
+            updated.ambiguous,
+            updated.finals_seen,
+            updated.due_at,
             history if send is None else with_send(history, send),
             outcome,
-            ended.status,
-            ended.detail,
+            updated.status,
+            updated.detail,
             None if outcome is None else now,
             by_request,
             by_request,
             row_id,
         ),
     )
-    if ended.counts:
-        count_each(connection, ended.counts)
+    if updated.counts:
+        count_each(connection, updated.counts)
     return True
-
-
-def dead_owners(connection: sqlite3.Connection, locks: Locks) -> list[str]:
-    """Return the owners that left a trace in the ledger or beside it and live no more."""
-    rows = connection.execute(
-        "SELECT owner FROM owner UNION SELECT DISTINCT owner FROM item INDEXED BY item_leased WHERE receipt IS NOT NULL"
-    )
-    return [owner for owner in {owner for (owner,) in rows} | locks.listed() if not locks.lives(owner)]
-
-
-def release_dead_at_start(connection: sqlite3.Connection, locks: Locks, now: float) -> None:
-    """Free what the dead left, in a transaction of its own, if there are any."""
-    dead = dead_owners(connection, locks)
-    if dead:
-        connection.execute("BEGIN IMMEDIATE")
-        release(connection, dead, locks, now)
-        connection.execute("COMMIT")
-
-
-def release(connection: sqlite3.Connection, owners: Iterable[str], locks: Locks, now: float) -> int:
-    """End the leases of dead owners, and every cancelled one that has run out; return how many the dead had."""
-    freed = 0
-    for owner in owners:
-        rows = connection.execute(
-            "SELECT id, cancel_by IS NOT NULL FROM item INDEXED BY item_leased WHERE receipt IS NOT NULL AND owner = ?",
-            (owner,),
-        ).fetchall()
-        connection.executemany(_FREE, [(row_id,) for row_id, _ in rows])
-        end_cancelled(connection, [row_id for row_id, cancelled in rows if cancelled], now)
-        connection.execute("DELETE FROM owner WHERE owner = ?", (owner,))
-        locks.forget(owner)
-        freed += len(rows)
-    expired = connection.execute(
-        "SELECT id FROM item INDEXED BY item_leased"
-        " WHERE receipt IS NOT NULL AND cancel_by IS NOT NULL AND lease_until <= ?",
-        (now,),
-    ).fetchall()
-    end_cancelled(connection, [row_id for (row_id,) in expired], now)
-    return freed
-
-
-def end_cancelled(connection: sqlite3.Connection, row_ids: Sequence[int], now: float) -> None:
-    """Settle rows whose cancellation was requested and whose lease is over."""
-    for row_id in row_ids:
-        by, reason = connection.execute("SELECT cancel_by, cancel_reason FROM item WHERE id = ?", (row_id,)).fetchone()
-        _cancel(connection, row_id, now, by, reason)
-
-
-def next_at(connection: sqlite3.Connection) -> float | None:
-    """Return when the next open row can be claimed."""
-    query = (
-        f"SELECT {AT} FROM item INDEXED BY item_open WHERE outcome IS NULL AND (sends > 0) = ? ORDER BY {AT} LIMIT 1"
-    )
-    found = [row[0] for retry in (0, 1) for row in connection.execute(query, (retry,))]
-    return min(found, default=None)
-
-
-def postpone(connection: sqlite3.Connection, session_id: SessionId, after_s: float, now: float) -> PostponeResult:
-    """Set a waiting ID's due time; a lease that ran out ends with it."""
-    row = _standing(connection, session_id, now)
-    if row is None:
-        return PostponeResult.UNKNOWN
-    row_id, is_settled, in_flight = row
-    if is_settled:
-        return PostponeResult.SETTLED
-    if in_flight:
-        return PostponeResult.IN_FLIGHT
-    connection.execute(_FREE, (row_id,))
-    connection.execute("UPDATE item SET due_at = ? WHERE id = ?", (now + max(0.0, after_s), row_id))
-    return PostponeResult.DONE
-
-
-def make_due(connection: sqlite3.Connection, retries: bool, now: float) -> int:
-    """Make waiting rows due now; return how many were not. What is in flight is left alone."""
-    return connection.execute(
-        "UPDATE item SET due_at = :now WHERE outcome IS NULL AND lease_until IS NULL AND due_at > :now"
-        " AND (sends = 0 OR :retries)",
-        {"now": now, "retries": retries},
-    ).rowcount
-
-
-def cancel(connection: sqlite3.Connection, session_id: SessionId, reason: str, by: str, now: float) -> CancelResult:
-    """Take an open ID out, or note the wish while it is in flight."""
-    row = _standing(connection, session_id, now)
-    if row is None:
-        return CancelResult.UNKNOWN
-    row_id, is_settled, in_flight = row
-    if is_settled:
-        return CancelResult.SETTLED
-    if in_flight:
-        connection.execute("UPDATE item SET cancel_by = ?, cancel_reason = ? WHERE id = ?", (by, reason, row_id))
-        return CancelResult.REQUESTED
-    _cancel(connection, row_id, now, by, reason)
-    return CancelResult.DONE
-
-
-def _cancel(connection: sqlite3.Connection, row_id: int, now: float, by: str, reason: str) -> None:
-    connection.execute(_CANCELLED, (now, by, reason, row_id))
-    count(connection, settled(Outcome.CANCELLED))
-
-
-def _standing(connection: sqlite3.Connection, session_id: SessionId, now: float) -> tuple[int, bool, bool] | None:
-    """Return (row ID, settled, in flight). A cancelled one whose lease ran out is settled first."""
-    row = connection.execute(
-        "SELECT id, outcome IS NOT NULL, lease_until > ?, cancel_by IS NOT NULL FROM item WHERE session_id = ?",
-        (now, session_id),
-    ).fetchone()
-    if row is None:
-        return None
-    row_id, is_settled, in_flight, cancelled = row
-    if cancelled and not is_settled and not in_flight:
-        end_cancelled(connection, [row_id], now)
-        is_settled = True
-    return row_id, bool(is_settled), bool(in_flight)

@@ -26,7 +26,7 @@ class Locks:
     _own: int | None = field(default=None, repr=False)
     _checkpoint: int | None = field(default=None, repr=False)
 
-    def hold(self) -> None:
+    def register(self) -> None:
         """Say that this owner lives, from now until `release`. Idempotent. Raises QueueError if it can't."""
         if self._own is not None:
             return
@@ -38,7 +38,7 @@ class Locks:
         except OSError as error:
             raise translated_os(error, path) from error
 
-    def lead(self) -> bool:
+    def try_become_checkpointer(self) -> bool:
         """Try to become, or stay, the one process that checkpoints. Raises QueueError if the lock can't be made."""
         if self._checkpoint is None:
             path = os.path.join(self.root, _CHECKPOINT)
@@ -50,7 +50,7 @@ class Locks:
                 raise translated_os(error, path) from error
         return True
 
-    def lives(self, owner: str) -> bool:
+    def is_alive(self, owner: str) -> bool:
         """Tell whether an owner's process runs; in doubt, it does."""
         if owner == self.owner:
             return True
@@ -76,20 +76,23 @@ class Locks:
         except OSError:
             return set()
 
-    def forget(self, owner: str) -> None:
+    def unregister(self, owner: str) -> None:
         """Remove a dead owner's lock file."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.root, owner))
 
     def release(self) -> None:
-        """Give up all locks; the own file goes too."""
+        """Remove the own lock file and release all locks."""
         if self._own is not None:
-            self.forget(self.owner)
-            os.close(self._own)
-            self._own = None
-        if self._checkpoint is not None:
-            os.close(self._checkpoint)
-            self._checkpoint = None
+            self.unregister(self.owner)
+        self.drop()
+
+    def drop(self) -> None:
+        """Release all locks and leave their files, as the death of the process does."""
+        for fd in (self._own, self._checkpoint):
+            if fd is not None:
+                os.close(fd)
+        self._own = self._checkpoint = None
 
     def _locked(self, path: str, more: int = 0) -> int:
         with contextlib.suppress(FileExistsError):

@@ -13,6 +13,7 @@ from reaper.core.errors import QueueError
 from reaper.core.model import DEAD
 from reaper.queues.accounting import COUNTERS
 from reaper.queues.sqlite.errors import code_of, translated, translated_os
+from reaper.queues.statements import load_statements
 
 SCHEMA = 1
 APPLICATION_ID = 0x52454150
@@ -29,78 +30,13 @@ AT = "COALESCE(lease_until, due_at)"
 """From when an open row can be claimed."""
 IS_DEAD = "(outcome IN ({}))".format(", ".join(f"'{outcome.value}'" for outcome in sorted(DEAD)))
 
-_TABLES = f"""
-CREATE TABLE source (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    accepted INTEGER NOT NULL DEFAULT 0,
-    duplicate INTEGER NOT NULL DEFAULT 0,
-    invalid INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE item (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    session_id TEXT NOT NULL UNIQUE,
-    round INTEGER NOT NULL DEFAULT 1,
-    source_id INTEGER NOT NULL REFERENCES source (id),
-    added_at REAL NOT NULL,
-    due_at REAL NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    sends INTEGER NOT NULL DEFAULT 0,
-    recorded INTEGER NOT NULL DEFAULT 0,
-    ambiguous INTEGER NOT NULL DEFAULT 0,
-    finals_seen INTEGER NOT NULL DEFAULT 0,
-    finals_before INTEGER NOT NULL DEFAULT 0,
-    owner TEXT,
-    receipt TEXT,
-    lease_until REAL,
-    cancel_by TEXT,
-    cancel_reason TEXT,
-    outcome TEXT,
-    status INTEGER,
-    detail TEXT,
-    settled_at REAL,
-    by TEXT,
-    reason TEXT,
-    history TEXT NOT NULL DEFAULT '[]'
-);
-CREATE INDEX item_open ON item ((sends > 0), {AT}, id) WHERE outcome IS NULL;
-CREATE INDEX item_leased ON item (owner, lease_until) WHERE receipt IS NOT NULL;
-CREATE INDEX item_settled ON item ({IS_DEAD}, settled_at, id) WHERE outcome IS NOT NULL;
-CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE position (
-    path TEXT PRIMARY KEY,
-    device INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    prefix_bytes INTEGER NOT NULL,
-    prefix_hash TEXT NOT NULL,
-    "offset" INTEGER NOT NULL,
-    line INTEGER NOT NULL
-);
-CREATE TABLE invalid_line (
-    id INTEGER PRIMARY KEY,
-    source_id INTEGER NOT NULL REFERENCES source (id),
-    at REAL NOT NULL,
-    line INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    text TEXT NOT NULL
-);
-CREATE TABLE owner (
-    owner TEXT PRIMARY KEY,
-    pid INTEGER NOT NULL,
-    started_at REAL NOT NULL,
-    told_at REAL,
-    "limit" INTEGER,
-    pauses TEXT NOT NULL DEFAULT '[]'
-);
-CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-_SET_TABLE = """
-CREATE TEMP TABLE member (
-    set_id INTEGER NOT NULL,
-    id INTEGER NOT NULL,
-    PRIMARY KEY (set_id, id)
-) WITHOUT ROWID
-"""
+
+def statements(file: str, **fragments: str) -> dict[str, str]:
+    """Return the statements of one of this package's `.sql` files, by name."""
+    return load_statements(__package__, file, AT=AT, IS_DEAD=IS_DEAD, **fragments)
+
+
+SQL = statements("schema.sql")
 
 
 def prepare_file(path: str, *, create: bool) -> bool:
@@ -155,12 +91,20 @@ def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def let_checkpoint(connection: sqlite3.Connection, leads: bool) -> None:
-    """Let this connection move the log into the file, or leave that to the process that leads.
+def connect_in_memory() -> sqlite3.Connection:
+    """Return an empty ledger in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _create(connection)
+    connection.execute(SQL["run_sets"])
+    return connection
+
+
+def set_checkpointing(connection: sqlite3.Connection, is_checkpointer: bool) -> None:
+    """Have this connection move the log into the file from time to time, or never.
 
     SQLite before 3.51.3 can damage a ledger when two processes do it at one instant.
     """
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if leads else 0}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if is_checkpointer else 0}")
 
 
 def _set_up(connection: sqlite3.Connection, path: str, read_only: bool) -> None:
@@ -180,14 +124,14 @@ def _set_up(connection: sqlite3.Connection, path: str, read_only: bool) -> None:
         connection.execute("COMMIT")
     if not read_only:
         _use_log(connection)
-    connection.execute(_SET_TABLE)
+    connection.execute(SQL["run_sets"])
 
 
 def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (tables,) = connection.execute(SQL["count_tables"]).fetchone()
         if application or version or tables:
             raise QueueError(f"the file {path} is another program's database: name another one with --queue")
         return False
@@ -200,10 +144,9 @@ def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
-    connection.executemany("INSERT INTO counter (name) VALUES (?)", [(name,) for name in COUNTERS])
+    for statement in SQL["tables"].split(";\n"):
+        connection.execute(statement)
+    connection.executemany(SQL["add_counter"], [(name,) for name in COUNTERS])
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 

@@ -42,11 +42,11 @@ class LedgerThread:
     With `read_only` every write is refused.
     """
 
-    __slots__ = ("_broken", "_closed", "_inbox", "_path", "_posted", "_read_only", "_stopped")
+    __slots__ = ("_broken", "_closed", "_inbox", "_path", "_posted", "_stopped", "read_only")
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self._path = path
-        self._read_only = read_only
+        self.read_only = read_only
         self._inbox: SimpleQueue[Calls | None] = SimpleQueue()
         self._posted: list[Call[_Operation]] = []
         self._closed = False
@@ -77,7 +77,7 @@ class LedgerThread:
 
         Cancelled, it has happened wholly or not at all; if it has and its caller is gone, `undo(result)` is run.
         """
-        if self._read_only:
+        if self.read_only:
             raise QueueError(f"the ledger {self._path} is open for reading only")
 
         undo_call = None if undo is None else partial(self._undo, undo)

@@ -5,16 +5,17 @@ A new back-end is one more harness here and no new test.
 
 from __future__ import annotations
 
-import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Queue
-from reaper.queues.memory.queue import MemoryQueue
-from reaper.queues.memory.store import Store
-from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
+from reaper.queues.sqlite.open import Ledger
 from reaper.queues.values import Batch, NewItem
+from tests.support.queues.memory import MemoryQueue
+from tests.support.queues.memory_store import Store
 
 START = 1_000_000.0
 LEASE_S = 60.0
@@ -83,16 +84,15 @@ class SqliteHarness:
     def __init__(self, directory: Path) -> None:
         self._path = str(directory / "state" / "ledger.db")
         self._clock = Clock()
-        self._opened: list[SqliteQueue] = []
+        self._opened: dict[Queue, Ledger] = {}
 
     async def open(self) -> Queue:
-        queue, _ = await open_ledger(self._path, create=True, read_only=False, worker=True, clock=self._clock)
-        self._opened.append(queue)
+        queue, ledger = await open_for_work(self._path, clock=self._clock)
+        self._opened[queue] = ledger
         return queue
 
     async def die(self, queue: Queue) -> None:
-        assert isinstance(queue, SqliteQueue)
-        await abandon(queue)
+        await abandon(self._opened[queue])
 
     async def close(self) -> None:
         for queue in self._opened:
@@ -105,15 +105,17 @@ class SqliteHarness:
         return self._clock.now
 
 
-async def abandon(queue: SqliteQueue) -> None:
+async def open_for_work(path: Path | str, clock: Callable[[], float] = time.time) -> tuple[Queue, Ledger]:
+    """Open a ledger as a worker does, and return the parts of it, too."""
+    ledger = Ledger(str(path), clock=clock)
+    await ledger.start(create=True, worker=True)
+    return ledger.queue(), ledger
+
+
+async def abandon(ledger: Ledger) -> None:
     """Do what the kernel does at the death of a process: drop its locks, leave its files and rows."""
-    locks = queue._locks
-    for fd in (locks._own, locks._checkpoint):
-        if fd is not None:
-            os.close(fd)
-    locks._own = locks._checkpoint = None
-    queue._told = False
-    await queue.close()
+    ledger.locks.drop()
+    await ledger.thread.stop()
 
 
 # --- words for the tests --------------------------------------------------------------------------------------------

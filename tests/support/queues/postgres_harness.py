@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from reaper.queues.base import PositionStore, Queue
 from reaper.queues.local_positions import LocalPositions
-from reaper.queues.memory.queue import MemoryQueue
-from reaper.queues.memory.store import Store
 from reaper.queues.postgres.queue import PostgresQueue, open_postgres
 from tests.support.queues.harness import Clock
+from tests.support.queues.memory import MemoryQueue
+from tests.support.queues.memory_store import Store
 from tests.support.queues.postgres_server import session_server
 
 

@@ -30,8 +30,8 @@ from reaper.core.model import (
 )
 from reaper.queues import accounting as books
 from reaper.queues.base import RunSet
-from reaper.queues.memory.store import MemoryRunSet, Row, Store
 from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
+from tests.support.queues.memory_store import MemoryRunSet, Row, Store
 
 
 class MemoryQueue:
