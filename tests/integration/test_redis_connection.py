@@ -12,8 +12,8 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
-from reaper.queues.redis import connection as redis_engine
-from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.base import Queue
+from reaper.queues.redis import connection
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
 from tests.support.queues.redis_server import RedisServer, free_port, ids, opened, shared_server
@@ -31,7 +31,7 @@ ANSWERS: list[tuple[Decision, Send | None]] = [
 ]
 
 
-async def warm(queue: RedisQueue) -> None:
+async def warm(queue: Queue) -> None:
     """Let the server learn the scripts, so that what follows is one question and one answer each."""
     await queue.add(ids("warm"))
     (lease,) = await queue.claim(1, lease_s=60)
@@ -89,7 +89,7 @@ async def test_an_apply_asked_again_is_good_whatever_became_of_the_id_meanwhile(
     await other.close()
 
 
-async def warm_again(queue: RedisQueue) -> None:
+async def warm_again(queue: Queue) -> None:
     """Let other applies be answered in between: they end only what is theirs to end."""
     for name in ("between", "again"):
         await queue.add(ids(name))
@@ -121,7 +121,7 @@ async def test_an_engine_away_says_so_at_once_and_is_used_again_when_it_is_back(
             QueueUnavailableError, match=r"cannot be reached \((Connection closed|Conn.*refused|Connect call failed)"
         ):
             await call
-    assert time.monotonic() - began < redis_engine.CONNECT_S
+    assert time.monotonic() - began < connection.CONNECT_S
     own_server.start()
     (lease,) = await queue.claim(1, lease_s=60)
     assert (lease.session_id, lease.sends) == ("a", 1)
@@ -131,8 +131,8 @@ async def test_an_engine_away_says_so_at_once_and_is_used_again_when_it_is_back(
 async def test_a_machine_that_does_not_answer_is_given_up_after_the_connect_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert redis_engine.CONNECT_S <= 5
-    monkeypatch.setattr(redis_engine, "CONNECT_S", 0.3)
+    assert connection.CONNECT_S <= 5
+    monkeypatch.setattr(connection, "CONNECT_S", 0.3)
     with ExitStack() as stack:
         deaf = stack.enter_context(socket.socket())
         deaf.bind(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ async def test_a_machine_that_does_not_answer_is_given_up_after_the_connect_time
 async def test_a_server_that_hangs_is_given_up_and_what_was_asked_may_be_asked_again(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_engine, "ANSWER_S", 0.5)
+    monkeypatch.setattr(connection, "ANSWER_S", 0.5)
     queue = await opened(own_server.url())
     await queue.add(ids("a", "b"))
     one, two = await queue.claim(2, lease_s=60)

@@ -9,23 +9,27 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, ResponseError
+from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, RedisError, ResponseError
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
-from reaper.queues.redis import connection as redis_engine
-from reaper.queues.redis.connection import too_old, warnings_of
+from reaper.queues.base import Queue
+from reaper.queues.redis import schema, scripts
 from reaper.queues.redis.errors import translated
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.queue import RedisQueue
-from reaper.queues.redis.scripts import claims as redis_lua_work
-from reaper.queues.redis.scripts import intake as redis_lua_books
-from reaper.queues.redis.scripts import read as redis_lua_read
-from reaper.queues.redis.scripts.common import Script
+from reaper.queues.redis.schema import too_old, warnings_of
 from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import ended
-from tests.support.queues.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
+from tests.support.queues.redis_server import (
+    KeptPositions,
+    RedisServer,
+    connected,
+    free_port,
+    ids,
+    opened,
+    shared_server,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +69,7 @@ def test_warnings_name_what_is_at_risk(settings: tuple[str, str, str], named: li
     assert all(word in text for word, text in zip(named, found, strict=True))
 
 
-async def everything(queue: RedisQueue) -> None:
+async def everything(queue: Queue) -> None:
     """Call every method once, on rows of each kind."""
     mine = queue.new_set()
     await queue.add(Batch("test", ids("a", "b", "c", "d").items, [InvalidLine(1, "why", "?")]), into=mine)
@@ -107,9 +111,11 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     assert "two seconds" in warning
     queue = await opened(own_server.url(auth="reaper:PASSWORD@"))
     assert (await queue.claim(1, lease_s=60))[0].session_id == "from-outside"
-    with pytest.raises(QueueError, match="forbids"):
-        await queue._engine.ask("FLUSHALL")
     await queue.close()
+    connection = connected(own_server.url(auth="reaper:PASSWORD@"))
+    with pytest.raises(QueueError, match="forbids"):
+        await connection.execute("FLUSHALL")
+    await connection.close()
     assert own_server.ask("FLUSHALL") == "+OK\r\n"
     await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
     assert own_server.ask("ACL", "SETUSER", "reaper", "-config", "-info") == "+OK\r\n"
@@ -119,12 +125,7 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
 def test_the_documented_rights_name_each_command_of_each_script() -> None:
     (rule,) = re.findall(r"^ACL SETUSER reaper .*$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     allowed = {right.partition("|")[0] for right in re.findall(r"\+(\S+)", rule)}
-    texts = [
-        one.text
-        for room in (redis_lua_books, redis_lua_read, redis_lua_work)
-        for one in vars(room).values()
-        if isinstance(one, Script)
-    ]
+    texts = [path.read_text(encoding="utf-8") for path in Path(scripts.__file__).parent.glob("*.lua")]
     used = {name.lower() for text in texts for name in re.findall(r"call\('([A-Z]+)'", text)}
     assert len(used) > 30
     assert used <= allowed
@@ -259,7 +260,7 @@ def test_a_server_too_old_is_told_by_its_version(version: str, old: bool) -> Non
 
 
 async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_engine, "OLDEST", (99, 0))
+    monkeypatch.setattr(schema, "OLDEST", (99, 0))
     with pytest.raises(QueueError, match=r"is Redis \d+\..*: the queue needs 6\.2 or newer") as caught:
         await opened(shared_server().url(prefix))
     assert not isinstance(caught.value, QueueUnavailableError)
@@ -281,7 +282,9 @@ async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.Monk
         (InvalidResponse("Protocol Error: b'HTTP/1.1 400'"), False, "is not Redis"),
     ],
 )
-def test_what_may_pass_by_itself_is_told_from_what_may_not(error: Exception, passes: bool, says: str) -> None:
+def test_what_may_pass_by_itself_is_told_from_what_may_not(
+    error: RedisError | OSError, passes: bool, says: str
+) -> None:
     told = translated(error, "redis://h:6379/0")
     assert isinstance(told, QueueUnavailableError) is passes
     assert says in str(told)
