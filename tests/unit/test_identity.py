@@ -124,17 +124,17 @@ async def test_who_only_reads_pins_nothing() -> None:
 
 async def test_of_two_who_pin_at_once_the_second_compares() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
-    note = queue.read_value
+    read_value = queue.read_value
     seen = 0
 
     async def late(name: str) -> str | None:
         nonlocal seen
         seen += 1
         if seen == 1:  # between this look and the pinning, another reaper pins
-            text = await note(name)
+            text = await read_value(name)
             await queue.compare_and_set(KEY, Account("usr_other").to_text(), was=None)
             return text
-        return await note(name)
+        return await read_value(name)
 
     queue.read_value = late  # type: ignore[method-assign]
     assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)
