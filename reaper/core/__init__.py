@@ -1,1 +1,1 @@
-"""The pure heart: values, meanings of answers, decisions and the admission gate. No I/O, no clock, no randomness."""
+"""Values, the meaning of answers, decisions and the admission gate. Pure: no I/O, clock, randomness or logging."""

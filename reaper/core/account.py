@@ -1,4 +1,4 @@
-"""Whose sessions these are: what `GET /auth/me` tells (SPEC 7), and the account that a queue is filled for. Pure."""
+"""The account of a token, as `GET /auth/me` names it, and the account of a queue (SPEC 2). Pure."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ from reaper.core.classify import Final, Foreign, OtherAccount, Proven, ReadVerdi
 from reaper.core.model import Answered, Reply
 from reaper.core.text import sanitize
 
-NOTE = "account"
-"""The note of the queue that names its account."""
-UNKNOWN = "an account that is not told"
+KEY = "account"
+"""The key under which the queue keeps its account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account; `email` is for people only, the ID decides."""
+    """An account. Two are the same when their IDs are; `email` is for people only."""
 
     user_id: str
     email: str | None = None
 
     @property
     def shown(self) -> str:
-        """Name it for people."""
+        """The account's name for people, safe to print."""
         return f"{sanitize(self.user_id)} ({sanitize(self.email)})" if self.email else sanitize(self.user_id)
 
     def to_text(self) -> str:
-        """Return it as JSON, for the note."""
+        """Return the account as JSON, as the queue keeps it."""
         return json.dumps({"user_id": self.user_id, "email": self.email})
 
 
 @dataclass(frozen=True, slots=True)
 class AccountUnknown:
-    """The API does not say whose token it is; many keys may not ask."""
+    """The API does not name the account of the token: many keys may not read `/auth/me`."""
 
     reason: str
 
 
 def account_of(reply: Reply) -> Account | AccountUnknown | ReadVerdict:
-    """Return what the reply to `GET /auth/me` tells; a verdict when the API could not be asked now."""
+    """Return the account that the reply to `GET /auth/me` names; a verdict when the API could not answer now."""
     if isinstance(reply, Answered) and 200 <= reply.status < 300:
-        return read_account(reply.body.decode("utf-8", "replace")) or AccountUnknown("/auth/me tells no userId")
+        return read_account(reply.body.decode("utf-8", "replace")) or AccountUnknown("/auth/me names no userId")
     verdict = classify(reply)
     if isinstance(verdict, Final | Foreign) or (isinstance(verdict, Unauthorized) and verdict.generation is not None):
-        # The list was just read with this token: so it is good, and this page is not for it, or not there.
+        # The list was just read with this token, so the token is good: it may not read /auth/me, or there is none.
         return AccountUnknown(
             f"/auth/me answered {reply.status}" if isinstance(reply, Answered) else "/auth/me did not answer"
         )
@@ -52,7 +51,7 @@ def account_of(reply: Reply) -> Account | AccountUnknown | ReadVerdict:
 
 
 def read_account(text: str | None) -> Account | None:
-    """Read what the API or `to_text` wrote; None when no account is told."""
+    """Read an account from JSON of the API or of `to_text`; None when it names none."""
     try:
         value = json.loads(text or "null")
     except (ValueError, RecursionError):
@@ -66,8 +65,8 @@ def read_account(text: str | None) -> Account | None:
 
 
 def compare(proven: Proven, found: Account | AccountUnknown, pinned: Account | None) -> Proven | OtherAccount:
-    """Return what a proven read comes to when its account is held against the queue's."""
+    """Return the verdict of a proven read after comparing its account with the queue's; None pins no account."""
     if pinned is None or (isinstance(found, Account) and found.user_id == pinned.user_id):
         return proven
-    name = found.shown if isinstance(found, Account) else f"{UNKNOWN}: {found.reason}"
+    name = found.shown if isinstance(found, Account) else f"an unknown account: {found.reason}"
     return OtherAccount(pinned.shown, name, proven.generation)

@@ -1,15 +1,15 @@
-"""How many sends the API has shown to bear: the adaptive limit (SPEC 5, `worker.adaptive`). Pure.
+"""The adaptive limit on sends in flight, as many as the API has shown to bear (SPEC 5, `worker.adaptive`). Pure.
 
 It starts at 8, doubles per clean window until the first overload, adds 1 per clean window from then on, and shrinks to
 0.7 of itself at most once per window. A window is as many answers as the limit.
 
 Two rules keep one event from counting twice, and growth from running ahead of what was tried:
 
-- A cut judges what is sent after it. The answer to a send that began before the last cut counts for nothing: all sends
-  in flight at that moment met the same overload, and the slow ones among them tell of it last, up to a timeout later.
+- A cut judges the sends after it. The answer to a send that began before the last cut counts for nothing: all sends in
+  flight at that moment met the same overload, and the slow ones among them report it last, up to a timeout later.
 - An answer counts for growth while at least half of the limit is in flight. So a trickle of single IDs never raises the
-  limit to a height that nobody has tried; at most it is twice what was. It is half, and not all, because claiming takes
-  time: while the next IDs are fetched, answers come in, and what is in flight stays below the limit.
+  limit to a height that was never tried: it is at most twice the sends that were in flight. A half is enough because
+  claiming takes time: while the next IDs are fetched, answers come in, and fewer sends than the limit are in flight.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.model import Fault
 
 START = 8
+"""The limit at the start (SPEC 5)."""
 CUT_TENTHS = 7
+"""The tenths of the limit that remain after an overload (SPEC 5)."""
 USED_SHARE = 2
 """The limit counts as used while at least one part in this many of it is in flight."""
 
 
 @dataclass(slots=True)
 class AdaptiveLimit:
-    """The state. `limit` is the most sends in flight that it allows now, from 1 to `bound`; for others to read only.
+    """The state. `limit` is the most sends in flight that it allows now, from 1 to `bound`; others only read it.
 
-    With `adaptive` off the limit is the bound, whatever is answered.
+    With `adaptive` off the limit is always the bound.
     """
 
     bound: int
     adaptive: bool = True
     limit: int = field(init=False)
     _doubling: bool = True
-    """Until the first overload."""
+    """Until the first overload: growth doubles the limit."""
     _clean: int = 0
     """Answers in a row that count for growth."""
     _spared: int = 0
@@ -75,7 +77,7 @@ class AdaptiveLimit:
                 self.limit = min(self.bound, self.limit * 2 if self._doubling else self.limit + 1)
 
     def reconfigure(self, bound: int, *, adaptive: bool) -> None:
-        """Take over new settings. What was learned stays, within the new bound; switched on, it starts afresh."""
+        """Take over new settings. The limit stays, within the new bound; turned on, it starts anew."""
         if adaptive and self.adaptive:
             self.bound, self.limit = bound, min(self.limit, bound)
             return
@@ -90,12 +92,12 @@ class AdaptiveLimit:
 
 
 def is_overload(verdict: Verdict) -> bool | None:
-    """Return whether the answer says that the API has too much to do; None when it says nothing about that.
+    """Return whether the answer shows that the API is overloaded; None when it shows neither that nor the contrary.
 
-    A final answer says no, whichever it is: a 404 took the API the same trouble. A reset or a refused connection may
-    come from anywhere on the way, and five of them in a row are the breaker's. So are a 500 and a 502: to this API they
-    mean that one session's teardown failed. Would they cut, 1 % of such sessions in a backlog of 50,000 would stretch
-    20 s of work at 256 in flight to 20 minutes (tests/support/limiter_simulation.py).
+    Every final answer shows the contrary: a 404 costs the API as much as a stop. A reset or a refused connection may
+    come from anywhere on the way, and five of them in a row open the breaker. So do a 500 and a 502: from this API they
+    mean that the teardown of one session failed. If they cut the limit, 1 % of such sessions in a backlog of 50,000
+    would stretch 20 s of work at 256 in flight to 20 minutes (tests/support/limiter_simulation.py).
     """
     match verdict:
         case ServerFault(status=500 | 502):

@@ -1,4 +1,4 @@
-"""What an answer means: the one place that knows HTTP statuses. Pure."""
+"""The meaning of answers (SPEC 2): the one place that knows HTTP statuses. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
 from reaper.core.times import http_date
 
 DETAIL_BYTES = 200
-"""How much of a rejecting answer's body is kept (SPEC 2)."""
+"""The bytes of a rejecting answer's body that are kept (SPEC 2)."""
 
 MAX_RETRY_AFTER_S = 86_400.0
-"""A `Retry-After` beyond this says nothing more: a session lives at most 24 h."""
+"""The longest `Retry-After` that is believed: a session lives at most 24 h."""
 
-_VOICE = ("error", "code", "message", "detail")
+_ERROR_KEYS = ("error", "code", "message", "detail")
+"""An error of the API itself is a JSON object with a string under one of these keys (SPEC 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized:
-    """401, or no token to send. `generation` is the token's it was sent with; None means the current one."""
+    """401, or no token to send. `generation` is that of the token in the request; None means the current one."""
 
     generation: int | None
     own: bool = False
@@ -35,14 +36,14 @@ class Unauthorized:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Something other than the API answered (or a proxy asks for credentials)."""
+    """Another server than the API answered, or a proxy asks for credentials."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """429. `after_s` is what the server asked for, None when it asked for nothing that can be read."""
+    """429. `after_s` is the silence that the server asks for, seconds; None when it states none that can be read."""
 
     after_s: float | None
     own: bool = False
@@ -50,7 +51,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class ServerFault:
-    """The API or its teardown runtime failed. `after_s` is a 503's lower bound for this ID."""
+    """The API or its teardown runtime failed. `after_s`: a 503 asks not to repeat this ID for so many seconds."""
 
     status: int
     after_s: float = 0.0
@@ -76,7 +77,7 @@ Verdict = Final | Unauthorized | Foreign | Throttled | ServerFault | Broken | Un
 
 
 def classify(reply: Reply) -> Verdict:
-    """Return what the reply to a DELETE means (SPEC 2)."""
+    """Return the meaning of the reply to a DELETE (SPEC 2, the table)."""
     if isinstance(reply, Failed):
         if reply.fault is Fault.NO_TOKEN:
             return Unauthorized(generation=None)
@@ -103,7 +104,7 @@ def classify(reply: Reply) -> Verdict:
 
 
 def is_own(verdict: Verdict) -> bool:
-    """Return whether the API itself spoke, whatever it said."""
+    """Return whether the answer is the API's own (SPEC 2), whatever it says."""
     match verdict:
         case Final():
             return True
@@ -115,9 +116,9 @@ def is_own(verdict: Verdict) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The identity read was answered by the API: 200 with a `sessions` array.
+    """The API answered the identity read: 200 with a `sessions` array.
 
-    `generation` is the token's it was asked with; None means the current one.
+    `generation` is that of the token in the request; None means the current one.
     """
 
     generation: int | None = None
@@ -125,7 +126,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class OtherAccount:
-    """The API answered, but for another account than the one whose sessions are in the queue."""
+    """The API answered for another account than the one whose sessions are in the queue."""
 
     pinned: str
     found: str
@@ -136,7 +137,7 @@ ReadVerdict = Proven | OtherAccount | Unauthorized | Throttled | Foreign | Serve
 
 
 def classify_read(reply: Reply) -> ReadVerdict:
-    """Return what the reply to `GET /api/sessions` says of the token and the address (SPEC 2, identity first)."""
+    """Return what the reply to `GET /api/sessions` proves about token and address (SPEC 2, *Identity first*)."""
     if isinstance(reply, Answered) and reply.status == 200:
         value = _json(reply.body)
         if isinstance(value, dict) and isinstance(value.get("sessions"), list):
@@ -144,15 +145,15 @@ def classify_read(reply: Reply) -> ReadVerdict:
         return Foreign(reply.status)
     verdict = classify(reply)
     if isinstance(verdict, Final):
-        # The API speaks, but it does not grant the one read that proves who we are talking to.
+        # The API answers, but refuses the one read that proves that it is the API.
         return Foreign(reply.status if isinstance(reply, Answered) else 0)
     return verdict
 
 
 def retry_after_s(reply: Answered) -> float | None:
-    """Return the seconds that `Retry-After` asks for, an HTTP-date read against the answer's own `Date`.
+    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3): at least 0, at most `MAX_RETRY_AFTER_S`.
 
-    None when the header is missing or unreadable. At least 0, at most `RETRY_AFTER_MOST_S` (RFC 9110, 10.2.3).
+    An HTTP-date is read against the answer's own `Date`. None when the header is missing or cannot be read.
     """
     value = (reply.retry_after or "").strip()
     if value.isascii() and value.isdigit():
@@ -165,13 +166,13 @@ def retry_after_s(reply: Answered) -> float | None:
 
 
 def printable(body: bytes) -> str | None:
-    """Return the first bytes of a body fit for a log line or a terminal; None when nothing is left."""
+    """Return the first printable bytes of a body as one line; None when it has none."""
     text = body[:DETAIL_BYTES].decode("utf-8", "replace")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None
 
 
 def _json(body: bytes) -> object:
-    """Return the value of a JSON body; None (which no caller takes for an answer) when it is not JSON."""
+    """Return the value of a JSON body; None, which no caller accepts, when the body is not JSON."""
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
@@ -181,7 +182,7 @@ def _json(body: bytes) -> object:
 
 def _is_own_error(body: bytes) -> bool:
     value = _json(body)
-    return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in _VOICE)
+    return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in _ERROR_KEYS)
 
 
 def _is_empty_or_json(body: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What becomes of an ID after an answer. Pure: jitter is an argument."""
+"""The decision about an ID after an answer (SPEC 2). Pure: jitter is an argument."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
 MAX_UNANSWERED = 25
-"""Sends without a recorded answer after which an ID is not tried again: it may be what crashes the process."""
+"""Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes (SPEC 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`retry.*`: most charged attempts per round; backoff base and cap in seconds."""
+    """`retry.*`: the most charged attempts of a round, and the base and the cap of the backoff in seconds."""
 
     max_attempts: int
     base_s: float
     cap_s: float
 
     def backoff_s(self, earlier: int, jitter: float) -> float:
-        """Return an exponential delay with full jitter after `earlier` sends; `jitter` is uniform in [0, 1)."""
+        """Return the wait after `earlier` sends in seconds, with full jitter; `jitter` is uniform in [0, 1)."""
         return jitter * backoff_s(earlier, self.base_s, self.cap_s)
 
 
 def give_up(lease: Lease) -> Settle | None:
-    """Return how a lease ends before anything is sent, when its sends keep vanishing; else None."""
+    """Return how an ID ends that has too many sends without a recorded answer; None for others. Asked before a send."""
     if lease.unanswered < MAX_UNANSWERED:
         return None
     return Settle(Outcome.EXHAUSTED, f"{lease.unanswered} sends with no recorded answer")
@@ -42,10 +42,15 @@ def decide(
     others_final: bool,
     outage: bool = False,
 ) -> Decision:
-    """Return what the queue does with the lease.
+    """Return what the queue does with a lease after its send.
 
-    `others_final`: since this ID's previous send another ID got a final answer, so a fault is this ID's own.
-    `outage`: the send was a trial while the API counts as down; its failure is the API's.
+    Args:
+        verdict: the meaning of the answer.
+        lease: as it was claimed, before this send.
+        policy: `retry.*`.
+        jitter: uniform in [0, 1).
+        others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own.
+        outage: the send was a probe while the API counts as down: its failure is the API's, and charges nothing.
     """
     match verdict:
         case Final(outcome=outcome, detail=detail):
@@ -56,7 +61,7 @@ def decide(
             unsent = isinstance(verdict, Unauthorized) and verdict.generation is None
             if others_final and not unsent:
                 return _charge(lease, policy, jitter, _describe(verdict))
-            # A 401 has its pause; foreign answers to fewer than five IDs have nothing but this to slow them down.
+            # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
         case Throttled() | Unsent():
@@ -97,7 +102,7 @@ def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
 
 
 def record(reply: Reply, at: float) -> Send:
-    """Return what the ledger keeps of a send that began at `at`."""
+    """Return the ledger's record of a send that began at `at`, Unix seconds."""
     match reply:
         case Answered(status=status, duration_s=duration_s, request_id=request_id):
             return Send(at, duration_s, status=status, request_id=request_id)

@@ -1,23 +1,23 @@
-"""Every error that reaper raises on purpose, and the exit code each one ends in.
+"""Every error that reaper raises on purpose, and its exit code (SPEC 3).
 
-    ReaperError                1   internal, or a fault that `audit` or `check` found
+    ReaperError                1   an internal error, or a fault that `audit` or `check` found
     ├── UsageError             2   the command line, or an input that cannot be read
-    ├── ConfigError           78   a setting: unknown, malformed, contradictory
-    ├── CredentialsError      77   the API refused the token and none better came
-    ├── ApiUnavailableError   69   the API cannot be reached, or what answers is not the API
+    ├── ConfigError           78   a setting that is unknown, malformed or contradicts another
+    ├── CredentialsError      77   the API refused the token, and no other token came in time
+    ├── ApiUnavailableError   69   the API cannot be reached, or another server answers at its address
     ├── QueueError            69   the queue cannot be used
-    │   └── QueueUnavailableError  it is away or busy: what was asked may be asked again
-    └── RefusedError           3   an operator's wish that does not fit the item's state
+    │   └── QueueUnavailableError  the engine is unavailable or busy: the operation may be repeated
+    └── RefusedError           3   the item's state does not allow the operator's request
 
-The message is one sentence for the operator: what is wrong, where, and what to do. It never holds a secret.
-Third-party exceptions are translated into one of these at the edge, with `from`.
+The number is the exit code. The message is one sentence for the operator: the fault, its place and the remedy. It never
+holds a secret. Third-party exceptions are translated into one of these at the edge, with `from`.
 """
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes; when several apply, the first in `PRECEDENCE` wins."""
+    """The exit codes. When several apply, the first in `PRECEDENCE` wins."""
 
     OK = 0
     INTERNAL = 1
@@ -44,7 +44,7 @@ PRECEDENCE = (
 
 
 class ReaperError(Exception):
-    """Root of the tree; the message is fit to be printed."""
+    """The root of the tree. The message may be printed as it is."""
 
     exit_code = Exit.INTERNAL
 
@@ -68,25 +68,25 @@ class CredentialsError(ReaperError):
 
 
 class ApiUnavailableError(ReaperError):
-    """The API cannot be reached, or what answers at its address is not the API."""
+    """The API cannot be reached, or another server answers at its address."""
 
     exit_code = Exit.UNAVAILABLE
 
 
 class QueueError(ReaperError):
-    """The queue cannot be opened, read or written now; nothing that was accepted is lost."""
+    """The queue cannot be opened, read or written now. No accepted ID is lost."""
 
     exit_code = Exit.UNAVAILABLE
 
 
 class QueueUnavailableError(QueueError):
-    """The queue's engine is away, starting or too busy; it may come back, and what was asked may be asked again.
+    """The queue's engine is unavailable, starting or too busy; the operation may be repeated.
 
-    Whether it happened is not known; an `apply` that is asked again is recognised.
+    Whether the operation took effect is not known. A repeated `apply` is recognised and counted once.
     """
 
 
 class RefusedError(ReaperError):
-    """The item is not in a state that allows what was asked."""
+    """The item's state does not allow the operator's request."""
 
     exit_code = Exit.DEAD

@@ -12,7 +12,7 @@ _odd_character = re.compile(r"[^A-Za-z0-9._:-]")
 
 
 def check_id(text: str) -> SessionId:
-    """Return the text as an ID. Raises ValueError with the reason when it is not well-formed."""
+    """Return the text as an ID. Raises ValueError with the reason when the text is not well-formed."""
     if not text:
         raise ValueError("the ID is empty")
     if text.startswith("archal_ws_"):

@@ -10,7 +10,7 @@ SessionId = NewType("SessionId", str)
 """An opaque name of one hosted session, checked once where it comes in (`reaper.core.ids`)."""
 
 MAX_HISTORY = 20
-"""How many sends of an item are kept for `show`."""
+"""Sends of an item that are kept for `show`."""
 
 
 class Outcome(StrEnum):
@@ -29,11 +29,11 @@ DEAD = frozenset({Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.EXHAUSTED})
 """Outcomes that are kept until someone retries or purges them."""
 
 PROVEN = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE})
-"""Outcomes that need a recorded send whose answer says so."""
+"""Outcomes that need a recorded send whose answer proves them."""
 
 
 class State(StrEnum):
-    """Where an item is. Ready and delayed together are *waiting*."""
+    """The state of an item. Ready and delayed together are *waiting*."""
 
     READY = "ready"
     DELAYED = "delayed"
@@ -62,17 +62,17 @@ class Pause:
     until: float | None = None
 
     def shifted(self, seconds: float) -> Pause:
-        """Return it on a clock that is ahead by so much; an operator's pause is on the wall's clock already."""
+        """Return the pause on a clock that is `seconds` ahead; an operator's pause is on the wall clock already."""
         if self.reason is PauseReason.OPERATOR:
             return self
         return replace(self, since=self.since + seconds, until=None if self.until is None else self.until + seconds)
 
 
-# --- what the API edge hands back ---------------------------------------------------------------------------------
+# --- from the API -------------------------------------------------------------------------------------------------
 
 
 class Fault(StrEnum):
-    """How a send failed without an answer."""
+    """The reason why a send got no answer."""
 
     NO_TOKEN = "no_token"
     DNS = "dns"
@@ -83,12 +83,12 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"
     RESET = "reset"
     MALFORMED = "malformed"
-    """Bytes came back that are not HTTP."""
+    """The bytes of the answer are not HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An HTTP answer, whole as far as it is looked at. `body` is at most the bound of the call."""
+    """An HTTP answer. `body` is no longer than the call allows: 64 KiB for a DELETE, 32 MiB for the list (SPEC 2)."""
 
     status: int
     body: bytes
@@ -97,14 +97,14 @@ class Answered:
     date: str | None = None
     request_id: str | None = None
     token_generation: int = 0
-    """Which token the request bore: the generation counts its changes in this process."""
+    """The generation of the token in the request: the number of changes of the token in this process until then."""
     again: int = 0
-    """DELETEs beyond the first: sent once more because a kept-alive connection had gone stale."""
+    """DELETEs sent beyond the first one, because a kept-alive connection had gone stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer. `written` tells whether a byte of the request may have reached the server."""
+    """No answer. `written`: a byte of the request may have reached the server."""
 
     fault: Fault
     written: bool
@@ -116,7 +116,7 @@ class Failed:
 Reply = Answered | Failed
 
 
-# --- what the queue keeps -----------------------------------------------------------------------------------------
+# --- in the queue -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ class Send:
 class Lease:
     """A time-limited right to one session ID.
 
-    `attempts` are the charged sends of this round before this one; `sends` all sends of this round, this one
-    included; `unanswered` those before this one that have no recorded answer (their process died).
+    `attempts` are the charged sends of this round before this one; `sends` are all sends of this round, this one
+    included; `unanswered` are the sends before this one that have no recorded answer, because their process died.
     """
 
     session_id: SessionId
@@ -145,14 +145,14 @@ class Lease:
     sends: int
     unanswered: int
     ambiguous: bool
-    """An earlier attempt of this round ended in a timeout or a reset: it may have stopped the session."""
+    """An earlier attempt of this round ended in a timeout or a reset, and may have stopped the session."""
     others_final: bool
     """Since this ID's previous send another ID got a final answer."""
     source: str
     expires_at: float
 
 
-# --- what is decided about a lease --------------------------------------------------------------------------------
+# --- decisions about a lease --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Back to the queue, one attempt charged. `ambiguous`: the send may have worked."""
+    """End the lease and charge one attempt; due again in `after_s` seconds. `ambiguous`: the send may have worked."""
 
     after_s: float
     ambiguous: bool = False
@@ -174,7 +174,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Back to the queue, nothing charged."""
+    """End the lease and charge nothing; due again in `after_s` seconds. `ambiguous`: the send may have worked."""
 
     after_s: float
     ambiguous: bool = False
@@ -184,19 +184,19 @@ Decision = Settle | Retry | Release
 
 
 class LeaseResult(NamedTuple):
-    """How one lease ends. `send` is the DELETE that was sent under it; None when none was."""
+    """The end of one lease. `send` is the DELETE that was sent under it; None when none was sent."""
 
     lease: Lease
     decision: Decision
     send: Send | None
 
 
-# --- what the queue tells -----------------------------------------------------------------------------------------
+# --- readings of the queue ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One session ID's row, for `show`, `outcomes` and `dead list`; in flight, `due_at` is its lease's end."""
+    """One session ID's row, for `show`, `outcomes` and `dead list`. In flight, `due_at` is the end of its lease."""
 
     session_id: SessionId
     state: State
@@ -207,14 +207,14 @@ class Item:
     round: int
     attempts: int
     sends: int
-    """All sends of this round; more than `history` holds when older ones were dropped or never got an answer."""
+    """All sends of this round, also those that `history` dropped for their age or that got no answer."""
     unanswered: int
     history: tuple[Send, ...]
     status: int | None = None
     detail: str | None = None
     settled_at: float | None = None
     by: str | None = None
-    """Who cancelled, retried or re-opened it, when a person did."""
+    """The person who cancelled, retried or re-opened the ID; None when no person did."""
     reason: str | None = None
 
 
@@ -232,17 +232,17 @@ class Stats:
     duplicate: int
     invalid: int
     oldest_due_s: float
-    """How long the oldest ready ID has been due; 0 when none is."""
+    """How long the oldest ready ID has been due, seconds; 0 when none is ready."""
 
     @property
     def imbalance(self) -> int:
-        """Rounds accepted and not accounted for; 0 when the books balance."""
+        """Rounds that were accepted and are not accounted for; 0 when the accounting balances."""
         return self.accepted - sum(self.settled.values()) - self.ready - self.delayed - self.in_flight
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """One equation of the accounting: two figures that were counted independently."""
+    """One equation of the accounting: two figures that are counted independently."""
 
     name: str
     left: int
@@ -255,7 +255,7 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What `audit` found; `stats` and `lines` come from one consistent view of the ledger."""
+    """The result of `audit`. `stats` and `lines` come from one consistent view of the ledger."""
 
     stats: Stats
     lines: tuple[AuditLine, ...]
@@ -267,7 +267,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeartbeat:
-    """What one working process last told about itself."""
+    """The last heartbeat of one working process."""
 
     owner: str
     pid: int

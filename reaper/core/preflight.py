@@ -10,21 +10,22 @@ from reaper.core.model import Outcome, Release, Settle
 
 INCONCLUSIVE_S = 30.0
 """Mean wait of an ID whose check was inconclusive: uniform between half of it and one and a half times it."""
-REFUSED_DETAIL = "the API refused to tell of it, so nothing was sent"
+REFUSED_DETAIL = "the API refused to show it, so nothing was sent"
+"""The detail of an ID that settles with such a refusal."""
 RENEWED = "renewed"
-"""The detail of an outcome `protected` of a session that no longer qualifies."""
+"""The detail of the outcome `protected` of a session that no longer qualifies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Send the DELETE: the session still qualifies, or is gone, which the DELETE's own answer has to prove."""
+    """Send the DELETE: the session still qualifies, or seems gone, which the answer to the DELETE has to prove."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Settle as `protected` with this detail; nothing is sent."""
+    """Send nothing, and settle as `protected` with this detail."""
 
     detail: str
     reason: str

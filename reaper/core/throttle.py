@@ -1,4 +1,4 @@
-"""The silence that the API asks for with a 429 (SPEC 2): nothing is sent before `Retry-After`, plus up to 10 %."""
+"""The silence that the API asks for with a 429 (SPEC 2): nothing is sent before its end, plus up to 10 %. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from reaper.core.backoff import backoff_s
 from reaper.core.model import Pause, PauseReason
 
 MIN_S, MAX_S, JITTER = 1.0, 900.0, 0.1
+"""The shortest and longest silence in seconds, and the share that jitter adds at most (SPEC 2)."""
 MAX_UNSTATED_S = 60.0
-"""Cap of the doubling delay for 429 answers that name none."""
+"""The cap of the doubling silence after 429 answers that state no length."""
 
 
 @dataclass(slots=True)
 class Throttle:
-    """The state; times are seconds of any clock that never runs backwards."""
+    """The state. Instants are seconds of any clock that never runs backwards."""
 
     _pause: Pause | None = None
     _unstated: int = 0
     """Silences without a stated length since the last final answer."""
 
     def hold(self, now: float, after_s: float | None, jitter: float) -> None:
-        """Take in a 429 that asks for `after_s` of silence (None: it names none); `jitter` is uniform in [0, 1)."""
+        """Take in a 429 that asks for `after_s` seconds (None: it states none); `jitter` is uniform in [0, 1)."""
         current = self.pause(now)
         if after_s is None:
-            # Doubled once per silence: the other answers of a burst ask for nothing more.
+            # Doubled once per silence: the other answers of the same burst add nothing.
             after_s = MIN_S if current else backoff_s(self._unstated, MIN_S, MAX_UNSTATED_S)
             self._unstated += current is None
         wait_s = min(max(after_s, MIN_S), MAX_S) * (1 + JITTER * jitter)
@@ -33,7 +34,7 @@ class Throttle:
         self._pause = Pause(PauseReason.THROTTLED, current.since if current else now, detail, until)
 
     def calm(self) -> None:
-        """Note a final answer: the next silence without a length begins small again."""
+        """Take in a final answer: the next silence without a stated length begins at `MIN_S` again."""
         self._unstated = 0
 
     def pause(self, now: float) -> Pause | None:
@@ -42,5 +43,5 @@ class Throttle:
 
     @property
     def until(self) -> float:
-        """When the last silence ends or ended."""
+        """The end of the last silence, past or future; 0 when there was none."""
         return (self._pause.until or 0.0) if self._pause else 0.0

@@ -22,9 +22,9 @@ _DURATION_UNITS_S = (86400, 3600, 60, 1)
 
 
 def parse_time(text: str) -> float:
-    """Return the instant that an RFC 3339 time with a zone names. Raises ValueError with a sentence.
+    """Return the instant of an RFC 3339 time with a zone, Unix seconds. Raises ValueError with a sentence.
 
-    Times before 1970 are refused: they are how programs write "no time", and would be due at once.
+    Times before 1970 are refused: programs write "no time" so, and an ID with such a time would be due at once.
     """
     match = _time.fullmatch(text)
     shown = sanitize(text)
@@ -44,9 +44,9 @@ def parse_time(text: str) -> float:
 
 
 def http_date(text: str) -> float:
-    """Return the instant of an HTTP-date, in any of its three forms (RFC 9110, 5.6.7). Raises ValueError.
+    """Return the instant of an HTTP-date in any of its three forms (RFC 9110, 5.6.7), Unix seconds.
 
-    The form that names no zone is UTC as well.
+    The form without a zone is UTC as well. Raises ValueError.
     """
     try:
         at = parsedate_to_datetime(text)
@@ -56,8 +56,8 @@ def http_date(text: str) -> float:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `30m`, `1h30m`, `45s`, `2d` or `90` stand for. Raises ValueError with a sentence."""
-    # A bare number stands alone: in 1h30 nobody means seconds.
+    """Return the seconds of a duration: `30m`, `1h30m`, `45s`, `2d` or `90`. Raises ValueError with a sentence."""
+    # A number without a unit stands alone: in 1h30 the 30 would not mean seconds.
     match = _duration.fullmatch(f"{text}s" if _seconds.fullmatch(text) else text)
     if match is None or not text:
         raise ValueError(f"'{sanitize(text)}' is not a duration such as 90, 45s, 30m, 1h30m or 2d")

@@ -15,7 +15,7 @@ MASK = "********"
 QUEUE_SCHEMES = ("sqlite", "postgresql", "redis", "rediss")
 
 _SQLITE_FORM = "must be sqlite:/// and the absolute path of a file, such as sqlite:///var/lib/reaper/reaper.db"
-# Greedy: a password may hold an unescaped slash or at sign; masking too much of such a URL does no harm.
+# Greedy: a password may hold an unescaped slash or at sign. To mask too much of such a URL does no harm.
 _USERINFO = re.compile(r"//.*@", re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*", re.IGNORECASE)
 _HOST = re.compile(r"[\w.:%-]+")
@@ -34,7 +34,7 @@ def split_url(url: str) -> SplitResult | None:
 def http_url(text: str, *, userinfo: bool = False) -> str:
     """Return an http or https URL without a trailing slash. Raises ValueError when it is not one or holds more.
 
-    `userinfo` allows a name and password in it, as for a proxy.
+    `userinfo` allows a user name and a password in it, as in a proxy's URL.
     """
     parts = split_url(text)
     if parts is None or parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):

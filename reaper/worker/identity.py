@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
+from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Proven, ReadVerdict, classify_read
 from reaper.core.model import Reply
 from reaper.queues.base import ValuePort
@@ -50,12 +50,12 @@ class Identity:
         return (await self.read()).verdict
 
     async def _compare(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
-        pinned = read_account(await self.queue.read_value(NOTE))
+        pinned = read_account(await self.queue.read_value(KEY))
         if pinned is None and isinstance(found, Account) and self.may_pin:
-            if await self.queue.compare_and_set(NOTE, found.to_text(), was=None):
+            if await self.queue.compare_and_set(KEY, found.to_text(), was=None):
                 self.journal.account_pinned(found.shown)
                 return proven
-            pinned = read_account(await self.queue.read_value(NOTE))  # another reaper was quicker
+            pinned = read_account(await self.queue.read_value(KEY))  # another reaper was quicker
         if pinned is None and isinstance(found, AccountUnknown) and found.reason != self._reported:
             self._reported = found.reason
             self.journal.account_unknown(found.reason)

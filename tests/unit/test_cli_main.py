@@ -9,7 +9,6 @@ from reaper.cli.arguments import parse
 from reaper.cli.output import instant, table
 from reaper.cli.verbs import VERBS
 from reaper.core.errors import ConfigError, CredentialsError
-from reaper.core.text import format_duration
 
 TOKEN = "archal_ws_very-secret"
 
@@ -81,22 +80,6 @@ def test_options_count_before_and_after_the_verb() -> None:
     assert before.flags == after.flags == {"queue.url": "sqlite:///a", "telemetry.log_level": "debug"}
     assert before.json is after.json is True
     assert parse(["dead", "list"]).flags == {}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (-5, "0 s"),
-        (59.6, "1 m"),
-        (61, "1 m 1 s"),
-        (14_280, "3 h 58 m"),
-        (86_400, "1 d"),
-        (90_061, "1 d 1 h"),
-    ],
-)
-def test_durations_for_people(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
 
 
 def test_instants_and_tables() -> None:

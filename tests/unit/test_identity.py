@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
+from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
@@ -65,7 +65,7 @@ async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
     assert isinstance(await one.verdict(), Proven)
     assert isinstance(await one.verdict(), Proven)
     assert said == ["pinned usr_1 (a@example.org)"]
-    assert read_account(await queue.read_value(NOTE)) == Account("usr_1", "a@example.org")
+    assert read_account(await queue.read_value(KEY)) == Account("usr_1", "a@example.org")
     api.whose = me(email="renamed@example.org")
     assert isinstance(await one.verdict(), Proven), "an address may change, the account is the same"
 
@@ -93,7 +93,7 @@ async def test_where_nothing_is_told_that_is_said_once_and_nothing_is_pinned() -
     for _ in range(3):
         assert isinstance(await one.verdict(), Proven)
     assert said == ["untold /auth/me answered 404"]
-    assert await queue.read_value(NOTE) is None
+    assert await queue.read_value(KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -119,22 +119,22 @@ async def test_a_list_that_proves_nothing_is_not_followed_by_the_question() -> N
 async def test_who_only_reads_pins_nothing() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     assert isinstance(await identity(FakeApi(me()), queue, pin=False)[0].verdict(), Proven)
-    assert await queue.read_value(NOTE) is None
+    assert await queue.read_value(KEY) is None
 
 
 async def test_of_two_who_pin_at_once_the_second_compares() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
-    note = queue.read_value
+    read_value = queue.read_value
     seen = 0
 
     async def late(name: str) -> str | None:
         nonlocal seen
         seen += 1
         if seen == 1:  # between this look and the pinning, another reaper pins
-            text = await note(name)
-            await queue.compare_and_set(NOTE, Account("usr_other").to_text(), was=None)
+            text = await read_value(name)
+            await queue.compare_and_set(KEY, Account("usr_other").to_text(), was=None)
             return text
-        return await note(name)
+        return await read_value(name)
 
     queue.read_value = late  # type: ignore[method-assign]
     assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)

@@ -6,7 +6,7 @@ import pytest
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.policy import Action, Judgement, PolicyOptions, Rule, judge, judge_all
-from reaper.core.discovery.protection import Protection, protection
+from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import SessionId
 
@@ -176,15 +176,3 @@ def test_a_list_is_judged_as_each_of_it():
 
 def test_the_grace_is_two_minutes():
     assert PolicyOptions().grace_s == GRACE
-
-
-def test_a_file_of_protected_names_and_patterns():
-    found = protection(["named"], ["given-*"], "\ufeffses-1\n\n  # ses-2\nenv_?\n batch-* \nses-[3]\n")
-    shields = {
-        name: found.of_id(SessionId(name)) is not None for name in ("named", "given-1", "ses-1", "env_7", "batch-9")
-    }
-    assert all(shields.values()), shields
-    assert found.globs == ("given-*", "env_?", "batch-*"), "what has no * and no ? is an ID"
-    assert "" not in found.ids
-    for name in ("ses-2", "# ses-2", "env_77", "other", "ses-3"):
-        assert found.of_id(SessionId(name)) is None

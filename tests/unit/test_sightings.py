@@ -3,7 +3,6 @@
 import pytest
 
 from reaper.core.discovery.listing import SessionSummary
-from reaper.core.discovery.protection import Protection, protection
 from reaper.core.discovery.sightings import Owners, Sightings, read_sightings, update_sightings
 from reaper.core.model import SessionId
 
@@ -54,37 +53,3 @@ def test_a_text_that_is_not_understood_saw_nothing(text: str):
 
 def test_a_time_too_large_for_a_float_saw_nothing():
     assert read_sightings('{"a": 1' + "0" * 400 + "}") == Sightings()
-
-
-WHOLE = SessionSummary(A, batch_id="batch-1", scenario_id="s[1]", clone_ids=("github", "slack"))
-
-
-@pytest.mark.parametrize(
-    ("shield", "reason"),
-    [
-        (protection(["a"]), "session a is protected"),
-        (protection(["batch-1"]), "batch batch-1 is protected"),
-        (protection(["slack"]), "clone slack is protected"),
-        (protection(globs=["batch-?"]), "batch batch-1 is protected by batch-?"),
-        (protection(globs=["s[*"]), "scenario s[1] is protected by s[*"),
-        (protection(globs=["*"]), "session a is protected by *"),
-        (protection(text="\ufeff# mine\r\n\r\n  slack  \r\n"), "clone slack is protected"),
-        (protection(text="nobody\ngit*b"), "clone github is protected by git*b"),
-        (protection(["A", "batch", "batch-*"], ["", "BATCH-*", "b", "s[[]1]", "[ab]"]), None),
-        (protection(text="# a\n"), None),
-        (Protection(), None),
-    ],
-)
-def test_protection_covers_every_name_of_a_session(shield: Protection, reason: str | None):
-    assert shield.of(WHOLE) == reason
-
-
-def test_of_an_explicit_id_only_the_id_is_known():
-    assert protection(["a", "batch-1"]).of_id(A) == "session a is protected"
-    assert protection(globs=["a*"]).of_id(A) == "session a is protected by a*"
-    assert protection(["batch-1"], ["batch-*"]).of_id(A) is None
-    assert protection(["a"]).of(SessionSummary(B)) is None
-
-
-def test_a_pattern_with_many_stars_is_no_trap():
-    assert protection(globs=["*a" * 40 + "b"]).of(SessionSummary(A, scenario_id="a" * 5000)) is None

@@ -99,7 +99,7 @@ async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_o
     assert 20 <= dead < 30, "a right that was lost does not make dead letters of a whole backlog"
     item = await w.queue.show(SessionId("s0"))
     assert item is not None
-    assert "refused to tell of it" in (item.detail or "")
+    assert "refused to show it" in (item.detail or "")
     assert w.worker.gate.in_flight == 0
     assert (await w.queue.audit()).balanced
 

@@ -72,7 +72,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/throttle.py",
         "* (1 + JITTER * jitter)",
         "* (1 - JITTER * jitter)",
-        fails="tests/unit/test_gate_throttle.py::test_a_429_stops_everything_for_what_was_asked_plus_jitter",
+        fails="tests/unit/test_throttle.py::test_a_429_stops_everything_for_what_was_asked_plus_jitter",
     ),
     bug(
         "bound-off-by-one",

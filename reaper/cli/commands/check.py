@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
 from reaper.cli.output import emit_json, emit_wrapped
-from reaper.core.account import NOTE, Account, AccountUnknown, account_of, compare, read_account
+from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import (
     Broken,
     Foreign,
@@ -127,15 +127,15 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
     told = whose.shown if isinstance(whose, Account) else whose.reason
     if accept:
         async with open_writing(settings) as queue:
-            text = await queue.read_value(NOTE)
+            text = await queue.read_value(KEY)
             new = whose.to_text() if isinstance(whose, Account) else None
-            if not await queue.compare_and_set(NOTE, new, was=text):
+            if not await queue.compare_and_set(KEY, new, was=text):
                 return Line("account", False, "another process changed it just now: try again")
         return Line("account", True, f"accepted: {told}")
     if no_ledger_yet(settings):
         return Line("account", True, f"{told}; pinned at the first run")
     async with open_reading(settings) as queue:
-        pinned = read_account(await queue.read_value(NOTE))
+        pinned = read_account(await queue.read_value(KEY))
     match compare(Proven(), whose, pinned):
         case OtherAccount(pinned=before, found=found):
             return Line(

@@ -138,7 +138,7 @@ def run_holds(args: argparse.Namespace) -> int:
 async def _holds(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue:
         now = queue.now()
-        holds = core_holds.expire(_read(await queue.read_value(core_holds.NOTE)), now)
+        holds = core_holds.expire(_read(await queue.read_value(core_holds.KEY)), now)
     for hold in holds:
         if args.json:
             emit_json(_hold_json(hold))

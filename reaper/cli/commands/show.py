@@ -67,7 +67,7 @@ async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionI
 async def _held(queue: ValuePort, session_id: SessionId) -> str | None:
     """Return the rule and the hold of a session that waits in one, in words."""
     with suppress(ValueError):
-        for hold in core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.NOTE)), queue.now()):
+        for hold in core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.KEY)), queue.now()):
             if session_id in hold.sessions:
                 return f"{hold.sessions[session_id].value} (hold {hold.id})"
     return None

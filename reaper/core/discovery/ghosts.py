@@ -1,6 +1,6 @@
-"""Ghosts: sessions that the API said were stopped or gone, and that it lists as alive all the same (SPEC 7). Pure.
+"""Ghosts: sessions that the API reported as stopped or gone and still lists as alive (SPEC 7). Pure.
 
-They are reported, not stopped again: who answers 204 and goes on running will do so the next time, too.
+They are reported, not stopped again: a session that survived one 204 would survive the next one, too.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ from dataclasses import dataclass, field
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import PROVEN, Outcome, SessionId
 
-NOTE = "ghosts"
+KEY = "ghosts"
+"""The key under which the queue keeps them."""
 APART_S = 60.0
-"""How far two sightings must be apart: a stopped session may take a moment to leave the list."""
+"""The least time between two sightings, seconds: a stopped session may stay on the list for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ghosts:
-    """When each was first listed again after its end, Unix seconds; `proven` were seen twice."""
+    """The instant at which each was first listed after its end, Unix seconds; `proven` were seen twice."""
 
     first: Mapping[SessionId, float] = field(default_factory=dict)
     proven: frozenset[SessionId] = frozenset()
 
     def to_text(self) -> str:
-        """Return them as JSON; the same ghosts, the same text."""
+        """Return the ghosts as JSON; equal ghosts give equal texts."""
         return json.dumps({"first": dict(sorted(self.first.items())), "proven": sorted(self.proven)})
 
 
 def update_ghosts(
     ghosts: Ghosts, sessions: Iterable[SessionSummary], outcomes: Mapping[SessionId, Outcome | None], now: float
 ) -> tuple[Ghosts, list[SessionId]]:
-    """Take in one reading of the list; return all ghosts, and those that were not proven before.
+    """Take in one reading of the list; return all ghosts, and the IDs that are proven now and were not before.
 
-    What is no longer listed as alive, or is being stopped once more, is forgotten.
+    A session that is no longer listed as alive, or is being stopped once more, is forgotten.
     """
     alive = [
         session.session_id
@@ -49,7 +50,7 @@ def update_ghosts(
 
 
 def read_ghosts(text: str | None) -> Ghosts:
-    """Read what `to_text` wrote. What is not understood was not seen: that only delays a report."""
+    """Read the text of `to_text`. A text that cannot be read counts as no ghosts: that only delays a report."""
     try:
         value = json.loads(text or "{}")
         first = {SessionId(str(key)): float(at) for key, at in value.get("first", {}).items()}

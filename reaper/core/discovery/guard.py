@@ -1,6 +1,6 @@
-"""Whether a sweep may go on (SPEC 7): `guard.*`, and what makes a list unfit to act on. Pure.
+"""The guards of a sweep (SPEC 7): `guard.*`, and the lists that are unusable. Pure.
 
-A sweep is one reading of the list, judged. It passes whole, is held whole or stops whole; it is never cut to a portion.
+A sweep is one reading of the list, judged. It passes whole, is held whole or is refused whole, never cut to a portion.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from reaper.core.discovery.policy import Action, Judged, Rule
 from reaper.core.model import SessionId
 
 SMALL = 10
-"""Below so many live sessions a share says nothing: two of three is an ordinary sweep (SPEC 7)."""
+"""The least live sessions for which a share means something: two of three is an ordinary sweep (SPEC 7)."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """`guard.*`. `list_shrink`: the share by which the list may not shrink from one reading to the next."""
+    """`guard.*`. A sweep is held when the list shrinks by the share `list_shrink` from one reading to the next."""
 
     max_per_sweep: int = 100
     max_share: float = 0.5
@@ -29,10 +29,10 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One reading of the list, and what the policy made of each session of it.
+    """One reading of the list, with the judgement of each session.
 
-    `known`: the sessions, of this reading and of the one before, that the queue has accepted already, whoever asked.
-    They are neither stopped by this sweep nor missed by it; so an approved hold, or a slow API, trips no guard again.
+    `known`: the sessions of this reading and of the one before that the queue has accepted already, from any intake.
+    This sweep neither stops nor misses them, so that an approved hold or a slow API trips no guard again.
     """
 
     listing: Listing
@@ -50,26 +50,26 @@ class Sweep:
 
     @property
     def listed(self) -> frozenset[SessionId]:
-        """The sessions of the list, but for those that somebody is stopping."""
+        """The sessions of the list without the `known` ones."""
         return frozenset(each.session.session_id for each in self.judged) - self.known
 
     @property
     def live(self) -> int:
-        """How many of them have not ended."""
+        """The number of `listed` sessions that have not ended."""
         ended = {each.session.session_id for each in self.judged if each.verdict.rule is Rule.ENDED}
         return len(self.listed - ended)
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The sweep is within every limit: `sessions` may be stopped, all of them."""
+    """The sweep is within every limit: all of its `sessions` may be stopped."""
 
     sessions: Mapping[SessionId, Rule]
 
 
 @dataclass(frozen=True, slots=True)
 class UnusableListing:
-    """The list is unfit to act on. There is nothing to approve: the next reading is judged anew."""
+    """The list is unusable. There is nothing to approve: the next reading is judged anew."""
 
     reason: str
 
@@ -80,14 +80,14 @@ Ruling = Pass | Hold | UnusableListing
 def check_guards(
     sweep: Sweep, limits: GuardLimits, *, previous: frozenset[SessionId] | None, hold_id: str, now: float
 ) -> Ruling:
-    """Return whether a sweep may go on.
+    """Return whether a sweep passes, is held or is refused.
 
     Args:
-        sweep: what the policy made of the list.
+        sweep: the judged list.
         limits: `guard.*`.
-        previous: the sessions of the reading before, as `measure` returned them; None: there was none.
-        hold_id: the ID of the hold, should it come to one; a new one each time.
-        now: this machine's time, Unix seconds: a hold is the operator's.
+        previous: the sessions of the reading before, as `next_baseline` returned them; None: there was none.
+        hold_id: the ID of the hold if there is one; a new ID at each call.
+        now: this machine's time, Unix seconds: a hold goes by the operator's clock.
     """
     listing, chosen, live, listed = sweep.listing, sweep.chosen, sweep.live, len(sweep.listed)
     if listing.malformed:
@@ -115,10 +115,10 @@ def check_guards(
 
 
 def next_baseline(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -> frozenset[SessionId] | None:
-    """Return what the next list is measured by: `previous` of the next `weigh`.
+    """Return the sessions that the next list is compared with: `previous` of the next `check_guards`.
 
-    A list that is unfit, or held for its shrinking, measures nothing: the one before stays. Once such a hold is decided
-    or has expired, begin anew with None.
+    After a list that is unusable, or held for its shrinking, the baseline stays as it was. Once such a hold is decided
+    or has expired, the caller begins anew with None.
     """
     match ruling:
         case UnusableListing():

@@ -1,6 +1,6 @@
-"""Sweeps that a guard held: kept whole until an operator approves or discards them, or they expire (SPEC 7). Pure.
+"""Holds: sweeps held whole by a guard, until an operator approves or discards them or they expire (SPEC 7). Pure.
 
-A list of holds is kept as one note of the queue, replaced only by who read it; so no function here changes a value.
+The queue keeps all holds as one value that is replaced by compare-and-set, so each function returns new holds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from reaper.core.discovery.policy import REAPING, Rule
 from reaper.core.ids import check_id
 from reaper.core.model import SessionId
 
-NOTE = "holds"
-"""The note of the queue that keeps them."""
+KEY = "holds"
+"""The key under which the queue keeps them."""
 HOLD_LIFE_S = 86_400.0
-"""How long a hold waits for its operator: no session that it holds lives longer (`ttlSeconds`)."""
+"""The life of an open hold, seconds: none of its sessions lives longer (`ttlSeconds`)."""
 DECIDED_KEPT = 20
-"""How many holds that are no longer open are kept for `reaper holds`."""
+"""Holds that are no longer open and are kept for `reaper holds`."""
 
 
 class Guard(StrEnum):
@@ -31,7 +31,7 @@ class Guard(StrEnum):
 
 
 class HoldState(StrEnum):
-    """Where a hold is."""
+    """The state of a hold."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -41,19 +41,19 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A sweep held whole: every session that it had judged to be stopped, each with its rule."""
+    """A sweep held whole: every session that it would have stopped, each with its rule."""
 
     id: str
     created_at: float
     expires_at: float
     guards: tuple[Guard, ...]
-    """All that fired; `reason` has a phrase and the figures of each."""
+    """All guards that fired; `reason` has a phrase with the figures of each."""
     reason: str
     sessions: Mapping[SessionId, Rule]
     fate: HoldState = HoldState.OPEN
     by: str | None = None
     why: str | None = None
-    """What the operator said."""
+    """The reason that the operator gave."""
     decided_at: float | None = None
 
 
@@ -63,16 +63,16 @@ Holds = tuple[Hold, ...]
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why an operator's wish is not carried out."""
+    """The reason why an operator's request is refused."""
 
     reason: str
 
 
 def add_hold(holds: Holds, hold: Hold) -> Holds:
-    """Add a hold, unless one says the same already: the holds come back unchanged then.
+    """Return the holds with one more; the same holds when an earlier one makes it needless.
 
-    Guards that fire at every sweep have one open hold, so that what an operator has read is still there when they
-    approve it. What was discarded is not asked again while that hold would have lived, unless there is more to stop.
+    Guards that fire at every sweep have one open hold, so that the hold which an operator has read is still there when
+    they approve it. Discarded sessions are not held again during the life of that hold, unless there are others, too.
     """
     now = hold.created_at
     for held in (held for held in holds if now < held.expires_at):
@@ -84,9 +84,10 @@ def add_hold(holds: Holds, hold: Hold) -> Holds:
 
 
 def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
-    """Approve a hold. Returns all holds, and the one whose sessions are to be queued now.
+    """Approve a hold. Return all holds, and the one whose sessions the caller queues now.
 
-    Approving it again gives it back once more: who died between the two steps repeats them, the queue deduplicates.
+    To approve it again returns it again: a process that died between the two steps repeats both, and the queue
+    deduplicates.
     """
     hold = _find(holds, hold_id)
     if hold is not None and hold.fate is HoldState.APPROVED:
@@ -95,12 +96,12 @@ def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float)
 
 
 def discard(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
-    """Discard a hold: nothing of it is stopped, until a later sweep chooses it again."""
+    """Discard a hold. Its sessions are not stopped until a later sweep chooses them again."""
     return _decided(holds, hold_id, HoldState.DISCARDED, by=by, why=why, now=now)
 
 
 def expire(holds: Holds, now: float) -> Holds:
-    """Close the holds that nobody decided about in time."""
+    """Return the holds after closing those that nobody decided in time."""
     return _kept(
         tuple(
             replace(hold, fate=HoldState.EXPIRED, decided_at=hold.expires_at)
@@ -112,7 +113,7 @@ def expire(holds: Holds, now: float) -> Holds:
 
 
 def open_holds(holds: Holds, now: float) -> Holds:
-    """Return those that wait for an operator."""
+    """Return the holds that wait for an operator."""
     return tuple(hold for hold in holds if hold.fate is HoldState.OPEN and now < hold.expires_at)
 
 
@@ -122,7 +123,7 @@ def to_text(holds: Holds) -> str:
 
 
 def read_holds(text: str | None) -> Holds:
-    """Read what `to_text` wrote; None is no holds. Raises ValueError: a hold that can't be read is not forgotten."""
+    """Read the text of `to_text`; None is no holds. Raises ValueError: an unreadable hold must not be forgotten."""
     try:
         return tuple(_read(each) for each in json.loads(text or "[]"))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:

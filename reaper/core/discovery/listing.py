@@ -1,6 +1,6 @@
-"""Sessions as the API tells of them: `GET /api/sessions` and `GET /api/sessions/{id}`, read with distrust. Pure.
+"""Sessions as the API lists them: `GET /api/sessions` and `GET /api/sessions/{id}`, read with distrust. Pure.
 
-Nothing here is an error: what cannot be read is named, and the policy keeps what is not wholly understood (SPEC 7).
+Nothing here raises: each field that cannot be read is named, and the policy keeps a session with such a field (SPEC 7).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from reaper.core.text import printable
 from reaper.core.times import parse_time
 
 FAULTS_SHOWN = 5
-"""How many malformed entries of a list are described; all are counted."""
+"""Malformed entries of a list that are described; all are counted."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """What the API tells of one session; None where it tells nothing that can be read. Instants are Unix seconds."""
+    """One session as the API lists it; None where a field is missing or cannot be read. Instants are Unix seconds."""
 
     session_id: SessionId
     status: str | None = None
@@ -34,29 +34,29 @@ class SessionSummary:
     clone_ids: tuple[str, ...] | None = None
     alive: bool | None = None
     odd: tuple[str, ...] = ()
-    """The API's names of fields that hold something else than they should; a null is a missing field."""
+    """The API's names of the fields that cannot be read; a field that is null is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A body, or a part of one, that is not what it should be."""
+    """A body, or an entry of one, that is not a list or a session."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One reading of the list. Of several entries with one ID the first is kept."""
+    """One reading of the list. Of several entries with the same ID the first is kept."""
 
     sessions: tuple[SessionSummary, ...]
     malformed: int = 0
-    """Entries that are no objects, have no well-formed ID, or one that came before."""
+    """Entries that are not objects, have no well-formed ID, or repeat an ID."""
     faults: tuple[str, ...] = ()
-    """A sentence each about the first of them."""
+    """A phrase about each of the first `FAULTS_SHOWN` of them."""
 
 
 def parse_list(body: bytes) -> Listing | Unreadable:
-    """Read the body of `GET /api/sessions`. One of 32 MiB takes seconds: not in an event loop's thread."""
+    """Read the body of `GET /api/sessions`. A body of 32 MiB takes seconds: too long for an event loop's thread."""
     value = _json(body)
     entries = value.get("sessions") if isinstance(value, dict) else None
     if not isinstance(entries, list):
@@ -77,22 +77,22 @@ def parse_list(body: bytes) -> Listing | Unreadable:
 
 
 def parse_session(body: bytes, session_id: SessionId) -> SessionSummary | Unreadable:
-    """Read the body of `GET /api/sessions/{id}`; another session than the one asked for is none."""
+    """Read the body of `GET /api/sessions/{id}`. The body of another session is unreadable."""
     session = parse_summary(_json(body))
     if isinstance(session, SessionSummary) and session.session_id != session_id:
-        return Unreadable(f"asked for {session_id}, the API told of {session.session_id}")
+        return Unreadable(f"asked for {session_id}, the API answered with {session.session_id}")
     return session
 
 
 def parse_summary(value: object) -> SessionSummary | Unreadable:
-    """Read one SessionSummary from decoded JSON; unreadable only when it has no well-formed ID."""
+    """Read one session from decoded JSON. It is unreadable only when it has no well-formed ID."""
     if not isinstance(value, dict):
         return Unreadable("it is not a JSON object")
-    told = value.get("sessionId")
-    if not isinstance(told, str):
+    text = value.get("sessionId")
+    if not isinstance(text, str):
         return Unreadable("it has no sessionId that is a string")
     try:
-        session_id = check_id(told)
+        session_id = check_id(text)
     except ValueError as error:
         return Unreadable(f"its sessionId is not well-formed: {error}")
     odd: list[str] = []

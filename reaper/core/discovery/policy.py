@@ -1,6 +1,6 @@
-"""Which sessions are to be stopped, and why (SPEC 7). Pure: the server's time is an argument.
+"""The policy: the sessions to stop, and the reasons (SPEC 7). Pure: the server's time is an argument.
 
-Whatever is not wholly understood is kept. Protection is asked first, so no rule can win over it.
+A session that is not wholly understood is kept. Protection is checked first, so that no rule can win over it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from reaper.core.discovery.sightings import Owners, Sightings, orphaned
 from reaper.core.text import format_duration, sanitize
 
 MAX_LIFE_S = 86_400.0
-"""The API lets no session live longer (`ttlSeconds`); one that does was forgotten by the API, too."""
+"""The longest life of a session, seconds (`ttlSeconds` of the API); the API has forgotten one that lives longer."""
 STARTING_S = 900.0
-"""How long a session may be starting before any rule looks at it."""
+"""The time that a session may be starting before any rule applies to it, seconds (SPEC 7)."""
 SIGHTINGS_APART_S = 60.0
-"""How far two sightings of an orphan must be apart: a list of owners may be written anew just then."""
+"""The least time between two sightings of an orphan, seconds: a list of owners may be written anew between them."""
 
 
 class Rule(StrEnum):
-    """What decided about a session."""
+    """The rule that decided about a session."""
 
     EXPIRED = "expired"
     OVERDUE = "overdue"
@@ -33,7 +33,7 @@ class Rule(StrEnum):
 
     PROTECTED = "protected"
     UNCLEAR = "unclear"
-    """A field is missing or can't be read, or contradicts the server's clock."""
+    """A field is missing, cannot be read, or contradicts the server's clock."""
     STARTING = "starting"
     ENDED = "ended"
     LIVE = "live"
@@ -44,7 +44,7 @@ REAPING = frozenset({Rule.EXPIRED, Rule.OVERDUE, Rule.FAILED, Rule.ORPHANED})
 
 
 class Action(StrEnum):
-    """What a verdict comes to."""
+    """The two consequences of a judgement."""
 
     KEEP = "keep"
     REAP = "reap"
@@ -52,7 +52,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What becomes of one session; `reason` is a printable phrase without its ID."""
+    """The judgement of one session; `reason` is a printable phrase without its ID."""
 
     rule: Rule
     reason: str
@@ -64,14 +64,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:
-    """`discovery.grace_s`: how long past its expiry, or past 24 h, a session is left alone."""
+    """`discovery.grace_s`: the seconds after its expiry, or after 24 h of life, in which a session is kept."""
 
     grace_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A session and what becomes of it."""
+    """A session and its judgement."""
 
     session: SessionSummary
     verdict: Judgement
@@ -86,14 +86,16 @@ def judge(
     rules: PolicyOptions,
     protection: Protection,
 ) -> Judgement:
-    """Return whether a session is to be stopped.
+    """Return whether to stop a session, and why.
 
     Args:
         session: as read from the list, or again just before its DELETE.
-        server_now: the time that the same answer's `Date` told, Unix seconds; None when it told none: then no rule by
-            time reaps.
-        sightings: of earlier readings; whether this reading is already among them makes no difference.
+        server_now: the time in the `Date` of the same answer, Unix seconds; None when it has none: then no rule by time
+            reaps.
+        sightings: of earlier readings; this reading may be among them.
         owners: the batch IDs that are alive; None or empty: all are.
+        rules: `discovery.grace_s`.
+        protection: `protect.*`.
     """
     if why := protection.of(session):
         return Judgement(Rule.PROTECTED, why)

@@ -1,4 +1,4 @@
-"""What is never stopped, whatever asks for it: `protect.*` (SPEC 7). Pure."""
+"""Protection: the sessions that no rule and no intake may stop, `protect.*` (SPEC 7). Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from reaper.core.text import sanitize
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """IDs and patterns of sessions, batches, scenarios and clones to spare. Both are compared case by case."""
+    """IDs and patterns of sessions, batches, scenarios and clones to spare; upper and lower case differ."""
 
     ids: frozenset[str] = frozenset()
     globs: tuple[str, ...] = ()
-    """Patterns in which * is any text and ? any one character; a bracket is itself."""
+    """Patterns: `*` is any text and `?` any one character; a bracket has no special meaning."""
 
     def __bool__(self) -> bool:
-        """Tell whether anything is protected at all."""
+        """Return whether anything is protected at all."""
         return bool(self.ids or self.globs)
 
     def of(self, session: SessionSummary) -> str | None:
-        """Return in words what protects a session; None when nothing does."""
+        """Return a phrase that names the protection of a session; None when it has none."""
         named = [("scenario", session.scenario_id), *(("clone", clone_id) for clone_id in session.clone_ids or ())]
         return self._first([("session", session.session_id), ("batch", session.batch_id), *named])
 
     def of_id(self, session_id: SessionId) -> str | None:
-        """Return in words what protects a session of which only the ID is known; its batch may be protected, too."""
+        """Return the same for a session of which only the ID is known; its batch may still be protected."""
         return self._first([("session", session_id)])
 
     def _first(self, names: Iterable[tuple[str, str | None]]) -> str | None:
@@ -45,9 +45,9 @@ class Protection:
 
 
 def protection(ids: Iterable[str] = (), globs: Iterable[str] = (), text: str = "") -> Protection:
-    """Put together `protect.ids`, `protect.globs` and the text of `protect.file`.
+    """Return the protection by `protect.ids`, `protect.globs` and the text of `protect.file`.
 
-    The file has an ID or a pattern per line; blank lines and those that begin with # say nothing.
+    The file has an ID or a pattern per line; blank lines and lines that begin with # are skipped.
     """
     lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
     entries = [line for line in lines if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""The last look at a chosen session, just before its DELETE (SPEC 7): people renew sessions late. Pure."""
+"""The preflight check of a session just before its DELETE (SPEC 7): people renew sessions late. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from reaper.core.preflight import RENEWED, Inconclusive, Proceed, Recheck, Skip
 
 
 def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary, Answered], Judgement]) -> Recheck:
-    """Return what follows from the reply to `GET /api/sessions/{id}`.
+    """Return the result of the reply to `GET /api/sessions/{id}`.
 
-    `judge` is the policy with the owners, sightings and settings of now; the answer brings its own `Date`. It may
-    reap by another rule than the sweep did.
+    `judge` is the policy with the present owners, sightings and settings, applied to the session and the answer, which
+    has its own `Date`. The rule that reaps may be another one than in the sweep.
     """
     if isinstance(reply, Answered) and 200 <= reply.status < 300:
         session = parse_session(reply.body, session_id)
         if not isinstance(session, SessionSummary):
-            # Never what `classify` makes of a 2xx: nothing was stopped by reading.
+            # `classify` would take a 2xx for a stop: a read stops nothing.
             return Inconclusive(Foreign(reply.status))
         judgement = judge(session, reply)
         if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
@@ -35,7 +35,7 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
 
 
 def recheck_protection(reply: Reply, session_id: SessionId, protection: Protection) -> Recheck:
-    """Return the same for a session that somebody named: only protection can spare it."""
+    """Return the result for a session that somebody named: only protection can spare it."""
 
     def unless_protected(session: SessionSummary, _: Answered) -> Judgement:
         why = protection.of(session)

@@ -1,7 +1,7 @@
-"""The server's clock, as its `Date` headers tell it (SPEC 7). Pure: local clocks are arguments.
+"""The server's clock, read from its `Date` headers (SPEC 7). Pure: local clocks are arguments.
 
-Sessions are judged by the clock that wrote their times, so a wrong clock of this machine changes no verdict. What can
-be refused is a clock that contradicts itself: between two answers the server's time must move as a monotonic one does.
+Sessions are judged by the clock that wrote their times, so a wrong clock of this machine changes no judgement. A clock
+that contradicts itself is refused: between two answers the server's time must move as a monotonic clock does.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from reaper.core.text import format_duration, sanitize
 from reaper.core.times import http_date
 
 MAX_SKEW_S = 300.0
-"""How far the server's time may move other than the monotonic clock between two answers."""
+"""The most seconds by which the server's time and the monotonic clock may move apart between two answers."""
 SETTLED_AFTER_S = 900.0
-"""How long a clock that has jumped must agree with itself before it is believed again."""
+"""The seconds for which a clock that has jumped must agree with itself before it is believed again."""
 REBASE_AFTER_S = 3600.0
-"""How old a reading later ones are held against: two sound clocks drift apart by minutes in some months."""
+"""The most age of the reading that later ones are compared with: two sound clocks drift apart by minutes in months."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """One `Date` header, and when it came."""
+    """One `Date` header and the instant of its arrival."""
 
     server_at: float
-    """As told, in whole seconds: the server's clock is never behind it, so no session looks older than it is."""
+    """As in the header, in whole seconds: the server's clock is never behind it, so no session seems too old."""
     monotonic_at: float
     """The middle of the round trip on a clock that never runs backwards and counts sleep (CLOCK_BOOTTIME)."""
     skew_s: float
-    """How far the server's clock is ahead of this machine's; for people, no verdict uses it."""
+    """The seconds by which the server's clock is ahead of this machine's; for people, no judgement uses it."""
     within_s: float
-    """How exact `skew_s` is: half the round trip and half a second."""
+    """The greatest error of `skew_s`: half the round trip and half a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoServerTime:
-    """An answer that does not tell the time: no rule by time may reap."""
+    """An answer without a readable `Date`: no rule by time may reap."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClockJump:
-    """The server's time moved other than time does: nothing may be reaped by this answer."""
+    """The server's time and the monotonic clock moved apart: nothing may be reaped by this answer."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ServerClock:
-    """What earlier answers of one server told. Begins empty, in each process; kept per base URL."""
+    """The earlier readings of one server's clock. Each process begins with none; kept per base URL."""
 
     base: ClockReading | None = None
     suspect: ClockReading | None = None
@@ -59,13 +59,13 @@ class ServerClock:
 def read_date(
     date: str | None, *, local_at: float, monotonic_at: float, round_trip_s: float
 ) -> ClockReading | NoServerTime:
-    """Return what an answer's `Date` header tells.
+    """Return the reading of an answer's `Date` header.
 
     Args:
         date: the header's value; None when there is none.
-        local_at: this machine's time when the answer was in, Unix seconds.
+        local_at: this machine's time when the answer had arrived, Unix seconds.
         monotonic_at: the same instant on a clock that never runs backwards, seconds.
-        round_trip_s: how long the answer took, from the request's first byte on.
+        round_trip_s: the time from the request's first byte to the answer, seconds.
     """
     if date is None:
         return NoServerTime("the answer has no Date header: the server's time is not known")
@@ -76,16 +76,16 @@ def read_date(
             f"the answer's Date header, '{sanitize(date)}', cannot be read: the server's time is not known"
         )
     half_s = max(0.0, round_trip_s) / 2
-    # The header cuts off the fraction: on average the clock stood half a second further.
+    # The header cuts off the fraction of the second: on average the clock was half a second ahead of it.
     skew_s = server_at + 0.5 - (local_at - half_s)
     return ClockReading(server_at, monotonic_at - half_s, skew_s, half_s + 0.5)
 
 
 def follow(clock: ServerClock, reading: ClockReading) -> tuple[ServerClock, ClockJump | None]:
-    """Take in one more reading. Returns what is known now, and why this reading is not to be believed, if so.
+    """Take in one more reading. Return the clock with it, and the jump when this reading must not be believed.
 
-    After a jump nothing is believed until a reading agrees with the time before it, or until the new time has agreed
-    with itself for `SETTLED_AFTER_S`: a server whose clock was set right does not stay refused.
+    After a jump no reading is believed until one agrees with the time before it, or until the new time has agreed with
+    itself for `SETTLED_AFTER_S`: a server whose clock was corrected does not stay refused.
     """
     if clock.base is None or _off_s(clock.base, reading) <= MAX_SKEW_S:
         aged = clock.base is None or reading.monotonic_at - clock.base.monotonic_at >= REBASE_AFTER_S

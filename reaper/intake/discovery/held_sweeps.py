@@ -46,10 +46,10 @@ async def add_chosen(
 async def open_holds_and_ghosts(queue: ValuePort) -> dict[str, int]:
     """Return the number of open holds and of ghosts."""
     try:
-        holds = core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.NOTE)), queue.now())
+        holds = core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.KEY)), queue.now())
     except ValueError:
         holds = ()  # `reaper holds` reports the malformed value
-    ghosts = core_ghosts.read_ghosts(await queue.read_value(core_ghosts.NOTE))
+    ghosts = core_ghosts.read_ghosts(await queue.read_value(core_ghosts.KEY))
     return {"holds": len(holds), "ghosts": len(ghosts.proven)}
 
 
@@ -62,10 +62,10 @@ async def reset_baseline(queue: ValuePort, hold: Hold) -> None:
 async def change_holds(queue: ValuePort, change: Callable[[Holds], Holds]) -> tuple[Holds, bool]:
     """Apply `change` to the holds of the queue; return them, and whether it changed anything. Retries after a race."""
     while True:
-        text = await queue.read_value(core_holds.NOTE)
+        text = await queue.read_value(core_holds.KEY)
         holds = core_holds.expire(core_holds.read_holds(text), queue.now())
         changed = change(holds)
         if changed == core_holds.read_holds(text):
             return changed, False
-        if await queue.compare_and_set(core_holds.NOTE, core_holds.to_text(changed), was=text):
+        if await queue.compare_and_set(core_holds.KEY, core_holds.to_text(changed), was=text):
             return changed, changed != holds

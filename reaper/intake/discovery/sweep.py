@@ -184,11 +184,11 @@ class Discovery:
         if baseline is not None and baseline is not seen.previous:
             listed = json.dumps({"at": self.queue.now(), "ids": sorted(baseline)})
             await self.queue.compare_and_set(LISTED, listed, was=await self.queue.read_value(LISTED))
-        text = await self.queue.read_value(core_ghosts.NOTE)
+        text = await self.queue.read_value(core_ghosts.KEY)
         ghosts, new = core_ghosts.update_ghosts(
             core_ghosts.read_ghosts(text), sessions, seen.outcomes, self.queue.now()
         )
-        if ghosts.to_text() != text and await self.queue.compare_and_set(core_ghosts.NOTE, ghosts.to_text(), was=text):
+        if ghosts.to_text() != text and await self.queue.compare_and_set(core_ghosts.KEY, ghosts.to_text(), was=text):
             for session_id in new:
                 outcome = seen.outcomes[session_id]
                 assert outcome is not None

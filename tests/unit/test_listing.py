@@ -137,5 +137,5 @@ def test_a_body_that_is_no_list_is_unreadable(body: bytes):
 def test_one_session_must_be_the_one_that_was_asked_for():
     body = json.dumps(WHOLE).encode()
     assert parse_session(body, SessionId("ses-01H")) == parse_summary(WHOLE)
-    assert parse_session(body, SessionId("ses-2")) == Unreadable("asked for ses-2, the API told of ses-01H")
+    assert parse_session(body, SessionId("ses-2")) == Unreadable("asked for ses-2, the API answered with ses-01H")
     assert isinstance(parse_session(b"<html>", SessionId("ses-2")), Unreadable)

@@ -1,0 +1,71 @@
+"""Times and durations as people and servers write them."""
+
+import pytest
+
+from reaper.core.times import http_date, parse_duration, parse_time
+
+NOON = 1893499200.0
+"""2030-01-01T12:00:00Z."""
+DATE, AT = "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2030-01-01T12:00:00Z", NOON),
+        ("2030-01-01t12:00:00z", NOON),
+        ("2030-01-01 17:30:00+05:30", NOON),
+        ("2030-01-01T12:00:00.25-00:00", NOON + 0.25),
+        ("2030-01-01T12:00:00.123456789Z", NOON + 0.123456789),
+        ("2016-12-31T23:59:60Z", 1483228800.0),
+        ("1970-01-01T00:00:00Z", 0.0),
+    ],
+)
+def test_times(text: str, at: float) -> None:
+    assert parse_time(text) == pytest.approx(at, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "2030-01-01", "2030-01-01T12:00Z", "20300101T120000Z", "2030-01-01T12:00:00", "2030-01-01T25:00:00Z",
+     "2030-01-01T12:00:00+24:00", "2030-01-01T12:00:00Z ", "2030-01-01T12:00:00,5Z", "٢٠30-01-01T12:00:00Z"],
+)  # fmt: skip
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="'"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [
+        ("30m", 1800),
+        ("1h30m", 5400),
+        ("45s", 45),
+        ("2d", 172800),
+        ("90", 90),
+        ("0", 0),
+        ("1.5h", 5400),
+        ("0.5", 0.5),
+        ("36500d", 3_153_600_000),
+    ],
+)
+def test_durations(text: str, duration_s: float) -> None:
+    assert parse_duration(text) == duration_s
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5s", "1h30", "30m1h", "5 m", "1w", "inf", "nan", "9" * 400, "1e3", "٣s", "36500d1s"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+def test_every_form_of_an_http_date_is_read():
+    for text in (DATE, "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 09:49:37 +0100"):
+        assert http_date(text) == AT
+
+
+def test_a_date_that_no_clock_can_show_is_none():
+    with pytest.raises(ValueError, match=r"."):
+        http_date("Mon, 01 Jan 0001 00:00:00 +99999999999999999999")
