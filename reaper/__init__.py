@@ -1,7 +1,7 @@
 """Reaper stops expired and orphaned hosted clone sessions, and accounts for every one of them.
 
-From Python: `reaper.open` and `reaper.stop_sessions`; docs/library.md tells how. Importing this module costs nothing:
-each name brings what it needs when it is first asked for.
+From Python: `reaper.open` and `reaper.stop_sessions`; see docs/library.md. Importing this module costs nothing: the
+first use of a name imports its module.
 """
 
 from reaper.core.version import __version__ as __version__
@@ -77,7 +77,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the library from where it lives, once."""
+    """Import a public name from its module on first use."""
     for home, names in _HOMES.items():
         if name in names:
             from importlib import import_module

@@ -1,4 +1,4 @@
-"""Entry point of the command. What probes and scripts ask for often is answered before anything heavy is imported."""
+"""Entry point of the command. `--version` and `health` run before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line (None: the process's own) and return its exit code."""
+    """Run one command line (None: `sys.argv`) and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] in (["--version"], ["-V"]):
         from reaper.core.version import __version__

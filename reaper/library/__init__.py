@@ -1,1 +1,1 @@
-"""Stops sessions from Python. Public is what `reaper` itself names; docs/library.md tells how to use it."""
+"""Stop sessions from Python. The public names are those of `reaper`; see docs/library.md."""

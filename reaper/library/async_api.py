@@ -1,4 +1,4 @@
-"""The async API: a `Reaper` over an open ledger."""
+"""The asynchronous library: a `Reaper` works on an open ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Unpack
 
 import anyio
-import structlog as _structlog  # noqa: F401  # before ours imports it without rich: the host program may want both
+import structlog as _structlog  # noqa: F401  # must come first: later imports hide rich from structlog, which the host may need
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Waits, run_once
@@ -32,7 +32,7 @@ from reaper.telemetry.host_logging import LOGGER, use_host_logger
 
 SOURCE = "library"
 BATCH = 5000
-"""How many IDs are taken in at a time."""
+"""Number of IDs added to the queue at a time."""
 
 Ids = str | Iterable[str]
 """One ID, or several."""
@@ -44,37 +44,37 @@ _SETTLED = "{id} is settled already"
 
 @asynccontextmanager
 async def open(**options: Unpack[Options]) -> AsyncIterator[Reaper]:
-    """Open the ledger, and make it where there is none: `async with reaper.open() as r`.
+    """Open the ledger, creating it if it does not exist: `async with reaper.open() as r`.
 
-    Without arguments the settings are those of the command: its file, its environment, its ledger. An argument wins
-    over both. Runs under asyncio and catches no signal. When it is left, whatever was not stopped stays queued for the
-    next `Reaper`, `reaper once` or `reaper run` on the same ledger.
+    Without arguments the settings are those of the command: its file, its environment, its ledger. Arguments override
+    both. Needs asyncio and catches no signal. At the end of the block, sessions that were not stopped stay queued for
+    the next `Reaper`, `reaper once` or `reaper run` on the same ledger.
 
-    Raises ConfigError or UsageError for settings that cannot be used, QueueError for a queue that cannot.
+    Raises ConfigError or UsageError for unusable settings, QueueError for an unusable queue.
     """
-    async with opened(effective_options(options)) as reaper:
+    async with open_effective(effective_options(options)) as reaper:
         yield reaper
 
 
 @asynccontextmanager
-async def opened(found: EffectiveOptions) -> AsyncIterator[Reaper]:
-    """Open what the settings name; see `open`."""
+async def open_effective(effective: EffectiveOptions) -> AsyncIterator[Reaper]:
+    """Open the ledger of the effective options; see `open`."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError("reaper.open needs a running asyncio event loop") from None
-    protector_of(found.settings)  # before anything is taken in: nothing may be stopped that might be protected
+    protector_of(effective.settings)  # fails before anything is added if the protected sessions are unknown
     async with AsyncExitStack() as stack:
         queue = await open_queue(
-            found.queue_url,
+            effective.queue_url,
             create=True,
             read_only=False,
             worker=True,
             state_dir=partial(state_dir, os.environ),
-            inbox_after_s=found.settings.intake.default_after_s,
+            inbox_after_s=effective.settings.intake.default_after_s,
         )
         stack.push_async_callback(_close, queue.queue)
-        reaper = Reaper(found, queue.queue, stack)
+        reaper = Reaper(effective, queue.queue, stack)
         stack.enter_context(use_host_logger(reaper._secrets))
         for warning in queue.warnings:
             LOGGER.warning("%s", warning)
@@ -87,17 +87,16 @@ async def _close(queue: Queue) -> None:
 
 
 class Reaper:
-    """Stops sessions and accounts for them in a ledger; made by `reaper.open`, good until that is left.
+    """Stops sessions and accounts for them in a ledger. `reaper.open` makes it; it is usable until the block ends.
 
-    Every method raises QueueError when the ledger cannot be used. What is cancelled has either happened or not; nothing
-    that was accepted is lost by it. One `Reaper` belongs to one event loop; its methods may be called from several
-    tasks.
+    Every method raises QueueError when the ledger cannot be used. A cancelled call has either happened completely or
+    not at all, and loses no accepted ID. One `Reaper` belongs to one event loop; several tasks may call its methods.
     """
 
-    def __init__(self, found: EffectiveOptions, queue: Queue, opened: AsyncExitStack) -> None:
-        self._found = found
+    def __init__(self, effective: EffectiveOptions, queue: Queue, resources: AsyncExitStack) -> None:
+        self._effective = effective
         self._queue = queue
-        self._opened = opened
+        self._resources = resources
         self._credentials: Credentials | None = None
         self._parts: RunParts | None = None
         self._members: RunSet = queue.new_set()
@@ -107,15 +106,15 @@ class Reaper:
     async def add(
         self, ids: Ids, *, after: Seconds | None = None, at: datetime | None = None, again: bool = False
     ) -> Added:
-        """Take in session IDs; they are in the ledger, durably, when this returns.
+        """Add session IDs; they are durably in the ledger when this returns.
 
         Args:
-            ids: one ID or several. An ID that is known already changes nothing and counts as a duplicate.
-            after: they are due so much later, seconds or a timedelta. Default: now.
-            at: they are due then; a datetime with a zone.
-            again: re-open those that are settled already.
+            ids: one ID or several. A known ID changes nothing and counts as a duplicate.
+            after: delay until they are due, seconds or a timedelta; default: 0.
+            at: time when they are due, a datetime with a zone.
+            again: re-open IDs that are settled already.
 
-        Raises UsageError for the first ID that is malformed, and then none of them was taken in.
+        Raises UsageError for the first malformed ID; then none of them was added.
         """
         due_at, after_s = _due(after, at)
         found = session_ids([ids] if isinstance(ids, str) else ids)
@@ -132,7 +131,7 @@ class Reaper:
     async def add_file(
         self, path: str | os.PathLike[str], *, after: Seconds | None = None, again: bool = False
     ) -> Added:
-        """Take in a file as `reaper add --from` does: IDs or JSON lines; a line that holds no ID counts as invalid.
+        """Add the IDs of a file as `reaper add --from` does: IDs or JSON lines; a line without an ID counts as invalid.
 
         Raises UsageError when the file cannot be read.
         """
@@ -145,10 +144,10 @@ class Reaper:
                 by=operator_name(),
                 default_after_s=after_s,
                 into=self._members,
-                on_batch=self._noted,
+                on_batch=self._count_batch,
             )
 
-    def _noted(self, added: Added, _: Sequence[object]) -> None:
+    def _count_batch(self, added: Added, _: Sequence[object]) -> None:
         self._added = add_up(self._added, added)
 
     async def stop(
@@ -159,18 +158,18 @@ class Reaper:
         budget: Seconds | None = None,
         wait: Seconds = RETRY_WAIT_S,
     ) -> Summary:
-        """Stop what was added since the last call, `ids` included, and return what came of it: as `reaper once` does.
+        """Stop the IDs added since the last call, `ids` included, as `reaper once` does, and return the result.
 
-        Ends when nothing of that is open any more, when a retry is due later than `wait`, when the budget is used up,
-        or when the API or its token were no good for as long as the settings say. None of these is an exception: look
-        at `Summary.ok` and `why`. What is left stays queued, and what is not due yet is not waited for. A cancelled
-        call records what it knows and hands back the rest. Calls on one `Reaper` follow each other.
+        Ends when none of them is open, when the next retry is due later than `wait`, when the budget is used up, or
+        when the API or the token failed for as long as the settings allow. None of these raises: check `Summary.ok` and
+        `why`. IDs that remain open, or are not due yet, stay queued. A cancelled call records the results it has and
+        releases the other leases. Concurrent calls on one `Reaper` run one after another.
 
         Args:
-            ids: more IDs to take in first.
-            leftovers: also stop what is open and due in the ledger already, such as what a crash left behind.
-            budget: most time this may take, seconds or a timedelta, the end of what is in flight included.
-            wait: how far ahead a retry may be due to be waited for.
+            ids: more IDs, added first.
+            leftovers: also stop IDs of the ledger that are open and due, for example after a crash.
+            budget: time limit, seconds or a timedelta, including the end of DELETEs in flight.
+            wait: longest wait for a retry, seconds or a timedelta.
 
         Raises ConfigError when no token is configured, UsageError for a malformed ID.
         """
@@ -185,11 +184,11 @@ class Reaper:
             self._members, self._added = self._queue.new_set(), NOTHING
             if leftovers:
                 await members.include_due()
-            waits = Waits.of(self._found.settings, retry_s=wait_s, budget_s=budget_s)
+            waits = Waits.of(self._effective.settings, retry_s=wait_s, budget_s=budget_s)
             return summary_of(await run_once(parts, members, added, waits, signals=False))
 
     async def postpone(self, session_id: str, after: Seconds) -> None:
-        """Have a waiting ID be due so much later from now; 0 makes it due now.
+        """Make a waiting ID due `after` from now (seconds or a timedelta); 0 makes it due now.
 
         Raises RefusedError when it is in flight, settled or unknown.
         """
@@ -205,7 +204,7 @@ class Reaper:
                 raise RefusedError(_UNKNOWN.format(id=one))
 
     async def cancel(self, session_id: str, *, reason: str) -> bool:
-        """Take an open ID out: nothing more is sent for it. The reason is kept for `show`.
+        """Cancel an open ID: no DELETE is sent for it any more. `show` returns the reason.
 
         Returns False when its DELETE is being sent: then it ends cancelled unless the answer is final. Raises
         RefusedError when it is settled or unknown.
@@ -222,26 +221,26 @@ class Reaper:
                 raise RefusedError(_UNKNOWN.format(id=one))
 
     async def show(self, session_id: str) -> Item | None:
-        """Return what is known of an ID: its state, outcome, and each of its last sends; None when it is unknown."""
+        """Return the item of an ID, with state, outcome and its last sends; None when the ID is unknown."""
         return await self._queue.show(_one(session_id))
 
     async def outcomes(self, ids: Ids) -> dict[str, Outcome | None]:
-        """Return those of the IDs that the ledger knows: the outcome of what is settled, None while it is open."""
+        """Return the outcome of each ID that the ledger knows; None while the ID is open."""
         found = await self._queue.outcomes_of(session_ids([ids] if isinstance(ids, str) else ids))
         return {str(one): outcome for one, outcome in found.items()}
 
     async def audit(self) -> Audit:
-        """Hold the books of the whole ledger against each other; `balanced` tells whether they agree."""
+        """Compare the counters of the whole ledger with its rows; `balanced` is True when they agree."""
         return await self._queue.audit()
 
     def _run_parts(self) -> RunParts:
         if self._parts is None:
-            self._credentials = self._found.credentials()
-            self._parts = RunParts(self._found.settings, self._queue, self._credentials, self._opened)
+            self._credentials = self._effective.credentials()
+            self._parts = RunParts(self._effective.settings, self._queue, self._credentials, self._resources)
         return self._parts
 
     def _secrets(self) -> tuple[str, ...]:
-        return self._found.secrets() + (self._credentials.secrets() if self._credentials else ())
+        return self._effective.secrets() + (self._credentials.secrets() if self._credentials else ())
 
 
 def _one(session_id: str) -> SessionId:
@@ -256,7 +255,7 @@ def _seconds(value: Seconds, name: str) -> float:
 
 
 def _due(after: Seconds | None, at: datetime | None) -> tuple[float | None, float]:
-    """Return the instant, or else how long from now."""
+    """Return the due time (Unix seconds) or None, and the delay in seconds that holds without one."""
     if at is None:
         return None, 0.0 if after is None else _seconds(after, "after")
     if after is not None:

@@ -1,4 +1,4 @@
-"""The library for programs that have no event loop."""
+"""The blocking library, for programs without an event loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def stop_sessions(
     wait: Seconds = RETRY_WAIT_S,
     **options: Unpack[Options],
 ) -> Summary:
-    """Take in session IDs durably, stop them, and return what came of it; for plain scripts.
+    """Add session IDs durably, stop them, and return the result; for plain scripts.
 
-    The arguments are those of `Reaper.stop` and `reaper.open`, and so are the errors. Ctrl-C ends it as it ends any
-    script; what was not stopped stays queued.
+    Arguments and errors are those of `Reaper.stop` and `reaper.open`. Ctrl-C ends it as it ends any script; sessions
+    that were not stopped stay queued.
 
     Raises UsageError inside a running event loop: there, use `reaper.open`.
     """

@@ -1,4 +1,4 @@
-"""From the arguments of `reaper.open` to settings, a token's keeper and the address of the queue."""
+"""Turn the arguments of `reaper.open` into settings, credentials and the address of the queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reaper.settings.parsers import clean_token
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import LEDGER, state_dir
 
-KEYS = {
+_SETTING_KEYS = {
     "base_url": "api.base_url",
     "token_file": "api.token_file",
     "queue": "queue.url",
@@ -26,17 +26,17 @@ KEYS = {
 
 
 class Options(TypedDict, total=False):
-    """The keyword arguments of `reaper.open` and `reaper.stop_sessions` that say where, as whom and how."""
+    """The keyword arguments of `reaper.open` and `reaper.stop_sessions`."""
 
     settings: Settings | Mapping[str, object] | None
     """Any setting of docs/configuration.md by its dotted key, as {"retry.max_attempts": 5}; or whole `Settings`, and
     then neither a file nor the environment is read."""
     config: str | os.PathLike[str] | None
-    """Settings file. None: where the command looks for it."""
+    """Settings file. None: as for the command."""
     token: str | None
-    """The API's token. Wins over every other place of one; None: as configured."""
+    """API token. Overrides every configured one; None: as configured."""
     token_file: str | os.PathLike[str] | None
-    """File that holds the token, read again when it changes."""
+    """File with the token, read again when it changes."""
     base_url: str | None
     """Address of the API."""
     queue: str | None
@@ -44,12 +44,12 @@ class Options(TypedDict, total=False):
     ledger: str | os.PathLike[str] | None
     """Path of a SQLite ledger, instead of `queue`; relative to the working directory."""
     concurrency: int | None
-    """Most DELETEs in flight at once."""
+    """Maximum of DELETEs in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveOptions:
-    """What is in effect for one `Reaper`."""
+    """The settings and token in effect for one `Reaper`."""
 
     settings: Settings
     token: str | None = None
@@ -59,19 +59,19 @@ class EffectiveOptions:
         return self.settings.queue.url or sqlite_url(state_dir(os.environ) / LEDGER)
 
     def credentials(self) -> Credentials:
-        """Return the token's keeper. Raises ConfigError when no token is configured at all."""
+        """Return the credentials. Raises ConfigError when no token is configured."""
         return credentials_of(self.settings) if self.token is None else Credentials(None, self.token)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the tokens known so far without opening a file."""
+        """Return the tokens known without opening a file, for masking in logs."""
         known = self.settings.api.token
         return tuple(filter(None, (self.token, known.get_secret_value() if known else None)))
 
 
 def effective_options(options: Options) -> EffectiveOptions:
-    """Return what the arguments, the environment and the settings file amount to, in this order of weight.
+    """Return the options in effect: arguments override the environment, which overrides the settings file.
 
-    Raises ConfigError, a line for each mistake, and UsageError for arguments that contradict each other.
+    Raises ConfigError with a line for each mistake, and UsageError for contradictory arguments.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if unknown := given.keys() - Options.__annotations__.keys():
@@ -80,23 +80,23 @@ def effective_options(options: Options) -> EffectiveOptions:
     if isinstance(settings, Settings):
         if more := given.keys() - {"settings", "token"}:
             raise UsageError(f"settings is complete already, {min(more)} has no meaning beside it")
-        return EffectiveOptions(settings, _checked(token))
+        return EffectiveOptions(settings, _checked_token(token))
     if "queue" in given and "ledger" in given:
         raise UsageError("queue and ledger name the same thing in two ways: give one of them")
     arguments: dict[str, object] = dict(settings or {})
-    arguments |= {KEYS[name]: _plain(value) for name, value in given.items() if name in KEYS}
+    arguments |= {_SETTING_KEYS[name]: _path_as_text(value) for name, value in given.items() if name in _SETTING_KEYS}
     if (ledger := options.get("ledger")) is not None:
         arguments["queue.url"] = sqlite_url(Path(ledger).absolute())
     config = options.get("config")
     loaded = load(None if config is None else os.fspath(config), arguments, flag=lambda key, _: f"argument {key}")
-    return EffectiveOptions(loaded.settings, _checked(token))
+    return EffectiveOptions(loaded.settings, _checked_token(token))
 
 
-def _plain(value: object) -> object:
+def _path_as_text(value: object) -> object:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _checked(token: str | None) -> str | None:
+def _checked_token(token: str | None) -> str | None:
     if token is None:
         return None
     try:

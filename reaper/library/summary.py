@@ -1,27 +1,27 @@
-"""What a stop came to."""
+"""The result of one `Reaper.stop`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reaper.app import once as oneshot
+from reaper.app.once import Summary as RunSummary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The counts of one stop, as `reaper once --json` has them; they are of its set.
+    """The counts of one stop, as in `reaper once --json`.
 
-    The set is what was added since the last stop and, unless `leftovers` was false, what was open and due then.
+    They cover the IDs added since the last stop and, unless `leftovers` was false, those that were open and due.
     """
 
     accepted: int
     """IDs that were new to the ledger."""
     duplicate: int
-    """IDs that it knew already; what is open of them is stopped too."""
+    """IDs that it knew already; open ones among them are stopped, too."""
     invalid: int
-    """Lines of files that hold no ID."""
+    """Lines of files that contain no valid ID."""
     stopped: int
     already_gone: int
     forbidden: int
@@ -30,49 +30,49 @@ class Summary:
     protected: int
     cancelled: int
     waiting: int
-    """IDs that are open still, `delayed` ones included."""
+    """IDs that are still open, including `delayed` ones."""
     delayed: int
     """IDs that are not due yet and were never sent."""
     sends: int
-    """DELETEs that were sent by this stop."""
+    """DELETEs that this stop sent."""
     duration_s: float
     exit: Exit
-    """The exit code with which `reaper once` would have ended."""
+    """The exit code that `reaper once` would have returned."""
     why: str | None = None
-    """Why work was left behind, a sentence for people."""
+    """Why due work remains, in words."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that was due is left, and nothing ended dead."""
+        """Return True when no due ID is open and none ended dead."""
         return self.exit is Exit.OK
 
     @property
     def dead(self) -> int:
-        """Sessions that could not be stopped: the ledger keeps them until somebody retries or purges them."""
+        """Return the number of sessions that could not be stopped; the ledger keeps them until a retry or purge."""
         return self.forbidden + self.rejected + self.exhausted
 
     def __str__(self) -> str:
         """Return one line for people: `3 sessions in 0.2 s: 2 stopped, 1 already gone`."""
         counts = [(outcome.value.replace("_", " "), getattr(self, outcome.value)) for outcome in Outcome]
         counts += [("still waiting", self.waiting - self.delayed), ("delayed", self.delayed)]
-        told = ", ".join(f"{count} {word}" for word, count in counts if count)
+        parts = ", ".join(f"{count} {word}" for word, count in counts if count)
         total = sum(count for _, count in counts)
         head = f"{total} session{'s' * (total != 1)} in {self.duration_s:.1f} s"
-        return f"{head}: {told}" if told else head
+        return f"{head}: {parts}" if parts else head
 
 
-def summary_of(found: oneshot.Summary) -> Summary:
-    """Return the flat form of what `once` found."""
-    settled = {outcome.value: found.view.settled.get(outcome, 0) for outcome in Outcome}
+def summary_of(run: RunSummary) -> Summary:
+    """Return the flat form of the summary of a run."""
+    settled = {outcome.value: run.view.settled.get(outcome, 0) for outcome in Outcome}
     return Summary(
-        accepted=found.added.accepted,
-        duplicate=found.added.duplicate,
-        invalid=found.added.invalid,
+        accepted=run.added.accepted,
+        duplicate=run.added.duplicate,
+        invalid=run.added.invalid,
         **settled,
-        waiting=found.view.open,
-        delayed=found.view.delayed,
-        sends=found.sends,
-        duration_s=found.duration_s,
-        exit=found.exit,
-        why=found.why,
+        waiting=run.view.open,
+        delayed=run.view.delayed,
+        sends=run.sends,
+        duration_s=run.duration_s,
+        exit=run.exit,
+        why=run.why,
     )

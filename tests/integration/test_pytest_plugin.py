@@ -118,7 +118,7 @@ def test_what_could_not_be_stopped_is_left_to_the_next_run(
     pytester.makepyfile(TWO_TESTS.format(*ids))
     sandbox.down()
     (line,) = told(run(pytester))
-    assert "2 still waiting; left early: " in line
+    assert "2 still waiting; stopped early: " in line
     assert "the rest is left to the next run" in line
     sandbox.up()
     monkeypatch.delenv("REAPER_API__UNAVAILABLE_WAIT_S")
@@ -154,7 +154,7 @@ def test_without_a_token_nothing_happens(
     result = run(pytester)
     result.assert_outcomes(passed=1, failed=1)
     (line,) = told(result)
-    assert line.startswith("reap: 2 registered, nothing is written down or stopped: no API token")
+    assert line.startswith("reap: 2 registered, nothing is stored or stopped: no API token")
     assert not (tmp_path / "state").exists()
     assert sandbox.counters.requests == 0
 
@@ -183,7 +183,7 @@ def test_mistakes_are_told(
     pytester.makeini("[pytest]\nreap_for = soon\n")
     (line,) = told(run(pytester))
     assert "reap_for must be a number of seconds above 0, not 'soon'" in line
-    assert "is left to the next run" in line
+    assert "are left to the next run" in line
 
 
 def test_it_works_inside_an_event_loop(pytester: pytest.Pytester, sandbox: RunningSandbox, ids: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""A pytest plugin: tests register sessions with the fixture `reap`, and what is left of them is stopped at the end.
+"""A pytest plugin: tests register sessions with the fixture `reap`; open ones are stopped at the end of the run.
 
-pytest loads it by itself wherever reaper is installed. Until a test registers something, and where no token is
-configured, it does nothing; what it needs of reaper is imported when there is something to stop. docs/pytest.md.
+pytest loads it wherever reaper is installed. It does nothing until a test registers a session, and nothing without a
+token; it imports most of reaper only when there is something to stop. See docs/pytest.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 from reaper.core.errors import ConfigError, ReaperError, UsageError
 from reaper.core.ids import check_id
 from reaper.core.text import sanitize
-from reaper.library.pytest.registry import Lists
+from reaper.library.pytest.registry import Registry
 from reaper.settings.state_dir import state_dir
 
 if TYPE_CHECKING:
@@ -34,34 +34,33 @@ BUDGET_S = 60.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("reaper", "hosted sessions (reaper)")
     group.addoption(
-        "--reap-ledger", metavar="DIR", help="where registered sessions are written down (default: reaper's state dir)"
+        "--reap-ledger", metavar="DIR", help="where registered sessions are stored (default: reaper's state dir)"
     )
     group.addoption(
-        "--no-reap", action="store_true", help="stop nothing at the end: what is registered is left to the next run"
+        "--no-reap", action="store_true", help="stop nothing at the end: registered sessions are left to the next run"
     )
     parser.addini("reap_ledger", "directory for registered sessions, relative to the root directory", default="")
-    parser.addini("reap_for", "most seconds that stopping sessions at the end may take", default=f"{BUDGET_S:g}")
+    parser.addini("reap_for", "time limit in seconds for stopping sessions at the end", default=f"{BUDGET_S:g}")
 
 
 @pytest.fixture(scope="session")
 def reap(request: pytest.FixtureRequest) -> Reap:
-    """Register a session, as `reap(session_id)`: whatever becomes of this run, it is stopped in the end."""
-    return request.config.stash[_PLACE].reap
+    """Register a session by `reap(session_id)`: it will be stopped, even if this run crashes."""
+    return request.config.stash[_RUN].reap
 
 
 @dataclass(slots=True)
 class Reap:
-    """What the fixture `reap` hands out. May be called from any thread, and inside an event loop."""
+    """The value of the fixture `reap`. May be called from any thread, and inside an event loop."""
 
-    lists: Lists
-    config: pytest.Config
-    lack: str | None = None
-    """Why nothing is written down or stopped."""
+    registry: Registry
+    missing_reason: str | None = None
+    """Why nothing is stored or stopped; None: something is."""
     count: int = 0
-    _known: bool = False
+    _checked: bool = False
 
     def __call__(self, session_id: str) -> str:
-        """Write a session ID down, durably, and return it.
+        """Store a session ID durably and return it.
 
         Raises UsageError when it is malformed, ConfigError when a setting is wrong; without a token it is only counted.
         """
@@ -69,66 +68,66 @@ class Reap:
             check_id(session_id)
         except ValueError as error:
             raise UsageError(f"{sanitize(session_id)}: {error}") from error
-        if not self._known:
-            self.lack = _missing_reason(_effective(self.lists.root))
-            self._known = True
+        if not self._checked:
+            self.missing_reason = _missing_reason(_effective(self.registry.root))
+            self._checked = True
         self.count += 1
-        if self.lack is None:
-            self.lists.write(session_id)
+        if self.missing_reason is None:
+            self.registry.write(session_id)
         return session_id
 
 
 @dataclass(slots=True)
-class _Place:
-    """What the plugin knows of one run."""
+class _Run:
+    """The state of the plugin in one test run."""
 
     reap: Reap
     began_at: float = field(default_factory=time.time)
-    told: list[tuple[str, bool]] = field(default_factory=list)
-    """Lines for the end, and whether each is good news."""
+    lines: list[tuple[str, bool]] = field(default_factory=list)
+    """Lines for the terminal summary; True prints green, False yellow."""
 
 
-_PLACE = pytest.StashKey[_Place]()
+_RUN = pytest.StashKey[_Run]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_PLACE] = _Place(Reap(Lists(_root(config)), config))
+    config.stash[_RUN] = _Run(Reap(Registry(_root(config))))
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of every fixture
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
-    place = config.stash[_PLACE]
-    lists, reap = place.reap.lists, place.reap
-    lists.let_go()
-    # Under xdist the workers only register; the controller finds their lists when they are gone.
+    run = config.stash[_RUN]
+    registry, reap = run.reap.registry, run.reap
+    registry.release()
+    # Under xdist the workers only register; the controller stops their sessions after they have ended.
     if hasattr(config, "workerinput") or config.getoption("collectonly"):
         return
-    if reap.lack is not None:
-        place.told.append((f"{reap.count} registered, nothing is written down or stopped: {reap.lack}", False))
-    if not lists.any():
+    if reap.missing_reason is not None:
+        run.lines.append((f"{reap.count} registered, nothing is stored or stopped: {reap.missing_reason}", False))
+    if not registry.has_lists():
         return
     if config.getoption("no_reap"):
-        place.told.append((f"--no-reap: what is registered in {lists.folder} is left to the next run", False))
+        run.lines.append((f"--no-reap: the sessions in {registry.folder} are left to the next run", False))
         return
     try:
-        found = _effective(lists.root)
-        if (lack := _missing_reason(found)) is not None:
-            place.told.append((f"what is registered in {lists.folder} is not stopped: {lack}", False))
+        effective = _effective(registry.root)
+        if (why := _missing_reason(effective)) is not None:
+            run.lines.append((f"the sessions in {registry.folder} are not stopped: {why}", False))
             return
-        with lists.left_behind() as paths:
+        with registry.unclaimed() as paths:
             if paths:
-                earlier = sum(_lines(path) for path in paths if path.stat().st_mtime < place.began_at)
-                summary = _apart(found, paths, _budget_s(config))
-                place.told.append((_line(summary, earlier), summary.ok))
+                earlier = sum(_count_lines(path) for path in paths if path.stat().st_mtime < run.began_at)
+                summary = _run_stop(effective, paths, _budget_s(config))
+                run.lines.append((_summary_line(summary, earlier), summary.ok))
                 if summary.dead:
-                    place.told.append((f"see: reaper dead list --queue {found.queue_url}", False))
+                    run.lines.append((f"see: reaper dead list --queue {effective.queue_url}", False))
     except (ReaperError, OSError) as error:
-        place.told.append((f"{error}; what is registered in {lists.folder} is left to the next run", False))
+        run.lines.append((f"{error}; the sessions in {registry.folder} are left to the next run", False))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line, good in config.stash[_PLACE].told:
+    for line, good in config.stash[_RUN].lines:
         terminalreporter.write_line(f"reap: {line}", green=good, yellow=not good)
 
 
@@ -136,7 +135,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _root(config: pytest.Config) -> Path:
-    """Return the directory of lists and ledger: one for each project, because a ledger is for one account."""
+    """Return the directory of lists and ledger: one per project, because a ledger is for one account."""
     if given := config.getoption("reap_ledger"):
         return config.invocation_params.dir / str(given)
     if given := config.getini("reap_ledger"):
@@ -144,7 +143,7 @@ def _root(config: pytest.Config) -> Path:
     project = f"{config.rootpath.name}-{hashlib.sha256(os.fsencode(config.rootpath)).hexdigest()[:8]}"
     try:
         return state_dir(os.environ) / "pytest" / project
-    except ConfigError:  # no home: say nothing unless somebody registers, and let that fail
+    except ConfigError:  # no home directory: only a registration fails then
         return config.rootpath / ".reap"
 
 
@@ -165,41 +164,42 @@ def _effective(root: Path) -> EffectiveOptions:
     return effective_options({"ledger": root / LEDGER})
 
 
-def _missing_reason(found: EffectiveOptions) -> str | None:
+def _missing_reason(effective: EffectiveOptions) -> str | None:
+    """Return why no session can be stopped: no token is configured; None when one is."""
     try:
-        found.credentials()
+        effective.credentials()
     except ConfigError as error:
         return str(error)
     return None
 
 
-def _lines(path: Path) -> int:
+def _count_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
-def _line(summary: Summary, earlier: int) -> str:
+def _summary_line(summary: Summary, earlier: int) -> str:
     more = f" ({earlier} left by earlier runs)" if earlier else ""
-    why = f"; left early: {summary.why}, the rest is left to the next run" if summary.why else ""
+    why = f"; stopped early: {summary.why}, the rest is left to the next run" if summary.why else ""
     return f"{summary}{more}{why}"
 
 
 # --- stopping -----------------------------------------------------------------------------------------------------
 
 
-def _apart(found: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
-    """Stop what the lists name; in a thread where this one runs an event loop already, as notebooks do."""
+def _run_stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
+    """Run `_stop`, in another thread if this one already runs an event loop, as in notebooks."""
     import asyncio
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_stop(found, paths, budget_s))
+        return asyncio.run(_stop(effective, paths, budget_s))
     results: list[Summary | BaseException] = []
 
     def work() -> None:
         try:
-            results.append(asyncio.run(_stop(found, paths, budget_s)))
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            results.append(asyncio.run(_stop(effective, paths, budget_s)))
+        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
             results.append(error)
 
     thread = threading.Thread(target=work, name="reap")
@@ -210,13 +210,13 @@ def _apart(found: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> S
     return result
 
 
-async def _stop(found: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
-    """Take the lists into the ledger and stop all; a list is removed when nothing of it is open any more."""
-    from reaper.library.async_api import opened
+async def _stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
+    """Add the lists to the ledger and stop their sessions; delete a list when none of its IDs is open."""
+    from reaper.library.async_api import open_effective
 
-    async with opened(found) as reaper:
+    async with open_effective(effective) as reaper:
         for path in paths:
-            # A name that is used again in a later run is a new session.
+            # An ID that a later run registers again is a new session.
             await reaper.add_file(path, again=True)
         summary = await reaper.stop(budget=budget_s)
         for path in paths:

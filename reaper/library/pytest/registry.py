@@ -1,8 +1,8 @@
-"""The lists of sessions that test runs registered: a file per process, locked for as long as the process lives.
+"""Store the sessions that test runs register: one file per process, locked while the process lives.
 
-`DIR/runs/NAME.ids` has a session ID a line, on the disk before its registration returns. The kernel drops the lock
-with the process, however it ends, so a list that nobody locks is what a run left behind. A file gets its final name
-only when it is locked.
+`DIR/runs/NAME.ids` has one session ID per line, on disk before its registration returns. However a process ends, the
+kernel releases its lock, so an unlocked list belongs to a run that has ended. A file gets its final name only after it
+is locked.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SUFFIX = ".ids"
 
 
 @dataclass(slots=True)
-class Lists:
-    """The lists below one directory, and this process's own, which is made with its first line."""
+class Registry:
+    """The lists in one directory, and the own list of this process, which the first line creates."""
 
     root: Path
     _own: int | None = field(default=None, repr=False)
@@ -30,34 +30,34 @@ class Lists:
         return self.root / "runs"
 
     def write(self, session_id: str) -> None:
-        """Add a line to this process's list; it survives the death of the process and of the machine."""
+        """Add a line to the list of this process; it survives the death of the process and of the machine."""
         if self._own is None:
-            self._own = self._made()
+            self._own = self._create()
         os.write(self._own, f"{session_id}\n".encode())
         os.fsync(self._own)
 
-    def let_go(self) -> None:
-        """Give up this process's list: it is what a run left behind, from now on."""
+    def release(self) -> None:
+        """Unlock the list of this process: from now on it counts as one of an ended run."""
         if self._own is not None:
             os.close(self._own)
             self._own = None
 
-    def any(self) -> bool:
-        """Tell whether there is a list at all; costs a look into a directory."""
+    def has_lists(self) -> bool:
+        """Return True when any list exists; reads one directory."""
         return bool(self._names())
 
     @contextmanager
-    def left_behind(self) -> Iterator[list[Path]]:
-        """Lock the lists that no living process holds, for the time of the block."""
-        held: dict[Path, int] = {}
+    def unclaimed(self) -> Iterator[list[Path]]:
+        """Lock the lists of ended processes for the block, and yield their paths."""
+        locked: dict[Path, int] = {}
         try:
             for name in self._names():
                 path = self.folder / name
-                if (fd := _taken(path)) is not None:
-                    held[path] = fd
-            yield list(held)
+                if (fd := _lock(path)) is not None:
+                    locked[path] = fd
+            yield list(locked)
         finally:
-            for fd in held.values():
+            for fd in locked.values():
                 os.close(fd)
 
     def _names(self) -> list[str]:
@@ -66,7 +66,7 @@ class Lists:
         except OSError:
             return []
 
-    def _made(self) -> int:
+    def _create(self) -> int:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{os.getpid()}-{secrets.token_hex(6)}"
         unlocked = self.folder / f".{name}"
@@ -81,15 +81,15 @@ class Lists:
         return fd
 
 
-def _taken(path: Path) -> int | None:
-    """Return a locked descriptor of a list, None when a living process has it or it is gone."""
+def _lock(path: Path) -> int | None:
+    """Return a locked descriptor of a list, None when a living process holds it or it is gone."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     with suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Who held it before may have dealt with it and removed it.
+        # The previous holder may have stopped its sessions and removed it.
         if os.stat(path).st_ino == os.fstat(fd).st_ino:
             return fd
     os.close(fd)
