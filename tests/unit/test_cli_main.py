@@ -6,10 +6,11 @@ import pytest
 
 from reaper.cli import main
 from reaper.cli.arguments import parse
-from reaper.cli.output import instant, table
+from reaper.cli.output import table
 from reaper.cli.verbs import VERBS
 from reaper.core.errors import ConfigError, CredentialsError
 from reaper.core.text import format_duration
+from reaper.core.times import format_time
 
 TOKEN = "archal_ws_very-secret"
 
@@ -100,7 +101,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
 
 
 def test_instants_and_tables() -> None:
-    assert instant(0.5) == "1970-01-01T00:00:00.500Z"
+    assert format_time(0.5) == "1970-01-01T00:00:00.500Z"
     assert table(("ID", "N"), [("a", 5), ("long", 10)]) == "ID     N\na      5\nlong  10"
 
 

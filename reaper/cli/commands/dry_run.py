@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from reaper.app.wiring import RunParts, credentials_of
-from reaper.cli.commands.once import report_sweep
+from reaper.cli.commands.sweep_report import report_sweep
 from reaper.cli.context import no_ledger_yet, open_reading
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.discovery.guard import Pass, UnusableListing
