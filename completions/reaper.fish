@@ -72,7 +72,7 @@ complete -c reaper -n '__fish_seen_subcommand_from add' -l queue -x -d 'the queu
 complete -c reaper -n '__fish_seen_subcommand_from add' -l base-url -x -d 'the API\'s address'
 complete -c reaper -n '__fish_seen_subcommand_from add' -l token-file -r -F -d 'file that holds the token'
 complete -c reaper -n '__fish_seen_subcommand_from status' -s h -l help -d 'show this help message and exit'
-complete -c reaper -n '__fish_seen_subcommand_from status' -l watch -d 'again every 2 s, until Ctrl-C'
+complete -c reaper -n '__fish_seen_subcommand_from status' -l watch -d 'print it again every 2 s, until Ctrl-C'
 complete -c reaper -n '__fish_seen_subcommand_from status' -l config -r -F -d 'settings file (TOML)'
 complete -c reaper -n '__fish_seen_subcommand_from status' -l json -d 'print JSON'
 complete -c reaper -n '__fish_seen_subcommand_from status' -s v -l verbose -d 'log debug, show tracebacks'

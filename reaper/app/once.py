@@ -17,6 +17,7 @@ from reaper.app.task_groups import raise_first_error
 from reaper.app.wiring import RunParts
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
+from reaper.core.notices import WHAT_TO_DO
 from reaper.queues.base import RunSet
 from reaper.queues.values import Added, SetView
 from reaper.settings.schema import Settings
@@ -120,14 +121,6 @@ async def summarize(
     return Summary(added, view, sends, duration_s, Exit.DEAD if dead or added.invalid else Exit.OK)
 
 
-_REMEDIES = {
-    PauseReason.CREDENTIALS: "; put a good token in its place first",
-    PauseReason.WRONG_TARGET: "; see: reaper check",
-    PauseReason.API_DOWN: "; see: reaper check",
-    PauseReason.OPERATOR: "; reaper resume ends the pause",
-}
-
-
 class Once:
     """Decides when a run over one set ends. Give `idle` and `should_stop` to the worker; `clock`: the engine's."""
 
@@ -162,7 +155,7 @@ class Once:
         for pause in pauses:
             code, wait_s = self._wait_limit(pause.reason)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
-                self.exit, self._why = code, f"{pause.reason.value}: {pause.detail}{_REMEDIES.get(pause.reason, '')}"
+                self.exit, self._why = code, f"{pause.reason.value}: {pause.detail}; {WHAT_TO_DO[pause.reason]}"
                 return True
         return False
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import ReaperError
 from reaper.core.model import Item, Outcome, State
+from reaper.core.notices import Notice
 from reaper.core.text import format_duration
 from reaper.telemetry import logs
 from reaper.telemetry.journald import is_journal, with_priority
@@ -56,9 +57,10 @@ def shown(text: str) -> str:
     return clean if len(clean) <= 80 else f"{clean[:79]}…"
 
 
-def instant(at: float) -> str:
-    """Return an instant as RFC 3339 in UTC, to the millisecond, as JSON has it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def notice_line(notice: Notice) -> str:
+    """Return a notice without what to do: `PAUSED: credentials, for 12 s: the API refused the token (401)`."""
+    label, colon, rest = (f"{notice.title}: {shown(notice.detail)}" if notice.detail else notice.title).partition(":")
+    return f"{label.upper()}:{rest}" if colon else label
 
 
 def clock_time(at: float) -> str:

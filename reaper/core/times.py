@@ -55,6 +55,11 @@ def http_date(text: str) -> float:
         raise ValueError(str(error)) from error
 
 
+def format_time(at: float) -> str:
+    """Return an instant as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration: `30m`, `1h30m`, `45s`, `2d` or `90`. Raises ValueError with a sentence."""
     # A number without a unit stands alone: in 1h30 the 30 would not mean seconds.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from reaper.core.errors import QueueError, QueueUnavailableError
-from reaper.core.model import Pause, PauseReason, Stats
+from reaper.core.model import PauseReason, Stats
+from reaper.core.status import status_json
 from reaper.telemetry.http.server import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 from reaper.telemetry.page.render import html_page, json_page, template
@@ -17,25 +18,6 @@ from reaper.telemetry.page.view import View, view_of
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
 FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
 """What a browser is shown; the other pages are asked by probes and scrapers, under whatever name."""
-
-
-def status_json(stats: Stats, pauses: Sequence[Pause], limit: int) -> dict[str, object]:
-    """Return the shape of `status --json` (SPEC 3)."""
-    return {
-        "ready": stats.ready,
-        "delayed": stats.delayed,
-        "in_flight": stats.in_flight,
-        "dead": stats.dead,
-        "settled": {outcome.value: count for outcome, count in stats.settled.items()},
-        "oldest_due_s": round(stats.oldest_due_s, 3),
-        "pauses": [{"reason": p.reason.value, "since": _instant(p.since), "detail": p.detail} for p in pauses],
-        "limit": limit,
-        "imbalance": stats.imbalance,
-    }
-
-
-def _instant(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def health_pages(

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reaper.telemetry import logs
-from reaper.telemetry.structlog_without_rich import EventDict
-from reaper.telemetry.structlog_without_rich import WrappedLogger
-from reaper.telemetry.structlog_without_rich import structlog
+from reaper.telemetry.structlog_without_rich import EventDict, WrappedLogger, structlog
 
 LOGGER = logging.getLogger("reaper")
 _secret_sources: list[Callable[[], tuple[str, ...]]] = []

@@ -22,11 +22,7 @@ from urllib.parse import quote
 
 from reaper.telemetry import events
 from reaper.telemetry.journald import is_journal, with_priority
-from reaper.telemetry.structlog_without_rich import EventDict
-from reaper.telemetry.structlog_without_rich import FilteringBoundLogger
-from reaper.telemetry.structlog_without_rich import Processor
-from reaper.telemetry.structlog_without_rich import WrappedLogger
-from reaper.telemetry.structlog_without_rich import structlog
+from reaper.telemetry.structlog_without_rich import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
 
 MASK = "********"
 FOREIGN_LEVEL = logging.WARNING

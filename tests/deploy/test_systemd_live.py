@@ -280,7 +280,7 @@ def test_work_that_is_left_is_no_failure(machine: Host) -> None:
     machine.operator("pause", "--reason", "a quiet hour")
     # `start` waits for its end, and tells of a failure.
     machine.box.run("systemctl", "start", "reaper-once.service")
-    assert "left early" in machine.journal("reaper-once.service")
+    assert "stopped early" in machine.journal("reaper-once.service")
     assert machine.status()["ready"] == 2
     # The same code, were it not named.
     machine.drop_in("reaper-once.service", "[Service]\nSuccessExitStatus=\n")

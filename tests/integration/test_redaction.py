@@ -21,9 +21,9 @@ from reaper.api.credentials import Credentials
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.http11 import H1Connection
 from reaper.core.model import Outcome, Pause, PauseReason, Send, Stats
+from reaper.core.status import status_json
 from reaper.settings.schema import Settings
 from reaper.telemetry import logs
-from reaper.telemetry.endpoints import status_json
 from reaper.telemetry.metrics import Metrics
 from tests.support.http.h1 import Watcher
 

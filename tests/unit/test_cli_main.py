@@ -6,9 +6,10 @@ import pytest
 
 from reaper.cli import main
 from reaper.cli.arguments import parse
-from reaper.cli.output import instant, table
+from reaper.cli.output import table
 from reaper.cli.verbs import VERBS
 from reaper.core.errors import ConfigError, CredentialsError
+from reaper.core.times import format_time
 
 TOKEN = "archal_ws_very-secret"
 
@@ -83,7 +84,7 @@ def test_options_count_before_and_after_the_verb() -> None:
 
 
 def test_instants_and_tables() -> None:
-    assert instant(0.5) == "1970-01-01T00:00:00.500Z"
+    assert format_time(0.5) == "1970-01-01T00:00:00.500Z"
     assert table(("ID", "N"), [("a", 5), ("long", 10)]) == "ID     N\na      5\nlong  10"
 
 

@@ -13,8 +13,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from reaper.app.once import Summary
-from reaper.cli.terminal import live as region
-from reaper.cli.terminal import progress as progress
+from reaper.cli.terminal import live, progress
 from reaper.cli.terminal.progress import ProgressMode
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
 from reaper.cli.terminal.summary_table import summary_table
@@ -54,7 +53,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 
 def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_there_is() -> None:
     tally = LiveCounts()
-    tally.looked(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
+    tally.refresh(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
     for _ in range(4):
         tally.settled(Outcome.STOPPED, 0.0)
     view = tally.view
@@ -64,7 +63,7 @@ def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_t
     view = tally.view
     assert sum(view.settled.values()) == 3 + 11
     assert (view.open, view.retrying) == (5, 0)
-    tally.looked(SetView(0, 5, 0, 0, {Outcome.STOPPED: 14}))
+    tally.refresh(SetView(0, 5, 0, 0, {Outcome.STOPPED: 14}))
     assert tally.view.settled == {Outcome.STOPPED: 14}
 
 
@@ -82,7 +81,7 @@ def test_figures_of_a_run() -> None:
 
 
 def test_a_run_at_80_columns() -> None:
-    bar, *facts = drawn(region.run_frame(FIGURES, 80), 80).splitlines()
+    bar, *facts = drawn(live.run_frame(FIGURES, 80), 80).splitlines()
     assert bar.startswith("━━━━")
     assert bar.rstrip().endswith(" 92 %  1,310 of 1,422")
     assert facts == [
@@ -95,8 +94,8 @@ def test_a_run_at_80_columns() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
 def test_nothing_is_wider_than_the_terminal_and_no_fact_is_broken(width: int) -> None:
     pause = Pause(PauseReason.CREDENTIALS, 988.0, "the API refused the token (401)")
-    figures = replace(FIGURES, pauses=(pause,), ends_in_s=18.0, stopping=True, away="the ledger is locked")
-    lines = drawn(region.run_frame(figures, width), width).splitlines()
+    figures = replace(FIGURES, pauses=(pause,), ends_in_s=18.0, stopping=True, unavailable="the ledger is locked")
+    lines = drawn(live.run_frame(figures, width), width).splitlines()
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     for fact in ("92 %", "32 in flight of at most 64", "12 retries wait", "already gone 15", "PAUSED: credentials"):
@@ -104,23 +103,23 @@ def test_nothing_is_wider_than_the_terminal_and_no_fact_is_broken(width: int) ->
     assert WHAT_TO_DO[PauseReason.CREDENTIALS].split()[0] in text
     assert "else this run ends in 18 s" in text.replace("\n", " ")
     assert "Ctrl-C again" in text
-    assert "QUEUE AWAY" in text
+    assert "QUEUE UNAVAILABLE" in text
 
 
 @pytest.mark.parametrize("reason", PauseReason)
 def test_every_pause_says_what_to_do(reason: PauseReason) -> None:
     figures = replace(FIGURES, pauses=(Pause(reason, 940.0, "because", until=1030.0),))
-    text = drawn(region.run_frame(figures, 200), 200)
+    text = drawn(live.run_frame(figures, 200), 200)
     assert f"PAUSED: {reason.value}, for 1 m, ends in 30 s: because" in text
     assert WHAT_TO_DO[reason] in text
 
 
-def test_before_the_api_has_shown_itself_the_region_says_so() -> None:
-    assert "asking the API who it is" in drawn(region.run_frame(replace(FIGURES, proven=False), 80), 80)
+def test_before_the_api_has_shown_itself_the_display_says_so() -> None:
+    assert "checking that this is the API" in drawn(live.run_frame(replace(FIGURES, proven=False), 80), 80)
 
 
 def test_colours_are_left_out_under_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = region.run_frame(FIGURES, 80)
+    frame = live.run_frame(FIGURES, 80)
     assert "\x1b[32mstopped" in drawn(frame, 80, color_system="standard", no_color=False)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in drawn(frame, 80, color_system="standard")
@@ -128,7 +127,7 @@ def test_colours_are_left_out_under_no_color(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_comes_from_outside_cannot_steer_the_terminal() -> None:
     pause = Pause(PauseReason.OPERATOR, 1.0, "evil \x1b[2J [red]markup[/red]")
-    text = drawn(region.run_frame(replace(FIGURES, pauses=(pause,)), 120), 120)
+    text = drawn(live.run_frame(replace(FIGURES, pauses=(pause,)), 120), 120)
     assert "\x1b[2J" not in text
     assert "[red]markup[/red]" in text
 
@@ -138,8 +137,8 @@ def test_lines_above_the_region_keep_their_colours_and_their_words(monkeypatch: 
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = io.StringIO()
-    shown = region.LiveDisplay(stream)
-    shown.above("12:00:00 [\x1b[33mwarning\x1b[0m] api.paused  detail='the API answered 429'\nnext\n")
+    shown = live.LiveDisplay(stream)
+    shown.print_above("12:00:00 [\x1b[33mwarning\x1b[0m] api.paused  detail='the API answered 429'\nnext\n")
     lines = stream.getvalue().splitlines()
     assert "\x1b[33mwarning\x1b[0m" in lines[0]
     assert [line.split()[-1] for line in lines] == ["api.paused", "429'", "next"]
@@ -147,18 +146,18 @@ def test_lines_above_the_region_keep_their_colours_and_their_words(monkeypatch: 
 
 def test_taking_in() -> None:
     figures = IntakeFigures("ids.txt", Added(120_000, 3_000, 2), 0.5, 100_000.0)
-    lines = [line.rstrip() for line in drawn(region.intake_frame(figures, 80), 80).splitlines()]
+    lines = [line.rstrip() for line in drawn(live.intake_frame(figures, 80), 80).splitlines()]
     assert lines[0] == "reading ids.txt"
     assert "50 %  of the bytes" in lines[1]
     assert lines[2] == "120,000 accepted · 3,000 duplicate · 2 invalid · 100,000/s · about 1 s left"
-    assert len(drawn(region.intake_frame(replace(figures, share=None), 80), 80).splitlines()) == 2
+    assert len(drawn(live.intake_frame(replace(figures, share=None), 80), 80).splitlines()) == 2
 
 
 @pytest.mark.parametrize(
     ("per_s", "text"), [(None, "-/s"), (0, "0.0/s"), (0.2, "12 a minute"), (3.21, "3.2/s"), (1480, "1,480/s")]
 )
 def test_rates_for_people(per_s: float | None, text: str) -> None:
-    assert region.rate(per_s) == text
+    assert live.rate(per_s) == text
 
 
 def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None:
@@ -194,8 +193,8 @@ def way(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({}, ProgressMode.REGION),
-        ({"columns": 40}, ProgressMode.REGION),
+        ({}, ProgressMode.LIVE),
+        ({"columns": 40}, ProgressMode.LIVE),
         ({"columns": 39}, ProgressMode.LINES),
         ({"term": "dumb"}, ProgressMode.LINES),
         ({"term": ""}, ProgressMode.LINES),
@@ -215,7 +214,7 @@ def test_whoever_must_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> Non
     try:
         progress.show_intake(ProgressMode.NONE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
         assert capsys.readouterr().err == ""
-        progress.show_intake(ProgressMode.REGION, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
+        progress.show_intake(ProgressMode.LIVE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))
         assert capsys.readouterr().err == "reaper: type session IDs, one a line; Ctrl-D ends them\n"
     finally:
         os.close(ours)

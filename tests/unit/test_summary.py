@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from reaper.app.once import Summary
-from reaper.cli.terminal.summary import heading, print_summary
+from reaper.cli.terminal.summary import print_summary
+from reaper.cli.terminal.summary_text import heading
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
 from reaper.queues.values import Added, SetView
@@ -27,15 +28,18 @@ def told(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) 
 @pytest.mark.parametrize(
     ("summary", "lines"),
     [
-        (NOTHING, ["reaper: nothing to do: no session ID came in, and none in the queue is due; see: reaper status"]),
+        (
+            NOTHING,
+            ["reaper: nothing to do: no session ID came in, and nothing in the queue is due; see: reaper status"],
+        ),
         (
             KNOWN,
             [
-                "reaper: nothing to do: what came in is settled or not due yet, and none in the queue is due; "
-                "see: reaper status"
+                "reaper: nothing to do: every ID that came in is settled or not due yet, and nothing in the queue "
+                "is due; see: reaper status"
             ],
         ),
-        (LATER, ["reaper: 1 that is not due yet stays queued: run again later, or let `reaper run` wait"]),
+        (LATER, ["reaper: 1 ID is not due yet and stays queued: run again later, or let `reaper run` wait"]),
     ],
 )
 def test_what_is_well_is_told_unless_only_problems_are_wanted(
@@ -48,11 +52,11 @@ def test_what_is_well_is_told_unless_only_problems_are_wanted(
 @pytest.mark.parametrize("quiet", [False, True])
 def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, DEAD, quiet=quiet) == [
-        "reaper: 2 lines are invalid and were left out; the log says which and why",
+        "reaper: 2 lines are invalid and were skipped; the log names each with its reason",
         "reaper: 2 sessions could not be stopped; see: reaper dead list",
     ]
     assert told(capsys, LEFT, quiet=quiet) == [
-        "reaper: left early: credentials: refused (401); what was not stopped stays queued for the next run"
+        "reaper: stopped early: credentials: refused (401); what was not stopped stays queued for the next run"
     ]
 
 
@@ -64,8 +68,8 @@ def test_of_a_sweep_that_did_not_come_about_nobody_says_that_there_was_nothing_t
 
 
 def test_of_a_ledger_that_is_gone_nothing_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "dead list" not in " ".join(told(capsys, DEAD, passing=True))
-    assert told(capsys, LEFT, passing=True) == ["reaper: left early: credentials: refused (401)"]
+    assert "dead list" not in " ".join(told(capsys, DEAD, ephemeral_ledger=True))
+    assert told(capsys, LEFT, ephemeral_ledger=True) == ["reaper: stopped early: credentials: refused (401)"]
 
 
 def test_one_is_one_and_thousands_are_readable() -> None:

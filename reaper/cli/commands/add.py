@@ -15,13 +15,13 @@ from functools import partial
 from reaper.app.operator_input import operator_name
 from reaper.cli.arguments import duration
 from reaper.cli.context import loaded, open_writing, run_async
-from reaper.cli.output import describe_state, emit, emit_json, instant, say
+from reaper.cli.output import describe_state, emit, emit_json, say
 from reaper.cli.terminal.progress import progress_mode, show_intake
 from reaper.core.errors import Exit, UsageError
 from reaper.core.ids import check_id
 from reaper.core.model import Item, SessionId
 from reaper.core.text import printable, sanitize
-from reaper.core.times import parse_time
+from reaper.core.times import format_time, parse_time
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import open_inputs, take_in_file
 from reaper.queues.base import LedgerReader
@@ -157,5 +157,5 @@ def _duplicate_json(item: Item) -> dict[str, object]:
         "session_id": item.session_id,
         "state": item.state.value,
         "outcome": item.outcome.value if item.outcome else None,
-        "due_at": instant(item.due_at),
+        "due_at": format_time(item.due_at),
     }

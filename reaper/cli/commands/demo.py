@@ -57,7 +57,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             load(folder / "reaper.toml", flags, {}),
             Credentials(None, sandbox.token),
             [str(backlog)],
-            passing=True,
+            ephemeral_ledger=True,
         )
         lost = set(sandbox.sessions.active)
         peak = sandbox.counters.peak_in_flight

@@ -12,13 +12,14 @@ from contextlib import AsyncExitStack
 from reaper.app.operator_input import clean_reason, operator_name
 from reaper.app.wiring import RunParts, credentials_of
 from reaper.cli.context import loaded, open_reading, open_reading_or_empty, open_writing, run_async
-from reaper.cli.output import clock_time, emit, emit_json, instant, say, shown
+from reaper.cli.output import clock_time, emit, emit_json, say, shown
 from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds
 from reaper.core.discovery.policy import Action, Judged
 from reaper.core.errors import Exit, QueueError, RefusedError
 from reaper.core.text import format_duration
+from reaper.core.times import format_time
 from reaper.intake.discovery.held_sweeps import REOPENED, add_chosen, change_holds, reset_baseline
 from reaper.intake.discovery.sweep import Observation, UnfitListing
 from reaper.settings.load import Loaded
@@ -66,8 +67,8 @@ def _judged_json(judged: Judged, seen: Observation) -> dict[str, object]:
     return {
         "session_id": session.session_id,
         "status": session.status,
-        "created_at": None if session.created_at is None else instant(session.created_at),
-        "expires_at": None if session.expires_at is None else instant(session.expires_at),
+        "created_at": None if session.created_at is None else format_time(session.created_at),
+        "expires_at": None if session.expires_at is None else format_time(session.expires_at),
         "owner": session.batch_id,
         "verdict": verdict.action.value,
         "rule": verdict.rule.value,
@@ -153,8 +154,8 @@ def _hold_json(hold: Hold) -> dict[str, object]:
     return {
         "hold": hold.id,
         "fate": hold.fate.value,
-        "created_at": instant(hold.created_at),
-        "expires_at": instant(hold.expires_at),
+        "created_at": format_time(hold.created_at),
+        "expires_at": format_time(hold.expires_at),
         "guards": [guard.value for guard in hold.guards],
         "reason": hold.reason,
         "sessions": {session_id: rule.value for session_id, rule in hold.sessions.items()},

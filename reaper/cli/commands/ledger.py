@@ -6,9 +6,10 @@ import argparse
 
 from reaper.cli.arguments import duration
 from reaper.cli.context import loaded, open_reading, run_async
-from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, instant, say, shown, table
+from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, shown, table
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome
+from reaper.core.times import format_time
 from reaper.settings.load import Loaded
 
 # --- outcomes -----------------------------------------------------------------------------------------------------
@@ -48,7 +49,7 @@ def settled_json(item: Item) -> dict[str, object]:
         "status": item.status,
         "attempts": item.attempts,
         "source": item.source,
-        "settled_at": instant(item.settled_at) if item.settled_at is not None else None,
+        "settled_at": format_time(item.settled_at) if item.settled_at is not None else None,
     }
     return data | ({"detail": item.detail} if item.detail else {})
 

@@ -15,8 +15,9 @@ from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
-from reaper.app.wiring import DiscoveryParts, RunParts, credentials_of, protector_of
+from reaper.app.wiring import RunParts, credentials_of, protector_of
 from reaper.cli.arguments import duration
+from reaper.cli.commands.sweep_report import discover
 from reaper.cli.context import loaded, open_writing, run_async
 from reaper.cli.output import emit_json, say
 from reaper.cli.terminal.progress import (
@@ -29,12 +30,8 @@ from reaper.cli.terminal.progress import (
 )
 from reaper.cli.terminal.progress_stats import LiveCounts
 from reaper.cli.terminal.summary import print_summary
-from reaper.core.classify import Unauthorized
-from reaper.core.discovery.guard import Pass, UnusableListing
-from reaper.core.discovery.holds import Hold
 from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.text import pluralize
-from reaper.intake.discovery.sweep import SweepResult
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
 from reaper.queues.base import IntakePort, RunSet
@@ -90,9 +87,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def stop_set(
-    args: argparse.Namespace, settings: Loaded, credentials: Credentials, files: Sequence[str], *, passing: bool = False
+    args: argparse.Namespace,
+    settings: Loaded,
+    credentials: Credentials,
+    files: Sequence[str],
+    *,
+    ephemeral_ledger: bool = False,
 ) -> int:
-    """Take in the files, stop the set, print the summary; return the exit code. `passing`: the ledger ends with it."""
+    """Take in the files, stop the set, print the summary; return the exit code.
+
+    `ephemeral_ledger`: the ledger is deleted after this run.
+    """
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     way = progress_mode(settings, quiet=args.quiet)
     async with AsyncExitStack() as opened:
@@ -124,7 +129,7 @@ async def stop_set(
             counts = LiveCounts()
 
             def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[None]:
-                counts.looked(view)
+                counts.refresh(view)
                 return show_progress(way, RunProgress(worker, members, counts, once.time_until_exit_s))
 
             watch = Watch(counts, log_each_session(settings, way), show)
@@ -133,37 +138,8 @@ async def stop_set(
     if args.json:
         emit_json(summary.as_json())
     else:
-        print_summary(summary, drawn=way is ProgressMode.REGION, quiet=args.quiet, passing=passing)
+        print_summary(summary, as_table=way is ProgressMode.LIVE, quiet=args.quiet, ephemeral_ledger=ephemeral_ledger)
     return summary.exit
-
-
-async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
-    """Sweep once and say what came of it; return the exit code that it asks for by itself."""
-    swept = await parts.discovery.sweep(into)
-    return report_sweep(swept, enforce=parts.discovery.options.enforce), swept.added
-
-
-def report_sweep(swept: SweepResult, *, enforce: bool, dry: bool = False) -> Exit:
-    """Say what came, or would come, of a sweep; return the exit code that it asks for by itself."""
-    match swept.ruling:
-        case UnusableListing(reason=reason):
-            say(f"discovery stopped: {reason}", logging.WARNING)
-            if swept.unread is None:
-                return Exit.HELD
-            return Exit.CREDENTIALS if isinstance(swept.unread, Unauthorized) else Exit.UNAVAILABLE
-        case Hold(reason=reason, sessions=sessions) if enforce and dry:
-            say(f"discovery: a guard would hold all {len(sessions)} sessions: {reason}; see: reaper sessions")
-            return Exit.HELD
-        case Hold(reason=reason, sessions=sessions) if enforce:
-            say(f"discovery: a guard holds all {len(sessions)} sessions: {reason}; see: reaper holds", logging.WARNING)
-            return Exit.HELD
-        case Hold(reason=reason, sessions=sessions):
-            say(f"discovery only reports: {len(sessions)} would be held by a guard: {reason}; see: reaper sessions")
-        case Pass(sessions=sessions) if enforce:
-            say(f"discovery: {len(sessions)} of {len(swept.judged)} listed sessions are to be stopped")
-        case Pass(sessions=sessions):
-            say(f"discovery only reports: {len(sessions)} would be stopped (discovery.enforce); see: reaper sessions")
-    return Exit.OK
 
 
 @dataclass(slots=True)

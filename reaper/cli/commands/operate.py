@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from reaper.app.operator_input import clean_reason, operator_name, session_ids
 from reaper.cli.arguments import duration
 from reaper.cli.context import loaded, open_writing, run_async
-from reaper.cli.output import clock_time, emit, emit_json, instant
+from reaper.cli.output import clock_time, emit, emit_json
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import Pause, PauseReason, SessionId
 from reaper.core.text import format_duration
+from reaper.core.times import format_time
 from reaper.queues.base import OperatorPort
 from reaper.queues.values import CancelResult, PostponeResult
 from reaper.settings.load import Loaded
@@ -104,7 +105,7 @@ async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int
         until = None if args.for_s is None else now + args.for_s
         await queue.pause(Pause(PauseReason.OPERATOR, now, f"{reason} ({operator_name()})", until))
     if args.json:
-        emit_json({"paused": True, "until": instant(until) if until else None})
+        emit_json({"paused": True, "until": format_time(until) if until else None})
     else:
         end = f"until {clock_time(until)}" if until else "until: reaper resume"
         emit(f"paused {end}; what is in flight ends, nothing new is sent")

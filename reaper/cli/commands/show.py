@@ -8,10 +8,11 @@ from contextlib import suppress
 
 from reaper.app.operator_input import session_ids
 from reaper.cli.context import loaded, open_reading, run_async
-from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, instant, say, shown
+from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, say, shown
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome, Send, SessionId, State
+from reaper.core.times import format_time
 from reaper.queues.base import ValuePort
 from reaper.settings.load import Loaded
 
@@ -80,20 +81,20 @@ def item_json(item: Item) -> dict[str, object]:
         "state": item.state.value,
         "outcome": item.outcome.value if item.outcome else None,
         "source": item.source,
-        "added_at": instant(item.added_at),
-        "due_at": instant(item.due_at),
+        "added_at": format_time(item.added_at),
+        "due_at": format_time(item.due_at),
         "round": item.round,
         "sends": [_send_json(send) for send in item.history],
     }
     told = {"detail": item.detail, "by": item.by, "reason": item.reason}
     if item.settled_at is not None:
-        data["settled_at"] = instant(item.settled_at)
+        data["settled_at"] = format_time(item.settled_at)
     return data | {name: value for name, value in told.items() if value is not None}
 
 
 def _send_json(send: Send) -> dict[str, object]:
     return {
-        "at": instant(send.at),
+        "at": format_time(send.at),
         "status": send.status,
         "error": send.error,
         "duration_s": round(send.duration_s, 4),

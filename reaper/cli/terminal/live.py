@@ -1,5 +1,6 @@
-"""What a person sees while a command works: a few lines on stderr, drawn over themselves. The only user of rich beside
-`board` and `table`; imported when a display is wanted and not before, because it takes a tenth of a second.
+"""The live display of a command at work: a few lines on stderr, drawn over themselves.
+
+Import it only when a display is wanted: rich takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import OUTCOME_WORDS, shown
+from reaper.cli.output import OUTCOME_WORDS, notice_line, shown
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
-from reaper.core.model import Outcome, Pause
-from reaper.core.notices import WHAT_TO_DO, heading
+from reaper.core.model import Outcome
+from reaper.core.notices import Notice
 from reaper.core.text import format_duration, pluralize
 
 STYLES = {
@@ -29,16 +30,14 @@ STYLES = {
     Outcome.PROTECTED: "blue",
     Outcome.CANCELLED: "magenta",
 }
-"""A hint beside the word, never instead of it."""
+"""Colours repeat what the word says: without colour nothing is lost."""
 ALARM = "bold yellow"
 MIN_BAR = 8
 MAX_BAR = 60
 
 
 class LiveDisplay:
-    """Some lines at the foot of a terminal. `above` puts whole lines over them, as they are; `stay` leaves the last
-    state there at the end, else nothing of it stays.
-    """
+    """Some lines at the foot of a terminal. With `stay` the last state remains there at the end, else nothing does."""
 
     def __init__(self, stream: TextIO, *, stay: bool = False) -> None:
         self.console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
@@ -65,14 +64,14 @@ class LiveDisplay:
             pass
 
     def draw(self, frame: RenderableType) -> None:
-        """Draw this instead of what stood there. A terminal that is gone does not stop the work."""
+        """Draw a frame over the one before it. A terminal that is gone does not stop the work."""
         try:
             self._live.update(frame, refresh=True)
         except OSError:
             pass
 
-    def above(self, lines: str) -> None:
-        """Write whole lines above the region, in their colours; no word is broken in two."""
+    def print_above(self, lines: str) -> None:
+        """Write whole lines above the display, in their colours; no word is broken in two."""
         try:
             self.console.print(Text.from_ansi(lines.removesuffix("\n")))
         except OSError:
@@ -83,7 +82,7 @@ class LiveDisplay:
 
 
 def run_frame(now: RunFigures, width: int) -> RenderableType:
-    """Return how a run stands in lines of at most `width` cells."""
+    """Return the figures of a run in lines of at most `width` cells."""
     facts = [Text(rate(now.rate_per_s)), Text(f"{now.in_flight:,} in flight of at most {now.limit:,}")]
     if now.left_s is not None and now.done < now.total:
         facts.insert(1, Text(f"about {format_duration(now.left_s)} left"))
@@ -96,20 +95,15 @@ def run_frame(now: RunFigures, width: int) -> RenderableType:
         *flow(facts, width),
         *flow(outcomes(now.view.settled), width),
     ]
-    if now.away:
-        parts += notice(
-            f"QUEUE AWAY: {shown(now.away)}", "nothing to do: what became of the sends is kept until it is back"
-        )
-    for pause in now.pauses:
-        parts += paused(pause, now.now)
-    if now.ends_in_s is not None and (now.pauses or now.away):
+    parts += [part for notice in now.notices for part in with_what_to_do(notice)]
+    if now.ends_in_s is not None and now.notices:
         parts.append(
             Text(f" → else this run ends in {format_duration(now.ends_in_s)}, and the rest stays queued", "dim")
         )
     if not now.proven and not now.pauses:
-        parts.append(Text("asking the API who it is; nothing is sent before", "dim"))
+        parts.append(Text("checking that this is the API; reaper sends nothing before that", "dim"))
     if now.stopping:
-        parts.append(Text("stopping: what is in flight ends first; Ctrl-C again leaves at once", ALARM))
+        parts.append(Text("stopping: reaper waits for what is in flight; Ctrl-C again ends it at once", ALARM))
     return Group(*parts)
 
 
@@ -122,23 +116,21 @@ def outcomes(settled: dict[Outcome, int]) -> list[Text]:
     ]
 
 
-def paused(pause: Pause, now: float) -> list[RenderableType]:
-    """Return a pause with what to do about it."""
-    return notice(f"PAUSED: {heading(pause, now)}: {shown(pause.detail)}", WHAT_TO_DO[pause.reason])
-
-
-def notice(what: str, to_do: str) -> list[RenderableType]:
-    """Return a thing that a person should know, and below it what to do."""
+def with_what_to_do(notice: Notice) -> list[RenderableType]:
+    """Return a notice and, below it, what to do."""
+    line = Text(notice_line(notice), "dim" if notice.kind == "calm" else ALARM)
+    if not notice.what_to_do:
+        return [line]
     arrow = Table.grid(padding=(0, 1, 0, 0))
-    arrow.add_row(" →", to_do)
-    return [Text(what, ALARM), arrow]
+    arrow.add_row(" →", notice.what_to_do)
+    return [line, arrow]
 
 
 # --- taking in ----------------------------------------------------------------------------------------------------
 
 
 def intake_frame(now: IntakeFigures, width: int) -> RenderableType:
-    """Return how far a reading of inputs is."""
+    """Return the figures of an intake in lines of at most `width` cells."""
     facts = [Text(f"{now.added.accepted:,} accepted")]
     if now.added.duplicate:
         facts.append(Text(f"{now.added.duplicate:,} duplicate"))
@@ -164,8 +156,8 @@ def rate(per_s: float | None) -> str:
 
 
 def bar(share: float, words: str, width: int) -> RenderableType:
-    """Return a bar with its percentage and words, the words alone where it is too narrow."""
-    # Rounded down: 100 % is said when nothing is left.
+    """Return a bar with its percentage and words; the words alone where the bar would be too narrow."""
+    # Rounded down, so that 100 % means that nothing is open.
     text = Text(f"{int(share * 100):>3} %  {words}", no_wrap=True)
     room = min(MAX_BAR, width - text.cell_len - 2)
     if room < MIN_BAR:

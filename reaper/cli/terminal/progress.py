@@ -1,7 +1,7 @@
-"""What is told while a long command works: a live region on a terminal, else a log line every half minute, or nothing.
+"""Shows the progress of a long command: a live display on a terminal, else a log line every half minute, or nothing.
 
-The region needs rich, which is imported in a thread once a command has worked for a moment: a run over an empty queue
-never pays for it. What costs the queue something is looked at so rarely that it takes at most a hundredth of the time.
+The display needs rich, which is imported in a thread once a command has worked for a moment: a run over an empty queue
+never pays for it. The queue is queried so rarely that this takes at most a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ DRAW_S = 0.25
 LINE_S = 30.0
 REFRESH_S = 0.5
 REFRESH_SHARE = 100
-"""A look at the queue is followed by so many times its own length without one: 1 % of the time at most."""
+"""After a query of the queue, so many times its duration pass before the next: 1 % of the time at most."""
 MIN_COLUMNS = 40
 NO_CURSOR = ("", "dumb", "unknown")
-"""Values of TERM under which nothing can be drawn over itself."""
+"""Values of TERM of terminals that cannot move the cursor."""
 
 
 class ProgressMode(StrEnum):
-    """How progress is told."""
+    """How progress is shown."""
 
-    REGION = "region"
+    LIVE = "live"
     LINES = "lines"
     NONE = "none"
 
 
 def progress_mode(settings: Loaded, *, quiet: bool, environ: Mapping[str, str] = os.environ) -> ProgressMode:
-    """Return how this command tells its progress. What asked for JSON lines gets nothing else on stderr."""
+    """Return how this command shows its progress. With JSON logs nothing but log lines may go to stderr."""
     if quiet:
         return ProgressMode.NONE
-    drawn = sys.stderr.isatty() and environ.get("TERM", "") not in NO_CURSOR
-    if not drawn or settings.settings.telemetry.log_format == "json" or columns() < MIN_COLUMNS:
+    can_draw = sys.stderr.isatty() and environ.get("TERM", "") not in NO_CURSOR
+    if not can_draw or settings.settings.telemetry.log_format == "json" or columns() < MIN_COLUMNS:
         return ProgressMode.LINES
-    return ProgressMode.REGION
+    return ProgressMode.LIVE
 
 
 def columns() -> int:
@@ -73,67 +73,67 @@ def columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def log_each_session(settings: Loaded, way: ProgressMode) -> bool:
-    """Tell whether a log line for each session goes beside this way: not under a region, unless all is asked for."""
-    return way is not ProgressMode.REGION or settings.settings.telemetry.log_level == "debug"
+def log_each_session(settings: Loaded, mode: ProgressMode) -> bool:
+    """Return whether each session gets a log line: under a live display only with the log level `debug`."""
+    return mode is not ProgressMode.LIVE or settings.settings.telemetry.log_level == "debug"
 
 
 class Subject(Protocol):
-    """What progress is told of."""
+    """A long command whose progress is shown."""
 
-    async def look(self) -> None:
-        """Ask what can be asked often enough; raises QueueError."""
+    async def refresh(self) -> None:
+        """Query what costs something; raises QueueError."""
 
-    def frame(self, region: ModuleType, width: int) -> RenderableType:
-        """Return what to draw now."""
+    def frame(self, live: ModuleType, width: int) -> RenderableType:
+        """Return the frame to draw now, made by the module `live`."""
 
-    def line(self) -> None:
-        """Tell it as a log event."""
+    def log(self) -> None:
+        """Log the figures as an event."""
 
 
 @asynccontextmanager
-async def show_progress(way: ProgressMode, subject: Subject) -> AsyncIterator[None]:
-    """Tell of the subject while the body works; at the end the terminal is as it was."""
-    if way is ProgressMode.NONE:
+async def show_progress(mode: ProgressMode, subject: Subject) -> AsyncIterator[None]:
+    """Show the subject's progress while the body works; at the end the terminal is as it was."""
+    if mode is ProgressMode.NONE:
         yield
         return
     async with anyio.create_task_group() as group:
-        group.start_soon(_keep_looking, subject)
-        group.start_soon(_region if way is ProgressMode.REGION else _lines, subject)
+        group.start_soon(_refresh, subject)
+        group.start_soon(_draw if mode is ProgressMode.LIVE else _log, subject)
         try:
             yield
         finally:
             group.cancel_scope.cancel()
 
 
-async def _keep_looking(subject: Subject) -> None:
+async def _refresh(subject: Subject) -> None:
     while True:
         began = anyio.current_time()
         try:
-            await subject.look()
+            await subject.refresh()
         except QueueError:
-            pass  # whoever works on it says so
+            pass  # the worker reports it
         await anyio.sleep(max(REFRESH_S, REFRESH_SHARE * (anyio.current_time() - began)))
 
 
-async def _lines(subject: Subject) -> None:
+async def _log(subject: Subject) -> None:
     while True:
         await anyio.sleep(LINE_S)
-        subject.line()
+        subject.log()
 
 
-async def _region(subject: Subject) -> None:
+async def _draw(subject: Subject) -> None:
     await anyio.sleep(BEFORE_S)
-    region = await to_thread.run_sync(importlib.import_module, "reaper.cli.terminal.live")
-    # Where the summary goes elsewhere, the last state is what a person is left with.
-    with region.LiveDisplay(sys.stderr, stay=not sys.stdout.isatty()) as drawn:
-        logs.divert(drawn.above)
+    live = await to_thread.run_sync(importlib.import_module, "reaper.cli.terminal.live")
+    # Where stdout goes elsewhere, the last frame stays: the terminal shows nothing else of the result.
+    with live.LiveDisplay(sys.stderr, stay=not sys.stdout.isatty()) as display:
+        logs.divert(display.print_above)
         try:
             while True:
-                drawn.draw(subject.frame(region, drawn.console.width))
+                display.draw(subject.frame(live, display.console.width))
                 await anyio.sleep(DRAW_S)
         finally:
-            drawn.draw(subject.frame(region, drawn.console.width))
+            display.draw(subject.frame(live, display.console.width))
             logs.divert(None)
 
 
@@ -142,22 +142,25 @@ async def _region(subject: Subject) -> None:
 
 @dataclass(slots=True)
 class RunProgress:
-    """A worker over a set. `patience` tells how long a run goes on under the pauses, `tally` is the worker's meter."""
+    """A worker over a set. `counts` is the worker's meter.
+
+    `time_until_exit_s`: in how long the pauses, and a queue unavailable for so many seconds, end the run; None: never.
+    """
 
     worker: Worker
     members: RunSet
-    tally: LiveCounts
-    patience: Callable[[Sequence[Pause], float], float | None] = lambda pauses, unavailable_s: None
-    pace: RateMeter = field(default_factory=RateMeter)
+    counts: LiveCounts
+    time_until_exit_s: Callable[[Sequence[Pause], float], float | None] = lambda pauses, unavailable_s: None
+    rate: RateMeter = field(default_factory=RateMeter)
 
-    async def look(self) -> None:
-        self.tally.looked(await self.members.view())
+    async def refresh(self) -> None:
+        self.counts.refresh(await self.members.view())
         self._note()
 
     @property
     def figures(self) -> RunFigures:
-        """How it stands now; costs nothing."""
-        worker, view = self.worker, self.tally.view
+        """The figures now; costs nothing."""
+        worker, view = self.worker, self.counts.view
         pauses, unavailable_s = tuple(worker.pauses()), worker.queue_health.unavailable_s
         self._note()
         return RunFigures(
@@ -166,77 +169,77 @@ class RunProgress:
             limit=worker.gate.limit,
             sends=worker.sends,
             now=worker.clock(),
-            rate_per_s=self.pace.per_s,
+            rate_per_s=self.rate.per_s,
             pauses=pauses,
             proven=worker.gate.proven,
-            away=worker.queue_health.why if unavailable_s else None,
-            ends_in_s=self.patience(pauses, unavailable_s),
+            unavailable=worker.queue_health.why if unavailable_s else None,
+            ends_in_s=self.time_until_exit_s(pauses, unavailable_s),
             stopping=worker.is_draining,
         )
 
     def _note(self) -> None:
-        self.pace.note(self.worker.now(), sum(self.tally.view.settled.values()))
+        self.rate.note(self.worker.now(), sum(self.counts.view.settled.values()))
 
-    def frame(self, region: ModuleType, width: int) -> RenderableType:
-        drawn: RenderableType = region.run_frame(self.figures, width)
-        return drawn
+    def frame(self, live: ModuleType, width: int) -> RenderableType:
+        frame: RenderableType = live.run_frame(self.figures, width)
+        return frame
 
-    def line(self) -> None:
+    def log(self) -> None:
         logs.get().info(events.ONCE_PROGRESSED, **self.figures.fields())
 
 
 @dataclass(slots=True)
 class IntakeProgress:
-    """Inputs that are being taken in; `added` tells what they brought so far."""
+    """Inputs that are being taken in; `added` returns what they brought so far."""
 
     inputs: Sequence[Input]
     added: Callable[[], Added]
-    pace: RateMeter = field(default_factory=RateMeter)
+    rate: RateMeter = field(default_factory=RateMeter)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         self._note()
-        await anyio.sleep(math.inf)  # there is nothing to ask the queue for
+        await anyio.sleep(math.inf)  # the queue is not queried
 
     @property
     def figures(self) -> IntakeFigures:
-        """How it stands now."""
+        """The figures now."""
         added = self._note()
         source, share = _read_so_far(self.inputs)
-        return IntakeFigures(source, added, share, self.pace.per_s)
+        return IntakeFigures(source, added, share, self.rate.per_s)
 
     def _note(self) -> Added:
         added = self.added()
-        self.pace.note(anyio.current_time(), added.accepted + added.duplicate + added.invalid)
+        self.rate.note(anyio.current_time(), added.accepted + added.duplicate + added.invalid)
         return added
 
-    def frame(self, region: ModuleType, width: int) -> RenderableType:
-        drawn: RenderableType = region.intake_frame(self.figures, width)
-        return drawn
+    def frame(self, live: ModuleType, width: int) -> RenderableType:
+        frame: RenderableType = live.intake_frame(self.figures, width)
+        return frame
 
-    def line(self) -> None:
+    def log(self) -> None:
         logs.get().info(events.INTAKE_PROGRESSED, **self.figures.fields())
 
 
 def show_intake(
-    way: ProgressMode, inputs: Sequence[Input], added: Callable[[], Added]
+    mode: ProgressMode, inputs: Sequence[Input], added: Callable[[], Added]
 ) -> AbstractAsyncContextManager[None]:
-    """Tell of inputs while they are taken in; nothing is drawn over what somebody types."""
+    """Show the progress of an intake; nothing is drawn over what a person types."""
     typed = any(os.isatty(one.fd) for one in inputs)
-    if typed and way is not ProgressMode.NONE:
+    if typed and mode is not ProgressMode.NONE:
         say("type session IDs, one a line; Ctrl-D ends them")
-    return show_progress(ProgressMode.NONE if typed or not inputs else way, IntakeProgress(inputs, added))
+    return show_progress(ProgressMode.NONE if typed or not inputs else mode, IntakeProgress(inputs, added))
 
 
 def _read_so_far(inputs: Sequence[Input]) -> tuple[str, float | None]:
-    """Return which input is being read, and the share of all bytes that was, if all are files."""
+    """Return the input that is being read, and the share of all bytes that was read; None unless all are files."""
     size = read = 0
     current = inputs[-1].source
     for one in reversed(inputs):
-        told = os.fstat(one.fd)
-        if not stat.S_ISREG(told.st_mode):
+        status = os.fstat(one.fd)
+        if not stat.S_ISREG(status.st_mode):
             return (inputs[0].source if len(inputs) == 1 else f"{len(inputs)} inputs"), None
         at = os.lseek(one.fd, 0, os.SEEK_CUR)
-        size, read = size + told.st_size, read + min(at, told.st_size)
-        if at < told.st_size:
+        size, read = size + status.st_size, read + min(at, status.st_size)
+        if at < status.st_size:
             current = one.source
     return current, read / size if size else None

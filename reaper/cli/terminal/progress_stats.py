@@ -1,4 +1,4 @@
-"""How a long command stands, in numbers: what a display draws and a log line tells. Knows no terminal and no queue."""
+"""The figures of a long command, for its display and its log lines. Knows no terminal and no queue."""
 
 from __future__ import annotations
 
@@ -6,66 +6,67 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
 from reaper.core.model import Outcome, Pause, Send
+from reaper.core.notices import Notice, notices
 from reaper.queues.values import Added, SetView
 
-RATE_OVER_S = 10.0
-"""The rate is that of the last so many seconds: long enough to be calm, short enough to follow a pause."""
-RATE_FROM_S = 1.0
+RATE_WINDOW_S = 10.0
+"""A rate is measured over so many seconds: long enough to be steady, short enough to follow a pause."""
+MIN_RATE_WINDOW_S = 1.0
 """A rate over less than this is chance."""
 
 
 @dataclass(slots=True)
 class RateMeter:
-    """A rate over the last `most_s` seconds, from a figure that grows. Instants are on any clock that runs steadily."""
+    """Measures a rate over the last `window_s` seconds from a count that grows. The clock must run steadily."""
 
-    most_s: float = RATE_OVER_S
+    window_s: float = RATE_WINDOW_S
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def note(self, now: float, count: int) -> None:
-        """Note how far it is."""
+        """Record the count at an instant."""
         self._seen.append((now, count))
-        while len(self._seen) > 2 and self._seen[1][0] <= now - self.most_s:
+        while len(self._seen) > 2 and self._seen[1][0] <= now - self.window_s:
             self._seen.popleft()
 
     @property
     def per_s(self) -> float | None:
-        """The rate, None while it cannot be told."""
-        if self.over_s < RATE_FROM_S:
+        """The rate, None while it is not known."""
+        if self.over_s < MIN_RATE_WINDOW_S:
             return None
         return (self._seen[-1][1] - self._seen[0][1]) / self.over_s
 
     @property
     def over_s(self) -> float:
-        """How many seconds it is the rate of."""
+        """The seconds over which the rate is measured now."""
         return self._seen[-1][0] - self._seen[0][0] if self._seen else 0.0
 
 
 @dataclass(slots=True)
 class LiveCounts:
-    """A set's figures between two looks at the queue: what this process settled since the last one is added.
+    """Estimates a run set's counts between two queries: adds what this process settled since the last one.
 
-    A look counts a whole set, which takes a second for a million IDs; this costs nothing. What others settled shows
-    with the next look, and so does what was settled while the last one was under way.
+    A query counts a whole set, which takes a second for a million IDs; this costs nothing. What others
+    settled, and what was settled during the last query, shows after the next one. It is the worker's meter.
     """
 
     _view: SetView = field(default_factory=lambda: SetView(0, 0, 0, 0))
     _since: Counter[Outcome] = field(default_factory=Counter)
 
     def settled(self, outcome: Outcome, at: float) -> None:
-        """Count one that this process settled."""
+        """Count an ID that this process settled."""
         self._since[outcome] += 1
 
     def sent(self, send: Send) -> None:
-        """Sends are counted by the worker."""
+        """Do nothing: the worker counts its sends."""
 
-    def looked(self, view: SetView) -> None:
-        """Take what a look found."""
+    def refresh(self, view: SetView) -> None:
+        """Start again from the counts of a query."""
         self._view = view
         self._since.clear()
 
     @property
     def view(self) -> SetView:
-        """The set as far as it is known; never more settled than there are."""
+        """The estimate; never more settled than were open."""
         more = Counter({outcome: count for outcome, count in self._since.items() if count})
         left = self._view.open - self._view.delayed
         settled = {**self._view.settled}
@@ -79,7 +80,7 @@ class LiveCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """One run over one set. `now` is on the clock of the pauses."""
+    """The figures of one run over one set. `now` is on the clock of the pauses."""
 
     view: SetView
     in_flight: int
@@ -89,11 +90,11 @@ class RunFigures:
     rate_per_s: float | None = None
     pauses: tuple[Pause, ...] = ()
     proven: bool = True
-    """Whether the API has shown itself; before that nothing is sent."""
-    away: str | None = None
+    """Whether the API has answered the identity read; nothing is sent before that."""
+    unavailable: str | None = None
     """Why the queue cannot be used now."""
     ends_in_s: float | None = None
-    """When a pause, or the queue's absence, ends the run."""
+    """In how long a pause or the queue's outage ends the run."""
     stopping: bool = False
 
     @property
@@ -102,7 +103,7 @@ class RunFigures:
 
     @property
     def total(self) -> int:
-        """What is to be done in this run; delayed ones are not."""
+        """IDs that this run settles: all but the delayed ones."""
         return self.done + self.view.open - self.view.delayed
 
     @property
@@ -111,14 +112,19 @@ class RunFigures:
 
     @property
     def left_s(self) -> float | None:
-        """How long the rest takes at the present rate; None while nobody knows."""
-        if not self.rate_per_s or self.pauses or self.away:
+        """How long the rest takes at the present rate; None while that is not known."""
+        if not self.rate_per_s or self.pauses or self.unavailable:
             return None
         return (self.total - self.done) / self.rate_per_s
 
+    @property
+    def notices(self) -> list[Notice]:
+        """What holds this run up, and what to do about it."""
+        return notices(self.now, self.pauses, unavailable=self.unavailable)
+
     def fields(self) -> dict[str, object]:
-        """Return them as fields of a log event."""
-        told: dict[str, object] = {
+        """Return the figures as fields of a log event."""
+        fields: dict[str, object] = {
             "done": self.done,
             "total": self.total,
             "rate_per_s": None if self.rate_per_s is None else round(self.rate_per_s, 2),
@@ -129,15 +135,15 @@ class RunFigures:
             "delayed": self.view.delayed,
             "sends": self.sends,
         }
-        told |= {outcome.value: count for outcome, count in self.view.settled.items() if count}
+        fields |= {outcome.value: count for outcome, count in self.view.settled.items() if count}
         if self.pauses:
-            told["paused"] = [pause.reason.value for pause in self.pauses]
-        return told | ({"queue_away": self.away} if self.away else {})
+            fields["paused"] = [pause.reason.value for pause in self.pauses]
+        return fields | ({"queue_away": self.unavailable} if self.unavailable else {})
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeFigures:
-    """One reading of inputs. `share` of their bytes is None where the size is not known, as of a pipe."""
+    """The figures of one intake. `share`: of the inputs' bytes, None where the size is not known, as of a pipe."""
 
     source: str
     added: Added
@@ -155,7 +161,7 @@ class IntakeFigures:
         return self.lines * (1 / self.share - 1) / self.rate_per_s
 
     def fields(self) -> dict[str, object]:
-        """Return them as fields of a log event."""
+        """Return the figures as fields of a log event."""
         return {
             "source": self.source,
             "accepted": self.added.accepted,

@@ -12,29 +12,28 @@ from rich.text import Text
 from reaper.app.once import Summary
 from reaper.cli.output import OUTCOME_WORDS
 from reaper.cli.terminal.live import STYLES
-from reaper.cli.terminal.summary import heading, rows
+from reaper.cli.terminal.summary_text import heading, rows, total
 from reaper.core.model import DEAD, Outcome
 
 _OUTCOMES = {word: outcome for outcome, word in OUTCOME_WORDS.items()}
 
 
-def summary_table(summary: Summary, console: Console | None = None, *, passing: bool = False) -> None:
-    """Print the summary to a console; None: to stdout, which is a terminal. `passing`: without what to do next."""
+def summary_table(summary: Summary, console: Console | None = None, *, ephemeral_ledger: bool = False) -> None:
+    """Print the summary to a console, by default on stdout. `ephemeral_ledger`: without the column of what to do."""
     console = console or Console(file=sys.stdout, force_terminal=True, highlight=False, emoji=False, markup=False)
-    total = sum(summary.view.settled.values()) + summary.view.open
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("outcome")
     table.add_column("sessions", justify="right")
     table.add_column("share", justify="right")
-    if not passing:
+    if not ephemeral_ledger:
         table.add_column("what to do")
     for word, count in rows(summary):
         outcome = _OUTCOMES.get(word)
         style = "yellow" if outcome is None else STYLES[outcome]
-        to_do = () if passing else (_to_do(outcome, word),)
-        table.add_row(Text(word, style), f"{count:,}", f"{count / total:.1%}", *to_do)
+        to_do = () if ephemeral_ledger else (_to_do(outcome, word),)
+        table.add_row(Text(word, style), f"{count:,}", f"{count / total(summary):.1%}", *to_do)
     console.print(heading(summary))
-    if total:
+    if total(summary):
         console.print(table)
 
 

@@ -79,7 +79,7 @@ def test_all_that_wants_a_look() -> None:
     assert names == ["Held", "Ghosts"]
     dead = view(stats={"dead": 3, "accepted": STATS.accepted + 4, "settled": {Outcome.REJECTED: 3}})
     assert [notice.name for notice in dead.notices] == ["Imbalance", "Dead letters"]
-    assert dead.notices[1].title.startswith("Dead letters: 3 sessions were")
+    assert dead.notices[1].title.startswith("Dead letters: 3 sessions could")
     assert all(notice.todo for notice in (*dead.notices, *view(whole).notices))
 
 
@@ -97,7 +97,7 @@ def test_while_the_queue_is_away_nothing_old_is_told() -> None:
     told = view("for 3 s: disk I/O error")
     assert [told.texts[name] for name in ("ready", "delayed", "dead", "in_flight")] == ["–", "–", "–", "8"]
     assert told.notices[0].detail == "for 3 s: disk I/O error"
-    assert told.outcomes == [("not known while the queue is away", "")]
+    assert told.outcomes == [("not known while the queue is unavailable", "")]
     assert len(told.reapers) == 1
 
 
