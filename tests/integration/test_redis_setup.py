@@ -9,7 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    InvalidResponse,
+    MovedError,
+    RedisError,
+    ResponseError,
+)
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
@@ -281,7 +288,9 @@ async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.Monk
         (InvalidResponse("Protocol Error: b'HTTP/1.1 400'"), False, "is not Redis"),
     ],
 )
-def test_what_may_pass_by_itself_is_told_from_what_may_not(error: Exception, passes: bool, says: str) -> None:
+def test_what_may_pass_by_itself_is_told_from_what_may_not(
+    error: RedisError | OSError, passes: bool, says: str
+) -> None:
     told = translated(error, "redis://h:6379/0")
     assert isinstance(told, QueueUnavailableError) is passes
     assert says in str(told)

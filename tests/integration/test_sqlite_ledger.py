@@ -5,6 +5,7 @@ import getpass
 import os
 import sqlite3
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,11 +67,15 @@ async def test_everything_it_makes_is_private(path: Path) -> None:
     await queue.close()
 
 
+def read_pragma(name: str, connection: sqlite3.Connection) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
 async def test_it_is_opened_for_durability(path: Path) -> None:
     queue = await open_for_work(path)
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     for pragma, value in wanted.items():
-        assert await queue._thread.read(lambda c, p=pragma: c.execute(f"PRAGMA {p}").fetchone()[0]) == value
+        assert await queue._thread.read(partial(read_pragma, pragma)) == value
     assert sqlite3.sqlite_version == LIBRARY_VERSION
     await queue.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reaper.core.errors import QueueError
+from reaper.queues.accounting import COUNTERS
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.queue import SqliteQueue, open_ledger
@@ -56,7 +57,7 @@ def test_a_directory_that_somebody_makes_meanwhile_is_used(path: Path, monkeypat
         make(directory, mode)
         raise FileExistsError(directory)
 
-    monkeypatch.setattr(sqlite_schema.os, "mkdir", too_late)
+    monkeypatch.setattr(os, "mkdir", too_late)
     assert prepare_file(str(path), create=True)
     assert path.exists()
 
@@ -72,7 +73,7 @@ def test_tables_that_somebody_makes_meanwhile_are_used(empty: Path, monkeypatch:
     monkeypatch.setattr(sqlite_schema, "_use_log", late)
     ours = connect(str(empty), read_only=False)
     (counters,) = ours.execute("SELECT count(*) FROM counter").fetchone()
-    assert counters == len(sqlite_schema.COUNTERS)
+    assert counters == len(COUNTERS)
     ours.close()
 
 
