@@ -51,7 +51,6 @@ check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy --explicit-package-bases bench/*.py bench/clients/*.py
 	@$(BIN)/lint-imports
 
 audit-deps: $(READY) ## Ask the index's vulnerability service about every dependency (needs the network)

@@ -10,8 +10,8 @@ import pytest
 from tests.support.processes.command import Command
 
 
-def told(command: Command, *args: str, code: int, words: str, **options: str) -> str:
-    done = command.run(*args, **options)
+def told(command: Command, *args: str, code: int, words: str, stdin: str | None = None) -> str:
+    done = command.run(*args, stdin=stdin)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     assert words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -208,8 +209,9 @@ def test_a_reader_that_left_and_a_closed_stdout_give_no_traceback(command: Comma
     settle(command, Outcome.FORBIDDEN, 403)
     read, write = os.pipe()
     os.close(read)
-    for options in ({"stdout": write}, {"preexec_fn": lambda: os.close(1)}):
-        done = subprocess.run(  # type: ignore[call-overload]
+    choices: list[dict[str, Any]] = [{"stdout": write}, {"preexec_fn": lambda: os.close(1)}]
+    for options in choices:
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             [sys.executable, "-m", "reaper", "outcomes"],
             env=command.environ(),
             stderr=subprocess.PIPE,

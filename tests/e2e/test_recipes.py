@@ -121,7 +121,12 @@ def begun(run: Callable[[Job], None], command: Command, name: str) -> Iterator[J
     job = Job(home, f"env_{name}", environ)
     job.script("create-session", f"#!/bin/sh\necho {job.session}\n")
     job.script("run-tests", "#!/bin/sh\ntouch working\nuntil [ -e finish ]; do sleep 0.1; done\n")
-    thread = threading.Thread(target=lambda: (run(job), job.over.set()))
+
+    def run_and_end() -> None:
+        run(job)
+        job.over.set()
+
+    thread = threading.Thread(target=run_and_end)
     thread.start()
     try:
         yield job

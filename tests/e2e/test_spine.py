@@ -17,6 +17,7 @@ from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.processes.command import TOKEN, Command, aim, kill, until, write_ids
+from tests.support.sandbox import script
 
 
 def sessions(n: int, seed: int = 0) -> list[Session]:
@@ -59,7 +60,7 @@ def test_mixed_backlog(command: Command, tmp_path: Path) -> None:
     with running_sandbox(some, latency="80-160ms") as sandbox:
         for one, kind in kind_of.items():
             if kinds[kind][0]:
-                sandbox.do(lambda s, one=one, kind=kind: s.script(one, *kinds[kind][0]))
+                script(sandbox, [one], *kinds[kind][0])
         aim(
             command,
             sandbox,
@@ -106,7 +107,7 @@ def test_killed_again_and_again(command: Command, tmp_path: Path) -> None:
     outcomes = command.outcomes()
     assert set(outcomes) == set(ids_of(some))
     assert set(outcomes.values()) <= {"stopped", "already_gone"}
-    final: Counter[str] = Counter()
+    final: Counter[str | None] = Counter()
     repeated = 0
     for delete in seen:
         repeated += final[delete.session_id] > 0
@@ -260,8 +261,7 @@ def test_one_that_fails_for_ever(command: Command, tmp_path: Path) -> None:
 def test_only_such_that_fail_are_left_to_the_next_run(command: Command, tmp_path: Path) -> None:
     some = sessions(3)
     with running_sandbox(some) as sandbox:
-        for session in some:
-            sandbox.do(lambda s, one=session.session_id: s.script(one, "502", "forever"))
+        script(sandbox, ids_of(some), "502", "forever")
         aim(command, sandbox, retry__base_s=30)
         summary = command.json("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))), "--no-wait", code=75)
         assert summary["waiting"] == 3

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.planting import plant
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
+from tests.support.sandbox import script
 
 
 def delete(name: str, at: float, status: int | None) -> Delete:
@@ -43,7 +45,7 @@ SOUND = Evidence(
     took={"drain": (1.0, 2.0)},
 )
 BOUNDS = Bounds(in_flight=2, repeats=0, sends_per_id=2, max_attempts=3)
-WRONG = {
+WRONG: dict[str, list[dict[str, Any]]] = {
     "lost": [
         {"accepted": ["a", "b", "c", "d", "e"]},
         {"settled": True},
@@ -87,7 +89,7 @@ def test_it_is_silent_where_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(("rule", "change"), [(rule, change) for rule, some in WRONG.items() for change in some])
-def test_each_rule_sees_its_fault(rule: str, change: dict[str, object]) -> None:
+def test_each_rule_sees_its_fault(rule: str, change: dict[str, Any]) -> None:
     found = check(replace(SOUND, **change), BOUNDS)
     assert any(fault.startswith(f"{rule}: ") for fault in found), found
 
@@ -134,8 +136,8 @@ def backlog(command: Command, warm: Warm, chance: random.Random) -> None:
     """Settle a small backlog with faults, and prove it."""
     ids = [f"ses-{number}" for number in range(30)]
     with running_sandbox(map(Session, ids), latency="2ms") as sandbox:
-        sandbox.do(lambda s: [s.script(one, "502") for one in chance.sample(ids, 10)])
-        sandbox.do(lambda s: s.script(ids[0], "500", "forever"))
+        script(sandbox, chance.sample(ids, 10), "502")
+        script(sandbox, ids[:1], "500", "forever")
         aim(command, sandbox, worker__concurrency=4, retry__base_s=0.01, retry__max_attempts=4)
         done = warm.run(command, "once", "-q", str(write_ids(command.home / "ids.txt", ids)))
         assert done.returncode in (0, 3), done.stderr

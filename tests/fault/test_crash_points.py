@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 
-from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile
 from tests.support.fault.checker import Bounds
@@ -16,6 +15,7 @@ from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.tracing import WRITES, traced
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
+from tests.support.sandbox import script, start_sessions
 
 BOUND, PORTION = 3, 6
 
@@ -37,8 +37,8 @@ def test_killed_at_every_write(command: Command, warm: Warm, profile: Profile, w
             if old.exists():
                 shutil.copytree(old, command.ledger.parent)
             ids = [f"point-{number}-{one}" for one in range(PORTION)]  # the last is nobody's: 404
-            sandbox.do(lambda s, ids=ids: [s.sessions.put(Session(one)) for one in ids[:-1]])
-            sandbox.do(lambda s, ids=ids: s.script(ids[1], "502"))
+            start_sessions(sandbox, ids[:-1])
+            script(sandbox, [ids[1]], "502")
             path = str(write_ids(command.home / "ids.txt", ids))
             inject = f"inject={WRITES}:signal=KILL:when={number}"
             done = traced(warm, command, "once", "-q", path, options=["-e", f"trace={WRITES}", "-e", inject])

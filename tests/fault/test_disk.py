@@ -23,6 +23,7 @@ from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
 from tests.support.programs import missing
+from tests.support.sandbox import script, start_sessions
 
 BOUND, PORTION = 3, 6
 FULL = "inject=pwrite64,ftruncate:error=ENOSPC:when={}+"
@@ -47,7 +48,7 @@ def test_the_disk_refuses_at_the_nth_call(
         while hit:
             shutil.rmtree(command.ledger.parent, ignore_errors=True)
             ids = [f"point-{number}-{one}" for one in range(PORTION)]
-            sandbox.do(lambda s, ids=ids: [s.sessions.put(Session(one)) for one in ids])
+            start_sessions(sandbox, ids)
             path = str(write_ids(command.home / "ids.txt", ids))
             inject = fault.format(number)
             done = traced(warm, command, "once", "-q", path, options=["-e", inject, "-e", "trace=" + calls_of(inject)])
@@ -142,7 +143,7 @@ def test_bits_that_flipped(command: Command, warm: Warm, profile: Profile, chanc
     """A ledger with flipped bits is refused in a sentence, or found at fault, or right in all that was told of it."""
     ids = [f"ses-{number}" for number in range(200)]
     with running_sandbox(map(Session, ids)) as sandbox:
-        sandbox.do(lambda s: [s.script(one, "403") for one in ids[::10]])
+        script(sandbox, ids[::10], "403")
         aim(command, sandbox, worker__concurrency=32)
         path = str(write_ids(command.home / "ids.txt", ids[:150]))
         assert warm.run(command, "once", "-q", path).returncode == 3

@@ -128,14 +128,14 @@ def line(chance: random.Random) -> bytes:
     """Return one line of the enemy's: from the corpus, changed a little, or made of pieces."""
     lot = chance.random()
     if lot < 0.2:
-        made = chance.choice(CORPUS)
+        made = bytearray(chance.choice(CORPUS))
     elif lot < 0.6:
         made = bytearray(chance.choice(CORPUS))
         for _ in range(chance.randint(1, 3)):
             at = chance.randint(0, len(made))
             made[at : at + chance.randint(0, 1)] = chance.choice(PIECES)
     else:
-        made = b"".join(chance.choices(PIECES, k=chance.randint(1, 12)))
+        made = bytearray().join(chance.choices(PIECES, k=chance.randint(1, 12)))
     return bytes(made).replace(b"\n", b"")
 
 

@@ -19,6 +19,7 @@ from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
+from tests.support.sandbox import start_sessions
 
 BOUND = 8
 PORTION = 12
@@ -101,7 +102,7 @@ class Killing:
 
     def _new_ids(self) -> list[str]:
         new = list(itertools.islice(self.some, PORTION))
-        self.sandbox.do(lambda s: [s.sessions.put(session) for session in new])
+        start_sessions(self.sandbox, new)
         ids = [session.session_id for session in new]
         self.offered.update(ids)
         return ids

@@ -18,6 +18,7 @@ from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import TOKEN, Command, aim, write_ids
+from tests.support.sandbox import script, start_sessions
 
 MIXED = (
     "502:0.06,500:0.04,503:0:0.03,504:0.02,408:0.01,425:0.01,429:0:0.0005,reset:0.04,lost:0.03,garbage:0.03,"
@@ -35,7 +36,7 @@ def test_three_in_ten_fail(command: Command, warm: Warm, profile: Profile) -> No
         aim(command, sandbox, worker__concurrency=64, **QUICK)
         while (requests := sandbox.counters.deletes) < profile.requests:
             some = [f"ses-{len(ids) + one}" for one in range(min(PORTION, profile.requests - requests))]
-            sandbox.do(lambda s, some=some: [s.sessions.put(Session(one)) for one in some])
+            start_sessions(sandbox, some)
             ids += some
             done = warm.run(command, "once", "-q", "--json", str(write_ids(command.home / "ids.txt", some)))
             assert done.returncode == 0, done.stdout + done.stderr
@@ -121,8 +122,8 @@ def test_odd_times_to_wait(command: Command, warm: Warm) -> None:
     ids = [f"ses-{number}" for number in range(len(SHORT) * 2)]
     with running_sandbox(map(Session, ids)) as sandbox:
         for number, value in enumerate(SHORT):
-            sandbox.do(lambda s, number=number, value=value: s.script(ids[number], f"429:{value}"))
-            sandbox.do(lambda s, number=number, value=value: s.script(ids[number + len(SHORT)], f"503:{value}"))
+            script(sandbox, [ids[number]], f"429:{value}")
+            script(sandbox, [ids[number + len(SHORT)]], f"503:{value}")
         aim(command, sandbox, worker__concurrency=32, retry__base_s=0.05)
         begun = time.monotonic()
         done = warm.run(command, "once", "-q", str(write_ids(command.home / "ids.txt", ids)))

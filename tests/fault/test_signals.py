@@ -19,6 +19,7 @@ from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
+from tests.support.sandbox import start_sessions
 
 BOUND, PORTION = 8, 40
 QUICK = {"api__timeout_s": 4, "api__connect_timeout_s": 2, "worker__drain_timeout_s": 5}
@@ -34,7 +35,7 @@ def test_sigterm_at_random_moments(command: Command, warm: Warm, profile: Profil
         took = {}
         for number in range(profile.signals):
             ids = [f"ses-{number}-{one}" for one in range(PORTION)]
-            sandbox.do(lambda s, ids=ids: [s.sessions.put(Session(one)) for one in ids])
+            start_sessions(sandbox, ids)
             path = str(write_ids(command.home / "ids.txt", ids))
             assert warm.run(command, "add", "-q", "--from", path).returncode == 0
             given += ids

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
+from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.warm import Warm
@@ -65,6 +65,10 @@ def test_the_clock_is_wrong(command: Command, warm: Warm, offset: str) -> None:
         )
 
 
+def at_work(sandbox: RunningSandbox, deletes: int) -> bool:
+    return sandbox.counters.deletes >= deletes
+
+
 def test_the_clock_steps(command: Command, warm: Warm) -> None:
     """Under a daemon at work: it goes on, and a step costs at most what was in flight."""
     ids, bound = [f"ses-{number}" for number in range(240)], 4
@@ -78,7 +82,7 @@ def test_the_clock_steps(command: Command, warm: Warm) -> None:
             for number, step in enumerate(steps, 1):
                 # With the clock set back, what waits is not due yet: then nothing has to move.
                 if not clock.read_text().startswith("-"):
-                    sandbox.until(lambda s, number=number: s.counters.deletes >= 25 * number, 30)
+                    until(partial(at_work, sandbox, 25 * number))
                 time.sleep(0.3)
                 clock.write_text(step)
             until(lambda: sandbox.counters.executed == len(ids), 60)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reaper.api.http.h2 import decode as h2_decode
-from reaper.api.http.h2 import reader as h2_read
+from reaper.api.http.h2 import frames
 from reaper.api.http.h2 import response as h2_answer
 from tests.support.http import fuzz_h2
 
@@ -22,7 +22,7 @@ def test_it_finds_nothing_and_reaches_every_end(capsys: pytest.CaptureFixture[st
 
 
 def padding_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(h2_read.h2, "unpadded", lambda flags, payload: payload[1:] if flags & 8 else payload)
+    monkeypatch.setattr(frames, "unpadded", lambda flags, payload: payload[1:] if flags & 8 else payload)
 
 
 def the_table_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class Scene:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.queue: Any = RecordingQueue()
+        self.queue = RecordingQueue()
         self.told = Told()
         self.follower = Follower(self.queue, str(path))
 
@@ -80,7 +80,7 @@ async def test_after_a_queue_error_no_line_is_lost_or_repeated(scene: Scene, com
     assert (scene.queue.lines, len(scene.queue.ids)) == (total, total)
 
 
-async def test_a_cancelled_poll_goes_on_where_the_queue_is(scene: Scene) -> None:
+async def test_a_cancelled_poll_goes_on_where_the_queue_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     total = BATCH_LINES * 4
     scene.append("".join(f"s{number}\n" for number in range(total)))
     with anyio.CancelScope() as scope:
@@ -90,11 +90,11 @@ async def test_a_cancelled_poll_goes_on_where_the_queue_is(scene: Scene) -> None
             scope.cancel()
             return await add(*args, **options)
 
-        scene.queue.add = add_then_cancel
+        monkeypatch.setattr(scene.queue, "add", add_then_cancel)
         await scene.poll()
     assert scope.cancelled_caught
     assert 0 < scene.queue.lines < total
-    scene.queue.add = add
+    monkeypatch.setattr(scene.queue, "add", add)
     await scene.poll()
     assert (scene.queue.lines, len(scene.queue.ids)) == (total, total)
 

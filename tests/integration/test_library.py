@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,8 +78,8 @@ async def test_what_is_added_is_stopped_and_accounted_for(sandbox: RunningSandbo
 @pytest.mark.anyio
 async def test_what_one_left_the_next_stops(sandbox: RunningSandbox, options: reaper.Options, tmp_path: Path) -> None:
     one, other = some(sandbox, 2)
-    without = {**options, "token": None}
-    async with reaper.open(**without) as r:  # type: ignore[misc]  # taking in needs no token
+    without: dict[str, Any] = {**options, "token": None}
+    async with reaper.open(**without) as r:  # taking in needs no token
         await r.add(one)
     (tmp_path / "ids.txt").write_text(f'{{"session_id": "{other}"}}\nno id\n')
     async with reaper.open(**options) as r:

@@ -91,14 +91,14 @@ async def test_an_answer_is_good_for_a_while_and_trouble_is_told_once(tmp_path: 
     path.write_text("batch-1\n")
     told: list[str] = []
     source = OwnersSource(path, on_failure=told.append, now=now)
-    assert await source.read() == {"batch-1"}
+    assert await source.read() == frozenset({"batch-1"})
     path.unlink()
     now.at += CACHE_S - 1
-    assert await source.read() == {"batch-1"}
+    assert await source.read() == frozenset({"batch-1"})
     for _ in range(3):
         now.at += CACHE_S + 1
         assert await source.read() is None
     assert len(told) == 1
     path.write_text("batch-2\n")
     now.at += CACHE_S + 1
-    assert await source.read() == {"batch-2"}
+    assert await source.read() == frozenset({"batch-2"})

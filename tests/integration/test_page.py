@@ -48,7 +48,7 @@ class Worker:
     gate: Gate = field(default_factory=Gate)
     queue_health: Reach = field(default_factory=Reach)
     stalled_s: float = 0.1
-    draining: bool = False
+    is_draining: bool = False
     held: list[Pause] = field(default_factory=list)
 
     def pauses(self) -> list[Pause]:

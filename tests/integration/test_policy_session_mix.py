@@ -71,7 +71,7 @@ async def swept(sandbox: Sandbox, local_off_s: float = 0.0) -> tuple[Listing, tu
 
 
 @pytest.mark.parametrize("off_s", [0, H, -H, 24 * H, -24 * H])
-async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines_clock(off_s: float):
+async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines_clock(off_s: float) -> None:
     async with Sandbox(session_mix(500)) as sandbox:
         _, judged, expected = await swept(sandbox, off_s)
     assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
@@ -80,14 +80,14 @@ async def test_500_sessions_get_the_verdicts_of_the_table_whatever_this_machines
 
 
 @pytest.mark.parametrize("off_s", [24 * H, -24 * H])
-async def test_the_servers_clock_is_what_counts(off_s: float):
+async def test_the_servers_clock_is_what_counts(off_s: float) -> None:
     async with Sandbox(session_mix(500, now=time.time() + off_s), skew_s=off_s) as sandbox:
         _, judged, expected = await swept(sandbox)
         assert {each.session.session_id: each.verdict.rule.value for each in judged} == expected
         assert len(set(expected.values())) == 9
 
 
-async def test_a_list_that_is_wrong_is_held_or_stopped():
+async def test_a_list_that_is_wrong_is_held_or_stopped() -> None:
     async with Sandbox(session_mix(500)) as sandbox:
         listing, judged, _ = await swept(sandbox)
         previous = Sweep(listing, judged).listed
@@ -109,5 +109,5 @@ async def test_a_list_that_is_wrong_is_held_or_stopped():
 
 
 @pytest.mark.parametrize("body", [b"<!doctype html>", b'{"sessions":[{"sessionId":"env_1"},'])
-def test_a_page_or_an_endless_list_that_was_cut_is_unreadable(body: bytes):
+def test_a_page_or_an_endless_list_that_was_cut_is_unreadable(body: bytes) -> None:
     assert isinstance(parse_list(body), Unreadable)

@@ -104,7 +104,7 @@ async def test_an_exchange_is_sent_again_once() -> None:
     opener = Scripted(0, 0, 30)
     pool = Pool(cast(Connector, opener), most=2, keep_idle_s=30)
 
-    async def both() -> list[asyncio.Future[None]]:
+    async def both() -> list[asyncio.Task[None]]:
         sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
         await until(lambda: sum(one.room == 0 for one in opener.made) == 2)
         return sent

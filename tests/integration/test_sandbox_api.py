@@ -28,7 +28,7 @@ def client(sandbox: Sandbox, token: str | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False)
 
 
-async def test_a_session_is_listed_read_stopped_once_and_gone_after():
+async def test_a_session_is_listed_read_stopped_once_and_gone_after() -> None:
     async with Sandbox([Session("env_1"), Session("env_2")]) as sandbox, client(sandbox) as api:
         listed = (await api.get("/api/sessions")).json()["sessions"]
         assert [summary["sessionId"] for summary in listed] == ["env_1", "env_2"]
@@ -54,7 +54,7 @@ async def test_a_session_is_listed_read_stopped_once_and_gone_after():
         assert (sandbox.counters.lists, sandbox.counters.gets, sandbox.counters.connections) == (2, 2, 1)
 
 
-async def test_somebody_elses_session_is_403_and_never_listed():
+async def test_somebody_elses_session_is_403_and_never_listed() -> None:
     async with Sandbox([Session("env_1", foreign=True)]) as sandbox, client(sandbox) as api:
         assert (await api.get("/api/sessions")).json() == {"sessions": []}
         assert (await api.get("/api/sessions/env_1")).status_code == 403
@@ -63,7 +63,7 @@ async def test_somebody_elses_session_is_403_and_never_listed():
         assert sandbox.stopped == []
 
 
-async def test_every_call_needs_the_token_and_the_log_never_holds_it(tmp_path: Path):
+async def test_every_call_needs_the_token_and_the_log_never_holds_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with Sandbox([Session("env_1")], log_path=log) as sandbox, client(sandbox, "wrong-secret") as api:
         for method, path in [("GET", "/api/sessions"), ("GET", "/auth/me"), ("DELETE", "/api/sessions/env_1")]:
@@ -86,7 +86,7 @@ UNCLEAN = """
 
 
 @pytest.mark.parametrize("path", UNCLEAN.split())
-async def test_a_delete_that_names_not_exactly_one_segment_is_unclean(path: str):
+async def test_a_delete_that_names_not_exactly_one_segment_is_unclean(path: str) -> None:
     async with Sandbox([Session("a"), Session("env_1")]) as sandbox:
         status, body = await exchange(sandbox, "DELETE", path)
         assert (status, json.loads(body)["error"]) == (404, "not_found")
@@ -94,13 +94,13 @@ async def test_a_delete_that_names_not_exactly_one_segment_is_unclean(path: str)
         assert (sandbox.deletes[0].session_id, sandbox.deletes[0].path) == (None, path)
 
 
-async def test_one_percent_encoded_segment_is_decoded():
+async def test_one_percent_encoded_segment_is_decoded() -> None:
     async with Sandbox([Session("a/b c?é")]) as sandbox:
         assert (await exchange(sandbox, "DELETE", "/api/sessions/a%2Fb%20c%3F%C3%A9"))[0] == 204
         assert (sandbox.stopped, sandbox.counters.unclean) == (["a/b c?é"], 0)
 
 
-async def test_answers_carry_a_date_and_a_request_id_of_their_own():
+async def test_answers_carry_a_date_and_a_request_id_of_their_own() -> None:
     async with Sandbox(skew_s=3600) as sandbox, client(sandbox) as api:
         first, second = await api.get("/nowhere"), await api.get("/nowhere")
         assert (first.status_code, first.json()["error"]) == (404, "not_found")
@@ -110,7 +110,7 @@ async def test_answers_carry_a_date_and_a_request_id_of_their_own():
         assert sandbox.counters.others == 2
 
 
-async def test_post_creates_once_per_idempotency_key_and_checks_its_body():
+async def test_post_creates_once_per_idempotency_key_and_checks_its_body() -> None:
     async with Sandbox() as sandbox, client(sandbox) as api:
         wish = {"clones": ["github"], "ttlSeconds": 60}
         made = [await api.post("/api/sessions", json=wish, headers={"idempotency-key": key}) for key in "aab"]
@@ -118,12 +118,13 @@ async def test_post_creates_once_per_idempotency_key_and_checks_its_body():
         assert ids[0] == ids[1] != ids[2]
         assert sandbox.sessions.active == [ids[0], ids[2]]
         assert sandbox.sessions[ids[0]].expires_at - sandbox.sessions[ids[0]].created_at == pytest.approx(60)
-        for bad in ({}, {"clones": []}, {"clones": ["github"], "ttlSeconds": 86401}, []):
+        wrong: list[object] = [{}, {"clones": []}, {"clones": ["github"], "ttlSeconds": 86401}, []]
+        for bad in wrong:
             assert (await api.post("/api/sessions", json=bad)).status_code == 400
         assert (await api.delete(f"/api/sessions/{ids[0]}")).status_code == 204
 
 
-def test_generated_sessions_depend_on_the_seed_alone():
+def test_generated_sessions_depend_on_the_seed_alone() -> None:
     first = list(generate(500, 7, now=1e9))
     assert first == list(generate(500, 7, now=1e9))
     assert [s.session_id for s in first] == [s.session_id for s in generate(500, 7)]
@@ -134,7 +135,7 @@ def test_generated_sessions_depend_on_the_seed_alone():
     assert all(session.created_at < session.expires_at for session in first)
 
 
-async def test_pipelined_requests_are_answered_in_order():
+async def test_pipelined_requests_are_answered_in_order() -> None:
     sessions = [Session(f"env_{n}") for n in range(50)]
     async with Sandbox(sessions, latency="0-2ms") as sandbox:
         reader, writer = await asyncio.open_connection(*address(sandbox))
@@ -148,7 +149,7 @@ async def test_pipelined_requests_are_answered_in_order():
         assert sandbox.counters.peak_in_flight == 1
 
 
-async def test_bytes_that_are_no_request_get_400():
+async def test_bytes_that_are_no_request_get_400() -> None:
     async with Sandbox() as sandbox:
         reader, writer = await asyncio.open_connection(*address(sandbox))
         writer.write(b"hello\r\n\r\n")
@@ -167,7 +168,7 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
     return cert, key
 
 
-async def test_over_tls(certificate: tuple[str, str]):
+async def test_over_tls(certificate: tuple[str, str]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     trust = ssl.create_default_context(cafile=certificate[0])
@@ -181,7 +182,7 @@ async def test_over_tls(certificate: tuple[str, str]):
                 await api.get(f"{sandbox.url}/auth/me")
 
 
-def test_in_a_thread_it_is_watched_and_changed_from_outside():
+def test_in_a_thread_it_is_watched_and_changed_from_outside() -> None:
     with running_sandbox([Session("env_1"), Session("env_2")], token="first") as sandbox:
         with httpx.Client(base_url=sandbox.url, headers={"authorization": "Bearer first"}, trust_env=False) as api:
             assert api.delete("/api/sessions/env_1").status_code == 204
@@ -199,12 +200,12 @@ def test_in_a_thread_it_is_watched_and_changed_from_outside():
         assert httpx.get(f"{sandbox.url}/_sandbox", trust_env=False).json()["deletes"] == 2
 
 
-def test_a_thread_that_cannot_start_says_why():
+def test_a_thread_that_cannot_start_says_why() -> None:
     with pytest.raises(ValueError, match="latency"), running_sandbox(latency="fast"):
         pass
 
 
-async def test_serve_announces_runs_and_ends_when_cancelled():
+async def test_serve_announces_runs_and_ends_when_cancelled() -> None:
     announced: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(Options(sessions=3, seed=1), announced.set_result))
     sandbox = await announced

@@ -25,7 +25,7 @@ def client(sandbox: Sandbox, timeout_s: float = 5.0) -> httpx.AsyncClient:
     )
 
 
-async def test_a_script_is_consumed_one_behaviour_per_delete():
+async def test_a_script_is_consumed_one_behaviour_per_delete() -> None:
     async with Sandbox([Session("env_1")], fail="403:1") as sandbox, client(sandbox) as api:
         sandbox.script("env_1", "502", "502", "429:7", "503:Wed, 21 Oct 2026 07:28:00 GMT", "418", "ok")
         answers = [await api.delete(ONE) for _ in range(7)]
@@ -37,14 +37,14 @@ async def test_a_script_is_consumed_one_behaviour_per_delete():
         assert [delete.fault for delete in sandbox.deletes] == ["502", "502", "429", "503", "418", None, "403"]
 
 
-async def test_the_last_of_a_script_can_hold_forever():
+async def test_the_last_of_a_script_can_hold_forever() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         sandbox.script("env_1", "500", answering(502), "forever")
         assert [(await api.delete(ONE)).status_code for _ in range(5)] == [500, 502, 502, 502, 502]
         assert sandbox.sessions.active == ["env_1"]
 
 
-async def test_reset_spares_the_session_and_lost_stops_it():
+async def test_reset_spares_the_session_and_lost_stops_it() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         sandbox.script("env_1", "reset", "lost")
         for executed in (False, True):
@@ -57,7 +57,7 @@ async def test_reset_spares_the_session_and_lost_stops_it():
         await sandbox.until(lambda s: s.counters.in_flight == 0)
 
 
-async def test_hang_answers_nothing_and_stays_open_until_the_client_leaves():
+async def test_hang_answers_nothing_and_stays_open_until_the_client_leaves() -> None:
     async with Sandbox([Session("env_1")]) as sandbox:
         sandbox.script("env_1", "hang")
         async with client(sandbox, timeout_s=0.1) as api:
@@ -67,7 +67,7 @@ async def test_hang_answers_nothing_and_stays_open_until_the_client_leaves():
         await sandbox.until(lambda s: s.counters.in_flight == 0 and s.open_connections == 0)
 
 
-async def test_drip_answers_byte_by_byte_and_slow_later():
+async def test_drip_answers_byte_by_byte_and_slow_later() -> None:
     async with Sandbox([Session("env_1"), Session("env_2")]) as sandbox, client(sandbox, timeout_s=0.5) as api:
         sandbox.script("env_1", "drip:0.008")
         sandbox.script("env_2", "slow:0.15")
@@ -81,7 +81,7 @@ async def test_drip_answers_byte_by_byte_and_slow_later():
         assert sandbox.stopped == ["env_1", "env_2"]
 
 
-async def test_garbage_is_not_http():
+async def test_garbage_is_not_http() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         sandbox.script("env_1", "garbage")
         with pytest.raises(httpx.RemoteProtocolError):
@@ -89,7 +89,7 @@ async def test_garbage_is_not_http():
         assert sandbox.stopped == []
 
 
-async def test_rates_are_kept_and_repeatable_whatever_the_order():
+async def test_rates_are_kept_and_repeatable_whatever_the_order() -> None:
     ids = [f"env_{n}" for n in range(600)]
 
     async def fates(order: list[str], seed: int) -> dict[str | None, str | None]:
@@ -106,7 +106,7 @@ async def test_rates_are_kept_and_repeatable_whatever_the_order():
     assert 0.06 < counted.count("429") / 600 < 0.14
 
 
-async def test_peak_in_flight_counts_deletes_that_overlap():
+async def test_peak_in_flight_counts_deletes_that_overlap() -> None:
     ids = [f"env_{n}" for n in range(12)]
     async with Sandbox(map(Session, ids)) as sandbox, client(sandbox) as api:
         sandbox.set_mode(Mode.PAUSE)
@@ -120,7 +120,7 @@ async def test_peak_in_flight_counts_deletes_that_overlap():
         assert (sandbox.counters.peak_in_flight, sandbox.counters.in_flight) == (12, 0)
 
 
-async def test_a_client_that_hangs_up_does_not_undo_its_request():
+async def test_a_client_that_hangs_up_does_not_undo_its_request() -> None:
     async with Sandbox([Session("env_1")], latency="300ms") as sandbox:
         async with client(sandbox, timeout_s=0.05) as api:
             with pytest.raises(httpx.ReadTimeout):
@@ -141,7 +141,7 @@ async def test_a_client_that_hangs_up_does_not_undo_its_request():
         ("redirect", 302, "text/html"),
     ],
 )
-async def test_modes_answer_everything_or_deletes_alone_and_stop_nothing(mode: str, status: int, kind: str):
+async def test_modes_answer_everything_or_deletes_alone_and_stop_nothing(mode: str, status: int, kind: str) -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         sandbox.set_mode(mode)
         first = await api.delete(ONE)
@@ -158,7 +158,7 @@ async def test_modes_answer_everything_or_deletes_alone_and_stop_nothing(mode: s
         assert (await api.delete(ONE)).status_code == 204
 
 
-async def test_the_server_can_reset_hang_or_be_down_and_come_back_on_its_port():
+async def test_the_server_can_reset_hang_or_be_down_and_come_back_on_its_port() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox, timeout_s=0.5) as api:
         url = sandbox.url
         sandbox.set_mode("reset")
@@ -176,7 +176,7 @@ async def test_the_server_can_reset_hang_or_be_down_and_come_back_on_its_port():
         assert (await api.delete(ONE)).status_code == 204
 
 
-async def test_the_control_surface_changes_token_mode_latency_faults_and_scripts():
+async def test_the_control_surface_changes_token_mode_latency_faults_and_scripts() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         wish = {"token": "rotated-secret", "mode": "redirect", "deletes_only": True, "latency": "1ms"}
         told = await api.post("/_sandbox", json=wish)
@@ -193,7 +193,7 @@ async def test_the_control_surface_changes_token_mode_latency_faults_and_scripts
         assert "secret" not in state.text
 
 
-def test_the_control_surface_is_for_this_machine_alone():
+def test_the_control_surface_is_for_this_machine_alone() -> None:
     request = Request("POST", "/_sandbox", {}, b'{"token": "theirs"}', close=False)
     sandbox = Sandbox()
     assert control.answer(sandbox, request, local=False).status == 403
@@ -208,7 +208,7 @@ BAD_WISHES: list[object] = [
 
 
 @pytest.mark.parametrize("wish", BAD_WISHES)
-async def test_the_control_surface_refuses_what_it_does_not_know_as_a_whole(wish: object):
+async def test_the_control_surface_refuses_what_it_does_not_know_as_a_whole(wish: object) -> None:
     async with Sandbox() as sandbox, client(sandbox) as api:
         whole = {"token": "new", **wish} if isinstance(wish, dict) and wish else wish
         answer = await api.post("/_sandbox", json=whole)
@@ -216,7 +216,7 @@ async def test_the_control_surface_refuses_what_it_does_not_know_as_a_whole(wish
         assert (sandbox.token, sandbox.mode) == ("archal_ws_sandbox", Mode.OK)
 
 
-def test_latency_is_read_and_spread_as_written():
+def test_latency_is_read_and_spread_as_written() -> None:
     assert parse_latency("0") == parse_latency("") == Latency(0, 0)
     assert parse_latency("100ms") == Latency(0.1, 0.1)
     assert parse_latency("50-200ms") == parse_latency(".05s - 200ms") == Latency(0.05, 0.2)
@@ -227,18 +227,18 @@ def test_latency_is_read_and_spread_as_written():
 
 
 @pytest.mark.parametrize("text", ["100", "fast", "200-50ms", "-5ms", "p50=80ms", "p50=9s,p99=1s", "p50=0ms,p99=1s"])
-def test_a_latency_that_cannot_be_read_is_named(text: str):
+def test_a_latency_that_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=f"latency '{text}'"):
         parse_latency(text)
 
 
 @pytest.mark.parametrize("text", ["502", "502:2", "502:x", "nope:0.1", "199:0.1", "600:0.1", "slow:0.1", "drip:x:0.1"])
-def test_a_fault_that_cannot_be_read_is_named(text: str):
+def test_a_fault_that_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="fault"):
         parse_rates(text)
 
 
-def test_shares_above_one_and_empty_scripts_are_refused():
+def test_shares_above_one_and_empty_scripts_are_refused() -> None:
     with pytest.raises(ValueError, match="more than 1"):
         parse_rates("502:0.6,503:0.6")
     for parts in ([], ["forever"]):

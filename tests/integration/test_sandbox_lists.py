@@ -29,7 +29,7 @@ def four() -> list[Session]:
     return [Session(f"env_{n}") for n in range(4)]
 
 
-async def test_every_fault_of_the_list_is_what_it_says_and_ends():
+async def test_every_fault_of_the_list_is_what_it_says_and_ends() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         whole = (await api.get(LIST)).content
         entries = json.loads(whole)["sessions"]
@@ -58,7 +58,7 @@ async def test_every_fault_of_the_list_is_what_it_says_and_ends():
             sandbox.set_list("odd")
 
 
-async def test_an_endless_list_goes_on_until_the_client_has_enough():
+async def test_an_endless_list_goes_on_until_the_client_has_enough() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         sandbox.set_list("endless")
         read = 0
@@ -74,7 +74,7 @@ async def test_an_endless_list_goes_on_until_the_client_has_enough():
         assert len((await api.get(LIST)).json()["sessions"]) == 4
 
 
-async def test_a_ghost_answers_204_and_lives_on():
+async def test_a_ghost_answers_204_and_lives_on() -> None:
     async with Sandbox([Session("env_0", ghost=True), Session("env_1")]) as sandbox, client(sandbox) as api:
         for session_id in ("env_0", "env_0", "env_1"):
             assert (await api.delete(f"{LIST}/{session_id}")).status_code == 204
@@ -82,7 +82,7 @@ async def test_a_ghost_answers_204_and_lives_on():
         assert (sandbox.stopped, sandbox.sends["env_0"]) == (["env_1"], 2)
 
 
-async def test_a_session_is_renewed_on_the_servers_clock():
+async def test_a_session_is_renewed_on_the_servers_clock() -> None:
     async with Sandbox([Session("env_0", expires_at=1e9)], skew_s=86_400) as sandbox, client(sandbox) as api:
         await api.get(LIST)
         sandbox.renew("env_0", 600)
@@ -93,14 +93,14 @@ async def test_a_session_is_renewed_on_the_servers_clock():
             sandbox.renew("env_9", 600)
 
 
-async def test_what_happens_after_a_list_can_be_ordered():
+async def test_what_happens_after_a_list_can_be_ordered() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         sandbox.after_list = lambda s: s.renew("env_0", 600)
         before = (await api.get(LIST)).json()["sessions"][0]["expiresAt"]
         assert (await api.get(f"{LIST}/env_0")).json()["expiresAt"] > before
 
 
-async def test_the_account_can_be_another_one_or_not_told():
+async def test_the_account_can_be_another_one_or_not_told() -> None:
     async with Sandbox(four(), user_id="usr_a") as sandbox, client(sandbox) as api:
         assert (await api.get("/auth/me")).json() == {
             "userId": "usr_a",
@@ -116,7 +116,7 @@ async def test_the_account_can_be_another_one_or_not_told():
         assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-async def test_its_clock_can_be_moved_and_its_date_left_out():
+async def test_its_clock_can_be_moved_and_its_date_left_out() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         for skew_s in (0, 86_400, -86_400):
             sandbox.skew_s = skew_s
@@ -126,13 +126,13 @@ async def test_its_clock_can_be_moved_and_its_date_left_out():
         assert "date" not in (await api.get(LIST)).headers
 
 
-def test_fields_of_a_summary_can_be_odd_or_missing():
+def test_fields_of_a_summary_can_be_odd_or_missing() -> None:
     odd = Session("env_0", odd={"expiresAt": "soon", "new": 1}, without=frozenset({"status"})).summary()
     assert (odd["expiresAt"], odd["new"], "status" in odd) == ("soon", 1, False)
     assert Session("env_0", status="ended").summary()["alive"] is False
 
 
-def test_assorted_sessions_are_of_every_state_and_age_and_repeatable():
+def test_assorted_sessions_are_of_every_state_and_age_and_repeatable() -> None:
     now = 2_000_000_000.0
     some = list(session_mix(500, now=now))
     assert some == list(session_mix(500, now=now))
@@ -147,7 +147,7 @@ def test_assorted_sessions_are_of_every_state_and_age_and_repeatable():
     assert all(abs(now - s.expires_at - 120) >= 60 and abs(now - s.created_at - 86_520) >= 60 for s in some)
 
 
-def test_the_control_surface_orders_them_from_another_terminal():
+def test_the_control_surface_orders_them_from_another_terminal() -> None:
     with running_sandbox(four()) as sandbox:
         surface = f"{sandbox.url}{control.PATH}"
         wish = {"list": "half", "user": "usr_b", "skew_s": -60.5, "renew": {"env_0": 600}}
@@ -173,7 +173,7 @@ def test_the_control_surface_orders_them_from_another_terminal():
         {"renew": {"env_9": 1}},
     ],
 )
-def test_a_wrong_wish_changes_nothing(wish: dict[str, object]):
+def test_a_wrong_wish_changes_nothing(wish: dict[str, object]) -> None:
     sandbox = Sandbox(four())
     before = control.state(sandbox)
     body = json.dumps({"token": "new", "mode": "outage"} | wish).encode()

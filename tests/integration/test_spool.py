@@ -1,6 +1,5 @@
 import os
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.anyio
 class Scene:
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.queue: Any = RecordingQueue()
+        self.queue = RecordingQueue()
         self.told = Told()
         self.spool = Spool(self.queue, root, default_after_s=60.0)
         self.spool.prepare()
@@ -56,7 +55,7 @@ async def test_files_are_taken_in_by_name_and_moved(scene: Scene) -> None:
 def test_all_that_it_makes_is_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        Spool(RecordingQueue(), tmp_path / "deep" / "er" / "spool").prepare()  # type: ignore[arg-type]
+        Spool(RecordingQueue(), tmp_path / "deep" / "er" / "spool").prepare()
     finally:
         os.umask(before)
     made = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
@@ -116,7 +115,7 @@ async def test_done_files_are_pruned_by_age(scene: Scene) -> None:
 async def test_a_spool_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"intake\.spool_dir"):
-        Spool(RecordingQueue(), tmp_path / "file").prepare()  # type: ignore[arg-type]
+        Spool(RecordingQueue(), tmp_path / "file").prepare()
 
 
 class Flaky:

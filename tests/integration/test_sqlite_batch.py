@@ -4,6 +4,7 @@ Whether calls come together is a matter of moments, so here the batch is made by
 """
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,17 @@ def told(connection: sqlite3.Connection) -> list[Any]:
 
 
 async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_path: Path) -> None:
+    def together(ends: list[LeaseResult], connection: sqlite3.Connection) -> list[bool]:
+        return apply_results(connection, ends, START + 1)
+
+    def singly(ends: list[LeaseResult], connection: sqlite3.Connection) -> list[bool]:
+        return [apply_one(connection, end, START + 1) for end in ends]
+
     found = []
-    for name, work in (
-        ("together", lambda connection, ends: apply_results(connection, ends, START + 1)),
-        ("singly", lambda connection, ends: [apply_one(connection, end, START + 1) for end in ends]),
-    ):
-        queue, thread, leases = await claimed(tmp_path / f"{name}.db", 8)
+    for work in (together, singly):
+        queue, thread, leases = await claimed(tmp_path / f"{work.__name__}.db", 8)
         ends = asked(leases)
-        assert await thread.write(lambda c, ends=ends, work=work: work(c, ends)) == [True] * 8
+        assert await thread.write(partial(work, ends)) == [True] * 8
         found.append(await thread.read(told))
         assert (await queue.audit()).balanced
         await queue.close()

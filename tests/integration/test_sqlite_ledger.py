@@ -5,6 +5,7 @@ import getpass
 import os
 import sqlite3
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,15 @@ async def test_everything_it_makes_is_private(path: Path) -> None:
     await queue.close()
 
 
+def read_pragma(name: str, connection: sqlite3.Connection) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
 async def test_it_is_opened_for_durability(path: Path) -> None:
     queue, ledger = await open_for_work(path)
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     for pragma, value in wanted.items():
-        assert await ledger.thread.read(lambda c, p=pragma: c.execute(f"PRAGMA {p}").fetchone()[0]) == value
+        assert await ledger.thread.read(partial(read_pragma, pragma)) == value
     await queue.close()
 
 
@@ -176,9 +181,10 @@ async def test_a_damaged_ledger_is_named_so_and_nothing_more_is_written(path: Pa
         await queue.pause(None)
     await queue.close()
     spoil(path, from_page=1)
-    for opening in (open_for_work, open_to_read):
-        with pytest.raises(QueueError, match="is damaged"):
-            await (await opening(path)).stats()
+    with pytest.raises(QueueError, match="is damaged"):
+        await open_for_work(path)
+    with pytest.raises(QueueError, match="is damaged"):
+        await (await open_to_read(path)).stats()
 
 
 async def test_another_users_ledger_is_refused_with_the_command_to_use(

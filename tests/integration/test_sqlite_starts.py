@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from reaper.core.errors import QueueError
+from reaper.queues.accounting import COUNTERS
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.schema import connect, prepare_file
@@ -41,7 +42,7 @@ def test_a_file_that_somebody_makes_meanwhile_is_theirs(path: Path, monkeypatch:
         make(directory, mode)
         path.write_bytes(b"theirs")
 
-    monkeypatch.setattr(sqlite_schema.os, "mkdir", make_both)
+    monkeypatch.setattr(os, "mkdir", make_both)
     assert not prepare_file(str(path), create=True)
     assert path.read_bytes() == b"theirs"
 
@@ -53,7 +54,7 @@ def test_a_directory_that_somebody_makes_meanwhile_is_used(path: Path, monkeypat
         make(directory, mode)
         raise FileExistsError(directory)
 
-    monkeypatch.setattr(sqlite_schema.os, "mkdir", too_late)
+    monkeypatch.setattr(os, "mkdir", too_late)
     assert prepare_file(str(path), create=True)
     assert path.exists()
 
@@ -72,7 +73,7 @@ def test_tables_that_somebody_makes_meanwhile_are_used(empty: Path, monkeypatch:
     monkeypatch.setattr(sqlite3, "connect", slow)
     ours = connect(str(empty), read_only=False)
     (counters,) = ours.execute("SELECT count(*) FROM counter").fetchone()
-    assert counters == len(sqlite_schema.COUNTERS)
+    assert counters == len(COUNTERS)
     ours.close()
 
 

@@ -26,7 +26,7 @@ class Spy(sqlite3.Connection):
         self.fail_next_commit = False
         self.fail_rollbacks = False
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
         if sql == "COMMIT":
             self.commits += 1
             if self.fail_next_commit:

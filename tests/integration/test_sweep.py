@@ -65,7 +65,7 @@ async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
 
     queue, report = MemoryQueue(), Silent()
     options = SweepOptions(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
-    swept = await Discovery(queue, read, owners, Protection, options, report).sweep()  # type: ignore[arg-type]
+    swept = await Discovery(queue, read, owners, Protection, options, report).sweep()
     assert {each.session.session_id: each.verdict.rule for each in swept.judged} == {
         "old": Rule.EXPIRED,
         "young": Rule.LIVE,

@@ -24,7 +24,11 @@ from tests.support.programs import missing
 
 pytestmark = pytest.mark.anyio
 
-CASES = {"ours-asyncio": (Ours, False), "ours-uvloop": (Ours, True), "httpx": (Httpx, False)}
+CASES: dict[str, tuple[type[Ours] | type[Httpx], bool]] = {
+    "ours-asyncio": (Ours, False),
+    "ours-uvloop": (Ours, True),
+    "httpx": (Httpx, False),
+}
 
 
 @pytest.fixture(params=CASES)
@@ -253,7 +257,7 @@ async def test_over_tls(harness: Ours | Httpx) -> None:
 async def test_tls_that_fails_sends_nothing(harness: Ours | Httpx, why: str) -> None:
     made = certified("elsewhere.test" if why == "another name" else "127.0.0.1")
     tls = ssl.create_default_context() if why == "unknown authority" else made.client
-    script = [b"HTTP/1.1 400 Plain\r\n\r\n", End.CLOSE] if why == "no TLS there" else None
+    script: Script | None = [b"HTTP/1.1 400 Plain\r\n\r\n", End.CLOSE] if why == "no TLS there" else None
     async with RawServer(tls=None if script else made.server, greeting=script) as server:
         async with api(harness, server.url.replace("http:", "https:"), tls=tls) as client:
             seen = await client.send()

@@ -114,7 +114,7 @@ def test_it_reaps_exactly_what_a_rule_asks_for(
 def test_an_orphan_is_reaped_for_two_sightings_and_nothing_less(
     status: str, batch: str | None, owners: Owners, seen: float | None, now: float | None
 ) -> None:
-    hour_old = {"sessionId": "ses-1", "status": status, "cloneIds": [], "batchId": batch}
+    hour_old: dict[str, object] = {"sessionId": "ses-1", "status": status, "cloneIds": [], "batchId": batch}
     for key, at in (("createdAt", NOW - 3600), ("expiresAt", NOW + 3600)):
         hour_old[key] = datetime.fromtimestamp(at, UTC).isoformat()
     alone = owners is not None and len(owners) > 0 and batch is not None and batch not in owners

@@ -65,7 +65,7 @@ async def asked(port: int, path: str, tls: ssl.SSLContext | None = None) -> dict
         return answer
 
 
-async def test_requests_in_one_read_and_requests_in_pieces_are_answered_in_order():
+async def test_requests_in_one_read_and_requests_in_pieces_are_answered_in_order() -> None:
     async with serving() as port, connected(port) as (reader, writer):
         listed = b"GET /api/sessions HTTP/1.1\r\nhost: x\r\n\r\n"
         writer.write(DELETE % 1 + DELETE % 2 + listed + DELETE % 3 + (DELETE % 4)[:25])
@@ -81,7 +81,7 @@ async def test_requests_in_one_read_and_requests_in_pieces_are_answered_in_order
         assert (counts["deletes"], counts["answered"], counts["lists"], counts["faults"]) == (4, 4, 1, 0)
 
 
-async def test_a_body_and_an_unknown_path_are_faults():
+async def test_a_body_and_an_unknown_path_are_faults() -> None:
     async with serving() as port:
         async with connected(port) as (reader, writer):
             writer.write(b"DELETE /x HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET /x HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -93,7 +93,7 @@ async def test_a_body_and_an_unknown_path_are_faults():
         assert (counts["answered"], counts["faults"]) == (1, 2)
 
 
-async def test_each_answer_keeps_its_latency_and_the_counts_tell_of_it():
+async def test_each_answer_keeps_its_latency_and_the_counts_tell_of_it() -> None:
     async with serving("--latency-ms", "80") as port:
         async with connected(port) as one, connected(port) as two:
             begun = time.monotonic()
@@ -122,7 +122,7 @@ async def test_each_answer_keeps_its_latency_and_the_counts_tell_of_it():
 
 
 @pytest.mark.parametrize("latency_ms", ["0", "60"])
-async def test_http_2_where_the_client_asks_for_it(tmp_path: Path, latency_ms: str):
+async def test_http_2_where_the_client_asks_for_it(tmp_path: Path, latency_ms: str) -> None:
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain", tmp_path / "key"
@@ -150,7 +150,9 @@ async def test_http_2_where_the_client_asks_for_it(tmp_path: Path, latency_ms: s
             await writer.drain()
             await asyncio.sleep(0)
             writer.write(sent[700:])
-            answers, ended, pongs, body = {}, set(), 0, b""
+            answers: dict[int, bytes | str] = {}
+            ended: set[int] = set()
+            pongs, body = 0, b""
             while len(ended) < 100 or not pongs:
                 for event in spoken.receive_data(await reader.read(65536)):
                     match event:
@@ -163,6 +165,8 @@ async def test_http_2_where_the_client_asks_for_it(tmp_path: Path, latency_ms: s
                             body += event.data or b""
                         case PingAckReceived():
                             pongs += 1
+                        case _:
+                            pass
                 writer.write(spoken.data_to_send())
             assert time.monotonic() - begun > float(latency_ms) / 1000 - 0.001
             assert answers == {stream: b"200" if stream == 3 else b"204" for stream in range(1, 201, 2)}

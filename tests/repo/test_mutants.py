@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_the_tests_of_a_line_come_fastest_first_and_not_for_ever() -> None:
         }
     )
     scoped = Mutant(**{name: getattr(one, name) for name in one.__slots__} | {"scope": "f", "lines": range(0)})
-    asked = {"slow_s": 10.0, "root": ROOT, "begin": ("tests/unit/",)}
+    asked: dict[str, Any] = {"slow_s": 10.0, "root": ROOT, "begin": ("tests/unit/",)}
     assert table.tests_of(scoped, 30.0, **asked) == ["tests/unit/fast", "tests/unit/slow"]
     assert table.tests_of(scoped, 5.0, **asked) == ["tests/unit/fast"]
     assert table.failed == ["tests/unit/broken"]

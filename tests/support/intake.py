@@ -43,6 +43,9 @@ class RecordingQueue:
             raise QueueError("the answer was lost")
         return Added(accepted, len(batch.items) - accepted, len(batch.invalid))
 
+    def now(self) -> float:
+        return 0.0
+
     async def positions(self) -> list[Position]:
         return list(self.kept.values())
 

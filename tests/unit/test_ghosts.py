@@ -22,9 +22,9 @@ def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Out
     ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S - 1)
     assert new == []
     ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S)
-    assert (new, ghosts.proven) == ([ONE], {ONE})
+    assert (new, ghosts.proven) == ([ONE], frozenset({ONE}))
     ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + 10 * APART_S)
-    assert (new, ghosts.proven) == ([], {ONE})
+    assert (new, ghosts.proven) == ([], frozenset({ONE}))
     assert read_ghosts(ghosts.to_text()) == ghosts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
 from hypothesis import given, settings
@@ -26,7 +28,8 @@ FIELDS = st.lists(st.tuples(st.one_of(NAMES, COMMON), VALUES), max_size=12)
 
 def requests(stage: Stage) -> list[list[tuple[bytes, bytes]]]:
     """Decode what was written, with a table of the size that a server begins with."""
-    found, block = [], b""
+    found: list[list[tuple[bytes, bytes]]] = []
+    block = b""
     for said in stage.said():
         assert said.kind in (HEADERS, CONTINUATION)
         assert len(said.payload) <= 16384
@@ -34,7 +37,7 @@ def requests(stage: Stage) -> list[list[tuple[bytes, bytes]]]:
         if said.kind == HEADERS:
             assert said.flags & 0x1
         if said.flags & 0x4:
-            found.append(list(Decoder(max_header_list_size=1 << 20).decode(block, raw=True)))
+            found.append([*Decoder(max_header_list_size=1 << 20).decode(block, raw=True)])
     return found
 
 
@@ -101,7 +104,12 @@ def test_the_parts_that_stay_are_made_once(monkeypatch: pytest.MonkeyPatch) -> N
     made = []
     stage = Stage()
     real = stage.connection._prepare
-    monkeypatch.setattr(stage.connection, "_prepare", lambda one: (made.append(one), real(one)))
+
+    def prepare(one: Any) -> Any:
+        made.append(one)
+        return real(one)
+
+    monkeypatch.setattr(stage.connection, "_prepare", prepare)
     stage.ask(20)
     assert len(made) == 1
     stage.ask(method=b"GET")

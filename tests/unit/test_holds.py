@@ -39,7 +39,7 @@ def decided(result: tuple[Holds, Hold] | Refused) -> Holds:
     return result[0]
 
 
-def test_a_hold_is_filed_once_while_it_is_open():
+def test_a_hold_is_filed_once_while_it_is_open() -> None:
     first = add_hold((), hold())
     assert first == (hold(),)
     assert add_hold(first, hold("h2", at=NOW + 60, ids="a b c")) is first
@@ -49,7 +49,7 @@ def test_a_hold_is_filed_once_while_it_is_open():
     assert len(add_hold(first, hold("h5", at=NOW + HOLD_LIFE_S))) == 2
 
 
-def test_what_was_discarded_is_not_asked_again_unless_there_is_more():
+def test_what_was_discarded_is_not_asked_again_unless_there_is_more() -> None:
     holds = decided(discard(add_hold((), hold()), "h1", by="ann", why="they are mine", now=NOW + 5))
     assert add_hold(holds, hold("h2", at=NOW + 60)) is holds
     assert add_hold(holds, hold("h2", at=NOW + 60, guards=(Guard.LIST_SHRINK,), ids="a")) is holds
@@ -57,12 +57,12 @@ def test_what_was_discarded_is_not_asked_again_unless_there_is_more():
     assert len(add_hold(holds, hold("h2", at=NOW + HOLD_LIFE_S))) == 2
 
 
-def test_after_an_approval_a_new_sweep_may_be_held_anew():
+def test_after_an_approval_a_new_sweep_may_be_held_anew() -> None:
     holds = decided(approve(add_hold((), hold()), "h1", by="ann", why=None, now=NOW + 5))
     assert len(add_hold(holds, hold("h2", at=NOW + 60))) == 2
 
 
-def test_approving_gives_back_what_was_held_with_who_and_why():
+def test_approving_gives_back_what_was_held_with_who_and_why() -> None:
     two = add_hold(add_hold((), hold()), hold("h2", guards=(Guard.LIST_SHRINK,)))
     result = approve(two, "h1", by="ann", why="checked", now=NOW + 5)
     assert not isinstance(result, Refused)
@@ -74,7 +74,7 @@ def test_approving_gives_back_what_was_held_with_who_and_why():
     assert approve(holds, "h1", by="bob", why="again", now=NOW + 2 * HOLD_LIFE_S) == (holds, approved)
 
 
-def test_a_hold_is_decided_once():
+def test_a_hold_is_decided_once() -> None:
     holds = add_hold((), hold())
     approved = decided(approve(holds, "h1", by="ann", why=None, now=NOW))
     discarded = decided(discard(holds, "h1", by="bob", why="no", now=NOW))
@@ -84,7 +84,7 @@ def test_a_hold_is_decided_once():
     assert approve(holds, "h9", by="ann", why=None, now=NOW) == Refused("there is no hold h9")
 
 
-def test_holds_expire_and_say_so():
+def test_holds_expire_and_say_so() -> None:
     holds, end = add_hold((), hold()), NOW + HOLD_LIFE_S
     assert expire(holds, end - 0.001) == holds
     closed = expire(holds, end)
@@ -99,7 +99,7 @@ def test_holds_expire_and_say_so():
     assert expire(kept, end) == kept
 
 
-def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all():
+def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all() -> None:
     holds = add_hold((), hold("open", guards=tuple(Guard)))
     for n in range(DECIDED_KEPT + 5):
         closed = replace(hold(f"h{n}"), fate=HoldState.APPROVED, by="ann", decided_at=NOW)
@@ -107,7 +107,7 @@ def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all():
     assert [each.id for each in holds] == ["open", *(f"h{n}" for n in range(5, DECIDED_KEPT + 5))]
 
 
-def test_holds_come_back_from_their_text():
+def test_holds_come_back_from_their_text() -> None:
     holds = (
         hold(guards=tuple(Guard)),
         replace(hold("h2"), fate=HoldState.DISCARDED, by="ann ü", why='"no"', decided_at=NOW + 0.5),
@@ -134,17 +134,17 @@ def test_holds_come_back_from_their_text():
         {"expires_at": None},
     ],
 )
-def test_a_hold_that_cannot_be_read_is_not_forgotten_silently(changed: dict[str, object]):
+def test_a_hold_that_cannot_be_read_is_not_forgotten_silently(changed: dict[str, object]) -> None:
     each = json.loads(to_text((hold(),)))[0]
     with pytest.raises(ValueError, match=r"."):
         read_holds(json.dumps([each | changed]))
 
 
 @pytest.mark.parametrize("text", ["{", "5", "[5]", "[{}]", "null", '["a"]', "[" * 100_000])
-def test_a_text_that_is_no_list_of_holds_is_refused(text: str):
+def test_a_text_that_is_no_list_of_holds_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_holds(text)
 
 
-def test_a_hold_waits_a_day_and_twenty_closed_ones_are_kept():
+def test_a_hold_waits_a_day_and_twenty_closed_ones_are_kept() -> None:
     assert (HOLD_LIFE_S, DECIDED_KEPT) == (86_400.0, 20)

@@ -19,8 +19,8 @@ def test_fields_arrive_as_lines(tmp_path: Path) -> None:
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    assert Notifier(None).tell(READY="1") is None
-    assert Notifier(str(tmp_path / "none")).tell(READY="1") is None
+    Notifier(None).tell(READY="1")
+    Notifier(str(tmp_path / "none")).tell(READY="1")
 
 
 @pytest.mark.parametrize(

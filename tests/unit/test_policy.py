@@ -87,7 +87,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("it", "rule"), TABLE)
-def test_the_table(it: SessionSummary, rule: Rule):
+def test_the_table(it: SessionSummary, rule: Rule) -> None:
     verdict = judged(it)
     assert verdict.rule is rule
     assert verdict.action is (Action.REAP if rule.value in REAPED_BY else Action.KEEP)
@@ -110,11 +110,13 @@ ORPHANS = [
 
 
 @pytest.mark.parametrize(("owners", "seen", "batch", "rule"), ORPHANS)
-def test_orphans_need_two_sightings_and_known_owners(owners: Owners, seen: float | None, batch: str | None, rule: Rule):
+def test_orphans_need_two_sightings_and_known_owners(
+    owners: Owners, seen: float | None, batch: str | None, rule: Rule
+) -> None:
     assert judged(session(batch_id=batch), owners=owners, seen=seen).rule is rule
 
 
-def test_a_young_starting_orphan_is_kept():
+def test_a_young_starting_orphan_is_kept() -> None:
     young = session(status="starting", created_at=NOW - 899)
     assert judged(young, owners=OTHERS, seen=NOW - 800).rule is Rule.STARTING
 
@@ -128,7 +130,7 @@ def test_a_young_starting_orphan_is_kept():
         (session(status="failed"), Rule.FAILED),
     ],
 )
-def test_without_the_servers_time_no_rule_by_time_reaps(it: SessionSummary, rule: Rule):
+def test_without_the_servers_time_no_rule_by_time_reaps(it: SessionSummary, rule: Rule) -> None:
     verdict = judged(it, now=None, owners=OTHERS, seen=NOW - DAY)
     assert verdict.rule is rule
     assert verdict.reason.isprintable()
@@ -145,7 +147,7 @@ REAPED = [
 @pytest.mark.parametrize(("it", "rule"), REAPED)
 @pytest.mark.parametrize("name", ["ses-1", "batch-1", "scenario-1", "github"])
 @pytest.mark.parametrize("by_glob", [False, True])
-def test_protection_wins_over_every_rule(it: SessionSummary, rule: Rule, name: str, by_glob: bool):
+def test_protection_wins_over_every_rule(it: SessionSummary, rule: Rule, name: str, by_glob: bool) -> None:
     assert judged(it, owners=OTHERS, seen=NOW - H).rule is rule
     shield = Protection(globs=(f"{name[:3]}*",)) if by_glob else Protection(frozenset({name}))
     verdict = judged(it, owners=OTHERS, seen=NOW - H, protection=shield)
@@ -153,7 +155,7 @@ def test_protection_wins_over_every_rule(it: SessionSummary, rule: Rule, name: s
     assert name in verdict.reason
 
 
-def test_reasons_have_the_figures_and_name_the_fields():
+def test_reasons_have_the_figures_and_name_the_fields() -> None:
     assert judged(session(expires_at=NOW - 2 * H)).reason == "it expired 2 h ago"
     assert judged(session(expires_at=NOW - 60)).reason == "it expired 1 m ago, within the grace"
     assert judged(session()).reason == "it expires in 1 h"
@@ -166,7 +168,7 @@ def test_reasons_have_the_figures_and_name_the_fields():
     assert "secret" not in hostile
 
 
-def test_a_list_is_judged_as_each_of_it():
+def test_a_list_is_judged_as_each_of_it() -> None:
     both = [session(), session(session_id=SessionId("ses-2"), status="failed")]
     found = judge_all(
         both, server_now=NOW, sightings=Sightings(), owners=None, rules=PolicyOptions(), protection=Protection()
@@ -174,5 +176,5 @@ def test_a_list_is_judged_as_each_of_it():
     assert [(each.session, each.verdict.rule) for each in found] == [(both[0], Rule.LIVE), (both[1], Rule.FAILED)]
 
 
-def test_the_grace_is_two_minutes():
+def test_the_grace_is_two_minutes() -> None:
     assert PolicyOptions().grace_s == GRACE

@@ -26,22 +26,22 @@ WHOLE = SessionSummary(A, batch_id="batch-1", scenario_id="s[1]", clone_ids=("gi
         (Protection(), None),
     ],
 )
-def test_protection_covers_every_name_of_a_session(shield: Protection, reason: str | None):
+def test_protection_covers_every_name_of_a_session(shield: Protection, reason: str | None) -> None:
     assert shield.of(WHOLE) == reason
 
 
-def test_of_an_explicit_id_only_the_id_is_known():
+def test_of_an_explicit_id_only_the_id_is_known() -> None:
     assert protection(["a", "batch-1"]).of_id(A) == "session a is protected"
     assert protection(globs=["a*"]).of_id(A) == "session a is protected by a*"
     assert protection(["batch-1"], ["batch-*"]).of_id(A) is None
     assert protection(["a"]).of(SessionSummary(B)) is None
 
 
-def test_a_pattern_with_many_stars_is_no_trap():
+def test_a_pattern_with_many_stars_is_no_trap() -> None:
     assert protection(globs=["*a" * 40 + "b"]).of(SessionSummary(A, scenario_id="a" * 5000)) is None
 
 
-def test_a_file_of_protected_names_and_patterns():
+def test_a_file_of_protected_names_and_patterns() -> None:
     found = protection(["named"], ["given-*"], "\ufeffses-1\n\n  # ses-2\nenv_?\n batch-* \nses-[3]\n")
     shields = {
         name: found.of_id(SessionId(name)) is not None for name in ("named", "given-1", "ses-1", "env_7", "batch-9")

@@ -31,7 +31,7 @@ def test_settings_read_nothing_but_their_arguments(monkeypatch: pytest.MonkeyPat
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        Settings().worker.concurrency = 5  # type: ignore[misc]
+        Settings().worker.concurrency = 5
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,11 +24,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "some.toml"
 
 
-def loaded(environ: Mapping[str, str], **flags: object) -> Loaded:
+def loaded(environ: dict[str, str], **flags: object) -> Loaded:
     return load(None, {key.replace("__", "."): value for key, value in flags.items()}, HOME | environ)
 
 
-def refused(config: Path | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+def refused(config: Path | None = None, environ: dict[str, str] | None = None) -> list[str]:
     """Return the lines of the error; none of its faces shows the secret."""
     with pytest.raises(ConfigError) as caught:
         load(config, {}, HOME | (environ or {}))

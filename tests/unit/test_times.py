@@ -61,11 +61,11 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
-def test_every_form_of_an_http_date_is_read():
+def test_every_form_of_an_http_date_is_read() -> None:
     for text in (DATE, "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 09:49:37 +0100"):
         assert http_date(text) == AT
 
 
-def test_a_date_that_no_clock_can_show_is_none():
+def test_a_date_that_no_clock_can_show_is_none() -> None:
     with pytest.raises(ValueError, match=r"."):
         http_date("Mon, 01 Jan 0001 00:00:00 +99999999999999999999")

@@ -221,16 +221,16 @@ async def test_a_queue_far_away_takes_larger_batches_and_is_not_given_up() -> No
     w = await world(15_000, answer, bound=64, latency_s=0.0)
     claim, apply, most_untold = w.queue.claim, w.queue.apply, 0
 
-    async def claim_there(most: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
+    async def claim_there(limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         await anyio.sleep(far_s)
-        return await claim(most, lease_s=lease_s, within=within)
+        return await claim(limit, lease_s=lease_s, within=within)
 
-    async def apply_there(ends: Sequence[LeaseResult]) -> list[bool]:
+    async def apply_there(results: Sequence[LeaseResult]) -> list[bool]:
         nonlocal most_untold
         most_untold = max(most_untold, sum(w.api.sent.values()) - len(w.journal.outcomes))
         async with one_by_one:
             await anyio.sleep(far_s)
-            return await apply(ends)
+            return await apply(results)
 
     w.queue.claim, w.queue.apply = claim_there, apply_there  # type: ignore[method-assign]
     summary = await w.run()

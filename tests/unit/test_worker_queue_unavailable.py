@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -25,7 +26,7 @@ async def rest(paused: bool) -> float | None:
 
 
 async def run_and(
-    run: Callable[[], Awaitable[object]], meanwhile: Callable[[World], Awaitable[None]], w: World
+    run: Callable[[], Coroutine[Any, Any, object]], meanwhile: Callable[[World], Awaitable[None]], w: World
 ) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(run)
@@ -134,9 +135,9 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     w = await world(3, well)
     apply, lost = w.queue.apply, set[str]()
 
-    async def unsure(ends: Sequence[LeaseResult]) -> list[bool]:
-        held = await apply(ends)
-        receipts = [end.lease.receipt for end in ends]
+    async def unsure(results: Sequence[LeaseResult]) -> list[bool]:
+        held = await apply(results)
+        receipts = [result.lease.receipt for result in results]
         if not lost.issuperset(receipts):
             lost.update(receipts)
             raise QueueUnavailableError("the answer was lost")
@@ -156,9 +157,9 @@ async def test_the_reaper_looks_after_its_token_while_a_look_at_the_queue_hangs(
     w = await world(4, answer, idle=rest)
     maintain = w.queue.maintain
 
-    async def hang(keep_s: float) -> int:
+    async def hang(keep_settled_s: float) -> int:
         await anyio.sleep(1e6 if hanging else 0)
-        return await maintain(keep_s)
+        return await maintain(keep_settled_s)
 
     hanging = False
     w.queue.maintain = hang  # type: ignore[method-assign]

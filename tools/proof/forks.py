@@ -82,7 +82,8 @@ class Table:
             found = self._running(names_used(root, self.lines, one)) or self._running({one.path: range(100_000)})
             naming = names_used(root, {name.partition("::")[0] for name in self.names}, one)
             found |= {name for name in self.names if naming.get(name.partition("::")[0])}
-        kept, total_s = [], 0.0
+        kept: list[str] = []
+        total_s = 0.0
         for test in sorted(found, key=lambda name: (self.times[name], name)):
             if test.startswith(tuple(begin)):
                 total_s += self.times[test]

@@ -275,7 +275,8 @@ def _can_go(node: ast.stmt) -> bool:
             return node.value is not None
         case ast.Expr(value=ast.Await(value=ast.Call() as call)) | ast.Expr(value=ast.Call() as call):
             return not _is_untouched(call)
-    return False
+        case _:
+            return False
 
 
 def _is_untouched(call: ast.Call) -> bool:
@@ -284,7 +285,8 @@ def _is_untouched(call: ast.Call) -> bool:
             return name in _UNTOUCHED_CALLS
         case ast.Attribute(value=ast.Name(id="log" | "_log" | "logger"), attr=name):
             return name in _LOGGING
-    return False
+        case _:
+            return False
 
 
 def names_bound(source: bytes, one: Mutant) -> Iterator[str]:
@@ -300,6 +302,8 @@ def names_bound(source: bytes, one: Mutant) -> Iterator[str]:
                 yield from (each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
             case ast.AnnAssign(target=ast.Name(id=name)):
                 yield name
+            case _:
+                pass
 
 
 def names_used(root: Path, paths: Iterable[str], one: Mutant) -> dict[str, Iterable[int]]:

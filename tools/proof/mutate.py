@@ -75,7 +75,9 @@ def files(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def chosen(root: Path, rooms: Sequence[str], sample: int | None, seed: int) -> tuple[dict[str, list[Mutant]], Counter]:
+def chosen(
+    root: Path, rooms: Sequence[str], sample: int | None, seed: int
+) -> tuple[dict[str, list[Mutant]], Counter[str]]:
     """Return the mutants of each room that are to be tried, and how many there are."""
     every: dict[str, list[Mutant]] = {room: [] for room in rooms}
     for path in files(root):
@@ -157,14 +159,15 @@ def _shorten(item: pytest.Item) -> None:
     from hypothesis import Phase, settings
 
     phases = (Phase.explicit, Phase.generate)
-    machine = getattr(getattr(item.parent, "obj", None), "settings", None)
+    case: Any = getattr(item.parent, "obj", None)
+    machine = getattr(case, "settings", None)
     if isinstance(machine, settings):
         most = min(machine.max_examples, MACHINE_EXAMPLES)
-        item.parent.obj.settings = settings(machine, max_examples=most, derandomize=True, database=None, phases=phases)
+        case.settings = settings(machine, max_examples=most, derandomize=True, database=None, phases=phases)
         return
-    test = getattr(item, "obj", None)
+    test: Any = getattr(item, "obj", None)
     if getattr(test, "is_hypothesis_test", False):
-        had = getattr(test, "_hypothesis_internal_use_settings", None) or settings.default
+        had = getattr(test, "_hypothesis_internal_use_settings", None) or settings()
         most = min(had.max_examples, EXAMPLES)
         short = settings(had, max_examples=most, derandomize=True, database=None, deadline=None, phases=phases)
         test._hypothesis_internal_use_settings = short

@@ -47,7 +47,7 @@ def _read(file: Path) -> dict[str, Any]:
     }
 
 
-def table(rooms: Mapping[str, dict]) -> str:
+def table(rooms: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the results of the rooms as they stand in the page."""
     rows = [
         "| room | mutants | tried | killed | of these by a timeout | left | share |",

@@ -76,7 +76,7 @@ class Overlay:
 
     def mount_of(self, container: Doc, path: str | Path) -> Doc:
         """Return the mount that a path inside of a container lies on. Fails when it lies on none."""
-        found = [one for one in container["volumeMounts"] if Path(path).is_relative_to(one["mountPath"])]
+        found: list[Doc] = [one for one in container["volumeMounts"] if Path(path).is_relative_to(one["mountPath"])]
         assert len(found) == 1, (path, found)
         return found[0]
 

@@ -26,6 +26,7 @@ from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import from_file, gauge, settle_up
 from tests.support.processes.command import TOKEN, Command, aim, kill, until
+from tests.support.sandbox import start_sessions
 
 FAIL = "502:0.05,500:0.02,reset:0.02,lost:0.01,garbage:0.01,429:1:0.0005,hang:0.0005,slow:0.3:0.02,403:0.005"
 BOUND, PER_S = 32, 60
@@ -57,7 +58,7 @@ class Soak:
     def feed(self, some: Iterable[Session]) -> None:
         """Let new sessions begin, and write their IDs where the daemon looks."""
         new = list(some)
-        self.sandbox.do(lambda s: [s.sessions.put(session) for session in new])
+        start_sessions(self.sandbox, new)
         ids = [session.session_id for session in new]
         with (self.command.home / "follow.txt").open("a") as file:
             file.write("".join(f"{one}\n" for one in ids))

@@ -82,13 +82,13 @@ class _Talk:
             self.open.add(event.stream_id)
             self.server.most_open = max(self.server.most_open, len(self.open))
             with suppress(h2.exceptions.StreamClosedError):  # its reset came in the same read
-                self.answer(event.stream_id, dict(event.headers))
+                self.answer(event.stream_id, {str(name): str(value) for name, value in event.headers})
         elif isinstance(event, h2.events.StreamReset):
             self.server.resets.append(int(event.error_code))
             self.left.pop(event.stream_id, None)
             self.open.discard(event.stream_id)
         elif isinstance(event, h2.events.ConnectionTerminated):
-            self.server.goodbyes.append(int(event.error_code))
+            self.server.goodbyes.append(int(event.error_code or 0))
 
     def answer(self, stream: int, request: dict[str, str]) -> None:
         path = request[":path"]

@@ -127,6 +127,8 @@ def accident(chance: random.Random, whole: list[bytes], corpus: Sequence[bytes])
                 frame(kind, flags & ~0x4, stream, payload[:where]),
                 frame(9, 4, stream, payload[where:]),
             ]
+        case _:
+            pass
 
 
 def invented(chance: random.Random) -> bytes:

@@ -167,8 +167,9 @@ class Protocol:
     def _answered(self, one: Id, worker: int, hand: Hand, reply: Reply, *, stops: bool, others: bool) -> Move:
         unanswered = hand.sends - 1 - one.recorded
         lease = Lease(SessionId("x"), "", 1, hand.attempts, hand.sends, unanswered, hand.ambiguous, others, "", 0.0)
-        final = isinstance(reply, Answered) and reply in (STOPPED, GONE)
-        answered = one._replace(alive=one.alive and not stops, said=one.said | {reply.status} if final else one.said)
+        answered = one._replace(alive=one.alive and not stops)
+        if isinstance(reply, Answered) and reply in (STOPPED, GONE):
+            answered = answered._replace(said=one.said | {reply.status})
         decision, send = self.decides(reply, lease, others), record(reply, 0.0)
         if isinstance(decision, Settle):
             decision = replace(decision, detail=None)  # words of it make states that differ in nothing else
