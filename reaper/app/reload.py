@@ -56,7 +56,7 @@ async def apply_configuration(running: DaemonParts, loaded: Loaded) -> tuple[lis
 
     # From here on nothing can be refused, and until the gate knows that identity has to be shown, nothing may wait:
     # a send that began in between would go to the new address unproven.
-    another = running.edge.credentials.follow(source.file, token, elsewhere=elsewhere)
+    another = running.edge.credentials.switch_source(source.file, token, elsewhere=elsewhere)
     logs.configure(new.telemetry, secrets=running.edge.credentials.secrets)
     worker, retired = running.worker, running.edge.client
     if client is not None:
