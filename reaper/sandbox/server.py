@@ -62,17 +62,16 @@ class Sandbox:
     ) -> None:
         """Set up the sandbox; entering it starts to listen. Public attributes may be changed at any time.
 
-        Args:
-            sessions: the number to generate, or the sessions.
-            latency: as `--latency`; see `parse_latency`.
-            fail: as `--fail`; see `parse_rates`.
-            port: 0: any free port.
-            remember: keep the list of DELETEs in memory.
-            skew_s: seconds by which its clock is ahead of this machine's.
-            user_id: the user of the token; None: `GET /auth/me` answers 404.
-
-        Raises ValueError for a wrong `latency` or `fail`.
+        `sessions`: the sessions, or the number to generate; `port` 0: any free port; `remember`: keep `deletes`;
+        `skew_s`: how far its clock is ahead; `user_id`: the user of the token, None: `GET /auth/me` answers 404.
+        Raises ValueError, a sentence for the operator, for a wrong value.
         """
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"port {port} is not between 0 and 65535")
+        if not token:
+            raise ValueError("the token must not be empty")
+        if isinstance(sessions, int) and sessions < 0:
+            raise ValueError("the number of sessions must not be negative")
         self.latency = parse_latency(latency) if isinstance(latency, str) else latency
         self.rates = parse_rates(fail)
         self.sessions = Account(generate(sessions, seed) if isinstance(sessions, int) else sessions, seed)
@@ -92,6 +91,8 @@ class Sandbox:
     # --- start and stop -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        """Listen. Raises OSError when the port is taken or the log cannot be written."""
+        self._recorder.open()
         try:
             await self.up()
         except BaseException:

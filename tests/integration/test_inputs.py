@@ -123,7 +123,7 @@ async def test_a_read_error_midway_says_how_much_was_taken(
     with pytest.raises(UsageError, match="Input/output error") as caught:
         await take_in_file(queue, str(path))
     assert queue.lines > BATCH_LINES
-    assert f"its first {queue.lines} lines were taken in" in str(caught.value)
+    assert f"its first {queue.lines} lines were read" in str(caught.value)
 
 
 def test_what_waits_on_standard_input_is_noticed_without_reading_it(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             return
         with registry.unclaimed() as paths:
             if paths:
-                earlier = sum(_count_lines(path) for path in paths if path.stat().st_mtime < run.began_at)
+                earlier = sum(path.read_bytes().count(b"\n") for path in paths if path.stat().st_mtime < run.began_at)
                 summary = _run_stop(effective, paths, _budget_s(config))
                 run.lines.append((_summary_line(summary, earlier), summary.ok))
                 if summary.dead:
@@ -171,10 +171,6 @@ def _missing_reason(effective: EffectiveOptions) -> str | None:
     except ConfigError as error:
         return str(error)
     return None
-
-
-def _count_lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
 
 
 def _summary_line(summary: Summary, earlier: int) -> str:
