@@ -82,6 +82,11 @@ class Sandbox:
         self.mode, self.deletes_only = Mode.OK, False
         self._seed, self._host, self._port, self._ssl = seed, host, port, ssl_context
         self._recorder = Recorder(log_path, remember=remember)
+        self.deletes: list[Delete] = self._recorder.deletes
+        """Every DELETE whose effect is decided, in that order."""
+        self.sends: dict[str, int] = self._recorder.sends
+        """The number of DELETEs that have arrived, by session ID."""
+        self.counters: Counters = self._recorder.counters
         self._scripts: dict[str, Script] = {}
         self._paused: list[_Arrival] = []
         self._connections: set[Connection] = set()
@@ -142,20 +147,6 @@ class Sandbox:
         self.stamp.skew_s = skew_s
 
     # --- observing ----------------------------------------------------------------------------------------------
-
-    @property
-    def deletes(self) -> list[Delete]:
-        """Return every DELETE whose effect is decided, in that order."""
-        return self._recorder.deletes
-
-    @property
-    def sends(self) -> dict[str, int]:
-        """Return the number of DELETEs that have arrived, by session ID."""
-        return self._recorder.sends
-
-    @property
-    def counters(self) -> Counters:
-        return self._recorder.counters
 
     @property
     def open_connections(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -185,25 +184,14 @@ def _summary_line(summary: Summary, earlier: int) -> str:
 def _run_stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
     """Run `_stop`, in another thread if this one already runs an event loop, as in notebooks."""
     import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_stop(effective, paths, budget_s))
-    results: list[Summary | BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(asyncio.run(_stop(effective, paths, budget_s)))
-        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
-            results.append(error)
-
-    thread = threading.Thread(target=work, name="reap")
-    thread.start()
-    thread.join()
-    if isinstance(result := results[0], BaseException):
-        raise result
-    return result
+    with ThreadPoolExecutor(1, "reap") as executor:
+        return executor.submit(lambda: asyncio.run(_stop(effective, paths, budget_s))).result()
 
 
 async def _stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
