@@ -38,14 +38,14 @@ class Silent:
 
 
 def session(name: str, expires_at: float) -> dict[str, object]:
-    def told(at: float) -> str:
+    def rfc3339(at: float) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
     return {
         "sessionId": name,
         "status": "running",
-        "createdAt": told(expires_at - 3600),
-        "expiresAt": told(expires_at),
+        "createdAt": rfc3339(expires_at - 3600),
+        "expiresAt": rfc3339(expires_at),
         "cloneIds": ["github"],
     }
 
