@@ -19,7 +19,6 @@ from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from urllib.parse import urlsplit
 
-from reaper.sandbox.process import Options, serve
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 from reaper.sandbox.sessions import generate
 
@@ -58,16 +57,11 @@ def server(pipe: Pipe, sessions: int, core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
     async def main() -> None:
-        at_start: list[float] = []
-
-        def announce(sandbox: Sandbox) -> None:
-            at_start.append(cpu_s())
+        async with Sandbox(sessions, remember=False) as sandbox:
+            at_start_s = cpu_s()
             pipe.send(sandbox.url)
-
-        serving = asyncio.create_task(serve(Options(sessions=sessions), announce))
-        await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-        pipe.send(cpu_s() - at_start[0])
-        serving.cancel()
+            await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+            pipe.send(cpu_s() - at_start_s)
 
     asyncio.run(main())
 

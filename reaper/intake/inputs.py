@@ -66,28 +66,20 @@ async def take_in_file(
 ) -> Added:
     """Add a whole input (a path, or one of `open_inputs`) to the queue and return the totals.
 
-    For the options see `Queue.add`. `on_batch` is called after each batch is durable. Raises UsageError when the input
-    can't be read; after a partial read the message gives the number of lines taken in. On cancellation, whole batches
-    have been added.
+    For the options see `IntakePort.add`. `on_batch` is called after each batch is durable. Raises UsageError when
+    the input can't be read, possibly after some batches. On cancellation, whole batches have been added.
     """
     with ExitStack() as opened:
         one = opened.enter_context(_open(origin)) if isinstance(origin, str) else origin
         reader = Reader(one.fd, one.source)
-        total, line = NOTHING, 0
-        while True:
-            try:
-                parsed = await reader.next()
-            except OSError as error:
-                raise UsageError(
-                    f"{one.source} could not be read to its end: {_reason(error)}; its first {line} lines were taken in"
-                ) from error
-            if parsed is None:
-                return total
+        total = NOTHING
+        while (parsed := await reader.next()) is not None:
             batch = Batch(one.source, parsed.items, parsed.invalid)
             added = await queue.add(batch, again=again, by=by, default_after_s=default_after_s, into=into)
-            line, total = parsed.line, add_up(total, added)
+            total = add_up(total, added)
             if on_batch is not None:
                 on_batch(added, parsed.invalid)
+        return total
 
 
 @contextmanager

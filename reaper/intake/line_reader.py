@@ -118,20 +118,28 @@ class Reader:
         self._fd = fd
         self._source = source
         self._at_end = False
+        self._line = 0
         mode = os.fstat(fd).st_mode
         self._is_stream = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
 
     async def next(self) -> Parsed | None:
         """Return the next lines, including a last one without newline; None at the end.
 
-        Raises UsageError for a binary input, before any of its lines was returned; OSError when it can't be read.
+        Raises UsageError for a binary input, before any of its lines was returned, and when a read fails.
         """
         while not self.lines.full and not self._at_end:
-            if self._is_stream:
-                # A thread blocked in read() cannot be cancelled and would keep the process from exiting.
-                await anyio.wait_readable(self._fd)
-            await to_thread.run_sync(self._fill)
-        return await to_thread.run_sync(self.lines.take)
+            try:
+                if self._is_stream:
+                    # A thread blocked in read() cannot be cancelled and would keep the process from exiting.
+                    await anyio.wait_readable(self._fd)
+                await to_thread.run_sync(self._fill)
+            except OSError as error:
+                why = f"{error.strerror or error}; its first {self._line} lines were read"
+                raise UsageError(f"{self._source} could not be read to its end: {why}") from error
+        parsed = await to_thread.run_sync(self.lines.take)
+        if parsed is not None:
+            self._line = parsed.line
+        return parsed
 
     def _fill(self) -> None:
         while not self.lines.full and not self._at_end:

@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from reaper.core.errors import ConfigError, UsageError
 from reaper.intake.events import NOTHING, IntakeReport, add_up
-from reaper.intake.line_reader import Parsed, Reader
+from reaper.intake.line_reader import Reader
 from reaper.queues.base import IntakePort
 from reaper.queues.values import Added, Batch
 
@@ -111,7 +111,7 @@ class Spool:
         source, total = str(path), NOTHING
         try:
             reader = Reader(fd, source)
-            while (parsed := await _next(reader, source)) is not None:
+            while (parsed := await reader.next()) is not None:
                 batch = Batch(source, parsed.items, parsed.invalid)
                 total = add_up(total, await self._queue.add(batch, default_after_s=self._default_after_s))
                 if parsed.invalid:
@@ -135,13 +135,6 @@ class Spool:
             target = self._directory / subdirectory / f"{path.name}.{suffix}"
         os.rename(path, target)
         return target
-
-
-async def _next(reader: Reader, source: str) -> Parsed | None:
-    try:
-        return await reader.next()
-    except OSError as error:
-        raise UsageError(f"{source} could not be read to its end: {error.strerror}") from error
 
 
 def _open(path: Path) -> int | None:

@@ -23,12 +23,7 @@ class Tail:
         self.device = status.st_dev
         self.inode = status.st_ino
         self._fd = fd
-        self._begin(offset, line)
-        self._head = os.pread(fd, min(PREFIX_BYTES, offset), 0)
-
-    def _begin(self, offset: int, line: int) -> None:
-        self.lines = LineBuffer(offset, line)
-        self._head = b""
+        self.start_over(offset, line)
 
     def close(self) -> None:
         """Close the file."""
@@ -51,9 +46,10 @@ class Tail:
             return "was overwritten"
         return None
 
-    def start_over(self) -> None:
-        """Start again at the first byte."""
-        self._begin(0, 0)
+    def start_over(self, offset: int = 0, line: int = 0) -> None:
+        """Continue at byte `offset`, after line `line`."""
+        self.lines = LineBuffer(offset, line)
+        self._head = os.pread(self._fd, min(PREFIX_BYTES, offset), 0)
 
     def fill(self, upto: int) -> None:
         """Read until a batch is full, the byte `upto` or the end."""

@@ -84,16 +84,14 @@ def effective_options(options: Options) -> EffectiveOptions:
     if "queue" in given and "ledger" in given:
         raise UsageError("queue and ledger name the same thing in two ways: give one of them")
     arguments: dict[str, object] = dict(settings or {})
-    arguments |= {_SETTING_KEYS[name]: _path_as_text(value) for name, value in given.items() if name in _SETTING_KEYS}
+    for name, value in given.items():
+        if name in _SETTING_KEYS:
+            arguments[_SETTING_KEYS[name]] = os.fspath(value) if isinstance(value, os.PathLike) else value
     if (ledger := options.get("ledger")) is not None:
         arguments["queue.url"] = sqlite_url(Path(ledger).absolute())
     config = options.get("config")
     loaded = load(None if config is None else os.fspath(config), arguments, flag=lambda key, _: f"argument {key}")
     return EffectiveOptions(loaded.settings, _checked_token(token))
-
-
-def _path_as_text(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _checked_token(token: str | None) -> str | None:

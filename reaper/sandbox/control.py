@@ -52,9 +52,8 @@ class Controlled(Protocol):
     mode: Mode
     deletes_only: bool
     skew_s: float
+    counters: Counters
 
-    @property
-    def counters(self) -> Counters: ...
     @property
     def open_connections(self) -> int: ...
     def set_mode(self, mode: Mode | str, *, deletes_only: bool = False) -> None: ...

@@ -10,6 +10,7 @@ from reaper.sandbox.answers import Answer, encode
 from reaper.sandbox.faults import Behaviour, Delivery
 from reaper.sandbox.http_server import Connection
 
+NOT_HTTP = b"\x16\x03\x01\x02 SSH-2.0-not-http \x00\xff\r\n\r\n"
 ENDLESS_CHUNK = b'{"sessionId":"env_endless","status":"running"},' * 1000
 
 
@@ -51,8 +52,8 @@ def deliver(connection: Connection, behaviour: Behaviour, answer: Answer | None,
         case Delivery.RESET:
             connection.reset()
         case Delivery.HANG:
-            connection.hang()
+            pass
         case Delivery.GARBAGE:
-            connection.garbage()
+            connection.answer(NOT_HTTP, close=True)
         case _:
             assert_never(behaviour.delivery)

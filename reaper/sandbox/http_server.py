@@ -13,7 +13,6 @@ _HEAD_BYTES = 64 * 1024
 _BODY_BYTES = 1024 * 1024
 _READ_AHEAD_BYTES = 256 * 1024
 _LINGER_ZERO = struct.pack("ii", 1, 0)
-_GARBAGE = b"\x16\x03\x01\x02 SSH-2.0-not-http \x00\xff\r\n\r\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -31,7 +30,7 @@ class Request:
 
 
 class Connection(asyncio.Protocol):
-    """One client. `handle` gets each request and must end in exactly one of `answer reset hang drip garbage endless`.
+    """One client. `handle` gets each request and must call one of `answer reset drip endless`, or none to hang.
 
     Only then is the next request read. Calls on a closed connection do nothing.
     """
@@ -77,13 +76,6 @@ class Connection(asyncio.Protocol):
             if sock is not None and self.open:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
             self._transport.abort()
-
-    def hang(self) -> None:
-        """Send nothing and stay open."""
-
-    def garbage(self) -> None:
-        """Send bytes that are not HTTP and close."""
-        self.answer(_GARBAGE, close=True)
 
     def drip(self, data: bytes, every_s: float, *, close: bool = False) -> None:
         """Send an answer a byte at a time."""

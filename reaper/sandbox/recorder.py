@@ -67,8 +67,12 @@ class Recorder:
         """DELETEs that have arrived, by session ID."""
         self.counters = Counters()
         self._remember = remember
-        # One unbuffered write per line: after a kill -9 of reaper every line in the file is whole.
-        self._file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log_path else None
+        self._log_path = log_path
+        self._file: int | None = None
+
+    def open(self) -> None:
+        if self._log_path is not None:
+            self._file = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def delete_arrived(self, session_id: str | None) -> int:
         """Count a DELETE as in flight; return the number of earlier DELETEs of this ID."""
@@ -93,6 +97,7 @@ class Recorder:
         if self._remember:
             self.deletes.append(delete)
         if self._file is not None:
+            # One unbuffered write per line: after a kill -9 of reaper every line in the file is whole.
             os.write(self._file, json.dumps(asdict(delete)).encode() + b"\n")
 
     def close(self) -> None:

@@ -62,17 +62,16 @@ class Sandbox:
     ) -> None:
         """Set up the sandbox; entering it starts to listen. Public attributes may be changed at any time.
 
-        Args:
-            sessions: the number to generate, or the sessions.
-            latency: as `--latency`; see `parse_latency`.
-            fail: as `--fail`; see `parse_rates`.
-            port: 0: any free port.
-            remember: keep the list of DELETEs in memory.
-            skew_s: seconds by which its clock is ahead of this machine's.
-            user_id: the user of the token; None: `GET /auth/me` answers 404.
-
-        Raises ValueError for a wrong `latency` or `fail`.
+        `sessions`: the sessions, or the number to generate; `port` 0: any free port; `remember`: keep `deletes`;
+        `skew_s`: how far its clock is ahead; `user_id`: the user of the token, None: `GET /auth/me` answers 404.
+        Raises ValueError, a sentence for the operator, for a wrong value.
         """
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"port {port} is not between 0 and 65535")
+        if not token:
+            raise ValueError("the token must not be empty")
+        if isinstance(sessions, int) and sessions < 0:
+            raise ValueError("the number of sessions must not be negative")
         self.latency = parse_latency(latency) if isinstance(latency, str) else latency
         self.rates = parse_rates(fail)
         self.sessions = Account(generate(sessions, seed) if isinstance(sessions, int) else sessions, seed)
@@ -83,6 +82,11 @@ class Sandbox:
         self.mode, self.deletes_only = Mode.OK, False
         self._seed, self._host, self._port, self._ssl = seed, host, port, ssl_context
         self._recorder = Recorder(log_path, remember=remember)
+        self.deletes: list[Delete] = self._recorder.deletes
+        """Every DELETE whose effect is decided, in that order."""
+        self.sends: dict[str, int] = self._recorder.sends
+        """The number of DELETEs that have arrived, by session ID."""
+        self.counters: Counters = self._recorder.counters
         self._scripts: dict[str, Script] = {}
         self._paused: list[_Arrival] = []
         self._connections: set[Connection] = set()
@@ -92,6 +96,8 @@ class Sandbox:
     # --- start and stop -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        """Listen. Raises OSError when the port is taken or the log cannot be written."""
+        self._recorder.open()
         try:
             await self.up()
         except BaseException:
@@ -141,20 +147,6 @@ class Sandbox:
         self.stamp.skew_s = skew_s
 
     # --- observing ----------------------------------------------------------------------------------------------
-
-    @property
-    def deletes(self) -> list[Delete]:
-        """Return every DELETE whose effect is decided, in that order."""
-        return self._recorder.deletes
-
-    @property
-    def sends(self) -> dict[str, int]:
-        """Return the number of DELETEs that have arrived, by session ID."""
-        return self._recorder.sends
-
-    @property
-    def counters(self) -> Counters:
-        return self._recorder.counters
 
     @property
     def open_connections(self) -> int:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from reaper.core.errors import ConfigError
+from reaper.core.text import sanitize
 from reaper.core.urls import sqlite_url
 from reaper.settings.config_file import CONFIG_VARIABLE, find_config, read_toml
 from reaper.settings.cross_checks import CONTRADICTION, warnings
@@ -151,12 +152,7 @@ def _unknown(name: str, where: str, known: Iterable[str]) -> str:
     what = "variable" if where == "environment" else "key"
     # Kubernetes sets such variables in every pod if a Service is named reaper.
     hint = "; set enableServiceLinks: false if Kubernetes made it" if _SERVICE_LINK.match(name) else ""
-    return f"unknown {what} {_shown(name)} ({where}); the nearest known one is {nearest}{hint}"
-
-
-def _shown(name: str) -> str:
-    """Return a name from outside that a terminal can print safely."""
-    return name if name.isprintable() and len(name) <= 80 else ascii(name[:80])
+    return f"unknown {what} {sanitize(name)} ({where}); the nearest known one is {nearest}{hint}"
 
 
 def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: list[str]) -> Settings | None:

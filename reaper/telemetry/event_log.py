@@ -101,7 +101,7 @@ class Sweeps(Protocol):
 
     def ghost(self) -> None: ...
 
-    def left(self, *, holds: int, ghosts: int) -> None: ...
+    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,9 @@ class SweepLog:
         if self.meter is not None:
             self.meter.ghost()
 
-    def left(self, *, holds: int, ghosts: int) -> None:
+    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None:
         if self.meter is not None:
-            self.meter.left(holds=holds, ghosts=ghosts)
+            self.meter.open_holds_and_ghosts(holds=holds, ghosts=ghosts)
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}

@@ -129,7 +129,7 @@ class Metrics:
         """Count one session that lives on."""
         self._ghosts.inc()
 
-    def left(self, *, holds: int, ghosts: int) -> None:
+    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None:
         """Set what the last sweep left for people."""
         self._open_holds.set(holds)
         self._ghost_sessions.set(ghosts)

@@ -9,7 +9,7 @@ from reaper.core.errors import QueueError, UsageError
 from reaper.intake.follower import Follower
 from reaper.intake.line_reader import BATCH_LINES
 from reaper.queues.values import Added
-from tests.support.intake import RecordingQueue, Told
+from tests.support.intake import RecordingQueue, RecordingReport
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ class Scene:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.queue = RecordingQueue()
-        self.told = Told()
+        self.report = RecordingReport()
         self.follower = Follower(self.queue, str(path))
 
     def append(self, text: str, path: Path | None = None) -> None:
@@ -31,7 +31,7 @@ class Scene:
         return self.path.rename(self.path.with_name(f"{self.path.name}.{number}"))
 
     async def poll(self) -> Added | None:
-        return await self.follower.poll(self.told)
+        return await self.follower.poll(self.report)
 
     def restart(self) -> None:
         """As after a crash: only what the queue keeps is known."""
@@ -54,8 +54,8 @@ async def test_lines_are_taken_as_their_newlines_come(scene: Scene) -> None:
     scene.append("-whole\nno id\n")
     assert await scene.poll() == Added(1, 0, 1)
     assert scene.queue.ids == ["a", "b", "half-whole"]
-    assert scene.told.wrong[0][:2] == (str(scene.path), 4)
-    assert [added for _, _, added in scene.told.added] == [Added(2, 0, 0), Added(1, 0, 1)]
+    assert scene.report.wrong[0][:2] == (str(scene.path), 4)
+    assert [added for _, _, added in scene.report.added] == [Added(2, 0, 0), Added(1, 0, 1)]
 
 
 async def test_a_restart_goes_on_at_the_committed_line(scene: Scene) -> None:
@@ -65,8 +65,8 @@ async def test_a_restart_goes_on_at_the_committed_line(scene: Scene) -> None:
     scene.append("f\nbad id\n")
     assert await scene.poll() == Added(1, 0, 1)
     assert (scene.queue.lines, scene.queue.ids) == (3, ["a", "b", "half"])
-    assert scene.told.wrong[0][1] == 4
-    assert scene.told.notes == []
+    assert scene.report.wrong[0][1] == 4
+    assert scene.report.notes == []
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -113,7 +113,7 @@ async def test_a_rotated_file_is_read_to_its_end_with_its_last_line(scene: Scene
     await scene.poll()
     assert scene.queue.ids == ["a", "b", "c", "last", "new1"]
     assert scene.queue.lines == 5
-    assert scene.told.notes == []
+    assert scene.report.notes == []
 
 
 async def test_a_file_rotated_while_nobody_looked_is_found_beside_it(scene: Scene) -> None:
@@ -128,7 +128,7 @@ async def test_a_file_rotated_while_nobody_looked_is_found_beside_it(scene: Scen
     assert (scene.queue.ids, scene.queue.lines) == (["a", "b", "c", "d", "e"], 5)
     scene.restart()
     assert await scene.poll() is None
-    assert scene.told.notes == []
+    assert scene.report.notes == []
 
 
 async def test_a_rotated_file_that_is_gone_is_told_of(scene: Scene) -> None:
@@ -140,7 +140,7 @@ async def test_a_rotated_file_that_is_gone_is_told_of(scene: Scene) -> None:
     scene.append("b\n")
     assert await scene.poll() == Added(1, 0, 0)
     os.close(keep_inode)
-    assert "another file than before" in scene.told.notes[0]
+    assert "another file than before" in scene.report.notes[0]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -156,7 +156,7 @@ async def test_a_file_begun_anew_is_read_from_its_start(scene: Scene, restarted:
     await scene.poll()
     assert scene.queue.ids == ["a", "bbb", "long", *content.split(), "later"]
     assert scene.queue.kept[str(scene.path)].offset == len(content) + 6
-    assert len(scene.told.notes) == 1
+    assert len(scene.report.notes) == 1
 
 
 async def test_pieces_of_lines_of_an_overwritten_file_are_never_taken(scene: Scene, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_the_prefix_grows_with_the_file(scene: Scene) -> None:
         assert await scene.poll() is None
     assert [position.prefix_bytes for position in known] == [3, 503, 1024]
     assert len({position.prefix_hash for position in known}) == 3
-    assert scene.told.notes == []
+    assert scene.report.notes == []
 
 
 async def test_what_cannot_be_followed_is_said(scene: Scene) -> None:

@@ -25,9 +25,13 @@ async def test_a_file_is_taken_in_whole_and_left_as_it_was(queue: Any, tmp_path:
     content = b"\xef\xbb\xbfa\r\n\n# c\nb b\na\n" + b"x" * 5000 + b'\n{"id":"d","dueAt":"2030-01-01T12:00:00Z"}\ne'
     path.write_bytes(content)
     before = path.stat()
-    told: list[tuple[Added, list[int]]] = []
+    batches: list[tuple[Added, list[int]]] = []
     added = await take_in_file(
-        queue, str(path), again=True, by="me", on_batch=lambda more, wrong: told.append((more, [w.line for w in wrong]))
+        queue,
+        str(path),
+        again=True,
+        by="me",
+        on_batch=lambda more, wrong: batches.append((more, [w.line for w in wrong])),
     )
     assert added == Added(3, 1, 2)
     assert queue.rows == {
@@ -35,7 +39,7 @@ async def test_a_file_is_taken_in_whole_and_left_as_it_was(queue: Any, tmp_path:
         "d": (str(path), 1893499200.0),
         "e": (str(path), None),
     }
-    assert told == [(added, [4, 6])]
+    assert batches == [(added, [4, 6])]
     assert queue.options == [{"again": True, "by": "me", "default_after_s": 0.0, "into": None}]
     assert queue.batches[0].position is None
     after = path.stat()
@@ -123,7 +127,7 @@ async def test_a_read_error_midway_says_how_much_was_taken(
     with pytest.raises(UsageError, match="Input/output error") as caught:
         await take_in_file(queue, str(path))
     assert queue.lines > BATCH_LINES
-    assert f"its first {queue.lines} lines were taken in" in str(caught.value)
+    assert f"its first {queue.lines} lines were read" in str(caught.value)
 
 
 def test_what_waits_on_standard_input_is_noticed_without_reading_it(tmp_path: Path) -> None:

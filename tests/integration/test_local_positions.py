@@ -11,7 +11,7 @@ from reaper.intake.follower import Follower
 from reaper.queues.base import Queue
 from reaper.queues.open import _positions
 from reaper.queues.values import Added, Batch, Position
-from tests.support.intake import Told
+from tests.support.intake import RecordingReport
 from tests.support.queues.memory import MemoryQueue
 
 pytestmark = pytest.mark.anyio
@@ -50,14 +50,14 @@ async def test_a_crash_between_rows_and_position_adds_twice_and_loses_nothing(tm
     path, rows = tmp_path / "ids.txt", MemoryQueue()
     path.write_text("a\nb\n")
     first = Shared(rows, tmp_path / "state")
-    await follower(first, path).poll(Told())
+    await follower(first, path).poll(RecordingReport())
     path.write_text("a\nb\nc\nd\n")
     first.crash = True
     with pytest.raises(QueueUnavailableError):
-        await follower(first, path).poll(Told())
+        await follower(first, path).poll(RecordingReport())
     await first.store.close()
     second = Shared(rows, tmp_path / "state")
-    added = await follower(second, path).poll(Told())
+    added = await follower(second, path).poll(RecordingReport())
     assert added is not None
     assert (added.accepted, added.duplicate) == (0, 2), "the lines after the kept position are read again, no others"
     stats = await rows.stats()
@@ -70,10 +70,10 @@ async def test_another_queue_is_told_everything_anew(tmp_path: Path) -> None:
     path.write_text("a\nb\n")
     for identity in ("one", "another"):
         shared = Shared(MemoryQueue(), tmp_path / "state", identity)
-        added = await follower(shared, path).poll(Told())
+        added = await follower(shared, path).poll(RecordingReport())
         assert added is not None
         assert added.accepted == 2
-        assert await follower(shared, path).poll(Told()) is None
+        assert await follower(shared, path).poll(RecordingReport()) is None
         await shared.store.close()
     kept = sorted(one.name for one in (tmp_path / "state").glob("*.db"))
     assert kept == ["positions-another.db", "positions-one.db"]

@@ -27,9 +27,9 @@ class Now:
 
 
 async def asked(source: OwnersSource) -> tuple[Owners, list[str]]:
-    told: list[str] = []
-    source.on_failure = told.append
-    return await source.read(), told
+    failures: list[str] = []
+    source.on_failure = failures.append
+    return await source.read(), failures
 
 
 async def test_without_a_source_everybody_is_alive() -> None:
@@ -60,18 +60,18 @@ async def test_a_command_is_run_without_a_shell() -> None:
 )
 async def test_a_command_that_fails_means_that_all_are_alive(script: str, why: str) -> None:
     timeout_s = 0.5 if "sleep" in script else 30.0
-    owners, told = await asked(OwnersSource(command=(sys.executable, "-c", script), timeout_s=timeout_s))
+    owners, failures = await asked(OwnersSource(command=(sys.executable, "-c", script), timeout_s=timeout_s))
     assert owners is None
-    assert len(told) == 1
-    assert why in told[0]
-    assert "count as alive" in told[0]
+    assert len(failures) == 1
+    assert why in failures[0]
+    assert "count as alive" in failures[0]
 
 
 async def test_a_command_that_is_not_there_and_a_file_that_is_not_there(tmp_path: Path) -> None:
     for source in (OwnersSource(command=("/nonexistent/command",)), OwnersSource(tmp_path / "none")):
-        owners, told = await asked(source)
+        owners, failures = await asked(source)
         assert owners is None
-        assert "count as alive" in told[0]
+        assert "count as alive" in failures[0]
 
 
 async def test_a_file_that_is_too_large_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,16 +81,16 @@ async def test_a_file_that_is_too_large_is_not_cut(tmp_path: Path, monkeypatch: 
     path.write_text("batch-1\nbatch-2\n")
     assert await asked(OwnersSource(path)) == (frozenset({"batch-1", "batch-2"}), [])
     path.write_text("batch-1\nbatch-2\nbatch-3\n")
-    owners, told = await asked(OwnersSource(path))
+    owners, failures = await asked(OwnersSource(path))
     assert owners is None
-    assert "larger than" in told[0]
+    assert "larger than" in failures[0]
 
 
 async def test_an_answer_is_good_for_a_while_and_trouble_is_told_once(tmp_path: Path) -> None:
     path, now = tmp_path / "owners", Now()
     path.write_text("batch-1\n")
-    told: list[str] = []
-    source = OwnersSource(path, on_failure=told.append, now=now)
+    failures: list[str] = []
+    source = OwnersSource(path, on_failure=failures.append, now=now)
     assert await source.read() == frozenset({"batch-1"})
     path.unlink()
     now.at += CACHE_S - 1
@@ -98,7 +98,7 @@ async def test_an_answer_is_good_for_a_while_and_trouble_is_told_once(tmp_path: 
     for _ in range(3):
         now.at += CACHE_S + 1
         assert await source.read() is None
-    assert len(told) == 1
+    assert len(failures) == 1
     path.write_text("batch-2\n")
     now.at += CACHE_S + 1
     assert await source.read() == frozenset({"batch-2"})

@@ -57,7 +57,7 @@ def run(pytester: pytest.Pytester, *args: object) -> pytest.RunResult:
         return pytester.runpytest_subprocess("-p", "reaper.library.pytest.plugin", *map(str, args))
 
 
-def told(result: pytest.RunResult) -> list[str]:
+def reap_lines(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if line.startswith("reap: ")]
 
 
@@ -71,7 +71,7 @@ def test_what_a_run_registered_is_stopped_at_its_end(
     pytester.makepyfile(TWO_TESTS.format(*ids))
     result = pytester.runpytest_subprocess("-W", "error")
     result.assert_outcomes(passed=1, failed=1)
-    (line,) = told(result)
+    (line,) = reap_lines(result)
     assert line.startswith("reap: 2 sessions in ")
     assert line.endswith(": 2 stopped")
     assert sandbox.sends == {ids[0]: 1, ids[1]: 1}
@@ -79,7 +79,7 @@ def test_what_a_run_registered_is_stopped_at_its_end(
     (ledger,) = tmp_path.rglob("reaper.db")
     assert ledger.parent.parent == tmp_path / "state" / "reaper" / "pytest"
     # The same names again are new sessions.
-    assert told(run(pytester))[0].endswith(": 2 already gone")
+    assert reap_lines(run(pytester))[0].endswith(": 2 already gone")
 
 
 def test_after_kill_9_the_next_run_cleans_up(
@@ -95,16 +95,16 @@ def test_after_kill_9_the_next_run_cleans_up(
         time.sleep(0.02)
     file.write_text("def test_short(): pass")
     # While it lives, another run leaves its sessions alone.
-    assert told(run(pytester)) == []
+    assert reap_lines(run(pytester)) == []
     assert sandbox.sends == {}
     long.send_signal(signal.SIGKILL)
     long.wait(30)
-    (line,) = told(run(pytester))
+    (line,) = reap_lines(run(pytester))
     assert line.startswith("reap: 1 session in ")
     assert line.endswith(": 1 stopped (1 left by earlier runs)")
     assert sandbox.sends == {ids[0]: 1}
     assert lists(tmp_path) == []
-    assert told(run(pytester)) == []
+    assert reap_lines(run(pytester)) == []
 
 
 def test_what_could_not_be_stopped_is_left_to_the_next_run(
@@ -117,12 +117,12 @@ def test_what_could_not_be_stopped_is_left_to_the_next_run(
     monkeypatch.setenv("REAPER_API__UNAVAILABLE_WAIT_S", "0.2")
     pytester.makepyfile(TWO_TESTS.format(*ids))
     sandbox.down()
-    (line,) = told(run(pytester))
+    (line,) = reap_lines(run(pytester))
     assert "2 still waiting; stopped early: " in line
     assert "the rest is left to the next run" in line
     sandbox.up()
     monkeypatch.delenv("REAPER_API__UNAVAILABLE_WAIT_S")
-    (line,) = told(run(pytester, "-k", "nothing"))
+    (line,) = reap_lines(run(pytester, "-k", "nothing"))
     assert line.endswith(": 2 stopped (2 left by earlier runs)")
     assert lists(tmp_path) == []
 
@@ -131,13 +131,13 @@ def test_no_reap_leaves_all_to_the_next_run(
     pytester: pytest.Pytester, sandbox: RunningSandbox, ids: list[str], tmp_path: Path
 ) -> None:
     pytester.makepyfile(TWO_TESTS.format(*ids))
-    (line,) = told(run(pytester, "--no-reap", "--reap-ledger", tmp_path / "mine"))
+    (line,) = reap_lines(run(pytester, "--no-reap", "--reap-ledger", tmp_path / "mine"))
     assert line.startswith("reap: --no-reap: ")
     assert sandbox.sends == {}
     assert len(lists(tmp_path / "mine")) == 1
     pytester.makeini(f"[pytest]\nreap_ledger = {tmp_path / 'mine'}\nreap_for = 20\n")
-    assert told(run(pytester, "--collect-only")) == []
-    (line,) = told(run(pytester, "-k", "nothing"))
+    assert reap_lines(run(pytester, "--collect-only")) == []
+    (line,) = reap_lines(run(pytester, "-k", "nothing"))
     assert line.endswith(": 2 stopped (2 left by earlier runs)")
     assert (tmp_path / "mine" / "reaper.db").exists()
 
@@ -153,7 +153,7 @@ def test_without_a_token_nothing_happens(
     pytester.makepyfile(TWO_TESTS.format(*ids))
     result = run(pytester)
     result.assert_outcomes(passed=1, failed=1)
-    (line,) = told(result)
+    (line,) = reap_lines(result)
     assert line.startswith("reap: 2 registered, nothing is stored or stopped: no API token")
     assert not (tmp_path / "state").exists()
     assert sandbox.counters.requests == 0
@@ -166,7 +166,7 @@ def test_the_workers_of_xdist_register_and_the_controller_stops(
     pytester.makepyfile(source + f"    if one == {ids[3]!r}:\n        os._exit(9)\n")
     result = pytester.runpytest_subprocess("-n", "2")
     result.assert_outcomes(passed=9, failed=1)
-    (line,) = told(result)
+    (line,) = reap_lines(result)
     assert line.startswith("reap: 10 sessions in ")
     assert line.endswith(": 10 stopped")
     assert lists(tmp_path) == []
@@ -178,10 +178,10 @@ def test_mistakes_are_told(
     pytester.makepyfile("def test_bad(reap):\n    reap('env 1')\n")
     result = run(pytester)
     result.stdout.fnmatch_lines(["*UsageError: env 1: character 4 is ' '*"])
-    assert told(result) == []
+    assert reap_lines(result) == []
     pytester.makepyfile(TWO_TESTS.format(*ids))
     pytester.makeini("[pytest]\nreap_for = soon\n")
-    (line,) = told(run(pytester))
+    (line,) = reap_lines(run(pytester))
     assert "reap_for must be a number of seconds above 0, not 'soon'" in line
     assert "are left to the next run" in line
 
@@ -222,6 +222,6 @@ def test_the_fixture_of_the_docs_works(pytester: pytest.Pytester, sandbox: Runni
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     pytester.makeconftest(f"def create_session():\n    return {ids[0]!r}\n\n{block}")
     pytester.makepyfile(f"def test_it(session):\n    assert session == {ids[0]!r}\n")
-    assert told(run(pytester))[0].endswith(": 1 stopped")
+    assert reap_lines(run(pytester))[0].endswith(": 1 stopped")
     for option in ("--reap-ledger", "--no-reap", "reap_ledger", "reap_for"):
         assert f"`{option}" in text

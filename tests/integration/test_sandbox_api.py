@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reaper.sandbox.process import Options, serve
 from reaper.sandbox.recorder import fingerprint
 from reaper.sandbox.server import Sandbox
 from reaper.sandbox.sessions import Session, generate
@@ -205,22 +204,19 @@ def test_a_thread_that_cannot_start_says_why() -> None:
         pass
 
 
-async def test_serve_announces_runs_and_ends_when_cancelled() -> None:
-    announced: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(Options(sessions=3, seed=1), announced.set_result))
-    sandbox = await announced
-    assert sandbox.sessions.active == [session.session_id for session in generate(3, 1)]
-    assert (await exchange(sandbox, "DELETE", f"/api/sessions/{sandbox.sessions.active[0]}"))[0] == 204
-    assert sandbox.deletes == []  # not kept in memory
-    serving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await serving
+async def test_a_sandbox_serves_until_it_is_closed() -> None:
+    async with Sandbox(3, seed=1, remember=False) as sandbox:
+        assert sandbox.sessions.active == [session.session_id for session in generate(3, 1)]
+        assert (await exchange(sandbox, "DELETE", f"/api/sessions/{sandbox.sessions.active[0]}"))[0] == 204
+        assert sandbox.deletes == []
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(*address(sandbox))
-    assert "archal_ws" not in repr(Options())
+
+
+def test_a_wrong_option_is_refused() -> None:
     for bad in ({"port": 70_000}, {"token": ""}, {"sessions": -1}, {"fail": "502"}, {"latency": "5"}):
         with pytest.raises(ValueError, match=r"\w"):
-            Options(**bad)
+            Sandbox(**bad)
 
 
 def address(sandbox: Sandbox) -> tuple[str, int]:

@@ -179,9 +179,9 @@ async def test_the_server_can_reset_hang_or_be_down_and_come_back_on_its_port() 
 async def test_the_control_surface_changes_token_mode_latency_faults_and_scripts() -> None:
     async with Sandbox([Session("env_1")]) as sandbox, client(sandbox) as api:
         wish = {"token": "rotated-secret", "mode": "redirect", "deletes_only": True, "latency": "1ms"}
-        told = await api.post("/_sandbox", json=wish)
-        assert (told.status_code, sandbox.token, sandbox.latency) == (200, "rotated-secret", Latency(0.001, 0.001))
-        assert (told.json()["mode"], told.json()["active"]) == ("redirect", 1)
+        reply = await api.post("/_sandbox", json=wish)
+        assert (reply.status_code, sandbox.token, sandbox.latency) == (200, "rotated-secret", Latency(0.001, 0.001))
+        assert (reply.json()["mode"], reply.json()["active"]) == ("redirect", 1)
         assert (await api.get("/api/sessions")).status_code == 401
         api.headers["authorization"] = "Bearer rotated-secret"
         script = {"env_1": ["502", "forever"]}

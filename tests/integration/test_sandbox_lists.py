@@ -151,11 +151,11 @@ def test_the_control_surface_orders_them_from_another_terminal() -> None:
     with running_sandbox(four()) as sandbox:
         surface = f"{sandbox.url}{control.PATH}"
         wish = {"list": "half", "user": "usr_b", "skew_s": -60.5, "renew": {"env_0": 600}}
-        told = httpx.post(surface, json=wish, trust_env=False).json()
-        assert (told["list"], told["user"], told["skew_s"]) == ("half", "usr_b", -60.5)
+        state = httpx.post(surface, json=wish, trust_env=False).json()
+        assert (state["list"], state["user"], state["skew_s"]) == ("half", "usr_b", -60.5)
         assert sandbox.do(lambda s: s.sessions["env_0"].expires_at) > time.time() + 300
-        told = httpx.post(surface, json={"list": "ok", "user": ""}, trust_env=False).json()
-        assert (told["list"], told["user"], told["skew_s"]) == ("ok", "", -60.5)
+        state = httpx.post(surface, json={"list": "ok", "user": ""}, trust_env=False).json()
+        assert (state["list"], state["user"], state["skew_s"]) == ("ok", "", -60.5)
         assert sandbox.do(lambda s: (s.user_id, s.list_fault)) == (None, None)
 
 

@@ -9,7 +9,7 @@ from reaper.intake.line_reader import BATCH_LINES
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.values import Added
-from tests.support.intake import RecordingQueue, Told
+from tests.support.intake import RecordingQueue, RecordingReport
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ class Scene:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.queue = RecordingQueue()
-        self.told = Told()
+        self.report = RecordingReport()
         self.spool = Spool(self.queue, root, default_after_s=60.0)
         self.spool.prepare()
 
@@ -27,10 +27,10 @@ class Scene:
         (self.root / "tmp" / name).rename(self.root / "new" / name)
 
     async def poll(self) -> Added | None:
-        return await self.spool.poll(self.told)
+        return await self.spool.poll(self.report)
 
-    def held(self, room: str) -> list[str]:
-        return sorted(os.listdir(self.root / room))
+    def names(self, folder: str) -> list[str]:
+        return sorted(os.listdir(self.root / folder))
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ async def test_files_are_taken_in_by_name_and_moved(scene: Scene) -> None:
     scene.put(".hidden", b"h\n")
     assert await scene.poll() == Added(3, 0, 1)
     assert scene.queue.ids == ["a", "b", "last"]
-    assert (scene.held("new"), scene.held("done"), scene.held("bad")) == ([".hidden"], ["1", "2"], [])
+    assert (scene.names("new"), scene.names("done"), scene.names("bad")) == ([".hidden"], ["1", "2"], [])
     assert scene.queue.options[0] == {"default_after_s": 60.0}
-    assert scene.told.wrong == [(str(scene.root / "new" / "2"), 2, scene.told.wrong[0][2])]
-    assert [kind for kind, _, _ in scene.told.added] == ["spool", "spool"]
+    assert scene.report.wrong == [(str(scene.root / "new" / "2"), 2, scene.report.wrong[0][2])]
+    assert [kind for kind, _, _ in scene.report.added] == ["spool", "spool"]
     assert (scene.root / "new").stat().st_mode & 0o777 == 0o700
 
 
@@ -69,7 +69,7 @@ async def test_a_name_used_again_gets_a_suffix(scene: Scene) -> None:
     for content in (b"a\n", b"b\n", b"c\n"):
         scene.put("x", content)
         await scene.poll()
-    assert scene.held("done") == ["x", "x.1", "x.2"]
+    assert scene.names("done") == ["x", "x.1", "x.2"]
     assert (scene.root / "done" / "x.2").read_bytes() == b"c\n"
 
 
@@ -83,10 +83,10 @@ async def test_what_can_never_be_read_is_set_aside_and_told(scene: Scene, tmp_pa
     scene.put("good", b"a\n")
     assert await scene.poll() == Added(1, 0, 0)
     assert scene.queue.ids == ["a"]
-    assert scene.held("bad") == ["dir", "elf", "fifo", "link"]
-    assert (scene.held("new"), outside.read_text()) == ([], "stolen\n")
-    assert [note.split("; it was moved to ")[1] for note in scene.told.notes] == [
-        str(scene.root / "bad" / name) for name in scene.held("bad")
+    assert scene.names("bad") == ["dir", "elf", "fifo", "link"]
+    assert (scene.names("new"), outside.read_text()) == ([], "stolen\n")
+    assert [note.split("; it was moved to ")[1] for note in scene.report.notes] == [
+        str(scene.root / "bad" / name) for name in scene.names("bad")
     ]
 
 
@@ -96,9 +96,9 @@ async def test_a_crash_between_commit_and_move_is_harmless(scene: Scene) -> None
     scene.queue.fail_after, scene.queue.fail_committed = 1, True
     with pytest.raises(QueueError):
         await scene.poll()
-    assert scene.held("new") == ["x"]
+    assert scene.names("new") == ["x"]
     assert await scene.poll() == Added(0, total, 0)
-    assert (len(scene.queue.ids), scene.held("new"), scene.held("done")) == (total, [], ["x"])
+    assert (len(scene.queue.ids), scene.names("new"), scene.names("done")) == (total, [], ["x"])
 
 
 async def test_done_files_are_pruned_by_age(scene: Scene) -> None:
@@ -107,9 +107,9 @@ async def test_done_files_are_pruned_by_age(scene: Scene) -> None:
     # However old the producer's file is, it counts from the move.
     os.utime(scene.root / "done" / "x", (0, 0))
     assert scene.spool.prune(3600) == 0
-    assert scene.held("done") == ["x"]
+    assert scene.names("done") == ["x"]
     assert scene.spool.prune(-1) == 1
-    assert scene.held("done") == []
+    assert scene.names("done") == []
 
 
 async def test_a_spool_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
@@ -141,29 +141,29 @@ class Flaky:
 
 
 async def test_one_failing_source_is_told_of_once_and_stops_no_other() -> None:
-    told, over = Told(), anyio.Event()
+    report, over = RecordingReport(), anyio.Event()
     script = [UsageError("x is a mess"), UsageError("x is a mess"), PermissionError(13, "no way", "/x"), None]
     sources = [Flaky("/x", list(script), anyio.Event()), Flaky("/y", [None] * 6, over)]
     async with anyio.create_task_group() as group:
-        group.start_soon(Intake(sources, 0.001, told).run)
+        group.start_soon(Intake(sources, 0.001, report).run)
         with anyio.fail_after(10):
             await over.wait()
         group.cancel_scope.cancel()
-    assert told.failures == ["x is a mess", "/x cannot be used now: no way"]
-    assert told.back == ["/x"]
+    assert report.failures == ["x is a mess", "/x cannot be used now: no way"]
+    assert report.back == ["/x"]
     assert sources[1].polls == 7
 
 
 async def test_a_queue_that_fails_ends_the_loop() -> None:
     with pytest.raises(QueueError, match="full"):
-        await Intake([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, Told()).run()
+        await Intake([Flaky("/x", [QueueError("the disk is full")], anyio.Event())], 0.001, RecordingReport()).run()
 
 
 async def test_files_beside_the_rooms_are_named_once(scene: Scene) -> None:
     (scene.root / "batch.txt").write_text("a\n")
     assert await scene.poll() is None
     assert await scene.poll() is None
-    assert [note for note in scene.told.notes if "batch.txt" in note] == [
+    assert [note for note in scene.report.notes if "batch.txt" in note] == [
         "batch.txt lies directly in the spool and is not read: move it to new/"
     ]
 
@@ -181,7 +181,7 @@ async def test_what_cannot_be_deleted_stays_and_costs_nothing(scene: Scene, monk
 
     monkeypatch.setattr(os, "unlink", refuse)
     assert scene.spool.prune(-60.0) == 1
-    assert scene.held("done") == ["1"]
+    assert scene.names("done") == ["1"]
     (scene.root / "done" / "1").rename(scene.root / "1")
     (scene.root / "done").rmdir()
     assert scene.spool.prune(-60.0) == 0

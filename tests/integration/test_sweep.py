@@ -34,18 +34,18 @@ class Silent:
 
     def held(self, *_: Any, **__: Any) -> None: ...
 
-    stopped = ghost = left = imported = held
+    stopped = ghost = open_holds_and_ghosts = imported = held
 
 
 def session(name: str, expires_at: float) -> dict[str, object]:
-    def told(at: float) -> str:
+    def rfc3339(at: float) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
     return {
         "sessionId": name,
         "status": "running",
-        "createdAt": told(expires_at - 3600),
-        "expiresAt": told(expires_at),
+        "createdAt": rfc3339(expires_at - 3600),
+        "expiresAt": rfc3339(expires_at),
         "cloneIds": ["github"],
     }
 

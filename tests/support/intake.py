@@ -50,7 +50,7 @@ class RecordingQueue:
         return list(self.kept.values())
 
 
-class Told:
+class RecordingReport:
     """A report that remembers."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The check before a DELETE: protection is for every ID, whoever asked for it."""
+"""The check before a DELETE: protection is for every ID, no matter who asked for it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Reading:
         raise NotImplementedError
 
 
-def look(api: Reading, protection: Protection, *, verify: bool = True) -> PreflightCheck:
+def preflight(api: Reading, protection: Protection, *, verify: bool = True) -> PreflightCheck:
     async def owners() -> Owners:
         return None
 
@@ -63,33 +63,33 @@ def look(api: Reading, protection: Protection, *, verify: bool = True) -> Prefli
 @pytest.mark.parametrize("lease", [NAMED, CHOSEN])
 async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
-    looking = look(api, Protection(frozenset({"env_1"})))
-    assert looking.applies_to(lease)
-    assert await looking(lease) == Skip("session env_1 is protected", "session env_1 is protected")
+    check = preflight(api, Protection(frozenset({"env_1"})))
+    assert check.applies_to(lease)
+    assert await check(lease) == Skip("session env_1 is protected", "session env_1 is protected")
     assert api.asked == [], "the ID alone says it"
 
 
 @pytest.mark.parametrize("lease", [NAMED, CHOSEN])
 async def test_a_session_of_a_protected_batch_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
-    looking = look(api, Protection(globs=("night*",)))
-    assert looking.applies_to(lease)
-    assert isinstance(await looking(lease), Skip)
+    check = preflight(api, Protection(globs=("night*",)))
+    assert check.applies_to(lease)
+    assert isinstance(await check(lease), Skip)
     assert api.asked == ["env_1"]
 
 
 async def test_what_nothing_protects_goes_on_and_is_not_looked_at_without_need() -> None:
-    assert not look(Reading(), Protection()).applies_to(NAMED)
-    assert look(Reading(), Protection()).applies_to(CHOSEN), "the policy is asked once more"
-    assert isinstance(await look(Reading(), Protection(frozenset({"other"})))(NAMED), Proceed)
+    assert not preflight(Reading(), Protection()).applies_to(NAMED)
+    assert preflight(Reading(), Protection()).applies_to(CHOSEN), "the policy is asked once more"
+    assert isinstance(await preflight(Reading(), Protection(frozenset({"other"})))(NAMED), Proceed)
 
 
 async def test_without_reads_the_id_alone_decides_for_what_was_named() -> None:
     api = Reading()
-    assert isinstance(await look(api, Protection(globs=("night*",)), verify=False)(NAMED), Proceed)
+    assert isinstance(await preflight(api, Protection(globs=("night*",)), verify=False)(NAMED), Proceed)
     assert api.asked == []
 
 
 async def test_a_session_that_cannot_be_read_is_not_stopped() -> None:
-    looking = look(Reading(Answered(502, b"", 0.1)), Protection(globs=("night*",)))
-    assert isinstance(await looking(NAMED), Inconclusive)
+    check = preflight(Reading(Answered(502, b"", 0.1)), Protection(globs=("night*",)))
+    assert isinstance(await check(NAMED), Inconclusive)

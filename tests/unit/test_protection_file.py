@@ -33,17 +33,17 @@ def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
 
 
 def test_what_a_lost_file_said_stays_in_force_and_is_told_once(tmp_path: Path) -> None:
-    path, told = tmp_path / "protected", list[str]()
+    path, failures = tmp_path / "protected", list[str]()
     path.write_text("env_1\n")
-    protector = Protector(file=path, on_failure=told.append)
+    protector = Protector(file=path, on_failure=failures.append)
     assert spares(protector, "env_1")
     path.unlink()
     assert spares(protector, "env_1")
     assert spares(protector, "env_1")
-    assert len(told) == 1
+    assert len(failures) == 1
     path.write_bytes(b"\xff\xfe")
     assert spares(protector, "env_1")
-    assert len(told) == 2
+    assert len(failures) == 2
     path.write_text("env_3\n")
     assert [spares(protector, one) for one in ("env_1", "env_3")] == [False, True]
 

@@ -12,7 +12,6 @@ import anyio
 from reaper.cli.context import run_async
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.errors import Exit, UsageError
-from reaper.sandbox.process import Options, serve
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 
 
@@ -32,22 +31,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        options = Options(
+        sandbox = Sandbox(
+            args.sessions,
             port=args.port,
             token=DEFAULT_TOKEN if args.token is None else args.token,
             latency=args.latency,
             fail=args.fail,
-            sessions=args.sessions,
             seed=args.seed,
             log_path=args.log,
+            remember=False,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return run_async(_serve, args, options)
+    return run_async(_serve, args, sandbox)
 
 
-async def _serve(args: argparse.Namespace, options: Options) -> int:
-    def announce(sandbox: Sandbox) -> None:
+async def _serve(args: argparse.Namespace, sandbox: Sandbox) -> int:
+    def announce() -> None:
         if args.json:
             emit_json({"url": sandbox.url, "sessions": args.sessions})
         else:
@@ -65,7 +65,9 @@ async def _serve(args: argparse.Namespace, options: Options) -> int:
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(until_signal, group.cancel_scope)
-            await serve(options, announce)
+            async with sandbox:
+                announce()
+                await anyio.sleep_forever()
     except BaseExceptionGroup as group_error:
         cannot = [error for error in group_error.exceptions if isinstance(error, OSError)]
         if not cannot or isinstance(cannot[0], BrokenPipeError):

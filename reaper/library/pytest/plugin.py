@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -117,7 +116,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             return
         with registry.unclaimed() as paths:
             if paths:
-                earlier = sum(_count_lines(path) for path in paths if path.stat().st_mtime < run.began_at)
+                earlier = sum(path.read_bytes().count(b"\n") for path in paths if path.stat().st_mtime < run.began_at)
                 summary = _run_stop(effective, paths, _budget_s(config))
                 run.lines.append((_summary_line(summary, earlier), summary.ok))
                 if summary.dead:
@@ -173,10 +172,6 @@ def _missing_reason(effective: EffectiveOptions) -> str | None:
     return None
 
 
-def _count_lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
-
-
 def _summary_line(summary: Summary, earlier: int) -> str:
     more = f" ({earlier} left by earlier runs)" if earlier else ""
     why = f"; stopped early: {summary.why}, the rest is left to the next run" if summary.why else ""
@@ -189,25 +184,14 @@ def _summary_line(summary: Summary, earlier: int) -> str:
 def _run_stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
     """Run `_stop`, in another thread if this one already runs an event loop, as in notebooks."""
     import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_stop(effective, paths, budget_s))
-    results: list[Summary | BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(asyncio.run(_stop(effective, paths, budget_s)))
-        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
-            results.append(error)
-
-    thread = threading.Thread(target=work, name="reap")
-    thread.start()
-    thread.join()
-    if isinstance(result := results[0], BaseException):
-        raise result
-    return result
+    with ThreadPoolExecutor(1, "reap") as executor:
+        return executor.submit(lambda: asyncio.run(_stop(effective, paths, budget_s))).result()
 
 
 async def _stop(effective: EffectiveOptions, paths: Sequence[Path], budget_s: float) -> Summary:
