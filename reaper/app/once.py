@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
+from reaper.app.run_parts import RunParts
 from reaper.app.signals import obey_signals
 from reaper.app.task_groups import raise_first_error
-from reaper.app.wiring import RunParts
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
 from reaper.core.notices import WHAT_TO_DO
@@ -22,7 +23,9 @@ from reaper.queues.base import RunSet
 from reaper.queues.values import Added, SetView
 from reaper.settings.schema import Settings
 from reaper.telemetry.event_log import Meter
-from reaper.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from reaper.worker.worker import Worker
 
 POLL_S = 1.0
 RETRY_WAIT_S = 60.0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
 from reaper.telemetry import events
 from reaper.telemetry.logs import get
-from reaper.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from reaper.worker.worker import Worker
 
 
 async def obey_signals(

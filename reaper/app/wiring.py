@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 
 from reaper.api.credentials import Credentials
+from reaper.app.startup import protector_of
 from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.guard import GuardLimits
@@ -23,15 +23,13 @@ from reaper.core.rate_limit import RateLimit
 from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
 from reaper.intake.discovery.preflight import PreflightCheck
-from reaper.intake.discovery.protection_file import Protector
 from reaper.intake.discovery.sweep import SIGHTINGS, Discovery, SweepOptions, SweepReport
 from reaper.intake.follower import Follower
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
 from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
 from reaper.settings.schema import Settings
-from reaper.settings.token_source import token_source
-from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
+from reaper.telemetry.event_log import LogJournal, Meter, note_failure
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
@@ -46,12 +44,6 @@ class ApiConnection:
 
     client: Client
     credentials: Credentials
-
-
-def credentials_of(settings: Settings) -> Credentials:
-    """Return the holder of the token. Raises ConfigError when no token is configured."""
-    source = token_source(settings.api, os.environ)
-    return Credentials(source.file, source.value.get_secret_value() if source.value else None)
 
 
 def new_client(settings: Settings, credentials: Credentials) -> Client:
@@ -104,14 +96,6 @@ class DiscoveryParts:
 def new_identity(connection: ApiConnection, queue: ValuePort, *, may_pin: bool = True) -> Identity:
     """Return the identity reads; they follow the connection to another address."""
     return Identity(lambda: connection.client, queue, LogJournal(), may_pin)
-
-
-def protector_of(settings: Settings) -> Protector:
-    """Return the protected IDs and patterns. Raises ConfigError when protect.file cannot be read."""
-    protect = settings.protect
-    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=note_failure)
-    protector.now()
-    return protector
 
 
 def new_discovery(
@@ -197,46 +181,3 @@ def new_worker(
         should_stop=should_stop,
         within=within,
     )
-
-
-@dataclass(slots=True)
-class RunParts:
-    """The parts of one run, made when they are needed: a run with nothing to do opens no connection to the API."""
-
-    settings: Settings
-    queue: Queue
-    credentials: Credentials
-    opened: AsyncExitStack
-    may_pin_account: bool = True
-    """Whether to write the account into the queue; not when it is open for reading only."""
-    _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
-
-    async def _open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
-        if self._parts is None:
-            connection = await self.opened.enter_async_context(open_api(self.settings, self.credentials))
-            identity = new_identity(connection, self.queue, may_pin=self.may_pin_account)
-            self._parts = (
-                connection,
-                identity,
-                new_discovery(self.settings, self.queue, connection, identity, SweepLog()),
-            )
-        return self._parts
-
-    async def discovery(self) -> DiscoveryParts:
-        """Return discovery and the preflight check."""
-        return (await self._open())[2]
-
-    async def worker(
-        self,
-        *,
-        idle: IdleWait,
-        should_stop: Callable[[Sequence[Pause], float], bool],
-        within: RunSet,
-        meter: Meter | None = None,
-        each: bool = True,
-    ) -> Worker:
-        """Return a new worker; see `new_worker`."""
-        parts = await self._open()
-        return new_worker(
-            self.settings, self.queue, *parts, idle=idle, should_stop=should_stop, within=within, meter=meter, each=each
-        )

@@ -16,7 +16,8 @@ import structlog as _structlog  # noqa: F401  # must come first: later imports h
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Waits, run_once
 from reaper.app.operator_input import clean_reason, operator_name, session_ids
-from reaper.app.wiring import RunParts, protector_of
+from reaper.app.run_parts import RunParts
+from reaper.app.startup import protector_of
 from reaper.core.errors import RefusedError, UsageError
 from reaper.core.model import Audit, Item, Outcome, SessionId
 from reaper.core.times import MAX_DURATION_S

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from reaper.api.credentials import Credentials
-from reaper.app.wiring import credentials_of
+from reaper.app.startup import credentials_of
 from reaper.core.errors import ConfigError, UsageError
 from reaper.core.urls import sqlite_url
 from reaper.settings.load import load

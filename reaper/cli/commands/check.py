@@ -89,7 +89,8 @@ def _as_json(line: Line) -> dict[str, object]:
 
 
 async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
-    from reaper.app.wiring import credentials_of, open_api
+    from reaper.app.startup import credentials_of
+    from reaper.app.wiring import open_api
 
     try:
         credentials = credentials_of(settings.settings)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from reaper.app.operator_input import clean_reason, operator_name
-from reaper.app.wiring import RunParts, credentials_of
+from reaper.app.run_parts import RunParts
+from reaper.app.startup import credentials_of
 from reaper.cli.context import loaded, open_reading, open_reading_or_empty, open_writing, run_async
 from reaper.cli.output import clock_time, emit, emit_json, say, shown
 from reaper.core.classify import Unauthorized

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from reaper.app.wiring import RunParts, credentials_of
+from reaper.app.run_parts import RunParts
+from reaper.app.startup import credentials_of
 from reaper.cli.commands.sweep_report import report_sweep
 from reaper.cli.context import open_reading_or_empty
 from reaper.cli.output import emit, emit_json, say

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
-from reaper.app.wiring import RunParts, credentials_of, protector_of
+from reaper.app.run_parts import RunParts
+from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import duration
-from reaper.cli.commands.sweep_report import discover
 from reaper.cli.context import loaded, open_writing, run_async
 from reaper.cli.output import emit_json, say
 from reaper.cli.terminal.progress import (
@@ -38,7 +39,9 @@ from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added, InvalidLine, SetView
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
-from reaper.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from reaper.worker.worker import Worker
 
 
 def _count(text: str) -> int:
@@ -110,6 +113,8 @@ async def stop_set(
         parts = RunParts(settings.settings, queue, credentials, opened)
         found = Exit.OK
         if getattr(args, "discover", False) and not taken.told_to_stop:
+            from reaper.cli.commands.sweep_report import discover
+
             found, listed = await discover(await parts.discovery(), None if limit else members)
             added = add_up(added, listed)
         before = await members.view()

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, loaded_settings: Loaded) -> int:
     from reaper.app.daemon import Daemon
-    from reaper.app.wiring import credentials_of
+    from reaper.app.startup import credentials_of
     from reaper.telemetry import logs
 
     settings = loaded_settings.settings
