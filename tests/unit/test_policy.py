@@ -155,7 +155,7 @@ def test_protection_wins_over_every_rule(it: SessionSummary, rule: Rule, name: s
     assert name in verdict.reason
 
 
-def test_reasons_have_the_figures_and_name_the_fields() -> None:
+def test_reasons_state_the_figures_and_name_the_fields() -> None:
     assert judged(session(expires_at=NOW - 2 * H)).reason == "it expired 2 h ago"
     assert judged(session(expires_at=NOW - 60)).reason == "it expired 1 m ago, within the grace"
     assert judged(session()).reason == "it expires in 1 h"
@@ -168,7 +168,7 @@ def test_reasons_have_the_figures_and_name_the_fields() -> None:
     assert "secret" not in hostile
 
 
-def test_a_list_is_judged_as_each_of_it() -> None:
+def test_a_list_is_judged_session_by_session() -> None:
     both = [session(), session(session_id=SessionId("ses-2"), status="failed")]
     found = judge_all(
         both, server_now=NOW, sightings=Sightings(), owners=None, rules=PolicyOptions(), protection=Protection()
