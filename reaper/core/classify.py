@@ -99,8 +99,8 @@ def classify(reply: Reply) -> Verdict:
     if status in (404, 410):
         return Final(Outcome.ALREADY_GONE)
     if status == 403:
-        return Final(Outcome.FORBIDDEN, printable(reply.body))
-    return Final(Outcome.REJECTED, printable(reply.body))
+        return Final(Outcome.FORBIDDEN, excerpt(reply.body))
+    return Final(Outcome.REJECTED, excerpt(reply.body))
 
 
 def is_own(verdict: Verdict) -> bool:
@@ -165,7 +165,7 @@ def retry_after_s(reply: Answered) -> float | None:
     return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
-def printable(body: bytes) -> str | None:
+def excerpt(body: bytes) -> str | None:
     """Return the first printable bytes of a body as one line; None when it has none."""
     text = body[:DETAIL_BYTES].decode("utf-8", "replace")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None

@@ -51,9 +51,12 @@ RECOVERY_SHARE = 8
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`most` sends may start now. When 0: `why` in a word, and `until` when that may change by time alone."""
+    """The number of sends that are allowed to start now.
 
-    most: int
+    When it is 0, `why` has the reason in a word, and `until` the instant at which time alone may change it.
+    """
+
+    allowed: int
     why: str | None = None
     until: float | None = None
 
@@ -108,13 +111,13 @@ class Gate:
             return Admission(0, next(iter(self._breakers.active), "identity"), None)
         if blocked := self._breakers.blocked(now):
             return Admission(0, *blocked)
-        most = (1 if self._breakers.active else self.limit) - self.in_flight
-        if most <= 0:
+        free = (1 if self._breakers.active else self.limit) - self.in_flight
+        if free <= 0:
             return Admission(0, "in_flight", None)
-        allowed = self.rate.allowed(now)
-        if allowed == 0:
+        by_rate = self.rate.allowed(now)
+        if by_rate == 0:
             return Admission(0, "rate", self.rate.next_at(now))
-        return Admission(min(most, allowed))
+        return Admission(min(free, by_rate))
 
     @property
     def limit(self) -> int:
@@ -157,7 +160,7 @@ class Gate:
         if self.in_flight < self.limit and self._only_limited(now):
             self.in_flight += 1  # the fast path: with no pause and no rate there is nothing else to count
             return True
-        if self.admit(now).most < 1:
+        if self.admit(now).allowed < 1:
             return False
         self.in_flight += 1
         self.rate.take(now)

@@ -64,16 +64,16 @@ class Drive:
         gate, held = self.gate, self.held()
         admission, due = gate.admit(self.now), gate.read_due()
         assert 0 <= gate.in_flight <= gate.bound
-        assert 0 <= admission.most <= gate.bound - gate.in_flight
+        assert 0 <= admission.allowed <= gate.bound - gate.in_flight
         assert self.waiting <= held
         assert gate.proven == self.proven
-        if admission.most:
+        if admission.allowed:
             assert not self.operator
             assert self.proven
             assert not self.waiting
             assert self.now >= self.throttled_until
             if held & AUTOMATIC:
-                assert (admission.most, gate.in_flight) == (1, 0)
+                assert (admission.allowed, gate.in_flight) == (1, 0)
                 assert self.probed_at is None or self.now >= self.probed_at + 1.0
         else:
             assert admission.why
@@ -89,7 +89,7 @@ class Drive:
         self.now += wait_s
 
     def send(self, most: int) -> None:
-        allowed = self.gate.admit(self.now).most
+        allowed = self.gate.admit(self.now).allowed
         probing = bool(self.held() & AUTOMATIC)
         started = 0
         while started < most and self.gate.start(self.now):
@@ -202,7 +202,7 @@ class Drive:
                 self.now = max(self.now, min(at for at in instants if at is not None))
         assert self.now <= healed_at + RESUMES_WITHIN_S
         self.now += 1 / PER_S
-        assert self.gate.admit(self.now).most == (1 if self.gate.rate.per_s else self.gate.bound)
+        assert self.gate.admit(self.now).allowed == (1 if self.gate.rate.per_s else self.gate.bound)
 
 
 def answers(*verdicts: Verdict) -> st.SearchStrategy[Step]:

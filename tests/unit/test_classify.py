@@ -17,7 +17,7 @@ from reaper.core.classify import (
     classify,
     classify_read,
     is_own,
-    printable,
+    excerpt,
     retry_after_s,
 )
 from reaper.core.model import Answered, Failed, Fault, Outcome
@@ -217,7 +217,7 @@ def test_retry_after_binds_only_a_503_and_a_429() -> None:
     ],
 )
 def test_the_detail_of_a_body_is_short_and_printable(body: bytes, text: str | None) -> None:
-    assert printable(body) == text
+    assert excerpt(body) == text
 
 
 def test_by_default_no_verdict_is_the_apis_own_or_asks_for_a_delay() -> None:

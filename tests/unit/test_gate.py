@@ -278,9 +278,9 @@ def test_the_silence_of_another_host_does_not_hold_for_this_one() -> None:
     send(gate, 0.0, Throttled(600.0))
     assert gate.admit(1.0).why == PauseReason.THROTTLED
     gate.target_changed(1.0, 1, elsewhere=True)
-    assert (gate.admit(1.0).most, gate.read_due()) == (0, 1.0)
+    assert (gate.admit(1.0).allowed, gate.read_due()) == (0, 1.0)
     gate.observe_read(1.0, Proven(1), jitter=0.0)
-    assert gate.admit(1.0).most == 32
+    assert gate.admit(1.0).allowed == 32
     gate = proven()
     send(gate, 0.0, Throttled(600.0))
     gate.target_changed(1.0, 1)

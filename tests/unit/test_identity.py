@@ -82,9 +82,9 @@ async def test_another_or_an_unknown_account_is_a_wrong_target(whose: Reply) -> 
     (pause,) = gate.pauses(1.0)
     assert pause.reason is PauseReason.WRONG_TARGET
     assert "usr_1" in pause.detail
-    assert gate.admit(1.0).most == 0
+    assert gate.admit(1.0).allowed == 0
     gate.observe_read(2.0, Proven(), jitter=0.5)
-    assert gate.admit(2.0).most == 1, "a read that succeeds lets one probe start"
+    assert gate.admit(2.0).allowed == 1, "a read that succeeds lets one probe start"
 
 
 async def test_an_unknown_account_is_reported_once_and_not_pinned() -> None:
