@@ -16,8 +16,8 @@ from reaper.core.classify import (
     Verdict,
     classify,
     classify_read,
-    is_own,
     excerpt,
+    is_own,
     retry_after_s,
 )
 from reaper.core.model import Answered, Failed, Fault, Outcome
