@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
+from reaper.core.text import json_value
 from reaper.core.times import http_date
 
 DETAIL_BYTES = 200
@@ -139,7 +139,7 @@ ReadVerdict = Proven | OtherAccount | Unauthorized | Throttled | Foreign | Serve
 def classify_read(reply: Reply) -> ReadVerdict:
     """Return what the reply to `GET /api/sessions` proves about token and address (SPEC 2, *Identity first*)."""
     if isinstance(reply, Answered) and reply.status == 200:
-        value = _json(reply.body)
+        value = json_value(reply.body)
         if isinstance(value, dict) and isinstance(value.get("sessions"), list):
             return Proven(reply.token_generation)
         return Foreign(reply.status)
@@ -171,19 +171,10 @@ def excerpt(body: bytes) -> str | None:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None
 
 
-def _json(body: bytes) -> object:
-    """Return the value of a JSON body; None, which no caller accepts, when the body is not JSON."""
-    try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value
-
-
 def _is_own_error(body: bytes) -> bool:
-    value = _json(body)
+    value = json_value(body)
     return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in _ERROR_KEYS)
 
 
 def _is_empty_or_json(body: bytes) -> bool:
-    return not body.strip() or body.strip() == b"null" or _json(body) is not None
+    return not body.strip() or body.strip() == b"null" or json_value(body) is not None

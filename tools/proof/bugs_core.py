@@ -23,8 +23,8 @@ CORE: tuple[Bug, ...] = (
         "identity-skipped",
         "DELETEs are sent before the API has shown that it is the API",
         "reaper/core/gate.py",
-        "        self._proven = not self.verify\n        self._limiter",
-        "        self._proven = True\n        self._limiter",
+        "        self.proven = not self.verify\n        self._limiter",
+        "        self.proven = True\n        self._limiter",
         fails=("tests/unit/test_gate.py::test_nothing_starts_before_the_read_succeeds",),
     ),
     bug(
