@@ -6,13 +6,11 @@ Requests go over our own transport, at a constant cost each; through a configure
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import re
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
@@ -20,6 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from reaper.api.credentials import Credentials
+from reaper.api.faults import classify_error
 from reaper.api.http.connect import Http
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.proxy import ProxySender
@@ -36,7 +35,6 @@ REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-
 _CLEAN = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
 """IDs that percent-encoding leaves as they are: most of them."""
 _LOOKED_AT = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
-_NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class Client:
         try:
             await self._sender.send(exchange)
         except (httpx.TransportError, TimeoutError, OSError) as error:
-            fault, text = _fault(error, self._target)
+            fault, text = classify_error(error, self._target.timeout_s, self._target.connect_timeout_s)
             return Failed(fault, exchange.written, text, time.perf_counter() - begun, exchange.again)
         finally:
             self._flying -= 1
@@ -215,33 +213,3 @@ def _tls_context(target: Target) -> ssl.SSLContext:
     except OSError as error:
         reason = error.strerror or "it holds no certificate in PEM form"
         raise ConfigError(f"api.ca_file: {target.ca_file} cannot be used: {reason}") from error
-
-
-def _fault(error: BaseException, target: Target) -> tuple[Fault, str]:
-    """Return the kind of a failure and a sentence about it, which never holds a header."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, socket.gaierror):
-            return Fault.DNS, f"the name of the API's host cannot be resolved: {cause.strerror}"
-        if isinstance(cause, ssl.SSLError):
-            return Fault.TLS, f"TLS failed: {cause.reason or cause.strerror}"
-        if isinstance(cause, OSError) and cause.errno in _NO_RESOURCES:
-            return Fault.RESOURCES, f"no connection could be opened: {cause.strerror}"
-    if isinstance(error, httpx.ConnectTimeout):
-        return Fault.CONNECT, f"no connection within {target.connect_timeout_s:g} s"
-    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-        return Fault.CONNECT, "the connection was refused or the host cannot be reached"
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return Fault.TIMEOUT, f"no whole answer within {target.timeout_s:g} s"
-    if isinstance(error, httpx.ProtocolError) and "disconnected" not in str(error):
-        return Fault.MALFORMED, "the answer is not HTTP"
-    return Fault.RESET, "the connection was closed before the answer was whole"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                yield from _causes(inner)
-        error = error.__cause__ or error.__context__
