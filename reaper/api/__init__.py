@@ -1,1 +1,1 @@
-"""The HTTP edge: the one room that speaks to the API. What it hands back never raises for what a network can do."""
+"""The client of the API. A send returns a reply and never raises for a fault of the network."""

@@ -1,6 +1,6 @@
-"""Speaks HTTP to the API: stop one session, read one, list the active ones, ask who the token is.
+"""Sends the requests of the API: stop one session, read one, list the active ones, identify the token's account.
 
-Requests go over our own transport, at a constant cost each; through a configured proxy over httpx's.
+Requests use the transport in `http/`, at a constant cost each; through a configured proxy they use httpx's.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from reaper.core.version import __version__
 STOP_BODY_BYTES = 64 * 1024
 LIST_BODY_BYTES = 32 * 1024 * 1024
 STALE_AFTER_S = 1.0
-"""A connection that was idle for less did not go stale: its reset is an answer to this send, recorded and charged."""
+"""A connection idle for less did not go stale: its reset is the reply to this send, recorded and charged."""
 REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-requestid")
-_CLEAN = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
-"""IDs that percent-encoding leaves as they are: most of them."""
-_LOOKED_AT = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
+_is_unreserved = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
+"""Matches the IDs that percent-encoding does not change, which are most (RFC 3986, 2.3)."""
+_KEPT_HEADERS = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how requests are sent; the part of the settings that this room needs."""
+    """The address of the API, and the limits of requests to it. Durations are in seconds."""
 
     base_url: str
     timeout_s: float
@@ -49,11 +49,11 @@ class Target:
     """May hold a password."""
     http: Http = "auto"
     concurrency: int = 32
-    """Requests in flight at most; one connection more, for a read, is the most that is opened."""
+    """Limit of requests in flight. One connection more may be opened, for a read."""
 
 
 class Sender(Protocol):
-    """A way to the API. Raises httpx.TransportError, TimeoutError or OSError for what a network can do."""
+    """Sends exchanges. Raises httpx.TransportError, TimeoutError or OSError for faults of the network."""
 
     async def send(self, exchange: Exchange) -> None: ...
 
@@ -61,126 +61,127 @@ class Sender(Protocol):
 
 
 class Client:
-    """The API, as this process reaches it. Not safe for use from several threads."""
+    """The client of the API. Belongs to one event loop; not safe for several threads."""
 
     def __init__(self, target: Target, credentials: Credentials) -> None:
-        """Raises ConfigError when the address or the CA file cannot be used."""
+        """Open nothing yet. Raises ConfigError when the address or the CA file cannot be used."""
         self._target = target
         self._credentials = credentials
         self._url = httpx.URL(target.base_url)
         try:
-            self._url.host  # noqa: B018  # decoded here, and only here
+            self._url.host  # noqa: B018  # the host is decoded, and may fail, only here
         except UnicodeError as error:
             raise ConfigError(f"api.base_url: there can be no host of that name: {error}") from error
         self._base = self._url.raw_path.rstrip(b"/")
         self._prefix = self._base + b"/api/sessions"
         self._sender = _sender(self._url, target)
-        self._flying = 0
+        self._in_flight = 0
         self._retired = False
         self._headers: tuple[int, tuple[tuple[bytes, bytes], ...]] = (-1, ())
 
     async def stop(self, session_id: SessionId) -> Reply:
-        """Send one `DELETE /api/sessions/{id}` within the total deadline. Never raises for what a network can do.
+        """Send one `DELETE /api/sessions/{id}` within the total deadline. Never raises for a fault of the network.
 
         The ID travels percent-encoded as one path segment. Cancelling closes the connection.
         """
-        return await self._send(b"DELETE", self._path_of(session_id), STOP_BODY_BYTES)
+        return await self._send(b"DELETE", self.session_path(session_id), STOP_BODY_BYTES)
 
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
         return await self._send(b"GET", self._prefix, LIST_BODY_BYTES)
 
     async def get_session(self, session_id: SessionId) -> Reply:
-        """Send one `GET /api/sessions/{id}`, the last look before a DELETE."""
-        return await self._send(b"GET", self._path_of(session_id), STOP_BODY_BYTES)
+        """Send one `GET /api/sessions/{id}`, the preflight check before a DELETE."""
+        return await self._send(b"GET", self.session_path(session_id), STOP_BODY_BYTES)
 
     async def whoami(self) -> Reply:
-        """Send one `GET /auth/me`: whose token it is."""
+        """Send one `GET /auth/me`, which names the account of the token."""
         return await self._send(b"GET", self._base + b"/auth/me", STOP_BODY_BYTES)
 
     async def retire(self) -> None:
-        """Close when the last answer that is under way is in."""
+        """Close as soon as no request is in flight."""
         self._retired = True
-        if not self._flying:
+        if not self._in_flight:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Close every connection; what is under way fails."""
+        """Close every connection; requests in flight fail."""
         await self._sender.aclose()
 
     async def _send(self, method: bytes, path: bytes, body_bytes: int) -> Reply:
         token = self._credentials.current
         begun = time.perf_counter()
         if token.value is None:
-            return Failed(Fault.NO_TOKEN, False, token.lack or "there is no token", 0.0)
+            return Failed(Fault.NO_TOKEN, False, token.missing_reason or "there is no token", 0.0)
         deadline = asyncio.get_running_loop().time() + self._target.timeout_s
         exchange = Exchange(
-            method, path, self._headers_for(token.generation, token.value), most_body=body_bytes, deadline=deadline
+            method, path, self._headers_for(token.generation, token.value), max_body_bytes=body_bytes, deadline=deadline
         )
-        self._flying += 1
+        self._in_flight += 1
         try:
             await self._sender.send(exchange)
         except (httpx.TransportError, TimeoutError, OSError) as error:
             fault, text = classify_error(error, self._target.timeout_s, self._target.connect_timeout_s)
             return Failed(fault, exchange.written, text, time.perf_counter() - begun, exchange.again)
         finally:
-            self._flying -= 1
-            if self._retired and not self._flying:
+            self._in_flight -= 1
+            if self._retired and not self._in_flight:
                 await asyncio.shield(self.aclose())
-        named = _named(exchange.answer_headers)
-        request_id = _request_id(named)
+        headers = _kept_headers(exchange.response_headers)
+        request_id = _request_id(headers)
         body = bytes(exchange.body)
-        if method == b"DELETE" and body:  # only of these is anything kept
-            body = _without(token.value, body.decode("latin-1")).encode("latin-1")
+        if method == b"DELETE" and body:  # only bodies of DELETEs are stored
+            body = _masked(token.value, body.decode("latin-1")).encode("latin-1")
         return Answered(
             exchange.status,
             body,
             time.perf_counter() - begun,
-            retry_after=named.get(b"retry-after"),
-            date=named.get(b"date"),
-            request_id=_without(token.value, request_id)[:200] if request_id else None,
+            retry_after=headers.get(b"retry-after"),
+            date=headers.get(b"date"),
+            request_id=_masked(token.value, request_id)[:200] if request_id else None,
             token_generation=token.generation,
             again=exchange.again,
         )
 
-    def _path_of(self, session_id: SessionId) -> bytes:
-        name = session_id if _CLEAN(session_id) else quote(session_id, safe="")
+    def session_path(self, session_id: SessionId) -> bytes:
+        """Return the path of a session; the ID is one percent-encoded segment of it."""
+        name = session_id if _is_unreserved(session_id) else quote(session_id, safe="")
         return b"%b/%b" % (self._prefix, name.encode())
 
     def _headers_for(self, generation: int, token: str) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the same object for as long as the token is the same: the transport keeps what it makes of it."""
+        """Return the same object while the token is the same: the transport caches its encoding."""
         if self._headers[0] != generation:
-            fixed = (
+            headers = (
                 (b"host", self._url.netloc),
                 (b"user-agent", f"archal-reaper/{__version__}".encode()),
                 (b"accept", b"application/json"),
                 (b"accept-encoding", b"identity"),
                 (b"authorization", b"Bearer " + token.encode()),
             )
-            self._headers = (generation, fixed)
+            self._headers = (generation, headers)
         return self._headers[1]
 
 
-def _without(token: str, text: str) -> str:
-    """Return what a server said without the token, which some repeat when they refuse it: it would be written down."""
+def _masked(token: str, text: str) -> str:
+    """Return a server's text without the token, which some servers repeat when they refuse it."""
     text = text.replace(token, "********")
-    if '"' in token or "\\" in token:  # then JSON writes it in another way
+    if '"' in token or "\\" in token:  # JSON escapes it
         text = text.replace(json.dumps(token)[1:-1], "********")
     return text
 
 
-def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """Return those of the headers that are looked at; the first of each name."""
+def _kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    """Return the headers that a reply needs; the first of each name."""
     found: dict[bytes, str] = {}
     for name, value in headers:
-        if name in _LOOKED_AT and name not in found:
+        if name in _KEPT_HEADERS and name not in found:
             found[name] = value.decode("latin-1")
     return found
 
 
-def _request_id(named: dict[bytes, str]) -> str | None:
-    for name in REQUEST_ID_HEADERS if named else ():
-        if value := named.get(name):
+def _request_id(headers: dict[bytes, str]) -> str | None:
+    for name in REQUEST_ID_HEADERS if headers else ():
+        if value := headers.get(name):
             return value
     return None
 

@@ -1,4 +1,4 @@
-"""The token: where it comes from, and when it changed. It leaves this module only inside a request's header."""
+"""Reads the token and detects its changes. The token leaves this module only inside a request's header."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ MAX_TOKEN_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and its generation: how many times it, or where it is sent, changed. `value` None: there is none now."""
+    """A token and its generation: how many times it, or the API's address, changed. `value` None: there is none now."""
 
     generation: int
     value: str | None
-    lack: str | None = None
-    """Why there is none, for the operator."""
+    missing_reason: str | None = None
+    """The reason why there is none, for the operator."""
 
     def __repr__(self) -> str:
         return f"Token(generation={self.generation}, value={'None' if self.value is None else '********'})"
 
 
 class Credentials:
-    """The current token, from a file that is read again when it changed, or a fixed value."""
+    """The current token: a fixed value, or that of a file which is read again when it changed."""
 
     __slots__ = ("_file", "_seen", "_stamp", "current")
 
@@ -37,51 +37,51 @@ class Credentials:
             self.current = Token(0, *self._read(file))
 
     def refresh(self) -> bool:
-        """Read the file again if it changed; return whether the token is another one now.
+        """Read the file again if it changed; return whether the token is a different one now.
 
         Costs one `stat` while there is a token, a read while there is none.
         """
         if self._file is None or (self.current.value is not None and self._stamp == _stamp(self._file)):
             return False
-        value, lack = self._read(self._file)
+        value, missing_reason = self._read(self._file)
         if value == self.current.value:
-            self.current = Token(self.current.generation, value, lack)
+            self.current = Token(self.current.generation, value, missing_reason)
             return False
-        self.current = Token(self.current.generation + 1, value, lack)
+        self.current = Token(self.current.generation + 1, value, missing_reason)
         return True
 
     def read(self, file: Path | None, value: str | None) -> tuple[str | None, str | None]:
-        """Return the token that a place holds, or None and what it lacks. Changes nothing. May block."""
+        """Return a source's token, or None and the reason why it has none. Changes nothing. May block."""
         if file is not None:
             return self._read(file)
         return value, None if value else "no token is configured"
 
-    def follow(self, file: Path | None, token: tuple[str | None, str | None], *, elsewhere: bool) -> bool:
-        """Take the token from another place, where `read` found it; return whether identity must be shown again.
+    def switch_source(self, file: Path | None, token: tuple[str | None, str | None], *, elsewhere: bool) -> bool:
+        """Switch to another source, whose token `read` returned; return whether identity must be proven again.
 
-        `elsewhere`: the API's address changed, so what was answered to the token before says nothing now.
+        `elsewhere`: the API's address changed, so earlier answers to the same token prove nothing.
         """
         self._file, self._stamp = file, None
-        found, lack = token
-        if found is not None and found not in self._seen:
-            self._seen.append(found)
-        another = elsewhere or found != self.current.value
-        self.current = Token(self.current.generation + another, found, lack)
-        return another
+        value, missing_reason = token
+        if value is not None and value not in self._seen:
+            self._seen.append(value)
+        changed = elsewhere or value != self.current.value
+        self.current = Token(self.current.generation + changed, value, missing_reason)
+        return changed
 
     @property
     def generation(self) -> int:
-        """How many times the token changed in this process."""
+        """The number of changes of the token in this process."""
         return self.current.generation
 
     def secrets(self) -> tuple[str, ...]:
-        """Return every token this process has held, for redaction."""
+        """Return every token that this process has held, for redaction."""
         return tuple(self._seen)
 
     def _read(self, file: Path) -> tuple[str | None, str | None]:
         self._stamp = _stamp(file)
         try:
-            # Not blocking: a pipe that nobody writes to must not stop the event loop.
+            # Non-blocking: a pipe without a writer must not stop the event loop.
             with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
                 if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                     return None, f"the token file {file} is not a regular file"

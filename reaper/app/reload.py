@@ -56,7 +56,7 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
 
     # From here on nothing can be refused, and until the gate knows that identity has to be shown, nothing may wait:
     # a send that began in between would go to the new address unproven.
-    another = parts.connection.credentials.follow(source.file, token, elsewhere=elsewhere)
+    another = parts.connection.credentials.switch_source(source.file, token, elsewhere=elsewhere)
     logs.configure(new.telemetry, secrets=parts.connection.credentials.secrets)
     worker, retired = parts.worker, parts.connection.client
     if client is not None:

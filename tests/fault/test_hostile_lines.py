@@ -145,7 +145,7 @@ def test_a_line_becomes_one_clean_segment_or_nothing(profile: Profile, chance: r
     client = Client(Target("http://127.0.0.1:1", 20.0, 5.0), Credentials(None, "token"))
 
     def path_of(session_id: SessionId) -> str:
-        return client._path_of(session_id).decode("latin-1")
+        return client.session_path(session_id).decode("latin-1")
 
     begun = time.monotonic()
     for _ in range(profile.lines):

@@ -30,20 +30,20 @@ def the_table_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def decode(self: h2_decode.BlockDecoder, block: bytes) -> tuple[list[h2_decode.Field], int]:
         try:
-            found = self._apart(block)
+            found = self._decode_by_field(block)
         except IndexError:
             found = None
-        return found or self._whole(block)
+        return found or self._decode_with_table(block)
 
     monkeypatch.setattr(h2_decode.BlockDecoder, "decode", decode)
 
 
 def bodies_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    def data(self: h2_answer.Answer, data: bytes, weight: int) -> bool:
+    def data(self: h2_answer.Response, data: bytes, weight: int) -> bool:
         self._exchange.body += data
         return True
 
-    monkeypatch.setattr(h2_answer.Answer, "data", data)
+    monkeypatch.setattr(h2_answer.Response, "data", data)
 
 
 @pytest.mark.parametrize("plant", [padding_stays, the_table_stays_behind, bodies_grow])

@@ -219,7 +219,7 @@ def test_credentials_follow_their_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     held = Credentials(file, None)
     assert held.current.value is None
-    assert str(file) in (held.current.lack or "")
+    assert str(file) in (held.current.missing_reason or "")
     for n, (content, value) in enumerate([("one\n", "one"), ("", None), ("a b\n", None), ("two", "two")]):
         file.write_text(content)
         held.refresh()
@@ -241,7 +241,7 @@ def test_a_token_file_whose_rights_are_mended_is_read(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "open", refuse)
     held = Credentials(file, None)
-    assert "Permission denied" in (held.current.lack or "")
+    assert "Permission denied" in (held.current.missing_reason or "")
     monkeypatch.setattr(os, "open", opened)
     assert held.refresh() is True
     assert held.current.value == "one"

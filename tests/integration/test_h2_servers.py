@@ -47,10 +47,10 @@ async def test_a_stop_and_a_session_that_is_not_there(caller: Caller) -> None:
     for _ in range(3):
         done = await caller.send()
         assert (done.status, bytes(done.body), done.whole) == (204, b"", True)
-        assert dict(done.answer_headers)[b"x-request-id"].startswith(b"r")
+        assert dict(done.response_headers)[b"x-request-id"].startswith(b"r")
         missed = await caller.send("/api/sessions/missing")
         assert (missed.status, json.loads(missed.body), missed.whole) == (404, {"error": "no such session"}, True)
-        assert dict(missed.answer_headers)[b"content-type"] == b"application/json"
+        assert dict(missed.response_headers)[b"content-type"] == b"application/json"
     assert (caller.connections, caller.refused) == (1, 0)
 
 
@@ -66,8 +66,8 @@ async def test_many_at_once_within_the_peers_bound(caller: Caller, peer: Peer) -
 
 async def test_a_large_body_whole_and_cut(caller: Caller, peer: Peer) -> None:
     whole, cut, other = await asyncio.gather(
-        caller.send("/large", "GET", most_body=32 * 1024 * 1024),
-        caller.send("/large", "GET", most_body=65536),
+        caller.send("/large", "GET", max_body_bytes=32 * 1024 * 1024),
+        caller.send("/large", "GET", max_body_bytes=65536),
         caller.send(),
     )
     assert bytes(whole.body) == LARGE
@@ -83,9 +83,9 @@ async def test_a_large_body_whole_and_cut(caller: Caller, peer: Peer) -> None:
 async def test_large_bodies_again_and_again(caller: Caller) -> None:
     """More than the window of the connection in all, most of it for streams that were cut."""
     for _ in range(3):
-        many = await asyncio.gather(*(caller.send("/large", "GET", most_body=1000) for _ in range(6)))
+        many = await asyncio.gather(*(caller.send("/large", "GET", max_body_bytes=1000) for _ in range(6)))
         assert [len(one.body) for one in many] == [1000] * 6
-        assert len((await caller.send("/large", "GET", most_body=10**8)).body) == len(LARGE)
+        assert len((await caller.send("/large", "GET", max_body_bytes=10**8)).body) == len(LARGE)
     assert caller.connections == 1
 
 

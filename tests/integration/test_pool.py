@@ -11,6 +11,7 @@ import pytest
 
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
+from reaper.api.http.http11 import H1Connection
 from reaper.api.http.pool import MAX_OPENING, Pool
 from tests.support.http.raw_server import GONE, End, RawServer, Wait
 from tests.support.http.transports import (
@@ -21,6 +22,7 @@ from tests.support.http.transports import (
     sockets,
     until,
 )
+from tests.support.objects import kept
 
 pytestmark = pytest.mark.anyio
 
@@ -41,13 +43,13 @@ class Bare:
         assert self.exchange is not None
         self.room += 1
         self.exchange.done()
-        owner.freed(self)
+        owner.on_available(self)
 
     def die(self, owner: Owner) -> None:
         assert self.exchange is not None
         self.room = 0
         self.exchange.fail(WireFault("reset", "died"))
-        owner.lost(self)
+        owner.on_closed(self)
 
     def abandon(self, exchange: Exchange) -> None:
         pass
@@ -60,8 +62,8 @@ class Bare:
 class Scripted:
     """An opener of bare connections: after `pause_s`, and gone at once if so told."""
 
-    def __init__(self, *pauses_s: float, gone: bool = False, many: bool = False) -> None:
-        self.pauses_s, self.gone, self.many = list(pauses_s), gone, many
+    def __init__(self, *pauses_s: float, gone: bool = False, multiplexed: bool = False) -> None:
+        self.pauses_s, self.gone, self.multiplexed = list(pauses_s), gone, multiplexed
         self.opened = 0
         self.made: list[Bare] = []
 
@@ -73,17 +75,17 @@ class Scripted:
         made(connection, b"HTTP/1.1")
         if self.gone:
             connection.room = 0
-            owner.lost(connection)
+            owner.on_closed(connection)
         return connection
 
 
 def asked(timeout_s: float) -> Exchange:
     now = asyncio.get_running_loop().time()
-    return Exchange(b"DELETE", b"/x", ((b"host", b"x"),), most_body=1, deadline=now + timeout_s)
+    return Exchange(b"DELETE", b"/x", ((b"host", b"x"),), max_body_bytes=1, deadline=now + timeout_s)
 
 
 async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> None:
-    pool = Pool(cast(Connector, Scripted(gone=True)), most=2, keep_idle_s=30)
+    pool = Pool(cast(Connector, Scripted(gone=True)), max_connections=2, keep_idle_s=30)
     exchange = asked(5)
     with pytest.raises(httpx.ConnectError, match="as soon as it was open"):
         await pool.send(exchange)
@@ -92,8 +94,8 @@ async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> No
 
 
 async def test_one_opening_serves_all_who_wait_where_connections_carry_many() -> None:
-    opener = Scripted(0.05, gone=True, many=True)
-    pool = Pool(cast(Connector, opener), most=8, keep_idle_s=30)
+    opener = Scripted(0.05, gone=True, multiplexed=True)
+    pool = Pool(cast(Connector, opener), max_connections=8, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(20)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectError}
     assert opener.opened == 1
@@ -102,7 +104,7 @@ async def test_one_opening_serves_all_who_wait_where_connections_carry_many() ->
 
 async def test_an_exchange_is_sent_again_once() -> None:
     opener = Scripted(0, 0, 30)
-    pool = Pool(cast(Connector, opener), most=2, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), max_connections=2, keep_idle_s=30)
 
     async def both() -> list[asyncio.Task[None]]:
         sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
@@ -128,11 +130,11 @@ async def test_an_exchange_is_sent_again_once() -> None:
 
 async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time() -> None:
     opener = Scripted(0.2)
-    pool = Pool(cast(Connector, opener), most=2, keep_idle_s=0.1)
+    pool = Pool(cast(Connector, opener), max_connections=2, keep_idle_s=0.1)
     with pytest.raises(httpx.ConnectTimeout):
         await pool.send(asked(0.05))
     await until(lambda: [one.closed for one in opener.made] == [True])
-    pool.lost(cast(Connection, opener.made[0]))
+    pool.on_closed(cast(Connection, opener.made[0]))
     await pool.aclose()
 
 
@@ -157,21 +159,17 @@ async def test_a_late_exchange_gives_its_connection_up() -> None:
 
 async def test_nothing_of_an_exchange_is_kept() -> None:
     async with RawServer([GONE], [End.CLOSE], [GONE], [End.SILENCE]) as server, api(Ours(), server.url) as client:
-        pool: Pool = client.transport._pool  # type: ignore[attr-defined]
         assert [(await client.send()).status for _ in range(2)] == [204, 204]
         assert (await client.send(timeout_s=0.1)).trouble == "late"
-        assert not pool._flying
-        assert not pool._waiting
-        assert not pool._attempts
-        await until(lambda: not pool._lines and not pool._ready)
+        assert kept(client.transport, Exchange) == []
+        await until(lambda: kept(client.transport, H1Connection) == [])
 
 
 async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
     async with RawServer([GONE, Wait(0.05), End.CLOSE]) as server, api(Ours(), server.url) as client:
-        pool: Pool = client.transport._pool  # type: ignore[attr-defined]
         assert (await client.send()).status == 204
-        assert len(pool._ready) == 1
-        await until(lambda: not pool._lines and not pool._ready)
+        assert len(kept(client.transport, H1Connection)) == 1
+        await until(lambda: kept(client.transport, H1Connection) == [])
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -212,7 +210,7 @@ async def test_all_who_wait_for_a_refused_connection_hear_of_it_at_once(http: st
 
 async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_served() -> None:
     opener = Scripted(*[0.05] * 150)
-    pool = Pool(cast(Connector, opener), most=200, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), max_connections=200, keep_idle_s=30)
     sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(150)]
     await asyncio.sleep(0)  # sends
     await asyncio.sleep(0)  # opens
@@ -228,7 +226,7 @@ async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_s
 class Refusing:
     """An opener that fails."""
 
-    many = False
+    multiplexed = False
 
     def __init__(self) -> None:
         self.opened = 0
@@ -241,7 +239,7 @@ class Refusing:
 
 async def test_where_no_connection_can_be_opened_nobody_waits_for_a_turn_to_fail() -> None:
     opener = Refusing()
-    pool = Pool(cast(Connector, opener), most=500, keep_idle_s=30)
+    pool = Pool(cast(Connector, opener), max_connections=500, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(300)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectTimeout}
     assert opener.opened == MAX_OPENING

@@ -20,12 +20,14 @@ from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.http11 import H1Connection
+from reaper.api.http.proxy import ProxySender
+from reaper.api.http.transport import Transport
 from reaper.core.model import Outcome, Pause, PauseReason, Send, Stats
 from reaper.core.status import status_json
 from reaper.settings.schema import Settings
 from reaper.telemetry import logs
 from reaper.telemetry.metrics import Metrics
-from tests.support.http.h1 import Watcher
+from tests.support.http.h1 import Watcher, Wire
 
 TOKEN = "archal_ws_hidden"
 PROXY = "http://user:hidden@proxy.invalid:3128"
@@ -33,12 +35,13 @@ HEADERS = ((b"host", b"h"), (b"authorization", b"Bearer " + TOKEN.encode()))
 
 
 def exchange() -> Exchange:
-    return Exchange(b"DELETE", b"/api/sessions/x", HEADERS, most_body=0, deadline=0.0)
+    return Exchange(b"DELETE", b"/api/sessions/x", HEADERS, max_body_bytes=0, deadline=0.0)
 
 
 def connection() -> H1Connection:
     made = H1Connection(Watcher())
-    made._head_of, made._head = HEADERS, b"authorization: Bearer " + TOKEN.encode()
+    made.connection_made(Wire())
+    made.start(exchange())
     return made
 
 
@@ -49,8 +52,10 @@ SHOWN: dict[str, Callable[[], object]] = {
     "settings of the queue": lambda: Settings.model_validate({"queue": {"url": "postgresql://u:hidden@h/d"}}),
     "target": lambda: Target("http://h", 1.0, 1.0, proxy=PROXY),
     "client": lambda: Client(Target("http://h", 1.0, 1.0), Credentials(None, TOKEN)),
-    "transport": lambda: Client(Target("http://h", 1.0, 1.0), Credentials(None, TOKEN))._sender,
-    "transport by a proxy": lambda: Client(Target("http://h", 1.0, 1.0, proxy=PROXY), Credentials(None, TOKEN))._sender,
+    "transport": lambda: Transport("http://h"),
+    "transport by a proxy": lambda: ProxySender(
+        httpx.URL("http://h"), tls=None, proxy=PROXY, timeout_s=1.0, connect_timeout_s=1.0
+    ),
     "exchange": exchange,
     "connection": connection,
 }

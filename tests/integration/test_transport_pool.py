@@ -26,9 +26,9 @@ pytestmark = pytest.mark.anyio
 HEADERS = ((b"host", b"api.test"), (b"authorization", b"Bearer " + SECRET.encode()))
 
 
-def exchange(target: bytes = b"/x", *, most_body: int = 100, timeout_s: float = 2.0) -> Exchange:
+def exchange(target: bytes = b"/x", *, max_body_bytes: int = 100, timeout_s: float = 2.0) -> Exchange:
     now = asyncio.get_running_loop().time()
-    return Exchange(b"DELETE", target, HEADERS, most_body=most_body, deadline=now + timeout_s)
+    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=max_body_bytes, deadline=now + timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_body_is_cut_and_its_connection_closed() -> None:
 async def test_what_must_not_be_sent(method: bytes, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
     async with RawServer() as server:
         transport = Transport(server.url)
-        asked = Exchange(method, target, headers, most_body=1, deadline=asyncio.get_running_loop().time() + 1)
+        asked = Exchange(method, target, headers, max_body_bytes=1, deadline=asyncio.get_running_loop().time() + 1)
         with pytest.raises(httpx.LocalProtocolError) as raised:
             await transport.send(asked)
         assert SECRET not in str(raised.value)
@@ -152,7 +152,7 @@ async def test_no_task_no_timer_and_no_rendering_per_request(monkeypatch: pytest
         loop = asyncio.get_running_loop()
         for name in ("create_task", "call_later", "call_at"):
             count(loop, name)
-        count(h1, "_rendered")
+        count(h1, "encode_headers")
         for _ in range(50):
             await transport.send(exchange())
         assert counted == []

@@ -81,15 +81,15 @@ def disturbed(draw: st.DrawFn) -> bytes:
 
 @given(st.one_of(disturbed(), st.binary(max_size=200)), PLACES, st.sampled_from([0, 1, 100, 10_000]))
 @settings(max_examples=600, deadline=None)
-def test_any_bytes_end_in_an_answer_or_a_fault(data: bytes, places: list[int], most_body: int) -> None:
-    at_once = play([data], most_body)
+def test_any_bytes_end_in_an_answer_or_a_fault(data: bytes, places: list[int], max_body_bytes: int) -> None:
+    at_once = play([data], max_body_bytes)
     assert at_once is not None
     assert at_once.fault in (None, "malformed", "reset")
-    assert len(at_once.body) <= most_body
+    assert len(at_once.body) <= max_body_bytes
     assert len(at_once.headers) <= MAX_HEADERS
     assert sum(len(name) + len(value) for name, value in at_once.headers) <= MAX_HEAD_BYTES
     for pieces in (cut(data, places), list(one_by_one(data))):
-        seen = play(pieces, most_body)
+        seen = play(pieces, max_body_bytes)
         assert seen is not None
         # Whether the connection is kept may depend on when the bytes after an answer come; the answer may not.
         assert (seen.status, seen.headers, seen.body, seen.whole, seen.fault) == (
@@ -107,6 +107,6 @@ def test_answers_on_one_connection_do_not_touch(many: list[tuple[bytes, Seen]], 
         for piece in cut(data, places):
             connection.data_received(piece)
         assert (asked.status, bytes(asked.body)) == (expected.status, expected.body)
-        assert tuple(asked.answer_headers) == expected.headers
+        assert tuple(asked.response_headers) == expected.headers
     assert connection.room == 1
     assert not wire.closed

@@ -185,14 +185,14 @@ def test_a_body_is_cut_where_it_is_too_long(framing: str, size: int, whole: bool
         "close": OK + head() + body,
     }[framing]
     for pieces in ([data], cut(data, range(0, len(data), 7))):
-        seen = play(pieces, most_body=100)
+        seen = play(pieces, max_body_bytes=100)
         assert seen is not None
         assert (seen.fault, seen.body, seen.whole) == (None, body[:100], whole)
         assert seen.kept == (whole and framing != "close")
 
 
 def test_a_cut_answer_does_not_wait_for_the_rest() -> None:
-    seen = play([OK + head(b"Content-Length: 1000") + b"x" * 101], most_body=100, eof=False)
+    seen = play([OK + head(b"Content-Length: 1000") + b"x" * 101], max_body_bytes=100, eof=False)
     assert seen is not None
     assert seen.whole is False
 
@@ -205,14 +205,14 @@ def test_a_connection_is_used_again() -> None:
         connection.start(asked)
         assert connection.room == 0
         assert asked.written
-        assert not asked.progressed
+        assert not asked.response_started
         assert wire.written[number] == (
             b"DELETE /%d HTTP/1.1\r\nhost: api.test\r\nauthorization: Bearer archal_ws_secret\r\n\r\n" % number
         )
         connection.data_received(answer)
         assert asked.finished
         assert asked.status == status
-        assert asked.progressed
+        assert asked.response_started
     assert owner.room_when_freed == [1] * 6
     assert not wire.closed
 

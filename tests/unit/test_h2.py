@@ -260,15 +260,15 @@ def test_a_bound_that_changes() -> None:
 
 def test_before_the_peer_has_told_its_bound_one_request_is_written() -> None:
     stage = Stage(greet=False)
-    assert stage.connection.room == h2.ASSUMED_STREAMS
-    asked = stage.ask(h2.ASSUMED_STREAMS)
+    assert stage.connection.room == h2.INITIAL_MAX_STREAMS
+    asked = stage.ask(h2.INITIAL_MAX_STREAMS)
     assert stage.connection.room == 0
     assert [said.stream for said in stage.said()] == [1]
     stage.connection.abandon(asked.pop())
     asked += stage.ask()
     assert stage.said() == []
     stage.say(settings())
-    assert [said.stream for said in stage.said()] == [0, *range(3, 2 * h2.ASSUMED_STREAMS, 2)]
+    assert [said.stream for said in stage.said()] == [0, *range(3, 2 * h2.INITIAL_MAX_STREAMS, 2)]
     assert stage.connection.room == h2.MAX_STREAMS - len(asked)
     assert stage.owner.rooms == [1, stage.connection.room]
     assert all(one.written for one in asked)
@@ -295,12 +295,12 @@ def test_an_owner_that_starts_more_as_soon_as_there_is_room() -> None:
     more = [exchange() for _ in range(20)]
     waiting = list(more)
 
-    def freed(connection: h2.H2Connection) -> None:
+    def on_available(connection: h2.H2Connection) -> None:
         while waiting and connection.room:
             connection.start(waiting.pop(0))
 
-    stage.owner.freed = freed  # type: ignore[method-assign, assignment]
-    freed(stage.connection)
+    stage.owner.on_available = on_available  # type: ignore[method-assign, assignment]
+    on_available(stage.connection)
     for number in range(1, 41, 2):
         stage.loop.settle()
         assert [frame.stream for frame in stage.said()] == [number]

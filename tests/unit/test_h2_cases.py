@@ -38,7 +38,7 @@ def check(case: Case, stage: Stage, asked: list[Exchange]) -> None:
     )
     assert {frame.stream: frame.number for frame in said if frame.kind == RST} == case.resets
     assert stage.wire.closed == (case.code is not None)
-    assert all(len(one.body) <= one.most_body for one in asked)
+    assert all(len(one.body) <= one.max_body_bytes for one in asked)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -71,14 +71,14 @@ def test_an_answer_that_is_cut_off_is_never_whole(name: str) -> None:
 
 def test_what_an_answer_holds() -> None:
     one, *_ = play(CASES["404 with JSON"], whole, whole)[1]
-    assert one.answer_headers == [(b"content-length", b"%d" % len(JSON))]
-    assert (bytes(one.body), one.whole, one.progressed) == (JSON, True, True)
+    assert one.response_headers == [(b"content-length", b"%d" % len(JSON))]
+    assert (bytes(one.body), one.whole, one.response_started) == (JSON, True, True)
     one, *_ = play(CASES["a body too long"], whole, whole)[1]
     assert (bytes(one.body), one.whole) == (b"x" * 1024, False)
     one, *_ = play(CASES["trailers"], whole, whole)[1]
-    assert one.answer_headers == []
+    assert one.response_headers == []
     one, *_ = play(CASES["204 with headers"], whole, whole)[1]
-    assert one.answer_headers == [(b"server", b"x"), (b"date", b"now")]
+    assert one.response_headers == [(b"server", b"x"), (b"date", b"now")]
 
 
 def test_settings_and_pings_are_answered() -> None:

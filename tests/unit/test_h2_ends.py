@@ -5,10 +5,14 @@ from __future__ import annotations
 import gc
 import struct
 
+import pytest
+
 from reaper.api.http.exchange import Exchange, WireFault
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2 import control_frames as h2_talk
 from reaper.api.http.h2 import reader as h2_read
+from reaper.api.http.h2 import response as h2_response
+from reaper.api.http.h2.encode import RequestEncoder, RequestTemplate
 from reaper.api.http.h2.response import STREAM_WINDOW
 from tests.support.http.h2 import (
     GOAWAY,
@@ -29,6 +33,7 @@ from tests.support.http.h2 import (
     head,
     rst,
 )
+from tests.support.objects import kept
 
 MAX_STREAMS = 3
 
@@ -54,7 +59,7 @@ def test_cancelled_streams_are_forgotten_at_last() -> None:
         for one in stage.ask(1000):
             stage.connection.abandon(one)
         stage.loop.settle()
-    assert len(stage.connection._reader._cancelled) == h2_read.MAX_CANCELLED
+    assert max(len(one) for one in kept(stage.connection, dict)) == h2_read.MAX_CANCELLED
     stage.said()
     stage.say(head(1), head(5999), head(3001))
     assert not stage.wire.closed
@@ -62,7 +67,7 @@ def test_cancelled_streams_are_forgotten_at_last() -> None:
 
 def test_the_windows_are_refilled() -> None:
     stage = Stage()
-    (one,) = stage.ask(most_body=10**9)
+    (one,) = stage.ask(max_body_bytes=10**9)
     stage.said()
     stage.say(head(1, b"\x88", 0x4))
     part = b"x" * 16384
@@ -84,7 +89,7 @@ def test_the_windows_are_refilled() -> None:
 
 def test_what_comes_for_cancelled_streams_is_given_back_to_the_connection() -> None:
     stage = Stage()
-    stage.ask(most_body=10)
+    stage.ask(max_body_bytes=10)
     stage.say(head(1, b"\x88", 0x4), body(1, b"x" * 11, 0))
     stage.said()
     for _ in range(h2_talk.CONNECTION_WINDOW // 2 // 16384):
@@ -92,24 +97,23 @@ def test_what_comes_for_cancelled_streams_is_given_back_to_the_connection() -> N
     assert [(said.kind, said.stream) for said in stage.said()] == [(WINDOW, 0)]
 
 
-def test_data_beyond_the_window_of_a_stream() -> None:
+def test_data_beyond_the_window_of_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(h2_response, "STREAM_WINDOW", 99)
     stage = Stage()
-    stage.connection._reader._talk.fruitful()
-    one, other = stage.ask(2, most_body=10**9)
+    one, other = stage.ask(2, max_body_bytes=10**9)
     stage.said()
     stage.say(head(1, b"\x88", 0x4))
-    stage.connection._reader._answers[1]._window = 99  # as if the rest had been used and not been given back
     stage.say(body(1, b"x" * 100))
     assert fates([one, other]) == ["malformed", None]
     assert stage.said() == [Frame(RST, 0, 1, struct.pack(">I", 3))]
 
 
-def test_data_beyond_the_window_of_the_connection() -> None:
+def test_data_beyond_the_window_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(h2_read, "CONNECTION_WINDOW", 9)
     stage = Stage()
     (one,) = stage.ask()
     stage.said()
     stage.say(head(1, b"\x88", 0x4))
-    stage.connection._reader._window = 9
     stage.say(body(1, b"x" * 10))
     assert became(one) == "malformed"
     assert stage.said() == [Frame(GOAWAY, 0, 0, struct.pack(">II", 0, 3))]
@@ -155,7 +159,7 @@ def test_closing() -> None:
     assert (stage.wire.closed, stage.wire.aborted, stage.connection.room) == (True, False, 0)
     assert stage.owner.rooms == [0]
     stage.connection.data_received(head(1))  # too late
-    stage.loop.advance(h2.GOODBYE_S)
+    stage.loop.advance(h2.CLOSE_TIMEOUT_S)
     assert stage.wire.aborted
 
 
@@ -238,7 +242,7 @@ def test_a_silent_peer_is_asked_for_a_sign_and_left_without_one() -> None:
     stage.loop.settle()
     assert [said.kind for said in stage.said()] == [RST, PING]
     assert stage.connection.room == 0
-    stage.loop.advance(h2.PROBE_S)
+    stage.loop.advance(h2.PROBE_TIMEOUT_S)
     assert became(other) == "reset"
     assert stage.wire.aborted
     stage.lose()
@@ -264,7 +268,7 @@ def test_a_peer_that_talks_is_not_asked() -> None:
     late, _ = stage.ask(2)
     stage.loop.advance(20)
     stage.say(frame(0x99))
-    stage.loop.advance(h2.QUIET_S / 2)
+    stage.loop.advance(h2.SILENCE_S / 2)
     stage.said()
     stage.connection.abandon(late)
     stage.loop.settle()
@@ -278,7 +282,8 @@ def test_a_peer_that_talks_is_not_asked() -> None:
 def test_no_secret_shows() -> None:
     stage = Stage()
     (one,) = stage.ask()
-    shown = [repr(stage.connection), repr(one), repr(stage.connection._reader), repr(stage.connection._heads)]
+    shown = [repr(stage.connection), repr(one)]
+    shown += [repr(kept(stage.connection, kind)) for kind in (h2_read.Reader, RequestEncoder, RequestTemplate)]
     stage.say(frame(SETTINGS, 0, 1))
     shown += [str(one.error), repr(one.error), repr(vars(one.error))]
     assert SECRET.decode() not in " ".join(shown)
@@ -296,4 +301,4 @@ def test_nothing_is_kept_of_exchanges_that_ended() -> None:
     gc.collect()
     assert sum(isinstance(one, Exchange) for one in gc.get_objects()) == 0
     assert stage.connection.streams == {}
-    assert stage.connection._reader._answers == {}
+    assert kept(stage.connection, h2_response.Response) == []

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES
 from reaper.api.http.h2 import decode as h2_decode
+from reaper.api.http.h2 import encode as h2_encode
 from reaper.api.http.h2.decode import BlockDecoder, Field
-from reaper.api.http.h2.frames import AnswerFault, Code, ConnectionFault
+from reaper.api.http.h2.frames import CONNECTION_SPECIFIC, Code, ConnectionFault, ResponseFault
 from tests.support.http.h2 import CONTINUATION, HEADERS, SECRET, Stage, exchange, head
 from tests.support.http.h2 import settings as say_settings
 
-NAMES = st.from_regex(rb"[a-z0-9-]{1,20}", fullmatch=True).filter(lambda name: name not in h2_decode._NOT_HTTP2)
+NAMES = st.from_regex(rb"[a-z0-9-]{1,20}", fullmatch=True).filter(lambda name: name not in CONNECTION_SPECIFIC)
 COMMON = st.sampled_from([b"date", b"server", b"content-length", b"x-request-id", b"cf-ray", b"vary"])
 VALUES = st.one_of(
     st.binary(max_size=300).map(lambda value: value.translate(None, b"\0\r\n").strip(b" \t")),
@@ -102,14 +103,14 @@ def test_what_http2_forbids_is_left_out() -> None:
 
 def test_the_parts_that_stay_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
+    real = h2_encode.RequestTemplate
+
+    def template(*parts: Any) -> h2_encode.RequestTemplate:
+        made.append(parts)
+        return real(*parts)
+
+    monkeypatch.setattr(h2_encode, "RequestTemplate", template)
     stage = Stage()
-    real = stage.connection._prepare
-
-    def prepare(one: Any) -> Any:
-        made.append(one)
-        return real(one)
-
-    monkeypatch.setattr(stage.connection, "_prepare", prepare)
     stage.ask(20)
     assert len(made) == 1
     stage.ask(method=b"GET")
@@ -147,7 +148,7 @@ def test_a_table_that_does_not_shrink_is_no_matter(size: int) -> None:
 def decoded(decoder: BlockDecoder, block: bytes) -> tuple[str, object]:
     try:
         return "fields", decoder.decode(block)[0]
-    except AnswerFault as fault:
+    except ResponseFault as fault:
         return "fault", fault.text
     except ConnectionFault as fault:
         return "broken", fault.code
@@ -219,8 +220,8 @@ def test_an_answer_that_was_seen_is_not_decoded_again(monkeypatch: pytest.Monkey
     stage.say(head(5, block), head(7, block))
     assert seen == []
     assert [one.status for one in asked] == [204] * 4
-    assert [one.answer_headers for one in asked] == [[(b"server", b"x")]] * 4
-    assert asked[2].answer_headers is not asked[3].answer_headers
+    assert [one.response_headers for one in asked] == [[(b"server", b"x")]] * 4
+    assert asked[2].response_headers is not asked[3].response_headers
 
 
 def test_what_is_remembered_is_forgotten_when_the_table_changes() -> None:
@@ -228,15 +229,15 @@ def test_what_is_remembered_is_forgotten_when_the_table_changes() -> None:
     decoder.decode(b"\x20\x89")
     block = b"\x89\x40\x01a\x01b"  # into the table, which holds nothing
     decoder.decode(block)
-    decoder.learn(block, 204, [(b"a", b"b")])
-    assert block in decoder.answers
+    decoder.remember(block, 204, [(b"a", b"b")])
+    assert block in decoder.cached_responses
     decoder.decode(b"\x3f\xe1\x1f\x89")  # the table is back: now the block changes it
-    assert block not in decoder.answers
+    assert block not in decoder.cached_responses
     decoder.decode(block)
-    decoder.learn(block, 204, [(b"a", b"b")])
-    assert block not in decoder.answers
+    decoder.remember(block, 204, [(b"a", b"b")])
+    assert block not in decoder.cached_responses
     assert decoder.decode(b"\x89\xbe")[0] == [(b":status", b"204"), (b"a", b"b")]
-    assert b"\x89" in decoder.answers
+    assert b"\x89" in decoder.cached_responses
 
 
 def test_memory_is_bounded() -> None:
@@ -245,11 +246,11 @@ def test_memory_is_bounded() -> None:
         name = b"%06d" % at
         block = b"\x89\x00\x06" + name + b"\x7e" + b"v" * 126
         decoder.decode(block)
-        decoder.learn(block, 204, [(name, b"")])
-        assert len(decoder.answers) <= h2_decode._MAX_ANSWERS
-        assert len(decoder._fields) <= h2_decode._MAX_FIELDS
+        decoder.remember(block, 204, [(name, b"")])
+        assert len(decoder.cached_responses) <= h2_decode.MAX_CACHED_RESPONSES
+        assert len(decoder.cached_fields) <= h2_decode.MAX_CACHED_FIELDS
     long = b"\x89\x00\x01a\x7f\x81\x1f" + b"v" * 4096
     decoder.decode(long)
-    decoder.learn(long, 204, [])
-    assert long not in decoder.answers
-    assert all(len(raw) <= h2_decode._MAX_FIELD_BYTES for raw in decoder._fields)
+    decoder.remember(long, 204, [])
+    assert long not in decoder.cached_responses
+    assert all(len(raw) <= h2_decode.MAX_CACHED_FIELD_BYTES for raw in decoder.cached_fields)

@@ -11,7 +11,7 @@ EDGES: tuple[Bug, ...] = (
         "reaper/api/client.py",
         "            await self._sender.send(exchange)\n",
         "            await self._sender.send(exchange)\n"
-        "            for name, value in list(exchange.answer_headers):\n"
+        "            for name, value in list(exchange.response_headers):\n"
         '                if 300 <= exchange.status < 400 and name == b"location":\n'
         "                    exchange.begin(None)\n"
         "                    await _sender(httpx.URL(value.decode()), self._target).send(exchange)\n",
@@ -21,16 +21,16 @@ EDGES: tuple[Bug, ...] = (
         "id-not-encoded",
         "an ID with a slash names another path",
         "reaper/api/client.py",
-        'name = session_id if _CLEAN(session_id) else quote(session_id, safe="")',
-        "name = session_id if _CLEAN(session_id) else quote(session_id)",
+        'name = session_id if _is_unreserved(session_id) else quote(session_id, safe="")',
+        "name = session_id if _is_unreserved(session_id) else quote(session_id)",
         fails="tests/integration/test_client.py::test_an_id_is_one_encoded_segment[a/b?c#d]",
     ),
     bug(
         "no-total-deadline",
         "the timeout is one of each read: a server that drips holds a send for ever",
         "reaper/api/http/http11.py",
-        "        exchange.progressed = True\n        try:\n",
-        "        exchange.progressed = True\n        exchange.deadline += 0.1\n        try:\n",
+        "        exchange.response_started = True\n        try:\n",
+        "        exchange.response_started = True\n        exchange.deadline += 0.1\n        try:\n",
         fails="tests/integration/test_transport.py::test_the_total_deadline_holds[ours-asyncio-drip in the body]",
     ),
     bug(
@@ -71,7 +71,7 @@ EDGES: tuple[Bug, ...] = (
         "echoed-token-kept",
         "an answer that repeats the token is written down as it is",
         "reaper/api/client.py",
-        '        if method == b"DELETE" and body:  # only of these is anything kept\n',
+        '        if method == b"DELETE" and body:  # only bodies of DELETEs are stored\n',
         '        if method == b"GET" and body:\n',
         fails="tests/integration/test_token_stays.py::test_a_token_that_the_answer_repeats_is_not_kept",
     ),

@@ -1,1 +1,1 @@
-"""How bytes travel: connections, HTTP/1.1 and HTTP/2. Knows nothing of sessions."""
+"""The HTTP transport: connections, HTTP/1.1 and HTTP/2. It knows nothing of sessions."""

@@ -31,11 +31,11 @@ _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Connector:
-    """Knows one host. `many` tells whether its connections carry many exchanges; None as long as that is unknown."""
+    """Opens connections to one host. `multiplexed`: they carry many exchanges; None until that is known."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, http: Http, connect_timeout_s: float) -> None:
         """`tls` becomes ours: its list of protocols is set here."""
-        self.many: bool | None = None if tls is not None and http == "auto" else http == "2"
+        self.multiplexed: bool | None = None if tls is not None and http == "auto" else http == "2"
         self._host, self._port, self._tls, self._http = host, port, tls, http
         self._connect_timeout_s = connect_timeout_s
         if tls is not None:
@@ -70,8 +70,8 @@ class Connector:
             agreed = cast(ssl.SSLObject, transport.get_extra_info("ssl_object")).selected_alpn_protocol()
         if self._http == "2" and self._tls is not None and agreed != "h2":
             return None
-        self.many = agreed == "h2" or self._http == "2"
-        if not self.many:
+        self.multiplexed = agreed == "h2" or self._http == "2"
+        if not self.multiplexed:
             return H1Connection(owner), b"HTTP/1.1"
         from reaper.api.http.h2.connection import H2Connection  # only those who meet HTTP/2 pay for it
 

@@ -1,8 +1,8 @@
-"""Owns the connections to one host: who carries which exchange, at a cost that does not grow with their number.
+"""Assigns exchanges to the connections of one host, at a cost that does not grow with their number.
 
-Connections with room lie on a stack, so the one used last is used next and the rest grow old together. An exchange
-that finds none waits in the order of arrival while one is opened on its behalf. One timer, set to the earliest
-deadline, watches over all exchanges and idle connections; none is made per request.
+Connections with room are on a stack: the one used last is used next, and the others age until they are closed. An
+exchange that finds no room waits, first in first out, while a connection is opened on its behalf. One timer, set to the
+earliest deadline, serves all exchanges and idle connections.
 """
 
 from __future__ import annotations
@@ -10,111 +10,95 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
+from contextlib import suppress
 
 import httpx
 
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, WireFault
+from reaper.api.http.pooled_connection import PooledConnection
 
-_AGAIN = 3
-"""How often an exchange that a peer refused is sent again at most."""
+_MAX_RESENDS = 3
+"""Times that a refused exchange is sent again."""
 _MAX_FAILED_IN_A_ROW = 3
-"""Connections in a row that ended without an answer, after which those who wait are told."""
+"""Connections in a row that ended without a response; then the waiting exchanges fail."""
 MAX_OPENING = 48
-"""Connections that are being opened at most: a handshake takes memory and CPU that an open connection does not."""
+"""Connections being opened at once: a handshake takes memory and CPU that an open connection does not."""
 _TICK_S = 0.005
-"""Deadlines closer together than this are kept by one look, the earlier ones late by that much."""
+"""Deadlines closer together than this are served by one timer, the earlier ones late by that much."""
 _EARLY_S = 0.001
-"""The loop's timers may fire early by the resolution of its clock (uvloop: a millisecond)."""
+"""Timers may fire early by the resolution of the loop's clock (uvloop: a millisecond)."""
 _CLOSED = "the transport is closed"
-
-
-class _PooledConnection:
-    """A connection and what is known of it."""
-
-    __slots__ = ("busy", "connection", "dropped", "proven", "rested", "since", "version")
-
-    def __init__(self, connection: Connection, version: bytes) -> None:
-        self.connection = connection
-        self.version = version
-        self.busy = 0
-        """Exchanges given to it whose callers have not taken the answer yet."""
-        self.proven = False
-        """It carried an answer: when it ends before another one, it may have gone stale."""
-        self.dropped = False
-        """We gave up what it carried, or closed it: that it ends tells nothing of the peer."""
-        self.rested = False
-        """It was idle for a while before the exchange that it carries."""
-        self.since = 0.0
-        """When there was room again."""
 
 
 class Pool:
     """Sends exchanges. Belongs to the event loop that it is first used on."""
 
-    def __init__(self, opener: Connector, *, most: int, keep_idle_s: float, stale_after_s: float = 0.0) -> None:
-        """`most` connections at once, at least 1; one that was idle for `keep_idle_s` is closed.
+    def __init__(
+        self, connector: Connector, *, max_connections: int, keep_idle_s: float, stale_after_s: float = 0.0
+    ) -> None:
+        """Open nothing yet.
 
-        One that was idle for `stale_after_s` may have been closed by the peer: then its exchange is sent again.
+        `max_connections`: at least 1. A connection idle for `keep_idle_s` is closed. One idle for `stale_after_s` may
+        have been closed by the peer: an exchange that fails on it for that reason is sent again.
         """
-        self._opener = opener
-        self._most = most
+        self._connector = connector
+        self._max_connections = max_connections
         self._keep_idle_s = keep_idle_s
         self._stale_after_s = stale_after_s
-        self._lines: dict[Connection, _PooledConnection] = {}
-        self._ready: dict[Connection, _PooledConnection] = {}  # a stack; may hold lines without room, which are skipped
+        self._connections: dict[Connection, PooledConnection] = {}
+        self._ready: dict[Connection, PooledConnection] = {}  # a stack; those without room are skipped
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
-        self._flying: dict[Exchange, _PooledConnection] = {}
-        self._attempts: set[asyncio.Task[None]] = set()
-        self._sponsors: set[Exchange] = set()
+        self._in_flight: dict[Exchange, PooledConnection] = {}
+        self._openings: set[asyncio.Task[None]] = set()
+        self._requesters: set[Exchange] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._closed = False
-        self._barren = 0
-        self._empty: asyncio.Event | None = None
+        self._failed_in_a_row = 0
+        self._all_closed: asyncio.Event | None = None
 
     async def send(self, exchange: Exchange) -> None:
-        """Send it and wait for its answer. Cancelling abandons it.
+        """Send an exchange and wait for its response. Cancelling abandons it.
 
         Raises the exchange's error: a WireFault once it has a connection, else an httpx.TransportError.
         """
         if self._closed:
             raise RuntimeError(_CLOSED)
-        loop = self._loop
-        if loop is None:
+        if (loop := self._loop) is None:
             loop = self._loop = asyncio.get_running_loop()
-        exchange.over = loop.create_future()
-        if exchange.deadline < self._alarm_at:
-            self._arm(exchange.deadline)
+        exchange.completion = loop.create_future()
+        if exchange.deadline < self._timer_at:
+            self._set_timer(exchange.deadline)
         self._assign(exchange)
         refused, fresh = 0, False
         while True:
             try:
-                assert exchange.over is not None
-                await exchange.over
+                assert exchange.completion is not None
+                await exchange.completion
             except BaseException:
                 self._abandon(exchange)
                 raise
-            line = self._flying.pop(exchange, None)
+            pooled = self._in_flight.pop(exchange, None)
             error = exchange.error
-            if line is not None:
-                line.busy -= 1
-                if not line.busy:
-                    line.since = loop.time()
+            if pooled is not None:
+                pooled.in_flight -= 1
+                if not pooled.in_flight:
+                    pooled.idle_since = loop.time()
                 if error is None:
-                    line.proven, self._barren = True, 0
-                    exchange.version = line.version
+                    pooled.answered, self._failed_in_a_row = True, 0
+                    exchange.version = pooled.version
                     return
             assert error is not None
-            if line is None or not isinstance(error, WireFault):
+            if pooled is None or not isinstance(error, WireFault):
                 raise error
-            if error.kind == "refused" and refused < _AGAIN:
-                # What was not written costs the peer nothing: only what was counts.
+            if error.kind == "refused" and refused < _MAX_RESENDS:
+                # Only refusals of written requests count: the others cost the peer nothing.
                 refused += exchange.written
                 exchange.begin(loop.create_future())
                 self._assign(exchange)
-            elif error.kind == "reset" and not fresh and not exchange.progressed and self._stale(line):
+            elif error.kind == "reset" and not fresh and not exchange.response_started and self._stale(pooled):
                 fresh = True
                 exchange.again += 1
                 exchange.begin(loop.create_future())
@@ -126,81 +110,79 @@ class Pool:
                 raise error
 
     async def aclose(self) -> None:
-        """Fail what is under way and close every connection; after that none is open, or the peer holds it up."""
+        """Fail every exchange and close every connection; waits at most 2 s for peers that delay the close."""
         self._closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
-        for exchange in (*self._waiting, *self._flying):
+        if self._timer is not None:
+            self._timer.cancel()
+        for exchange in (*self._waiting, *self._in_flight):
             exchange.fail(httpx.ReadError(_CLOSED))
         self._waiting.clear()
-        attempts = list(self._attempts)
-        for attempt in attempts:
-            attempt.cancel()
-        await asyncio.gather(*attempts, return_exceptions=True)
-        self._empty = asyncio.Event()
-        for connection in list(self._lines):
+        openings = list(self._openings)
+        for opening in openings:
+            opening.cancel()
+        await asyncio.gather(*openings, return_exceptions=True)
+        self._all_closed = asyncio.Event()
+        for connection in list(self._connections):
             connection.close()
-        if self._lines:
-            try:
+        if self._connections:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
-                    await self._empty.wait()
-            except TimeoutError:
-                pass
-        await asyncio.sleep(0)  # a handshake that was cancelled closes its socket in the next turn of the loop
+                    await self._all_closed.wait()
+        await asyncio.sleep(0)  # a cancelled handshake closes its socket in the next turn of the loop
 
-    # What connections tell.
+    # Called by connections.
 
-    def freed(self, connection: Connection) -> None:
-        """Give its room to those who wait longest, or put it on the stack."""
-        line = self._lines.get(connection)
-        if line is None:
+    def on_available(self, connection: Connection) -> None:
+        """Start the exchanges that wait longest; put the connection on the stack if it still has room."""
+        pooled = self._connections.get(connection)
+        if pooled is None:
             return
         assert self._loop is not None
-        line.since = self._loop.time()
-        line.rested = False  # it was busy a moment ago, even if its last caller has not taken its answer yet
+        pooled.idle_since = self._loop.time()
+        pooled.was_idle = False  # it was busy just now, even if its last caller has not taken the response yet
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
-            self._give(exchange, line)
+            self._start(exchange, pooled)
         if connection.room:
-            self._ready[connection] = line
+            self._ready[connection] = pooled
         else:
             self._ready.pop(connection, None)
 
-    def lost(self, connection: Connection) -> None:
-        """Forget it, and open another where someone waits for its place."""
-        line = self._lines.pop(connection, None)
+    def on_closed(self, connection: Connection) -> None:
+        """Remove the connection, and open another if exchanges wait for its place."""
+        pooled = self._connections.pop(connection, None)
         self._ready.pop(connection, None)
-        self._barren += line is not None and not line.proven and not line.dropped
-        if self._barren >= _MAX_FAILED_IN_A_ROW:
-            # A peer that ends each connection before an answer is not asked again on behalf of the same exchanges.
-            self._barren = 0
+        self._failed_in_a_row += pooled is not None and not pooled.answered and not pooled.closed_here
+        if self._failed_in_a_row >= _MAX_FAILED_IN_A_ROW:
+            # A peer that closes each connection before a response is not tried again for the same exchanges.
+            self._failed_in_a_row = 0
             for exchange in list(self._waiting):
                 del self._waiting[exchange]
                 exchange.fail(httpx.ConnectError("the peer ended several connections before it answered anything"))
-        if self._empty is not None and not self._lines:
-            self._empty.set()
+        if self._all_closed is not None and not self._connections:
+            self._all_closed.set()
         self._grow()
 
-    # Who gets what.
+    # Assignment.
 
     def _assign(self, exchange: Exchange) -> None:
         ready = self._ready
         while ready:
-            connection, line = ready.popitem()
+            connection, pooled = ready.popitem()
             if connection.room:
-                self._give(exchange, line)
+                self._start(exchange, pooled)
                 if connection.room:
-                    ready[connection] = line
+                    ready[connection] = pooled
                 return
         self._wait(exchange, first=False)
 
-    def _give(self, exchange: Exchange, line: _PooledConnection) -> None:
+    def _start(self, exchange: Exchange, pooled: PooledConnection) -> None:
         assert self._loop is not None
-        if not line.busy:
-            line.rested = self._loop.time() - line.since >= self._stale_after_s
-        self._flying[exchange] = line
-        line.busy += 1
-        line.connection.start(exchange)
+        if not pooled.in_flight:
+            pooled.was_idle = self._loop.time() - pooled.idle_since >= self._stale_after_s
+        self._in_flight[exchange] = pooled
+        pooled.in_flight += 1
+        pooled.connection.start(exchange)
 
     def _wait(self, exchange: Exchange, *, first: bool) -> None:
         if self._closed:
@@ -211,117 +193,110 @@ class Pool:
             self._waiting.move_to_end(exchange, last=False)
         self._grow(exchange)
 
-    def _stale(self, line: _PooledConnection) -> bool:
-        """Tell whether its peer closed it while it was idle, most likely. DELETE and GET may be sent twice.
+    def _stale(self, pooled: PooledConnection) -> bool:
+        """Return whether the peer most likely closed it while it was idle. DELETE and GET may be sent twice.
 
-        One that was busy a moment ago did not go stale: a reset there is the answer to this request, and counts.
+        A connection that was busy just now did not go stale: its reset is the response to this request, and counts.
         """
-        return line.proven and line.rested and line.connection not in self._lines
+        return pooled.answered and pooled.was_idle and pooled.connection not in self._connections
 
     def _abandon(self, exchange: Exchange) -> None:
-        line = self._flying.pop(exchange, None)
-        if line is not None:
-            line.busy -= 1
-            self._drop(exchange, line)
+        pooled = self._in_flight.pop(exchange, None)
+        if pooled is not None:
+            pooled.in_flight -= 1
+            pooled.abandon(exchange)
         else:
             self._waiting.pop(exchange, None)
 
-    @staticmethod
-    def _drop(exchange: Exchange, line: _PooledConnection) -> None:
-        line.dropped = True
-        line.connection.abandon(exchange)
-
     # Opening and closing.
 
-    def _grow(self, sponsor: Exchange | None = None) -> None:
-        """Open as many connections as those who wait need, within the bounds.
+    def _grow(self, requester: Exchange | None = None) -> None:
+        """Open the connections that the waiting exchanges need, within the limits.
 
-        Each attempt has a sponsor of its own, who fails with it if still waiting. Where one connection may carry all
-        who wait, one is opened at a time, and all who wait fail with it.
+        Each opening has a requester, an exchange that fails with it if it still waits. If one connection may carry all
+        waiting exchanges, one is opened at a time, and all of them fail with it.
         """
         while not self._closed:
-            wanted = len(self._waiting) if self._opener.many is False else min(len(self._waiting), 1)
-            if len(self._attempts) >= min(wanted, MAX_OPENING):
+            wanted = len(self._waiting) if self._connector.multiplexed is False else min(len(self._waiting), 1)
+            if len(self._openings) >= min(wanted, MAX_OPENING) or not self._has_place():
                 return
-            if not self._has_place():
-                return
-            if sponsor is None or sponsor not in self._waiting or sponsor in self._sponsors:
-                sponsor = next(one for one in self._waiting if one not in self._sponsors)
-            self._sponsors.add(sponsor)
-            self._attempts.add(asyncio.ensure_future(self._open(sponsor)))
-            sponsor = None
+            if requester is None or requester not in self._waiting or requester in self._requesters:
+                requester = next(one for one in self._waiting if one not in self._requesters)
+            self._requesters.add(requester)
+            self._openings.add(asyncio.ensure_future(self._open(requester)))
+            requester = None
 
     def _has_place(self) -> bool:
-        return len(self._lines) + len(self._attempts) < self._most
+        return len(self._connections) + len(self._openings) < self._max_connections
 
-    async def _open(self, sponsor: Exchange) -> None:
+    async def _open(self, requester: Exchange) -> None:
         task = asyncio.current_task()
         assert task is not None
         try:
-            connection = await self._opener.open(self, self._made)
-            if connection in self._lines:
-                self.freed(connection)
+            connection = await self._connector.open(self, self._add)
+            if connection in self._connections:
+                self.on_available(connection)
             else:
-                self._fail_waiting(sponsor, httpx.ConnectError("the connection was closed as soon as it was open"))
-        except Exception as error:  # noqa: BLE001  # the top of a task; whoever waits for it hears of it
-            self._fail_waiting(sponsor, error)
+                self._fail_waiting(requester, httpx.ConnectError("the connection was closed as soon as it was open"))
+        except Exception as error:  # noqa: BLE001  # the top of a task; the waiting exchanges raise it
+            self._fail_waiting(requester, error)
         finally:
-            self._attempts.discard(task)
-            self._sponsors.discard(sponsor)
+            self._openings.discard(task)
+            self._requesters.discard(requester)
             self._grow()
 
-    def _made(self, connection: Connection, version: bytes) -> None:
-        self._lines[connection] = _PooledConnection(connection, version)
+    def _add(self, connection: Connection, version: bytes) -> None:
+        self._connections[connection] = PooledConnection(connection, version)
 
-    def _fail_waiting(self, sponsor: Exchange, error: Exception) -> None:
+    def _fail_waiting(self, requester: Exchange, error: Exception) -> None:
         for exchange in list(self._waiting):
-            # Where nothing is open, who has no attempt of their own had no better chance.
-            alone = self._opener.many is False and (self._lines or exchange in self._sponsors)
-            if exchange is sponsor or not alone:
+            # While nothing is open, an exchange without an opening of its own had no better chance.
+            independent = self._connector.multiplexed is False and (self._connections or exchange in self._requesters)
+            if exchange is requester or not independent:
                 del self._waiting[exchange]
                 exchange.fail(error)
 
     # The one timer.
 
-    def _arm(self, at: float) -> None:
+    def _set_timer(self, at: float) -> None:
         assert self._loop is not None
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = self._loop.call_at(at, self._sweep)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
-        """End what is past its deadline and close what was idle too long; come again for the next."""
+        """Fail overdue exchanges, close idle connections, and set the timer for the next."""
         assert self._loop is not None
         now = self._loop.time()
         soon = now + _EARLY_S
-        coming = math.inf
-        for exchange, line in list(self._flying.items()):
+        next_at = math.inf
+        for exchange, pooled in list(self._in_flight.items()):
             if exchange.deadline > soon:
-                coming = min(coming, exchange.deadline)
+                next_at = min(next_at, exchange.deadline)
             elif not exchange.finished:
                 exchange.fail(WireFault("timeout", "no whole answer before the deadline"))
-                self._drop(exchange, line)
+                pooled.abandon(exchange)
         for exchange in list(self._waiting):
             if exchange.deadline > soon:
-                coming = min(coming, exchange.deadline)
+                next_at = min(next_at, exchange.deadline)
             else:
                 del self._waiting[exchange]
-                busy = not self._attempts and len(self._lines) >= self._most
-                late = httpx.PoolTimeout if busy else httpx.ConnectTimeout
-                exchange.fail(late("no connection before the deadline"))
-        for connection, line in list(self._ready.items()):
-            if line.busy:
+                full = not self._openings and len(self._connections) >= self._max_connections
+                timeout = httpx.PoolTimeout if full else httpx.ConnectTimeout
+                exchange.fail(timeout("no connection before the deadline"))
+        for connection, pooled in list(self._ready.items()):
+            if pooled.in_flight:
                 continue
-            if line.since + self._keep_idle_s > soon:
-                coming = min(coming, line.since + self._keep_idle_s)
+            if pooled.idle_since + self._keep_idle_s > soon:
+                next_at = min(next_at, pooled.idle_since + self._keep_idle_s)
             else:
                 del self._ready[connection]
-                line.dropped = True
+                pooled.closed_here = True
                 connection.close()
-        if self._lines or self._attempts:
-            coming = min(coming, now + self._keep_idle_s)
-        self._alarm = None
-        self._alarm_at = math.inf
-        if coming < math.inf:
-            self._arm(max(coming, now + _TICK_S))
+        if self._connections or self._openings:
+            next_at = min(next_at, now + self._keep_idle_s)
+        self._timer = None
+        self._timer_at = math.inf
+        if next_at < math.inf:
+            self._set_timer(max(next_at, now + _TICK_S))

@@ -1,7 +1,7 @@
-"""Requests through a configured proxy: httpx's own transport, one with one connection for each request in flight.
+"""Sends requests through a configured proxy: one httpx transport with one connection for each request in flight.
 
-The shared pool of httpx walks all its connections at every request, so one for many costs several times more
-(`bench/`). A line that failed is closed and dropped, so nothing half-read is ever used again.
+One httpx transport for many connections costs several times more, because it walks all of them at every request
+(`bench/`). A transport that failed is closed and dropped, so a half-read connection is never used again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEEP_IDLE_S = 30.0
 
 
 class ProxySender:
-    """Sends exchanges as `reaper.api.http.transport.Transport` does, by way of a proxy."""
+    """Sends exchanges as `Transport` does, but through a proxy."""
 
     def __init__(
         self, url: httpx.URL, *, tls: ssl.SSLContext | None, proxy: str, timeout_s: float, connect_timeout_s: float
@@ -32,7 +32,10 @@ class ProxySender:
         self._closed = False
 
     async def send(self, exchange: Exchange) -> None:
-        """Send it within its deadline. Raises httpx.TransportError or TimeoutError; `exchange.written` then tells."""
+        """Send an exchange within its deadline.
+
+        Raises httpx.TransportError or TimeoutError; `exchange.written` then says whether a byte may have left.
+        """
 
         async def trace(event: str, info: Any) -> None:
             if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
@@ -48,38 +51,38 @@ class ProxySender:
                 "timeout": {"connect": self._connect_timeout_s, "read": None, "write": None, "pool": None},
             },
         )
-        line = self._idle.pop() if self._idle else self._new_line()
+        transport = self._idle.pop() if self._idle else self._new_transport()
         try:
             async with asyncio.timeout_at(exchange.deadline):
-                response = await line.handle_async_request(request)
-                exchange.whole = await _read(response, exchange)
+                response = await transport.handle_async_request(request)
+                exchange.whole = await _read_body(response, exchange)
             exchange.status = response.status_code
-            exchange.answer_headers = [(name.lower(), value) for name, value in response.headers.raw]
+            exchange.response_headers = [(name.lower(), value) for name, value in response.headers.raw]
         finally:
             if exchange.whole and not self._closed:
-                self._idle.append(line)
+                self._idle.append(transport)
             else:
-                await asyncio.shield(line.aclose())
+                await asyncio.shield(transport.aclose())
 
     async def aclose(self) -> None:
-        """Close every idle connection, and each of the others when its answer is in."""
+        """Close the idle connections now, and the others when their responses are complete."""
         self._closed = True
         while self._idle:
             await self._idle.pop().aclose()
 
-    def _new_line(self) -> httpx.AsyncHTTPTransport:
+    def _new_transport(self) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S)
         return httpx.AsyncHTTPTransport(verify=self._tls or False, trust_env=False, limits=limits, proxy=self._proxy)
 
 
-async def _read(response: httpx.Response, exchange: Exchange) -> bool:
-    """Read what is wanted of the body; return whether that was all of it."""
+async def _read_body(response: httpx.Response, exchange: Exchange) -> bool:
+    """Read at most `max_body_bytes` of the body; return whether that was all of it."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
         async for part in response.stream:
-            room = exchange.most_body - len(exchange.body)
-            exchange.body += part[:room]
-            if len(part) > room:
+            left = exchange.max_body_bytes - len(exchange.body)
+            exchange.body += part[:left]
+            if len(part) > left:
                 return False
     finally:
         await response.stream.aclose()

@@ -104,7 +104,7 @@ async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
         case Proven():
             lines = [Line("token", True, "accepted"), Line("api", True, f"{url} answers with a list of sessions")]
         case Unauthorized(generation=None):
-            lack = credentials.current.lack or "there is none"
+            lack = credentials.current.missing_reason or "there is none"
             return [Line("token", False, f"{lack}; write one there, it is read again when it changes")]
         case Unauthorized():
             return [

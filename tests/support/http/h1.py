@@ -39,16 +39,16 @@ class Watcher:
     lost_count: int = 0
     room_when_freed: list[int] = field(default_factory=list)
 
-    def freed(self, connection: Connection) -> None:
+    def on_available(self, connection: Connection) -> None:
         self.freed_count += 1
         self.room_when_freed.append(connection.room)
 
-    def lost(self, connection: Connection) -> None:
+    def on_closed(self, connection: Connection) -> None:
         self.lost_count += 1
 
 
-def exchange(most_body: int = 1024, target: bytes = b"/api/sessions/env_1") -> Exchange:
-    return Exchange(b"DELETE", target, HEADERS, most_body=most_body, deadline=1e9)
+def exchange(max_body_bytes: int = 1024, target: bytes = b"/api/sessions/env_1") -> Exchange:
+    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=max_body_bytes, deadline=1e9)
 
 
 def opened() -> tuple[H1Connection, Wire, Watcher]:
@@ -71,13 +71,13 @@ class Seen:
     """The connection may carry the next exchange."""
 
 
-def play(pieces: Iterable[bytes], most_body: int = 1024, *, eof: bool = True) -> Seen | None:
+def play(pieces: Iterable[bytes], max_body_bytes: int = 1024, *, eof: bool = True) -> Seen | None:
     """Feed an answer in pieces, then the end of the stream; None: the exchange is still under way.
 
     Stops feeding when the connection is closed, as the event loop does.
     """
     connection, wire, owner = opened()
-    asked = exchange(most_body)
+    asked = exchange(max_body_bytes)
     connection.start(asked)
     for piece in pieces:
         if wire.closed or asked.finished:
@@ -96,11 +96,11 @@ def play(pieces: Iterable[bytes], most_body: int = 1024, *, eof: bool = True) ->
         return None
     error = asked.error
     assert error is None or isinstance(error, WireFault)
-    assert asked.over is None
-    assert len(asked.body) <= most_body
+    assert asked.completion is None
+    assert len(asked.body) <= max_body_bytes
     if error is not None:
         return Seen(0, (), b"", False, error.kind, kept)
-    return Seen(asked.status, tuple(asked.answer_headers), bytes(asked.body), asked.whole, None, kept)
+    return Seen(asked.status, tuple(asked.response_headers), bytes(asked.body), asked.whole, None, kept)
 
 
 def one_by_one(data: bytes) -> Iterator[bytes]:

@@ -159,10 +159,10 @@ class Watcher:
     """The room each time it was told of a change."""
     lost_count: int = 0
 
-    def freed(self, connection: Connection) -> None:
+    def on_available(self, connection: Connection) -> None:
         self.rooms.append(connection.room)
 
-    def lost(self, connection: Connection) -> None:
+    def on_closed(self, connection: Connection) -> None:
         self.lost_count += 1
 
 
@@ -210,9 +210,9 @@ def exchange(
     target: bytes = b"/api/sessions/env_1",
     method: bytes = b"DELETE",
     headers: Headers = REQUEST_HEADERS,
-    most_body: int = 1024,
+    max_body_bytes: int = 1024,
 ) -> Exchange:
-    return Exchange(method, target, headers, most_body=most_body, deadline=1e9)
+    return Exchange(method, target, headers, max_body_bytes=max_body_bytes, deadline=1e9)
 
 
 def became(one: Exchange) -> int | str | None:

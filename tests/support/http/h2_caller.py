@@ -58,9 +58,18 @@ class Caller:
         self._under_way: dict[Exchange, Connection] = {}
         self._opening: asyncio.Future[None] | None = None
         self._open: set[Connection] = set()
+        self._draining: set[Connection] = set()
         self._all_lost = asyncio.Event()
 
-    def freed(self, connection: Connection) -> None:
+    def on_available(self, connection: Connection) -> None:
+        """Note whether the connection takes no more, and go on."""
+        if connection.room:
+            self._draining.discard(connection)
+        else:
+            self._draining.add(connection)
+        self._fill(connection)
+
+    def _fill(self, connection: Connection) -> None:
         """Start as many as there is room for; open another connection when this one takes no more."""
         while connection.room and self._waiting:
             exchange = self._waiting.popleft()
@@ -69,16 +78,15 @@ class Caller:
         if self._waiting and connection is self.connection and not self.usable:
             self._grow()
 
-    def lost(self, connection: Connection) -> None:
+    def on_closed(self, connection: Connection) -> None:
         self._open.discard(connection)
         if not self._open:
             self._all_lost.set()
-        self.freed(connection)
+        self.on_available(connection)
 
     @property
     def usable(self) -> bool:
-        connection = self.connection
-        return connection is not None and not connection._leaving and not connection._over
+        return self.connection is not None and self.connection not in self._draining
 
     def _grow(self) -> None:
         if self._opening is None or self._opening.done():
@@ -92,13 +100,13 @@ class Caller:
         self.connections += 1
         self._open.add(connection)
         self._all_lost.clear()
-        self.freed(connection)
+        self._fill(connection)
 
     def _start(self, exchange: Exchange) -> None:
         self._waiting.append(exchange)
         if self.usable:
             assert self.connection is not None
-            self.freed(self.connection)
+            self._fill(self.connection)
         else:
             self._grow()
 
@@ -107,13 +115,13 @@ class Caller:
         target: str = "/api/sessions/env_1",
         method: str = "DELETE",
         *,
-        most_body: int = 65536,
+        max_body_bytes: int = 65536,
         within_s: float = 20.0,
     ) -> Exchange:
         """Send one; on a timeout it is abandoned. Raises its WireFault, or TimeoutError."""
         loop = asyncio.get_running_loop()
         headers = self._headers()
-        exchange = Exchange(method.encode(), target.encode(), headers, most_body=most_body, deadline=0.0)
+        exchange = Exchange(method.encode(), target.encode(), headers, max_body_bytes=max_body_bytes, deadline=0.0)
         while True:
             over = loop.create_future()
             exchange.begin(over)

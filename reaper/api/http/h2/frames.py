@@ -1,4 +1,4 @@
-"""HTTP/2 frames as bytes: what we write, how settings are read, and the faults that reading can end in (RFC 9113)."""
+"""Encodes and decodes HTTP/2 frames, and names the faults of reading them (RFC 9113)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import IntEnum
 HEADER = struct.Struct(">BHBBI")
 """Of a frame: length in 8 + 16 bits, type, flags, stream."""
 MAX_FRAME = 16384
-"""The largest payload that we take, and that we send: the smallest bound that a peer may have."""
+"""Bytes of the largest payload accepted and sent: the smallest limit that a peer may have."""
 LAST_ID = 2**31 - 1
 MAX_WINDOW = 2**31 - 1
 FIRST_WINDOW = 65535
-"""What each window holds before anyone says otherwise."""
+"""Bytes of each flow-control window before any SETTINGS or WINDOW_UPDATE."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM = ACK = 0x1
@@ -24,12 +24,15 @@ HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX
     range(1, 7)
 )
 
+CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""Header fields that HTTP/2 forbids (RFC 9113, 8.2.2)."""
+
 _SETTING = struct.Struct(">HI")
 _WORD = struct.Struct(">I")
 
 
 class Code(IntEnum):
-    """Why a stream or a connection ends."""
+    """Error codes of RST_STREAM and GOAWAY."""
 
     NO_ERROR = 0x0
     PROTOCOL_ERROR = 0x1
@@ -48,7 +51,7 @@ class Code(IntEnum):
 
 
 class ConnectionFault(Exception):
-    """The peer broke the protocol in a way that ends the connection. The text holds nothing of a request."""
+    """A violation of the protocol that ends the connection. The text holds nothing of a request."""
 
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
@@ -56,8 +59,8 @@ class ConnectionFault(Exception):
         self.text = text
 
 
-class AnswerFault(Exception):
-    """One answer is malformed; the connection is not."""
+class ResponseFault(Exception):
+    """One response is malformed; the connection goes on."""
 
     def __init__(self, text: str, code: Code = Code.PROTOCOL_ERROR) -> None:
         super().__init__(text)
@@ -66,7 +69,7 @@ class AnswerFault(Exception):
 
 
 def code_name(code: int) -> str:
-    """Return a code's name, or its number where it has none."""
+    """Return a code's name, or its number when it has none."""
     try:
         return Code(code).name
     except ValueError:
@@ -94,18 +97,18 @@ def rst_stream(stream: int, code: int) -> bytes:
 
 
 def goaway(code: int) -> bytes:
-    """Return a GOAWAY frame. The last stream is 0: a server starts none with us."""
+    """Return a GOAWAY frame. Its last stream is 0: a server opens no stream here."""
     return frame(GOAWAY, 0, 0, _WORD.pack(0) + _WORD.pack(code))
 
 
 def word(payload: bytes, at: int = 0) -> int:
-    """Return the unsigned 32 bits at a place."""
+    """Return the unsigned 32-bit integer at an offset."""
     number: int = _WORD.unpack_from(payload, at)[0]
     return number
 
 
 def read_settings(payload: bytes) -> list[tuple[int, int]]:
-    """Return the settings in their order. Raises ConnectionFault for a length or a value that is not allowed."""
+    """Return the settings in order. Raises ConnectionFault for a length or a value that is not allowed."""
     if len(payload) % _SETTING.size:
         raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a SETTINGS frame of a wrong length")
     found = list(_SETTING.iter_unpack(payload))
@@ -120,7 +123,7 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
 
 
 def unpadded(flags: int, payload: bytes) -> bytes:
-    """Return the payload without its padding. Raises ConnectionFault where there is more padding than payload."""
+    """Return the payload without its padding. Raises ConnectionFault when the padding is longer than the payload."""
     if not flags & PADDED:
         return payload
     if not payload:
