@@ -31,7 +31,7 @@ from reaper.intake.spool import Spool
 from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
 from reaper.settings.schema import Settings
 from reaper.settings.token_source import token_source
-from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, note_failure
+from reaper.telemetry.event_log import LogJournal, Meter, SweepLog, log_failed_source
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
@@ -109,7 +109,7 @@ def new_identity(connection: ApiConnection, queue: ValuePort, *, may_pin: bool =
 def protector_of(settings: Settings) -> Protector:
     """Return the protected IDs and patterns. Raises ConfigError when protect.file cannot be read."""
     protect = settings.protect
-    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=note_failure)
+    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=log_failed_source)
     protector.now()
     return protector
 
@@ -121,7 +121,7 @@ def new_discovery(
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
     owners = OwnersSource(
-        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=note_failure
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=log_failed_source
     )
     options = SweepOptions(
         enforce=discovery.enforce,

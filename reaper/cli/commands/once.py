@@ -38,6 +38,7 @@ from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added, InvalidLine, SetView
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
+from reaper.telemetry.event_log import log_invalid_line
 from reaper.worker.worker import Worker
 
 
@@ -152,7 +153,7 @@ class _Taken:
     def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
         self.added = add_up(self.added, added)
         for line in lines:
-            logs.line_invalid(source, line)
+            log_invalid_line(source, line)
 
 
 async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
