@@ -55,7 +55,7 @@ class SweepReport(Protocol):
 
     def ghost(self, session_id: SessionId, outcome: Outcome) -> None: ...
 
-    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None: ...
+    def open_items(self, *, holds: int, ghosts: int) -> None: ...
 
     def imported(self, kind: str, source: str, added: Added) -> None: ...
 
@@ -117,7 +117,7 @@ class Discovery:
     async def sweep(self, into: RunSet | None = None) -> SweepResult:
         """Read and judge the list once; queue the chosen sessions (into the set `into`), or hold the whole sweep."""
         result = await self._sweep(into)
-        self.report.open_holds_and_ghosts(**await open_holds_and_ghosts(self.queue))
+        self.report.open_items(**await open_holds_and_ghosts(self.queue))
         return result
 
     async def _sweep(self, into: RunSet | None) -> SweepResult:
