@@ -60,7 +60,7 @@ def test_status_says_what_holds_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
-def test_the_board_fits_and_tells_all(width: int) -> None:
+def test_the_board_fits_and_shows_all(width: int) -> None:
     it = watched(QueueSnapshot(STATS, REAPERS, [PAUSE], NOW, 1, 2))
     it.recent = [replace(GONE, settled_at=NOW - 1)]
     waiting = replace(GONE, session_id=SessionId("env_2"), state=State.DELAYED, outcome=None, settled_at=None, sends=7)
@@ -88,13 +88,13 @@ def test_a_board_without_an_answer_keeps_the_last_and_says_so() -> None:
 
 
 def test_the_document_has_every_outcome_and_what_discovery_found_only_where_there_is_any() -> None:
-    told = status_json(STATS, [PAUSE], None)
-    assert list(told) == [
+    document = status_json(STATS, [PAUSE], None)
+    assert list(document) == [
         "ready", "delayed", "in_flight", "dead", "settled", "oldest_due_s", "pauses", "limit", "imbalance",
     ]  # fmt: skip
-    assert told["settled"] == {outcome.value: 0 for outcome in Outcome} | {"stopped": 700, "forbidden": 5}
-    assert told["pauses"] == [
+    assert document["settled"] == {outcome.value: 0 for outcome in Outcome} | {"stopped": 700, "forbidden": 5}
+    assert document["pauses"] == [
         {"reason": "throttled", "since": "2023-11-14T22:13:15.000Z", "detail": "the API answered 429"}
     ]
-    assert status_json(STATS, [], 4, holds=1) == told | {"pauses": [], "limit": 4, "holds": 1}
-    assert status_json(STATS, [], 4, ghosts=2) == told | {"pauses": [], "limit": 4, "ghosts": 2}
+    assert status_json(STATS, [], 4, holds=1) == document | {"pauses": [], "limit": 4, "holds": 1}
+    assert status_json(STATS, [], 4, ghosts=2) == document | {"pauses": [], "limit": 4, "ghosts": 2}

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import clock_time, describe_state, shown
+from reaper.cli.output import clock_time, describe_state
 from reaper.cli.terminal.live import ALARM, flow, outcomes, rate, with_what_to_do
 from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher, slowest_s
 from reaper.core.model import Item
-from reaper.core.text import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize, sanitize
 
 MAX_WORKERS = 12
 """Workers in the table, so that what is below it stays on the screen."""
@@ -153,4 +153,4 @@ def _last(item: Item) -> str:
     if not item.history:
         return "unknown"
     send = item.history[-1]
-    return str(send.status) if send.status else shown(send.error or "unknown").partition(":")[0]
+    return str(send.status) if send.status else sanitize(send.error or "unknown").partition(":")[0]
