@@ -50,9 +50,8 @@ def emit_json(data: object) -> None:
 
 def notice_line(notice: Notice) -> str:
     """Return a notice without what to do: `PAUSED: credentials, for 12 s: the API refused the token (401)`."""
-    label, colon, rest = (f"{notice.title}: {sanitize(notice.detail)}" if notice.detail else notice.title).partition(
-        ":"
-    )
+    line = f"{notice.title}: {sanitize(notice.detail)}" if notice.detail else notice.title
+    label, colon, rest = line.partition(":")
     return f"{label.upper()}:{rest}" if colon else label
 
 

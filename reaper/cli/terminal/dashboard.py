@@ -22,7 +22,7 @@ ROOMY = 60
 """From this width in cells on, a row of a sample begins with the reason why it is there."""
 
 
-class Board:
+class Dashboard:
     """A screen of its own on a terminal; the one before comes back at the end."""
 
     def __init__(self, stream: TextIO, refresh_s: float) -> None:
@@ -43,10 +43,10 @@ class Board:
 
     def draw(self, watcher: StatusWatcher) -> None:
         """Draw the screen anew."""
-        self._live.update(board(watcher, self.console.width, self._refresh_s), refresh=True)
+        self._live.update(dashboard_frame(watcher, self.console.width, self._refresh_s), refresh=True)
 
 
-def board(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:
+def dashboard_frame(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:
     """Return the whole screen, at most `width` cells wide."""
     now = watcher.snapshot
     head = Text.assemble(("reaper status", "bold"), "  ", (watcher.queue_url, "dim"), no_wrap=True, overflow="ellipsis")
