@@ -102,7 +102,7 @@ CORE: tuple[Bug, ...] = (
         fails="tests/unit/test_worker_queue_unavailable.py::test_outcomes_are_kept_until_the_engine_is_back",
     ),
     bug(
-        "told-before-durable",
+        "reported-before-durable",
         "an outcome is logged and counted before the ledger has it",
         "reaper/worker/settler.py",
         "                self._report(results, await self._apply_with_retry(scope, results))\n",

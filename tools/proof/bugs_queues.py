@@ -71,7 +71,7 @@ QUEUES: tuple[Bug, ...] = (
     ),
     bug(
         "lease-extended",
-        "whoever tends the queue extends the leases of all",
+        "maintenance extends the leases of all workers",
         "reaper/queues/sqlite/claims.py",
         "            now = self.now()\n            released =",
         "            now = self.now()\n"
@@ -122,7 +122,7 @@ QUEUES: tuple[Bug, ...] = (
     ),
     bug(
         "pause-forgotten",
-        "the operator's pause is kept in the memory of the process that was told",
+        "the operator's pause is kept in the memory of the process that got it",
         "reaper/queues/sqlite/operators.py",
         "await self.thread.write(lambda connection: write_setting(connection, PAUSE, text))",
         'table = "CREATE TEMP TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)"\n'
