@@ -11,7 +11,7 @@ from reaper.core.model import SessionId, State
 from reaper.queues.redis import inbox as redis_inbox
 from reaper.queues.redis.inbox import Inbox, judge
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.scripts.intake import INBOX_READ
+from reaper.queues.redis.scripts import load
 from tests.support.queues.redis_server import KeptPositions, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ async def test_what_a_dead_reader_left_is_taken_in_and_what_was_deleted_is_count
     reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
     put(prefix, "session_id", "left")
     gone = put(prefix, "session_id", "gone")
-    assert len(await reader._engine.run(INBOX_READ, 30_000, 500)) == 2
+    assert len(await reader._engine.run(load("inbox_read"), 30_000, 500)) == 2
     await reader.close()
     assert await queue.claim(5, lease_s=60) == [], "not before it counts as left behind"
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", gone) == ":1\r\n"
@@ -113,7 +113,7 @@ async def test_the_group_begins_at_the_streams_first_entry_even_when_another_mad
 async def test_what_is_deleted_before_it_was_taken_in_never_goes_unnoticed_even_by_a_living_reader(prefix: str) -> None:
     reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
     gone = [put(prefix, "session_id", f"s{number}") for number in range(3)]
-    await reader._engine.run(INBOX_READ, 30_000, 500)
+    await reader._engine.run(load("inbox_read"), 30_000, 500)
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", *gone) == ":3\r\n"
     for _ in range(2):
         await Inbox(queue._engine, left_behind_s=0.0).drain()

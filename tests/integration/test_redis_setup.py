@@ -14,14 +14,11 @@ from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
 from reaper.queues.redis import connection as redis_engine
+from reaper.queues.redis import scripts
 from reaper.queues.redis.connection import too_old, warnings_of
 from reaper.queues.redis.errors import translated
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.queue import RedisQueue
-from reaper.queues.redis.scripts import claims as redis_lua_work
-from reaper.queues.redis.scripts import intake as redis_lua_books
-from reaper.queues.redis.scripts import read as redis_lua_read
-from reaper.queues.redis.scripts.common import Script
 from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import ended
@@ -119,12 +116,7 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
 def test_the_documented_rights_name_each_command_of_each_script() -> None:
     (rule,) = re.findall(r"^ACL SETUSER reaper .*$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     allowed = {right.partition("|")[0] for right in re.findall(r"\+(\S+)", rule)}
-    texts = [
-        one.text
-        for room in (redis_lua_books, redis_lua_read, redis_lua_work)
-        for one in vars(room).values()
-        if isinstance(one, Script)
-    ]
+    texts = [path.read_text(encoding="utf-8") for path in Path(scripts.__file__).parent.glob("*.lua")]
     used = {name.lower() for text in texts for name in re.findall(r"call\('([A-Z]+)'", text)}
     assert len(used) > 30
     assert used <= allowed

@@ -48,7 +48,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "redis-no-fence",
         "a late settle is taken although another process holds the ID by now (Redis)",
-        "reaper/queues/redis/scripts/claims.py",
+        "reaper/queues/redis/scripts/apply.lua",
         "  if r[1] == receipt then\n    good = 1\n",
         "  if r[1] then\n    good = 1\n",
         fails=f"{_FENCE}[redis]",
@@ -132,7 +132,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "group-from-the-end",
         "the inbox's consumer group begins at the newest entry: what came before it is never read",
-        "reaper/queues/redis/scripts/intake.py",
+        "reaper/queues/redis/scripts/inbox_read.lua",
         "call('XGROUP', 'CREATE', key, 'reaper', '0', 'MKSTREAM')",
         "call('XGROUP', 'CREATE', key, 'reaper', '$', 'MKSTREAM')",
         fails="tests/integration/test_redis_inbox.py::test_what_producers_added_before_any_reaper_began_is_taken_in",
@@ -140,7 +140,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "inbox-maxlen",
         "the inbox is kept short by MAXLEN: what was not taken in yet is dropped",
-        "reaper/queues/redis/scripts/intake.py",
+        "reaper/queues/redis/scripts/inbox_take.lua",
         "    call('XDEL', key, ARGV[i])\n",
         "    call('XTRIM', key, 'MAXLEN', 0)\n",
         fails="tests/integration/test_redis_inbox.py::test_more_entries_than_one_portion_are_taken_in",
@@ -148,7 +148,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "deleted-entries-ignored",
         "entries that the engine dropped before they were taken in are passed over in silence",
-        "reaper/queues/redis/scripts/intake.py",
+        "reaper/queues/redis/scripts/inbox_read.lua",
         "  lost = lost + #(answer[3] or {})\n",
         "",
         fails="tests/integration/test_redis_inbox.py::"
@@ -158,13 +158,13 @@ QUEUES: tuple[Bug, ...] = (
         "offset-before-rows",
         "the position of a followed file is kept before its rows (Redis)",
         "reaper/queues/redis/queue.py",
-        "        accepted, duplicate, *names = await self._engine.run(redis_lua_books.ADD, *values)\n"
+        "        accepted, duplicate, *names = await self._engine.run(_ADD, *values)\n"
         "        if batch.position is not None:\n"
         "            await self._positions.save(batch.position)"
         "  # after the rows: a crash in between reads some lines twice\n",
         "        if batch.position is not None:\n"
         "            await self._positions.save(batch.position)\n"
-        "        accepted, duplicate, *names = await self._engine.run(redis_lua_books.ADD, *values)\n",
+        "        accepted, duplicate, *names = await self._engine.run(_ADD, *values)\n",
         fails="tests/integration/test_redis.py::test_a_position_is_written_after_its_rows",
     ),
 )

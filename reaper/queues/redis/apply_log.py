@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from reaper.core.model import LeaseResult
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import apply_values
-from reaper.queues.redis.scripts.claims import APPLY
+from reaper.queues.redis.scripts import load
 
 MAX_UNACKNOWLEDGED = 4_096
 """Ends without an answer that the engine remembers for one process."""
 UNACKNOWLEDGED_S = 86_400
+_APPLY = load("apply")
 
 
 class ApplyPipeline:
@@ -54,7 +55,7 @@ class ApplyPipeline:
         try:
             values = [value for end in ends for value in apply_values(end)]
             answers = await self._engine.run(
-                APPLY, self._owner, number, self._answered, MAX_UNACKNOWLEDGED, UNACKNOWLEDGED_S, *values
+                _APPLY, self._owner, number, self._answered, MAX_UNACKNOWLEDGED, UNACKNOWLEDGED_S, *values
             )
         except Exception as error:  # noqa: BLE001 - the top of a task: whoever waits is told
             if not future.done():

@@ -9,20 +9,21 @@ from reaper.core.model import Audit, AuditLine, Item, Outcome, SessionId, Stats
 from reaper.queues import accounting as books
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import item, pairs
-from reaper.queues.redis.scripts.read import SETTLED, STATS, VERIFY
+from reaper.queues.redis.scripts import load
 
 PAGE = 1_000
 ROWS = 500
 """Settled rows in memory at a time."""
 LOST = "inbox.lost"
 """Counts the inbox entries that somebody deleted after they were read and before they were taken in."""
+_SETTLED, _STATS, _VERIFY = load("settled"), load("stats"), load("verify")
 
 
 async def settled(engine: RedisConnection, since: float | None, only: frozenset[Outcome]) -> AsyncIterator[Item]:
     """Yield the settled rows of some outcomes, oldest settled first."""
     score, place = ("", 0) if since is None else (repr(since), -1)
     while True:
-        now, rows = await engine.whole(engine.run(SETTLED, score, place, ROWS, *sorted(only)))
+        now, rows = await engine.whole(engine.run(_SETTLED, score, place, ROWS, *sorted(only)))
         for session_id, _, _, flat, source in rows:
             if (found := item(SessionId(session_id), flat, source, float(now))) is not None:
                 yield found
@@ -33,7 +34,7 @@ async def settled(engine: RedisConnection, since: float | None, only: frozenset[
 
 async def stats(engine: RedisConnection) -> Stats:
     """Count what waits in the indexes; what is settled comes from the counters."""
-    return _stats(await engine.run(STATS, *Outcome))
+    return _stats(await engine.run(_STATS, *Outcome))
 
 
 async def audit(engine: RedisConnection) -> Audit:
@@ -45,10 +46,10 @@ async def audit(engine: RedisConnection) -> Audit:
     for name in ("first", "retry", "lease", *(f"out:{outcome}" for outcome in Outcome)):
         score, place, found = "", 0, PAGE
         while found == PAGE:
-            found, score, place, wrong, unheard = await engine.run(VERIFY, name, score, place, PAGE)
+            found, score, place, wrong, unheard = await engine.run(_VERIFY, name, score, place, PAGE)
             contradictory += wrong
             unproven += unheard
-    answer = await engine.run(STATS, *Outcome)
+    answer = await engine.run(_STATS, *Outcome)
     in_numbers = _stats(answer)
     _, _, in_flight, _, counters, kept, accepted, duplicate, invalid, is_open = answer
     counts = {name: int(value) for name, value in pairs(counters).items()}

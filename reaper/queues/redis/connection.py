@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError, Respo
 
 from reaper.core.errors import QueueError
 from reaper.queues.redis.errors import translated
-from reaper.queues.redis.scripts.common import Script
+from reaper.queues.redis.scripts import Script
 from reaper.queues.redis.url import Target
 
 T = TypeVar("T")

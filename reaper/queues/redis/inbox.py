@@ -12,7 +12,7 @@ from reaper.core.text import printable
 from reaper.core.times import parse_time
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import invalid
-from reaper.queues.redis.scripts.intake import INBOX_READ, INBOX_TAKE
+from reaper.queues.redis.scripts import load
 from reaper.queues.values import InvalidLine, NewItem
 
 SOURCE = "inbox"
@@ -21,6 +21,7 @@ ROUNDS = 20
 """Portions of one draining; what is left then comes with the next."""
 LEFT_BEHIND_S = 30.0
 """An entry that a reader has had for so long without taking it in was left behind: the reader died."""
+_READ, _TAKE = load("inbox_read"), load("inbox_take")
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +36,10 @@ class Inbox:
         """Take in what is there; return how many IDs were accepted. Any number of processes may do it at once."""
         accepted = 0
         for _ in range(ROUNDS):
-            entries = await self.engine.run(INBOX_READ, int(self.left_behind_s * 1000), AT_ONCE)
+            entries = await self.engine.run(_READ, int(self.left_behind_s * 1000), AT_ONCE)
             if entries:
                 values = [value for entry_id, flat in entries for value in _judged(entry_id, flat)]
-                accepted += int(await self.engine.run(INBOX_TAKE, max(0.0, self.after_s), *values))
+                accepted += int(await self.engine.run(_TAKE, max(0.0, self.after_s), *values))
             if len(entries) < AT_ONCE:
                 break
         return accepted

@@ -16,10 +16,11 @@ from reaper.queues.base import PositionStore
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.queue import RedisQueue
-from reaper.queues.redis.scripts.read import BEGIN
+from reaper.queues.redis.scripts import load
 from reaper.queues.redis.url import parse_url
 
 SCHEMA = 1
+_BEGIN = load("begin")
 
 
 async def open_redis(
@@ -51,7 +52,7 @@ async def open_redis(
     try:
         warnings = await engine.check()
         schema = SCHEMA if create and not read_only else ""
-        found, identity, begun, now = await engine.run(BEGIN, schema, secrets.token_hex(8))
+        found, identity, begun, now = await engine.run(_BEGIN, schema, secrets.token_hex(8))
         if found is None:
             raise QueueError(
                 f"there is no queue at {target.shown} yet: `reaper queue init`, `add`, `once` and `run` create it"

@@ -30,10 +30,7 @@ from reaper.queues.redis.audit import audit, settled, stats
 from reaper.queues.redis.connection import RedisConnection, Value
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.run_sets import KEPT_S, SMALL, RedisRunSet
-from reaper.queues.redis.scripts import claims as redis_lua_work
-from reaper.queues.redis.scripts import intake as redis_lua_books
-from reaper.queues.redis.scripts import read as redis_lua_read
-from reaper.queues.redis.scripts.common import Script
+from reaper.queues.redis.scripts import Script, load
 from reaper.queues.server_time import ServerTime
 from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
 
@@ -44,6 +41,24 @@ HEARTBEAT_LIFE_S = 20.0
 _FORGOTTEN_S = 3_600.0
 _DEAD = ",".join(sorted(DEAD))
 _PRUNED = ",".join(outcome for outcome in Outcome if outcome not in DEAD)
+
+_ADD = load("add")
+_CANCEL = load("cancel")
+_CLAIM = load("claim")
+_COMPARE_AND_SET = load("compare_and_set")
+_DEREGISTER = load("deregister")
+_HEARTBEAT = load("heartbeat")
+_HEARTBEATS = load("heartbeats")
+_MAINTAIN = load("maintain")
+_MAKE_DUE = load("make_due")
+_NEXT_AT = load("next_at")
+_OUTCOMES_OF = load("outcomes_of")
+_PAUSED = load("paused")
+_POSTPONE = load("postpone")
+_PURGE = load("purge")
+_REOPEN = load("reopen")
+_RETRYING = load("retrying")
+_SHOW = load("show")
 
 
 class RedisQueue:
@@ -97,7 +112,7 @@ class RedisQueue:
         return await self._engine.whole(self._add(batch, values))
 
     async def _add(self, batch: Batch, values: Sequence[Value]) -> Added:
-        accepted, duplicate, *names = await self._engine.run(redis_lua_books.ADD, *values)
+        accepted, duplicate, *names = await self._engine.run(_ADD, *values)
         if batch.position is not None:
             await self._positions.save(batch.position)  # after the rows: a crash in between reads some lines twice
         return Added(accepted, duplicate, len(batch.invalid), tuple(map(SessionId, names)))
@@ -129,7 +144,7 @@ class RedisQueue:
             self._claims += 1
             try:
                 rows, until, unread = await self._engine.run(
-                    redis_lua_work.CLAIM, most - len(leases), lease_s, self._owner, self._claims, set_key, SMALL
+                    _CLAIM, most - len(leases), lease_s, self._owner, self._claims, set_key, SMALL
                 )
                 leases += [redis_rows.lease(row, float(until)) for row in rows]
                 if last or not unread or len(leases) == most or self._inbox is None or not await self._inbox.drain():
@@ -157,9 +172,9 @@ class RedisQueue:
         return await self._engine.whole(self._next_at())
 
     async def _next_at(self) -> float | None:
-        at, unread = await self._engine.run(redis_lua_read.NEXT_AT)
+        at, unread = await self._engine.run(_NEXT_AT)
         if unread and self._inbox is not None and await self._inbox.drain():
-            at, _ = await self._engine.run(redis_lua_read.NEXT_AT)
+            at, _ = await self._engine.run(_NEXT_AT)
         return float(at) if at else None
 
     async def maintain(self, keep_settled_s: float) -> int:
@@ -168,7 +183,7 @@ class RedisQueue:
 
     async def _tend(self, keep_settled_s: float) -> int:
         freed, unread = await self._engine.run(
-            redis_lua_work.MAINTAIN, keep_settled_s, PORTION, _FORGOTTEN_S, KEPT_S, _PRUNED, *self._sets
+            _MAINTAIN, keep_settled_s, PORTION, _FORGOTTEN_S, KEPT_S, _PRUNED, *self._sets
         )
         if unread and self._inbox is not None:
             await self._inbox.drain()
@@ -178,35 +193,35 @@ class RedisQueue:
         self._refuse_read_only()
         self._told = True
         told = redis_rows.heartbeat_text(os.getpid(), self._started_at, limit, pauses)
-        await self._engine.whole(self._engine.run(redis_lua_work.HEARTBEAT, self._owner, told))
+        await self._engine.whole(self._engine.run(_HEARTBEAT, self._owner, told))
 
     async def live_workers(self) -> list[WorkerHeartbeat]:
-        found = await self._engine.whole(self._engine.run(redis_lua_read.HEARTBEATS, HEARTBEAT_LIFE_S))
+        found = await self._engine.whole(self._engine.run(_HEARTBEATS, HEARTBEAT_LIFE_S))
         return sorted((redis_rows.heartbeat(*one) for one in found), key=lambda one: (one.started_at, one.owner))
 
     # operators
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
-        return PostponeResult(await self._change(redis_lua_books.POSTPONE, session_id, max(0.0, after_s)))
+        return PostponeResult(await self._change(_POSTPONE, session_id, max(0.0, after_s)))
 
     async def make_due(self, *, retries: bool) -> int:
         self._refuse_read_only()
         return await self._engine.whole(self._make_due(retries))
 
     async def _make_due(self, retries: bool) -> int:
-        made = more = await self._engine.run(redis_lua_books.MAKE_DUE, int(retries), PORTION)
+        made = more = await self._engine.run(_MAKE_DUE, int(retries), PORTION)
         while more == PORTION:
-            more = await self._engine.run(redis_lua_books.MAKE_DUE, int(retries), PORTION)
+            more = await self._engine.run(_MAKE_DUE, int(retries), PORTION)
             made += more
         return int(made)
 
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
-        return CancelResult(await self._change(redis_lua_books.CANCEL, session_id, by, reason))
+        return CancelResult(await self._change(_CANCEL, session_id, by, reason))
 
     async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
-        return await self._each(redis_lua_books.REOPEN, (by, reason, f",{_DEAD},"), session_ids)
+        return await self._each(_REOPEN, (by, reason, f",{_DEAD},"), session_ids)
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
-        return await self._each(redis_lua_books.PURGE, (f",{_DEAD},",), session_ids)
+        return await self._each(_PURGE, (f",{_DEAD},",), session_ids)
 
     async def pause(self, pause: Pause | None) -> None:
         self._refuse_read_only()
@@ -215,7 +230,7 @@ class RedisQueue:
         await self._engine.whole(self._engine.ask(*command))
 
     async def paused(self) -> Pause | None:
-        now, written = await self._engine.whole(self._engine.run(redis_lua_read.PAUSED))
+        now, written = await self._engine.whole(self._engine.run(_PAUSED))
         self._time.measured(float(now))
         return redis_rows.pause(written, float(now))
 
@@ -226,18 +241,18 @@ class RedisQueue:
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
         values = (name, int(was is not None), was or "", int(text is not None), text or "")
-        return await self._change(redis_lua_books.COMPARE_AND_SET, *values) == "1"
+        return await self._change(_COMPARE_AND_SET, *values) == "1"
 
     # reading
     async def show(self, session_id: SessionId) -> Item | None:
-        now, flat, source = await self._engine.whole(self._engine.run(redis_lua_read.SHOW, session_id))
+        now, flat, source = await self._engine.whole(self._engine.run(_SHOW, session_id))
         return redis_rows.item(session_id, flat, source, float(now))
 
     async def outcomes_of(self, session_ids: Sequence[SessionId]) -> dict[SessionId, Outcome | None]:
         found: dict[SessionId, Outcome | None] = {}
         for start in range(0, len(session_ids), PORTION):
             asked = session_ids[start : start + PORTION]
-            rows = await self._engine.whole(self._engine.run(redis_lua_read.OUTCOMES_OF, *asked))
+            rows = await self._engine.whole(self._engine.run(_OUTCOMES_OF, *asked))
             known = zip(asked, rows, strict=True)
             found |= {name: Outcome(outcome) if outcome else None for name, outcome in known if outcome is not None}
         return found
@@ -249,7 +264,7 @@ class RedisQueue:
             yield item
 
     async def retrying(self, most: int) -> list[Item]:
-        now, rows = await self._engine.whole(self._engine.run(redis_lua_read.RETRYING, most))
+        now, rows = await self._engine.whole(self._engine.run(_RETRYING, most))
         items = (redis_rows.item(SessionId(name), flat, source, float(now)) for name, flat, source in rows)
         return [item for item in items if item is not None]
 
@@ -266,7 +281,7 @@ class RedisQueue:
         async def leave() -> None:
             if self._told or self._claims or self._sets:
                 claimed = int(self._claims > 0)
-                await self._engine.run(redis_lua_work.DEREGISTER, self._owner, claimed, *self._sets)
+                await self._engine.run(_DEREGISTER, self._owner, claimed, *self._sets)
 
         if not self._engine.closed:
             try:

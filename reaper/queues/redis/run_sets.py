@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reaper.core.model import Outcome, SessionId
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
-from reaper.queues.redis.scripts.read import INCLUDE, NEXT_OF_SET, VIEW
+from reaper.queues.redis.scripts import load
 from reaper.queues.values import SetView
 
 KEPT_S = 86_400
@@ -17,6 +17,7 @@ KEPT_S = 86_400
 SMALL = 1_000
 """Sets up to this are searched row by row; larger ones along the queue, whose head they mostly are."""
 PAGE = 1_000
+_INCLUDE, _VIEW, _NEXT = load("include"), load("view"), load("next_of_set")
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,7 @@ class RedisRunSet:
         score, place = "", 0
         while True:
             size, score, place = await self.engine.run(
-                INCLUDE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
+                _INCLUDE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
             )
             if not score:
                 return int(size)
@@ -62,7 +63,7 @@ class RedisRunSet:
         counts: Counter[str] = Counter()
         after = "-inf"
         while after:
-            after, flat = await self.engine.run(VIEW, self.key, KEPT_S, after, PAGE)
+            after, flat = await self.engine.run(_VIEW, self.key, KEPT_S, after, PAGE)
             for state, number in zip(flat[::2], flat[1::2], strict=True):
                 counts[state] += number
         ready, delayed, retrying, in_flight = (
@@ -72,5 +73,5 @@ class RedisRunSet:
 
     async def next_at(self) -> float | None:
         """Return when the next open ID of the set can be claimed, delayed ones aside."""
-        at = await self.engine.whole(self.engine.run(NEXT_OF_SET, self.key, KEPT_S, SMALL))
+        at = await self.engine.whole(self.engine.run(_NEXT, self.key, KEPT_S, SMALL))
         return float(at) if at else None

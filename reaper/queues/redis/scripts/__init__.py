@@ -1,1 +1,38 @@
-"""The Lua scripts that move items atomically."""
+"""The Lua scripts: each is one atomic step inside the engine; its first comment names its arguments and its answer.
+
+`KEYS[1]` is the prefix of all keys (`reaper.queues.redis.schema`), a hash tag: the whole queue is in one slot of a
+cluster. `ARGV[1]` is the identity of the queue that the process opened, a space, and the time in tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text of a script, and the digest by which the engine knows it.
+
+    redis-py's `Script` is of no use here: when the engine has forgotten a script it calls SCRIPT LOAD, a right that
+    the documented user does not have. EVAL loads and runs in one step.
+    """
+
+    text: str
+    sha: str
+
+
+def load(name: str) -> Script:
+    """Return the script of `NAME.lua`, preceded by `common.lua` and by the file that its first line includes."""
+    own = _read(name)
+    included = re.match(r"-- @include (\w+)\n", own)
+    text = _read("common") + (_read(included[1]) if included else "") + own
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@cache
+def _read(name: str) -> str:
+    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")

@@ -1,0 +1,2 @@
+-- Returns the time and the operator's pause.
+return {exact(now), call('GET', P .. ':pause')}
