@@ -8,8 +8,8 @@ import pytest
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import SessionId, State
-from reaper.queues.redis import inbox as redis_inbox
-from reaper.queues.redis.inbox import Inbox, judge
+from reaper.queues.redis import inbox
+from reaper.queues.redis.inbox import Inbox, parse_entry
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.scripts import load
 from tests.support.queues.redis_server import KeptPositions, ids, opened, shared_server
@@ -59,7 +59,7 @@ async def test_an_entry_is_judged_as_any_other_input(prefix: str) -> None:
 @pytest.mark.parametrize("due_at", ["nan", "inf", "-1", "1e9", "", "1.2.3", "٣", "9" * 400])
 def test_a_due_time_that_is_none_is_invalid_never_now(due_at: str) -> None:
     with pytest.raises(ValueError, match="due_at"):
-        judge(["session_id", "a", "due_at", due_at])
+        parse_entry(["session_id", "a", "due_at", due_at])
 
 
 async def test_next_at_and_sets_see_the_inbox(prefix: str) -> None:
@@ -76,11 +76,11 @@ async def test_what_a_dead_reader_left_is_taken_in_and_what_was_deleted_is_count
     reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
     put(prefix, "session_id", "left")
     gone = put(prefix, "session_id", "gone")
-    assert len(await reader._engine.run(load("inbox_read"), 30_000, 500)) == 2
+    assert len(await reader.connection.run(load("inbox_read"), 30_000, 500)) == 2
     await reader.close()
     assert await queue.claim(5, lease_s=60) == [], "not before it counts as left behind"
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", gone) == ":1\r\n"
-    assert await Inbox(queue._engine, left_behind_s=0.0).drain() == 1
+    assert await Inbox(queue.connection, abandoned_s=0.0).drain() == 1
     assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["left"]
     audit = await queue.audit()
     assert [(line.left, line.right) for line in audit.lines if not line.balanced] == [(1, 0)]
@@ -92,7 +92,7 @@ async def test_readers_of_one_inbox_take_each_entry_once(prefix: str) -> None:
     for number in range(700):
         put(prefix, "session_id", f"s{number}")
     # With nothing to wait for, each takes over what the others are just reading.
-    drains = (Inbox(queue._engine, left_behind_s=0.0).drain() for queue in queues for _ in range(3))
+    drains = (Inbox(queue.connection, abandoned_s=0.0).drain() for queue in queues for _ in range(3))
     assert sum(await asyncio.gather(*drains)) == 700
     stats = await queues[0].stats()
     assert (stats.accepted, stats.duplicate) == (700, 0)
@@ -113,10 +113,10 @@ async def test_the_group_begins_at_the_streams_first_entry_even_when_another_mad
 async def test_what_is_deleted_before_it_was_taken_in_never_goes_unnoticed_even_by_a_living_reader(prefix: str) -> None:
     reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
     gone = [put(prefix, "session_id", f"s{number}") for number in range(3)]
-    await reader._engine.run(load("inbox_read"), 30_000, 500)
+    await reader.connection.run(load("inbox_read"), 30_000, 500)
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", *gone) == ":3\r\n"
     for _ in range(2):
-        await Inbox(queue._engine, left_behind_s=0.0).drain()
+        await Inbox(queue.connection, abandoned_s=0.0).drain()
         audit = await queue.audit()
         assert [(line.left, line.right) for line in audit.lines if not line.balanced] == [(3, 0)]
     for one in (reader, queue):
@@ -154,15 +154,12 @@ async def test_more_entries_than_one_portion_are_taken_in(prefix: str) -> None:
 async def test_one_drain_takes_so_many_and_leaves_the_rest_to_the_next(
     prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_inbox, "AT_ONCE", 2)
-    monkeypatch.setattr(redis_inbox, "ROUNDS", 2)
+    monkeypatch.setattr(inbox, "AT_ONCE", 2)
+    monkeypatch.setattr(inbox, "ROUNDS", 2)
     queue = await opened(shared_server().url(prefix))
     for name in "abcde":
         put(prefix, "session_id", name)
-    assert queue._inbox is not None
-    assert await queue._inbox.drain() == 4
-    assert await queue._inbox.drain() == 1
-    assert await queue._inbox.drain() == 0
+    assert [await Inbox(queue.connection).drain() for _ in range(3)] == [4, 1, 0]
     assert (await queue.stats()).accepted == 5
     await queue.close()
 
@@ -174,7 +171,7 @@ async def test_what_was_claimed_before_the_inbox_failed_is_not_lost(
     await queue.add(ids("a"))
     put(prefix, "session_id", "b")
 
-    async def away(inbox: Inbox) -> int:
+    async def away(_: Inbox) -> int:
         raise QueueUnavailableError("away")
 
     monkeypatch.setattr(Inbox, "drain", away)

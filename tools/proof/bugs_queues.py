@@ -157,14 +157,14 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "offset-before-rows",
         "the position of a followed file is kept before its rows (Redis)",
-        "reaper/queues/redis/queue.py",
-        "        accepted, duplicate, *names = await self._engine.run(_ADD, *values)\n"
+        "reaper/queues/redis/intake.py",
+        "        accepted, duplicate, *names = await self.connection.run(_ADD, *values)\n"
         "        if batch.position is not None:\n"
-        "            await self._positions.save(batch.position)"
+        "            await self.store.save(batch.position)"
         "  # after the rows: a crash in between reads some lines twice\n",
         "        if batch.position is not None:\n"
-        "            await self._positions.save(batch.position)\n"
-        "        accepted, duplicate, *names = await self._engine.run(_ADD, *values)\n",
-        fails="tests/integration/test_redis.py::test_a_position_is_written_after_its_rows",
+        "            await self.store.save(batch.position)\n"
+        "        accepted, duplicate, *names = await self.connection.run(_ADD, *values)\n",
+        fails="tests/integration/test_redis_queue.py::test_a_position_is_written_after_its_rows",
     ),
 )

@@ -1,4 +1,4 @@
-"""What goes wrong with the engine, told in our errors: what may pass by itself, and what somebody has to mend."""
+"""Translates the library's errors: `QueueUnavailableError` for those that may pass by themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as TooLate
 from reaper.core.errors import QueueError, QueueUnavailableError
 
 REPLACED = "REPLACED"
-"""Begins what our scripts answer when the queue is not the one that was opened."""
+"""Begins the error of our scripts when the queue is not the one that was opened."""
 
 _MOVED = "is not the cluster's node for this queue: name that one in queue.url"
 _PASSING = {
@@ -38,13 +38,13 @@ _PASSING = {
     "ASK": _MOVED,
 }
 _FORBIDDEN = ("can't run this command", "has no permissions")
-"""How Redis 7.0 and Valkey 9 say inside a script that a right is missing."""
-# Before 7.0 the engine wraps an error inside a script into a sentence of its own.
+"""Parts of the error of Redis 7.0 and Valkey 9 when a right is missing inside a script."""
+# Before 7.0 the server wraps an error inside a script into a sentence of its own.
 _code = re.compile(rf"(?:^|[\s-])({'|'.join((*_PASSING, 'NOPERM', REPLACED))})\b").search
 
 
 def translated(error: RedisError | OSError, name: str) -> QueueError:
-    """Return the error that the caller sees; `name` is the server's, without what is secret."""
+    """Return the error for the caller; `name` is the server's URL without secrets."""
     match error:
         case AuthenticationError() | AuthorizationError():
             return QueueUnavailableError(f"{name} refused the user or the password: check those in queue.url")

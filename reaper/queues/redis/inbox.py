@@ -1,4 +1,4 @@
-"""The producers' inbox: a stream that any program may add to with one XADD, emptied into the queue by every reaper."""
+"""The producers' inbox: a stream that any program adds to with XADD and every reaper empties into the queue."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from reaper.queues.values import InvalidLine, NewItem
 SOURCE = "inbox"
 AT_ONCE = 500
 ROUNDS = 20
-"""Portions of one draining; what is left then comes with the next."""
-LEFT_BEHIND_S = 30.0
-"""An entry that a reader has had for so long without taking it in was left behind: the reader died."""
+"""Portions of one drain; the next drain takes the rest."""
+ABANDONED_S = 30.0
+"""An entry that was read so long ago and not taken in is abandoned: its reader died."""
 _READ, _TAKE = load("inbox_read"), load("inbox_take")
 
 
 @dataclass(slots=True, eq=False)
 class Inbox:
-    """Takes in what producers added. `after_s` is the time to live of entries without a due time."""
+    """Takes the entries of producers in; those without a due time become due `after_s` from now."""
 
-    engine: RedisConnection
+    connection: RedisConnection
     after_s: float = 0.0
-    left_behind_s: float = LEFT_BEHIND_S
+    abandoned_s: float = ABANDONED_S
 
     async def drain(self) -> int:
-        """Take in what is there; return how many IDs were accepted. Any number of processes may do it at once."""
+        """Take the entries in; return how many IDs were accepted. Any number of processes may do it at once."""
         accepted = 0
         for _ in range(ROUNDS):
-            entries = await self.engine.run(_READ, int(self.left_behind_s * 1000), AT_ONCE)
+            entries = await self.connection.run(_READ, int(self.abandoned_s * 1000), AT_ONCE)
             if entries:
-                values = [value for entry_id, flat in entries for value in _judged(entry_id, flat)]
-                accepted += int(await self.engine.run(_TAKE, max(0.0, self.after_s), *values))
+                values = [value for entry_id, flat in entries for value in _take_values(entry_id, flat)]
+                accepted += int(await self.connection.run(_TAKE, max(0.0, self.after_s), *values))
             if len(entries) < AT_ONCE:
                 break
         return accepted
 
 
-def _judged(entry_id: str, flat: Sequence[str]) -> list[str]:
+def _take_values(entry_id: str, flat: Sequence[str]) -> list[str]:
     try:
-        new = judge(flat)
+        new = parse_entry(flat)
     except ValueError as fault:
         shown = (
             json.dumps(pairs) if (pairs := [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]) else ""
@@ -57,8 +57,8 @@ def _judged(entry_id: str, flat: Sequence[str]) -> list[str]:
     return [entry_id, new.session_id, "" if new.due_at is None else repr(new.due_at), ""]
 
 
-def judge(flat: Sequence[str]) -> NewItem:
-    """Return the item that an entry's fields name; fields of other names are not looked at.
+def parse_entry(flat: Sequence[str]) -> NewItem:
+    """Return the item that an entry's fields name; fields of other names are ignored.
 
     Raises ValueError with the reason when the entry is not well-formed.
     """

@@ -1,26 +1,22 @@
-"""The queue in Redis 6.2 or newer, or Valkey: many reapers on many machines, one backlog.
+"""Opens the queue in Redis 6.2 or newer, or Valkey: many reapers on many machines, one backlog.
 
-Its promises are those of `reaper.queues.base`, but for three: how durable an answer is depends on the server's
-`appendfsync` (`open_redis` warns), the death of another process is not seen (its leases run out), and there is no
+It keeps the promises of `reaper.queues.base` with three exceptions: how durable an answer is depends on the server's
+`appendfsync` (`open_redis` warns), the death of another process is not seen (its leases expire), and there is no
 backup to a file (the server's own snapshots are that).
 """
 
 from __future__ import annotations
 
-import secrets
 import ssl
 from collections.abc import Callable
 
-from reaper.core.errors import ConfigError, QueueError
+from reaper.core.errors import ConfigError
 from reaper.queues.base import PositionStore
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.queue import RedisQueue
-from reaper.queues.redis.scripts import load
+from reaper.queues.redis.schema import check, prepare
 from reaper.queues.redis.url import parse_url
-
-SCHEMA = 1
-_BEGIN = load("begin")
 
 
 async def open_redis(
@@ -33,12 +29,17 @@ async def open_redis(
     inbox_after_s: float = 0.0,
     clock: Callable[[], float] | None = None,
 ) -> tuple[RedisQueue, bool, tuple[str, ...]]:
-    """Open the queue at `url`; return it, whether it was begun now, and what the server's settings put at risk.
+    """Open the queue at `url`; return it, whether it was created now, and the risks in the server's settings.
 
-    `create` allows a queue to be begun, unless `read_only`. `worker` is for the other back-ends: here a claim says
-    enough. `positions` gets the queue's identity, a name that no other queue has, and returns the store of this
-    machine's positions in it. `inbox_after_s` is the time to live of inbox entries without a due time. `clock`
-    replaces the server's time, for tests.
+    Args:
+        url: see `parse_url`.
+        create: allows a queue to be created, unless `read_only`.
+        read_only: refuses every change.
+        worker: for the other engines; here the first claim makes a process known.
+        positions: gets the queue's identity, a name that no other queue has; returns the store of this machine's files.
+        inbox_after_s: delay in seconds of inbox entries without a due time.
+        clock: replaces the server's time in tests, Unix seconds.
+
     Raises ConfigError for a URL that cannot be used, QueueUnavailableError while the server is away, another QueueError
     when there is no queue, the server is too old, the queue too new, or a right is missing.
     """
@@ -48,20 +49,14 @@ async def open_redis(
             ssl.create_default_context(cafile=target.ca_file)
         except (OSError, ssl.SSLError):
             raise ConfigError("queue.url: what ca_file names cannot be read, or holds no certificate") from None
-    engine = RedisConnection(target, clock)
+    connection = RedisConnection(target, clock, read_only=read_only)
     try:
-        warnings = await engine.check()
-        schema = SCHEMA if create and not read_only else ""
-        found, identity, begun, now = await engine.run(_BEGIN, schema, secrets.token_hex(8))
-        if found is None:
-            raise QueueError(
-                f"there is no queue at {target.shown} yet: `reaper queue init`, `add`, `once` and `run` create it"
-            )
-        if int(found) > SCHEMA:
-            raise QueueError(f"the queue at {target.shown} was written by a newer reaper: use that version")
-        engine.bind(identity)
-        queue = RedisQueue(engine, None if read_only else Inbox(engine, inbox_after_s), positions(identity), float(now))
+        warnings = await check(connection)
+        identity, created, now = await prepare(connection, create=create and not read_only)
+        connection.pin_identity(identity)
+        inbox = None if read_only else Inbox(connection, inbox_after_s)
+        queue = RedisQueue(connection, inbox, positions(identity), now)
     except BaseException:
-        await engine.close()
+        await connection.close()
         raise
-    return queue, bool(begun), tuple(warnings)
+    return queue, created, warnings

@@ -1,4 +1,4 @@
-"""Rows and values: how an item is written down in a hash, read back, shown."""
+"""Between the values of Redis and ours: rows, leases, results, pauses, heartbeats."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from reaper.core.model import (
     State,
     WorkerHeartbeat,
 )
-from reaper.queues import accounting as books
+from reaper.queues import accounting
 from reaper.queues.values import InvalidLine
 
 _KEPT = float("-inf")
-"""Stands for the due time that a row has: only the engine knows it."""
+"""Stands for the due time that the row has: only the server knows it."""
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, Any]:
-    """Return as a dictionary what the engine tells as names and values by turns."""
+    """Return a flat list of names and values as a dictionary."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) -> Item | None:
-    """Return one row; None when there is none."""
+    """Return the item of a row's fields, None when there is no row. `now` is the server's time, Unix seconds."""
     row = pairs(flat)
     if "n" not in row:
         return None
@@ -78,7 +78,7 @@ def _send(row: dict[str, str], number: int) -> Send:
 
 
 def lease(row: Sequence[Any], until: float) -> Lease:
-    """Return a lease as `claim` tells it."""
+    """Return the lease of a row that the script `claim` returned."""
     session_id, receipt, round_, attempts, sends, unanswered, ambiguous, others_final, source = row
     return Lease(
         session_id=SessionId(session_id),
@@ -94,20 +94,20 @@ def lease(row: Sequence[Any], until: float) -> Lease:
     )
 
 
-def apply_values(end: LeaseResult) -> list[str | int | float]:
-    """Return what the script is told of one apply: what the row becomes, and what instead if it was cancelled.
+def apply_values(result: LeaseResult) -> list[str | int | float]:
+    """Return one result's arguments of `apply`: what the row becomes, and what it becomes if it was cancelled.
 
-    As long as the receipt is good nobody but a canceller has touched the row, so the lease tells what is in it.
+    While the receipt is good only a cancellation can have changed the row, so the lease has its values.
     """
-    held, decision, send = end
-    recorded = held.sends - 1 - held.unanswered
+    lease, decision, send = result
+    recorded = lease.sends - 1 - lease.unanswered
     plain, cancelled = (
-        books.apply_decision(
-            books.ClaimedRow(
-                attempts=held.attempts,
-                sends=held.sends,
+        accounting.apply_decision(
+            accounting.ClaimedRow(
+                attempts=lease.attempts,
+                sends=lease.sends,
                 recorded=recorded,
-                ambiguous=held.ambiguous,
+                ambiguous=lease.ambiguous,
                 finals_seen=0,
                 finals_before=0,
                 due_at=_KEPT,
@@ -120,8 +120,8 @@ def apply_values(end: LeaseResult) -> list[str | int | float]:
         for cancel_requested in (False, True)
     )
     values: list[str | int | float] = [
-        held.session_id,
-        held.receipt,
+        lease.session_id,
+        lease.receipt,
         int(send is not None),
         plain.attempts,
         plain.sends,
@@ -142,13 +142,13 @@ def apply_values(end: LeaseResult) -> list[str | int | float]:
 
 
 def invalid(source: str, line: InvalidLine) -> str:
-    """Write down a line that was not accepted."""
+    """Return an invalid line as text."""
     return json.dumps({"source": source, **asdict(line)})
 
 
-def pause(written: str | None, now: float) -> Pause | None:
-    """Read back the operator's pause; None when there is none, or none any more."""
-    found = None if not written else _pause(json.loads(written))
+def pause(text: str | None, now: float) -> Pause | None:
+    """Return the operator's pause, None when there is none or it is over."""
+    found = None if not text else _pause(json.loads(text))
     return None if found is None or (found.until is not None and found.until <= now) else found
 
 
@@ -157,13 +157,13 @@ def _pause(fields: dict[str, Any]) -> Pause:
 
 
 def heartbeat_text(pid: int, started_at: float, limit: int, pauses: Sequence[Pause]) -> str:
-    """Write down how a process stands."""
+    """Return a heartbeat as text."""
     fields = {"pid": pid, "started_at": started_at, "limit": limit, "pauses": [asdict(pause) for pause in pauses]}
     return json.dumps(fields)
 
 
-def heartbeat(owner: str, told_at: str, written: str) -> WorkerHeartbeat:
-    """Read it back."""
-    fields = json.loads(written)
+def heartbeat(owner: str, sent_at: str, text: str) -> WorkerHeartbeat:
+    """Return a heartbeat from its text and the time it was stored at, Unix seconds."""
+    fields = json.loads(text)
     pauses = tuple(_pause(one) for one in fields["pauses"])
-    return WorkerHeartbeat(owner, fields["pid"], fields["started_at"], float(told_at), fields["limit"], pauses)
+    return WorkerHeartbeat(owner, fields["pid"], fields["started_at"], float(sent_at), fields["limit"], pauses)

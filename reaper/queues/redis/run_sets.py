@@ -1,4 +1,4 @@
-"""Run sets: one sorted set in the engine each, that ends by itself when nobody has asked for it for a day."""
+"""Run sets: each is a sorted set on the server, which expires a day after its last use."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from reaper.core.model import Outcome, SessionId
+from reaper.queues.base import RunSet
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.scripts import load
 from reaper.queues.values import SetView
 
 KEPT_S = 86_400
-"""After so long without a question, a set is of a process that is no more."""
+"""A set that was not used for so long belongs to a dead process."""
 SMALL = 1_000
 """Sets up to this are searched row by row; larger ones along the queue, whose head they mostly are."""
 PAGE = 1_000
@@ -24,20 +25,20 @@ _INCLUDE, _VIEW, _NEXT = load("include"), load("view"), load("next_of_set")
 class RedisRunSet:
     """The IDs that one `once` is responsible for; see `reaper.queues.base.RunSet`."""
 
-    engine: RedisConnection
+    connection: RedisConnection
     inbox: Inbox | None
     key: str
 
     async def include_due(self, limit: int | None = None) -> int:
         """Take in what is open and due, in flight included, until the set has `limit` IDs; return its size."""
-        return await self.engine.whole(self._include_due(limit))
+        return await self.connection.run_shielded(self._include_due(limit))
 
     async def _include_due(self, limit: int | None) -> int:
         if self.inbox is not None:
             await self.inbox.drain()
         score, place = "", 0
         while True:
-            size, score, place = await self.engine.run(
+            size, score, place = await self.connection.run(
                 _INCLUDE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
             )
             if not score:
@@ -48,22 +49,22 @@ class RedisRunSet:
         after = "-inf"
         while True:
             command = ("ZRANGEBYSCORE", self.key, f"({after}", "+inf", "LIMIT", 0, PAGE)
-            page = await self.engine.whole(self.engine.ask(*command))
+            page = await self.connection.run_shielded(self.connection.execute(*command))
             for session_id in page:
                 yield SessionId(session_id)
             if len(page) < PAGE:
                 return
-            after = await self.engine.whole(self.engine.ask("ZSCORE", self.key, page[-1]))
+            after = await self.connection.run_shielded(self.connection.execute("ZSCORE", self.key, page[-1]))
 
     async def view(self) -> SetView:
         """Count the set by state and outcome."""
-        return await self.engine.whole(self._view())
+        return await self.connection.run_shielded(self._view())
 
     async def _view(self) -> SetView:
         counts: Counter[str] = Counter()
         after = "-inf"
         while after:
-            after, flat = await self.engine.run(_VIEW, self.key, KEPT_S, after, PAGE)
+            after, flat = await self.connection.run(_VIEW, self.key, KEPT_S, after, PAGE)
             for state, number in zip(flat[::2], flat[1::2], strict=True):
                 counts[state] += number
         ready, delayed, retrying, in_flight = (
@@ -73,5 +74,14 @@ class RedisRunSet:
 
     async def next_at(self) -> float | None:
         """Return when the next open ID of the set can be claimed, delayed ones aside."""
-        at = await self.engine.whole(self.engine.run(_NEXT, self.key, KEPT_S, SMALL))
+        at = await self.connection.run_shielded(self.connection.run(_NEXT, self.key, KEPT_S, SMALL))
         return float(at) if at else None
+
+
+def own_key(connection: RedisConnection, run_set: RunSet | None) -> str:
+    """Return the key of a run set, "" for none. Raises TypeError for a set that another queue made."""
+    if run_set is None:
+        return ""
+    if not isinstance(run_set, RedisRunSet) or run_set.connection is not connection:
+        raise TypeError("a run set belongs to the queue that made it")
+    return run_set.key

@@ -1,4 +1,4 @@
-"""From a `redis://` URL to what a connection needs. Nothing that is shown holds the password."""
+"""Parses `redis://` URLs. Nothing that is shown holds the password."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """Name it for people."""
+        """Return the server's URL without user, password and parameters."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.db}"
 
     @property
     def tag(self) -> str:
-        """Return what the names of all keys begin with; the braces put them into one slot of a cluster."""
+        """Return the beginning of all keys; the braces put them into one slot of a cluster."""
         return f"{{{self.prefix}}}"
 
 
 def parse_url(url: str) -> Target:
-    """Return what `redis://[user:password@]host[:port][/db][?prefix=NAME&ca_file=PATH]` names.
+    """Return the target that `redis://[user:password@]host[:port][/db][?prefix=NAME&ca_file=PATH]` names.
 
     Raises ConfigError, whose message holds no part of the URL but names of parameters.
     """

@@ -36,7 +36,7 @@ class RedisHarness:
 
     async def die(self, queue: Queue) -> None:
         assert isinstance(queue, RedisQueue)
-        await abandon(queue)
+        await queue.connection.close()  # as at the death of a process: its leases stay
 
     async def close(self) -> None:
         for queue in self._opened:
@@ -47,8 +47,3 @@ class RedisHarness:
 
     def now(self) -> float:
         return self._clock.now
-
-
-async def abandon(queue: RedisQueue) -> None:
-    """Do what the death of a process does: its connections end, its leases stay."""
-    await queue._engine.close()

@@ -13,12 +13,11 @@ from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
-from reaper.queues.redis import connection as redis_engine
-from reaper.queues.redis import scripts
-from reaper.queues.redis.connection import too_old, warnings_of
+from reaper.queues.redis import schema, scripts
 from reaper.queues.redis.errors import translated
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.schema import too_old, warnings_of
 from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import ended
@@ -105,7 +104,7 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     queue = await opened(own_server.url(auth="reaper:PASSWORD@"))
     assert (await queue.claim(1, lease_s=60))[0].session_id == "from-outside"
     with pytest.raises(QueueError, match="forbids"):
-        await queue._engine.ask("FLUSHALL")
+        await queue.connection.execute("FLUSHALL")
     await queue.close()
     assert own_server.ask("FLUSHALL") == "+OK\r\n"
     await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
@@ -251,7 +250,7 @@ def test_a_server_too_old_is_told_by_its_version(version: str, old: bool) -> Non
 
 
 async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_engine, "OLDEST", (99, 0))
+    monkeypatch.setattr(schema, "OLDEST", (99, 0))
     with pytest.raises(QueueError, match=r"is Redis \d+\..*: the queue needs 6\.2 or newer") as caught:
         await opened(shared_server().url(prefix))
     assert not isinstance(caught.value, QueueUnavailableError)

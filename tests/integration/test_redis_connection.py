@@ -12,7 +12,7 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
-from reaper.queues.redis import connection as redis_engine
+from reaper.queues.redis import connection
 from reaper.queues.redis.queue import RedisQueue
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
@@ -121,7 +121,7 @@ async def test_an_engine_away_says_so_at_once_and_is_used_again_when_it_is_back(
             QueueUnavailableError, match=r"cannot be reached \((Connection closed|Conn.*refused|Connect call failed)"
         ):
             await call
-    assert time.monotonic() - began < redis_engine.CONNECT_S
+    assert time.monotonic() - began < connection.CONNECT_S
     own_server.start()
     (lease,) = await queue.claim(1, lease_s=60)
     assert (lease.session_id, lease.sends) == ("a", 1)
@@ -131,8 +131,8 @@ async def test_an_engine_away_says_so_at_once_and_is_used_again_when_it_is_back(
 async def test_a_machine_that_does_not_answer_is_given_up_after_the_connect_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert redis_engine.CONNECT_S <= 5
-    monkeypatch.setattr(redis_engine, "CONNECT_S", 0.3)
+    assert connection.CONNECT_S <= 5
+    monkeypatch.setattr(connection, "CONNECT_S", 0.3)
     with ExitStack() as stack:
         deaf = stack.enter_context(socket.socket())
         deaf.bind(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ async def test_a_machine_that_does_not_answer_is_given_up_after_the_connect_time
 async def test_a_server_that_hangs_is_given_up_and_what_was_asked_may_be_asked_again(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_engine, "ANSWER_S", 0.5)
+    monkeypatch.setattr(connection, "ANSWER_S", 0.5)
     queue = await opened(own_server.url())
     await queue.add(ids("a", "b"))
     one, two = await queue.claim(2, lease_s=60)
