@@ -43,7 +43,7 @@ async def test_all_who_wait_hear_of_it_and_who_left_does_not(error: Exception) -
     engine = Failing(error)
     stand_in: RedisConnection = engine  # type: ignore[assignment]
     applies = ApplyPipeline(stand_in, "me")
-    one, left, two = (applies.post([LeaseResult(lease(name), NOW, None)]) for name in ("a", "b", "c"))
+    one, left, two = (applies.post([LeaseResult(lease(name), NOW, None)]).future for name in ("a", "b", "c"))
     await engine.asked.wait()
     left.cancel()
     engine.go_on.set()
@@ -57,7 +57,7 @@ async def test_who_leaves_while_their_script_fails_leaves_the_next_to_be_asked_f
     engine = Failing(QueueUnavailableError("away"))
     stand_in: RedisConnection = engine  # type: ignore[assignment]
     applies = ApplyPipeline(stand_in, "me")
-    left, stays = (applies.post([LeaseResult(lease(name), NOW, None)]) for name in ("a", "b"))
+    left, stays = (applies.post([LeaseResult(lease(name), NOW, None)]).future for name in ("a", "b"))
     await engine.asked.wait()
     left.cancel()
     engine.go_on.set()

@@ -12,8 +12,8 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
+from reaper.queues.base import Queue
 from reaper.queues.redis import connection
-from reaper.queues.redis.queue import RedisQueue
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
 from tests.support.queues.redis_server import RedisServer, free_port, ids, opened, shared_server
@@ -31,7 +31,7 @@ ANSWERS: list[tuple[Decision, Send | None]] = [
 ]
 
 
-async def warm(queue: RedisQueue) -> None:
+async def warm(queue: Queue) -> None:
     """Let the server learn the scripts, so that what follows is one question and one answer each."""
     await queue.add(ids("warm"))
     (lease,) = await queue.claim(1, lease_s=60)
@@ -89,7 +89,7 @@ async def test_an_apply_asked_again_is_good_whatever_became_of_the_id_meanwhile(
     await other.close()
 
 
-async def warm_again(queue: RedisQueue) -> None:
+async def warm_again(queue: Queue) -> None:
     """Let other applies be answered in between: they end only what is theirs to end."""
     for name in ("between", "again"):
         await queue.add(ids(name))

@@ -10,13 +10,11 @@ import pytest
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Lease, Outcome, Send, Settle
-from reaper.queues.redis.connection import RedisConnection
+from reaper.queues.base import Queue
 from reaper.queues.redis.inbox import Inbox
-from reaper.queues.redis.queue import RedisQueue
-from reaper.queues.redis.schema import prepare
-from reaper.queues.redis.url import parse_url
+from reaper.queues.redis.open import open_over
 from tests.support.queues.harness import ended
-from tests.support.queues.redis_server import KeptPositions, RedisServer, ids
+from tests.support.queues.redis_server import KeptPositions, RedisServer, connected, ids
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +29,7 @@ LEASE_S = 3.0
 class Load:
     """A reaper that adds, another program that adds to the inbox, workers that settle, and who kills the server."""
 
-    def __init__(self, server: RedisServer, queues: list[RedisQueue]) -> None:
+    def __init__(self, server: RedisServer, queues: list[Queue]) -> None:
         self.server = server
         self.queues = queues
         self.settled: Counter[str] = Counter()
@@ -59,7 +57,7 @@ class Load:
                     answer = await asyncio.to_thread(self.server.ask, *command)
                 await asyncio.sleep(0.01)
 
-    async def settle(self, queue: RedisQueue, lease: Lease) -> None:
+    async def settle(self, queue: Queue, lease: Lease) -> None:
         while True:
             try:
                 self.settled[lease.session_id] += await ended(queue, lease, STOPPED, NO_CONTENT)
@@ -68,7 +66,7 @@ class Load:
                 self.refused += 1
                 await asyncio.sleep(0.05)
 
-    async def work(self, queue: RedisQueue) -> None:
+    async def work(self, queue: Queue) -> None:
         while self.settled.total() < MANY + PRODUCED:
             leases = []
             try:
@@ -88,12 +86,12 @@ class Load:
             await asyncio.to_thread(self.server.start)
 
 
-async def impatient(url: str) -> RedisQueue:
+async def impatient(url: str) -> Queue:
     """Open the queue; an entry of a dead reader is taken in after 2 s, not half a minute."""
-    connection = RedisConnection(parse_url(url), None)
-    identity, _, now = await prepare(connection, create=True)
-    connection.pin_identity(identity)
-    return RedisQueue(connection, Inbox(connection, abandoned_s=2.0), KeptPositions(), now)
+    connection = connected(url)
+    inbox = Inbox(connection, abandoned_s=2.0)
+    queue, _, _ = await open_over(connection, inbox, lambda identity: KeptPositions(), create=True)
+    return queue
 
 
 @pytest.mark.timeout(170)

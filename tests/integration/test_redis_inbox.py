@@ -12,7 +12,7 @@ from reaper.queues.redis import inbox
 from reaper.queues.redis.inbox import Inbox, parse_entry
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.scripts import load
-from tests.support.queues.redis_server import KeptPositions, ids, opened, shared_server
+from tests.support.queues.redis_server import KeptPositions, connected, ids, opened, shared_server
 
 pytestmark = pytest.mark.anyio
 
@@ -73,14 +73,14 @@ async def test_next_at_and_sets_see_the_inbox(prefix: str) -> None:
 
 
 async def test_what_a_dead_reader_left_is_taken_in_and_what_was_deleted_is_counted_as_lost(prefix: str) -> None:
-    reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
+    reader, queue = connected(shared_server().url(prefix)), await opened(shared_server().url(prefix))
     put(prefix, "session_id", "left")
     gone = put(prefix, "session_id", "gone")
-    assert len(await reader.connection.run(load("inbox_read"), 30_000, 500)) == 2
-    await reader.close()
+    assert len(await reader.run(load("inbox_read"), 30_000, 500)) == 2
     assert await queue.claim(5, lease_s=60) == [], "not before it counts as left behind"
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", gone) == ":1\r\n"
-    assert await Inbox(queue.connection, abandoned_s=0.0).drain() == 1
+    assert await Inbox(reader, abandoned_s=0.0).drain() == 1
+    await reader.close()
     assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["left"]
     audit = await queue.audit()
     assert [(line.left, line.right) for line in audit.lines if not line.balanced] == [(1, 0)]
@@ -88,16 +88,18 @@ async def test_what_a_dead_reader_left_is_taken_in_and_what_was_deleted_is_count
 
 
 async def test_readers_of_one_inbox_take_each_entry_once(prefix: str) -> None:
-    queues = [await opened(shared_server().url(prefix)) for _ in range(3)]
+    queue = await opened(shared_server().url(prefix))
+    readers = [connected(shared_server().url(prefix)) for _ in range(3)]
     for number in range(700):
         put(prefix, "session_id", f"s{number}")
     # With nothing to wait for, each takes over what the others are just reading.
-    drains = (Inbox(queue.connection, abandoned_s=0.0).drain() for queue in queues for _ in range(3))
+    drains = (Inbox(reader, abandoned_s=0.0).drain() for reader in readers for _ in range(3))
     assert sum(await asyncio.gather(*drains)) == 700
-    stats = await queues[0].stats()
+    stats = await queue.stats()
     assert (stats.accepted, stats.duplicate) == (700, 0)
-    for queue in queues:
-        await queue.close()
+    for reader in readers:
+        await reader.close()
+    await queue.close()
 
 
 async def test_the_group_begins_at_the_streams_first_entry_even_when_another_made_the_stream_anew(prefix: str) -> None:
@@ -111,16 +113,16 @@ async def test_the_group_begins_at_the_streams_first_entry_even_when_another_mad
 
 
 async def test_what_is_deleted_before_it_was_taken_in_never_goes_unnoticed_even_by_a_living_reader(prefix: str) -> None:
-    reader, queue = [await opened(shared_server().url(prefix)) for _ in range(2)]
+    reader, queue = connected(shared_server().url(prefix)), await opened(shared_server().url(prefix))
     gone = [put(prefix, "session_id", f"s{number}") for number in range(3)]
-    await reader.connection.run(load("inbox_read"), 30_000, 500)
+    await reader.run(load("inbox_read"), 30_000, 500)
     assert shared_server().ask("XDEL", f"{{{prefix}}}:inbox", *gone) == ":3\r\n"
     for _ in range(2):
-        await Inbox(queue.connection, abandoned_s=0.0).drain()
+        await Inbox(reader, abandoned_s=0.0).drain()
         audit = await queue.audit()
         assert [(line.left, line.right) for line in audit.lines if not line.balanced] == [(3, 0)]
-    for one in (reader, queue):
-        await one.close()
+    await reader.close()
+    await queue.close()
 
 
 async def test_entries_without_a_due_time_live_as_long_as_is_set(prefix: str) -> None:
@@ -159,7 +161,9 @@ async def test_one_drain_takes_so_many_and_leaves_the_rest_to_the_next(
     queue = await opened(shared_server().url(prefix))
     for name in "abcde":
         put(prefix, "session_id", name)
-    assert [await Inbox(queue.connection).drain() for _ in range(3)] == [4, 1, 0]
+    connection = connected(shared_server().url(prefix))
+    assert [await Inbox(connection).drain() for _ in range(3)] == [4, 1, 0]
+    await connection.close()
     assert (await queue.stats()).accepted == 5
     await queue.close()
 

@@ -9,19 +9,27 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, ResponseError
+from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, MovedError, RedisError, ResponseError
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Send, SessionId, Settle
+from reaper.queues.base import Queue
 from reaper.queues.redis import schema, scripts
 from reaper.queues.redis.errors import translated
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.queue import RedisQueue
 from reaper.queues.redis.schema import too_old, warnings_of
 from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import ended
-from tests.support.queues.redis_server import KeptPositions, RedisServer, free_port, ids, opened, shared_server
+from tests.support.queues.redis_server import (
+    KeptPositions,
+    RedisServer,
+    connected,
+    free_port,
+    ids,
+    opened,
+    shared_server,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +69,7 @@ def test_warnings_name_what_is_at_risk(settings: tuple[str, str, str], named: li
     assert all(word in text for word, text in zip(named, found, strict=True))
 
 
-async def everything(queue: RedisQueue) -> None:
+async def everything(queue: Queue) -> None:
     """Call every method once, on rows of each kind."""
     mine = queue.new_set()
     await queue.add(Batch("test", ids("a", "b", "c", "d").items, [InvalidLine(1, "why", "?")]), into=mine)
@@ -103,9 +111,11 @@ async def test_the_documented_rights_are_enough_and_forbid_the_rest(own_server: 
     assert "two seconds" in warning
     queue = await opened(own_server.url(auth="reaper:PASSWORD@"))
     assert (await queue.claim(1, lease_s=60))[0].session_id == "from-outside"
-    with pytest.raises(QueueError, match="forbids"):
-        await queue.connection.execute("FLUSHALL")
     await queue.close()
+    connection = connected(own_server.url(auth="reaper:PASSWORD@"))
+    with pytest.raises(QueueError, match="forbids"):
+        await connection.execute("FLUSHALL")
+    await connection.close()
     assert own_server.ask("FLUSHALL") == "+OK\r\n"
     await everything(await opened(own_server.url(auth="reaper:PASSWORD@")))
     assert own_server.ask("ACL", "SETUSER", "reaper", "-config", "-info") == "+OK\r\n"
@@ -272,7 +282,9 @@ async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.Monk
         (InvalidResponse("Protocol Error: b'HTTP/1.1 400'"), False, "is not Redis"),
     ],
 )
-def test_what_may_pass_by_itself_is_told_from_what_may_not(error: Exception, passes: bool, says: str) -> None:
+def test_what_may_pass_by_itself_is_told_from_what_may_not(
+    error: RedisError | OSError, passes: bool, says: str
+) -> None:
     told = translated(error, "redis://h:6379/0")
     assert isinstance(told, QueueUnavailableError) is passes
     assert says in str(told)

@@ -11,12 +11,11 @@ import pytest
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease, LeaseResult, Outcome, Send, Settle
-from reaper.queues.base import MAX_RESULTS
+from reaper.queues.base import MAX_RESULTS, Queue
 from reaper.queues.redis import operators
-from reaper.queues.redis.audit import ROWS
 from reaper.queues.redis.maintenance import MAX_PRUNED
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.reader import ROWS
 from reaper.queues.values import Position
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
@@ -123,7 +122,7 @@ async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
     await queue.close()
 
 
-async def settle_all(queue: RedisQueue) -> None:
+async def settle_all(queue: Queue) -> None:
     while leases := await queue.claim(MAX_RESULTS, lease_s=60):
         await queue.apply([LeaseResult(lease, STOPPED, NO_CONTENT) for lease in leases])
 
@@ -207,7 +206,7 @@ async def test_settled_rows_are_pruned_a_portion_at_a_time(prefix: str) -> None:
 async def test_positions_are_kept_on_this_machine_under_the_queues_own_name(own_server: RedisServer) -> None:
     machine: dict[str, KeptPositions] = {}
 
-    async def on_this_machine() -> tuple[RedisQueue, bool]:
+    async def on_this_machine() -> tuple[Queue, bool]:
         queue, begun, _ = await open_redis(
             own_server.url(),
             create=True,

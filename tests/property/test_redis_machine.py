@@ -22,5 +22,5 @@ class RedisMachine(QueueMachine):
         self.processes[which] = self.do(self.harness.open())
 
 
-TestRedisQueue = RedisMachine.TestCase
-TestRedisQueue.settings = settings(max_examples=30, stateful_step_count=40, deadline=None, database=None)
+TestQueue = RedisMachine.TestCase
+TestQueue.settings = settings(max_examples=30, stateful_step_count=40, deadline=None, database=None)

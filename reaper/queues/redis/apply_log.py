@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 
 from reaper.core.model import LeaseResult
+from reaper.queues.batching import Batcher, Call
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import apply_values
 from reaper.queues.redis.scripts import load
@@ -27,40 +26,19 @@ class ApplyPipeline:
     def __init__(self, connection: RedisConnection, owner: str) -> None:
         self._connection = connection
         self._owner = owner
-        self._waiting: deque[tuple[Sequence[LeaseResult], asyncio.Future[list[bool]]]] = deque()
-        self._flushing: asyncio.Task[None] | None = None
+        self._batcher: Batcher[Sequence[LeaseResult]] = Batcher(self._run, 1, connection.spawn)
         self._sent = 0
         self._answered = 0
 
-    def post(self, results: Sequence[LeaseResult]) -> asyncio.Future[list[bool]]:
-        """Queue results for the server. Cancelling the future before its script is sent drops them."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((results, future))
-        if self._flushing is None:
-            self._flushing = self._connection.spawn(self._flush())
-        return future
+    def post(self, results: Sequence[LeaseResult]) -> Call[Sequence[LeaseResult]]:
+        """Queue results of different leases for one script."""
+        return self._batcher.post(results)
 
-    async def _flush(self) -> None:
-        try:
-            while self._waiting:
-                results, future = self._waiting.popleft()
-                if not future.cancelled():
-                    await self._send(results, future)
-        finally:
-            self._flushing = None
-
-    async def _send(self, results: Sequence[LeaseResult], future: asyncio.Future[list[bool]]) -> None:
-        self._sent += 1
-        number = self._sent
-        try:
-            values = [value for result in results for value in apply_values(result)]
-            answers = await self._connection.run(
-                _APPLY, self._owner, number, self._answered, MAX_UNACKNOWLEDGED, UNACKNOWLEDGED_S, *values
-            )
-        except Exception as error:  # noqa: BLE001 - the top of a task: the caller gets it
-            if not future.done():
-                future.set_exception(error)
-            return
+    async def _run(self, batch: Sequence[Sequence[LeaseResult]]) -> list[list[bool]]:
+        self._sent = number = self._sent + 1
+        values = [value for results in batch for result in results for value in apply_values(result)]
+        answers = await self._connection.run(
+            _APPLY, self._owner, number, self._answered, MAX_UNACKNOWLEDGED, UNACKNOWLEDGED_S, *values
+        )
         self._answered = number
-        if not future.done():
-            future.set_result([good == 1 for good in answers])
+        return [[good == 1 for good in answers]]

@@ -1,43 +1,48 @@
-"""Leases out, results in."""
+"""Leases out, results in, and the upkeep beside them."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from reaper.core.errors import QueueError
-from reaper.core.model import Lease, LeaseResult, Release
+from reaper.core.model import Lease, LeaseResult, Pause, Release
 from reaper.queues.base import MAX_RESULTS, RunSet
-from reaper.queues.redis import rows
+from reaper.queues.redis import maintenance, rows
 from reaper.queues.redis.apply_log import ApplyPipeline
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.run_sets import SMALL, RedisRunSet, own_key
 from reaper.queues.redis.scripts import load
+from reaper.queues.server_time import ServerTime
 
-_CLAIM, _NEXT_AT = load("claim"), load("next_at")
+_CLAIM, _NEXT_AT, _PAUSED = load("claim"), load("next_at"), load("paused")
 
 
-@dataclass(slots=True, eq=False)
-class Claims:
-    """Claims and applies of one open queue. `sets` are the keys of its run sets, `claims` counts its claims."""
+class RedisWork:
+    """The work port of one open queue. Without an inbox it is open for reading only."""
 
-    connection: RedisConnection
-    inbox: Inbox | None
-    owner: str
-    applies: ApplyPipeline
-    sets: list[str] = field(default_factory=list)
-    claims: int = 0
+    def __init__(self, connection: RedisConnection, inbox: Inbox | None, time: ServerTime) -> None:
+        self.owner, self.now = secrets.token_hex(8), time.now
+        self._connection = connection
+        self._inbox = inbox
+        self._time = time
+        self._started_at = time.now()
+        self._applies = ApplyPipeline(connection, self.owner)
+        self._claims = 0
+        self._has_heartbeat = False
+        self._sets: list[str] = []
 
     def new_set(self) -> RunSet:
-        self.sets.append(self.connection.key(f"set:{self.owner}:{len(self.sets)}"))
-        return RedisRunSet(self.connection, self.inbox, self.sets[-1])
+        self._sets.append(self._connection.key(f"set:{self.owner}:{len(self._sets)}"))
+        return RedisRunSet(self._connection, self._inbox, self._sets[-1])
 
     async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
-        self.connection.refuse_read_only()
-        self.connection.refuse_closed()
-        task = self.connection.spawn(self._claim(limit, lease_s, own_key(self.connection, within)))
+        self._connection.refuse_read_only()
+        self._connection.refuse_closed()
+        task = self._connection.spawn(self._claim(limit, lease_s, own_key(self._connection, within)))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -49,13 +54,13 @@ class Claims:
         last = False
         leases: list[Lease] = []
         while True:
-            self.claims += 1
+            self._claims += 1
             try:
-                found, until, unread = await self.connection.run(
-                    _CLAIM, limit - len(leases), lease_s, self.owner, self.claims, set_key, SMALL
+                found, until, unread = await self._connection.run(
+                    _CLAIM, limit - len(leases), lease_s, self.owner, self._claims, set_key, SMALL
                 )
                 leases += [rows.lease(row, float(until)) for row in found]
-                if last or not unread or len(leases) == limit or self.inbox is None or not await self.inbox.drain():
+                if last or not unread or len(leases) == limit or self._inbox is None or not await self._inbox.drain():
                     return leases
             except QueueError:
                 if not leases:
@@ -68,22 +73,50 @@ class Claims:
         if not task.cancelled() and task.exception() is None:
             results = [LeaseResult(lease, Release(0.0), None) for lease in task.result()]
             for at in range(0, len(results), MAX_RESULTS):
-                # Nobody awaits the future: after an error the leases expire.
-                self.applies.post(results[at : at + MAX_RESULTS]).add_done_callback(_mark_retrieved)
+                # Nobody awaits the call: after an error the leases expire.
+                self._applies.post(results[at : at + MAX_RESULTS]).future.add_done_callback(_mark_retrieved)
 
     async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
-        self.connection.refuse_read_only()
-        self.connection.refuse_closed()
-        return await self.applies.post(results)
+        self._connection.refuse_read_only()
+        self._connection.refuse_closed()
+        held: list[bool] = await self._applies.post(results).wait()
+        return held
 
     async def next_at(self) -> float | None:
-        return await self.connection.run_shielded(self._next_at())
+        return await self._connection.run_shielded(self._next_at())
 
     async def _next_at(self) -> float | None:
-        at, unread = await self.connection.run(_NEXT_AT)
-        if unread and self.inbox is not None and await self.inbox.drain():
-            at, _ = await self.connection.run(_NEXT_AT)
+        at, unread = await self._connection.run(_NEXT_AT)
+        if unread and self._inbox is not None and await self._inbox.drain():
+            at, _ = await self._connection.run(_NEXT_AT)
         return float(at) if at else None
+
+    async def paused(self) -> Pause | None:
+        now, text = await self._connection.run_shielded(self._connection.run(_PAUSED))
+        self._time.measured(float(now))
+        return rows.pause(text, float(now))
+
+    async def maintain(self, keep_settled_s: float) -> int:
+        self._connection.refuse_read_only()
+        return await self._connection.run_shielded(self._maintain(keep_settled_s))
+
+    async def _maintain(self, keep_settled_s: float) -> int:
+        released, unread = await maintenance.maintain(self._connection, keep_settled_s, self._sets)
+        if unread and self._inbox is not None:
+            await self._inbox.drain()
+        return released
+
+    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
+        self._connection.refuse_read_only()
+        self._has_heartbeat = True
+        text = rows.heartbeat_text(os.getpid(), self._started_at, limit, pauses)
+        await self._connection.run_shielded(maintenance.write_heartbeat(self._connection, self.owner, text))
+
+    async def deregister(self) -> None:
+        """Remove every trace of this process but its leases: the next `maintain` releases them."""
+        claimed = self._claims > 0
+        if claimed or self._has_heartbeat or self._sets:
+            await maintenance.deregister(self._connection, self.owner, self._sets, has_claimed=claimed)
 
 
 def _mark_retrieved(future: asyncio.Future[list[bool]]) -> None:

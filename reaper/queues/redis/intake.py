@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reaper.core.model import SessionId
@@ -17,11 +17,12 @@ _ADD = load("add")
 
 
 @dataclass(slots=True, eq=False)
-class Intake:
+class RedisIntake:
     """The intake port of one open queue."""
 
     connection: RedisConnection
     store: PositionStore
+    now: Callable[[], float]
 
     async def add(
         self,

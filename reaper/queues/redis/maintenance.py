@@ -1,16 +1,11 @@
-"""The upkeep of the queue: release, prune, heartbeats."""
+"""The upkeep of the queue: releases and pruning, heartbeats, the end of a process."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from reaper.core.model import DEAD, Outcome, Pause
-from reaper.queues.redis import rows
-from reaper.queues.redis.claims import Claims
+from reaper.core.model import DEAD, Outcome
 from reaper.queues.redis.connection import RedisConnection
-from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.run_sets import KEPT_S
 from reaper.queues.redis.scripts import load
 
@@ -21,36 +16,19 @@ _PRUNED = ",".join(outcome for outcome in Outcome if outcome not in DEAD)
 _MAINTAIN, _HEARTBEAT, _DEREGISTER = load("maintain"), load("heartbeat"), load("deregister")
 
 
-@dataclass(slots=True, eq=False)
-class Maintenance:
-    """The upkeep that one open queue does. `started_at` is the server's time when it was opened."""
+async def maintain(connection: RedisConnection, keep_settled_s: float, sets: Sequence[str]) -> tuple[int, int]:
+    """Do the upkeep, and extend the life of run sets; return how many leases were released, and the inbox's length."""
+    released, unread = await connection.run(
+        _MAINTAIN, keep_settled_s, MAX_PRUNED, _HEARTBEAT_KEPT_S, KEPT_S, _PRUNED, *sets
+    )
+    return int(released), int(unread)
 
-    connection: RedisConnection
-    inbox: Inbox | None
-    claims: Claims
-    started_at: float
-    registered: bool = False
 
-    async def maintain(self, keep_settled_s: float) -> int:
-        self.connection.refuse_read_only()
-        return await self.connection.run_shielded(self._maintain(keep_settled_s))
+async def write_heartbeat(connection: RedisConnection, owner: str, text: str) -> None:
+    """Store the heartbeat of a process."""
+    await connection.run(_HEARTBEAT, owner, text)
 
-    async def _maintain(self, keep_settled_s: float) -> int:
-        released, unread = await self.connection.run(
-            _MAINTAIN, keep_settled_s, MAX_PRUNED, _HEARTBEAT_KEPT_S, KEPT_S, _PRUNED, *self.claims.sets
-        )
-        if unread and self.inbox is not None:
-            await self.inbox.drain()
-        return int(released)
 
-    async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
-        self.connection.refuse_read_only()
-        self.registered = True
-        text = rows.heartbeat_text(os.getpid(), self.started_at, limit, pauses)
-        await self.connection.run_shielded(self.connection.run(_HEARTBEAT, self.claims.owner, text))
-
-    async def deregister(self) -> None:
-        """Remove this process's heartbeat and sets; the next `maintain` releases its leases."""
-        claims = self.claims
-        if self.registered or claims.claims or claims.sets:
-            await self.connection.run(_DEREGISTER, claims.owner, int(claims.claims > 0), *claims.sets)
+async def deregister(connection: RedisConnection, owner: str, sets: Sequence[str], *, has_claimed: bool) -> None:
+    """Delete the heartbeat and the sets of a process; the next `maintain` releases its leases."""
+    await connection.run(_DEREGISTER, owner, int(has_claimed), *sets)

@@ -12,11 +12,17 @@ from collections.abc import Callable
 
 from reaper.core.errors import ConfigError
 from reaper.queues.base import PositionStore
+from reaper.queues.composed import ComposedQueue
+from reaper.queues.redis.claims import RedisWork
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
-from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.intake import RedisIntake
+from reaper.queues.redis.operators import RedisOperators
+from reaper.queues.redis.reader import RedisReader
 from reaper.queues.redis.schema import check, prepare
+from reaper.queues.redis.shared_values import RedisValues
 from reaper.queues.redis.url import parse_url
+from reaper.queues.server_time import ServerTime
 
 
 async def open_redis(
@@ -28,7 +34,7 @@ async def open_redis(
     positions: Callable[[str], PositionStore],
     inbox_after_s: float = 0.0,
     clock: Callable[[], float] | None = None,
-) -> tuple[RedisQueue, bool, tuple[str, ...]]:
+) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether it was created now, and the risks in the server's settings.
 
     Args:
@@ -51,12 +57,38 @@ async def open_redis(
             raise ConfigError("queue.url: what ca_file names cannot be read, or holds no certificate") from None
     connection = RedisConnection(target, clock, read_only=read_only)
     try:
-        warnings = await check(connection)
-        identity, created, now = await prepare(connection, create=create and not read_only)
-        connection.pin_identity(identity)
         inbox = None if read_only else Inbox(connection, inbox_after_s)
-        queue = RedisQueue(connection, inbox, positions(identity), now)
+        return await open_over(connection, inbox, positions, create=create and not read_only)
     except BaseException:
         await connection.close()
         raise
+
+
+async def open_over(
+    connection: RedisConnection, inbox: Inbox | None, positions: Callable[[str], PositionStore], *, create: bool
+) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
+    """Open the queue over a connection, for reading only without an inbox; as `open_redis`."""
+    warnings = await check(connection)
+    identity, created, now = await prepare(connection, create=create)
+    connection.pin_identity(identity)
+    store = positions(identity)
+    time = ServerTime(connection.clock)
+    time.measured(now)
+    work = RedisWork(connection, inbox, time)
+
+    async def close() -> None:
+        if not connection.closed:
+            try:
+                await connection.close(work.deregister)
+            finally:
+                await store.close()
+
+    queue = ComposedQueue(
+        intake=RedisIntake(connection, store, time.now),
+        work=work,
+        operators=RedisOperators(connection, time.now),
+        values=RedisValues(connection, time.now),
+        ledger=RedisReader(connection, time.now),
+        close=close,
+    )
     return queue, created, warnings

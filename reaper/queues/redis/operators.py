@@ -1,31 +1,29 @@
-"""Changes on an operator's order, and the operator's pause."""
+"""Changes what is queued, on an operator's order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from json import dumps
 
 from reaper.core.model import DEAD, Pause, SessionId
-from reaper.queues.redis import rows
 from reaper.queues.redis.connection import RedisConnection, Value
 from reaper.queues.redis.scripts import Script, load
-from reaper.queues.server_time import ServerTime
 from reaper.queues.values import CancelResult, PostponeResult
 
 PORTION = 1_000
 """Rows that one script changes at most, so that no other waits for long."""
 _DEAD = f",{','.join(sorted(DEAD))},"
 _POSTPONE, _CANCEL, _MAKE_DUE = load("postpone"), load("cancel"), load("make_due")
-_REOPEN, _PURGE, _PAUSED = load("reopen"), load("purge"), load("paused")
+_REOPEN, _PURGE = load("reopen"), load("purge")
 
 
 @dataclass(slots=True, eq=False)
-class Operators:
+class RedisOperators:
     """The operators' port of one open queue."""
 
     connection: RedisConnection
-    time: ServerTime
+    now: Callable[[], float]
 
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
         return PostponeResult(await self._change(_POSTPONE, session_id, max(0.0, after_s)))
@@ -55,11 +53,6 @@ class Operators:
         key = self.connection.key("pause")
         command = ("DEL", key) if pause is None else ("SET", key, dumps(asdict(pause)))
         await self.connection.run_shielded(self.connection.execute(*command))
-
-    async def paused(self) -> Pause | None:
-        now, text = await self.connection.run_shielded(self.connection.run(_PAUSED))
-        self.time.measured(float(now))
-        return rows.pause(text, float(now))
 
     async def _change(self, script: Script, *values: Value) -> str:
         self.connection.refuse_read_only()

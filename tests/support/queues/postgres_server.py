@@ -202,7 +202,7 @@ class PostgresServer:
         return False
 
     def _run(self, program: str, *args: str) -> None:
-        asked = [self._bin / program, *args, "-E", "UTF8", "--locale=C", "--no-sync"]
+        asked: list[str | Path] = [self._bin / program, *args, "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(asked, user=self._user, cwd=self.directory, check=True, capture_output=True)
 
 

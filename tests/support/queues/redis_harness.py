@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 
 from reaper.queues.base import Queue
-from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.connection import RedisConnection
+from reaper.queues.redis.inbox import Inbox
+from reaper.queues.redis.open import open_over
+from reaper.queues.redis.url import parse_url
 from tests.support.queues.harness import Clock
 from tests.support.queues.redis_server import KeptPositions, shared_server
 
@@ -19,24 +21,24 @@ class RedisHarness:
     def __init__(self) -> None:
         self._url = shared_server().url(f"t{secrets.token_hex(6)}")
         self._clock = Clock()
-        self._opened: list[RedisQueue] = []
+        self._opened: list[Queue] = []
+        self._connections: dict[str, RedisConnection] = {}
         self._positions: dict[str, KeptPositions] = {}
 
     async def open(self) -> Queue:
-        queue, _, _ = await open_redis(
-            self._url,
+        connection = RedisConnection(parse_url(self._url), self._clock)
+        queue, _, _ = await open_over(
+            connection,
+            Inbox(connection),
+            lambda identity: self._positions.setdefault(identity, KeptPositions()),
             create=True,
-            read_only=False,
-            worker=True,
-            positions=lambda identity: self._positions.setdefault(identity, KeptPositions()),
-            clock=self._clock,
         )
         self._opened.append(queue)
+        self._connections[queue.owner] = connection
         return queue
 
     async def die(self, queue: Queue) -> None:
-        assert isinstance(queue, RedisQueue)
-        await queue.connection.close()  # as at the death of a process: its leases stay
+        await self._connections[queue.owner].close()  # the leases stay, as at the death of a process
 
     async def close(self) -> None:
         for queue in self._opened:

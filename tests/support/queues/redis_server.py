@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from reaper.core.model import SessionId
+from reaper.queues.base import Queue
+from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.queue import RedisQueue
+from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, NewItem, Position
 
 STARTS_WITHIN_S = 20.0
@@ -139,7 +141,12 @@ class KeptPositions:
         self.closed += 1
 
 
-async def opened(url: str) -> RedisQueue:
+def connected(url: str) -> RedisConnection:
+    """Return connections to a queue's server that no queue owns."""
+    return RedisConnection(parse_url(url), None)
+
+
+async def opened(url: str) -> Queue:
     """Open the queue as one more worker, on a machine of its own."""
     queue, _, _ = await open_redis(
         url, create=True, read_only=False, worker=True, positions=lambda identity: KeptPositions()
