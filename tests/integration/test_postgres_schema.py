@@ -9,8 +9,8 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.queues.postgres import schema as postgres_schema
-from reaper.queues.postgres.queue import open_postgres
+from reaper.queues.postgres import schema
+from reaper.queues.postgres.open import open_postgres
 from reaper.queues.values import Batch, NewItem, Position
 from tests.support.queues.harness import ids
 from tests.support.queues.postgres_roles import Positions, opened
@@ -131,8 +131,8 @@ async def test_an_older_schema_is_brought_up_by_whoever_may(
 ) -> None:
     async with opened(server.url(database)) as queue:
         await queue.add(ids("a"))
-    monkeypatch.setattr(postgres_schema, "SCHEMA", postgres_schema.SCHEMA + 1)
-    monkeypatch.setattr(postgres_schema, "_STEPS", (*postgres_schema._STEPS, "CREATE TABLE reaper_next (x integer)"))
+    monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA + 1)
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, "CREATE TABLE reaper_next (x integer)"))
     with pytest.raises(QueueError, match=r"has schema 1, not 2: run `reaper queue init`"):
         async with opened(server.url(database), create=False):
             pass
