@@ -113,7 +113,7 @@ async def test_what_the_engine_undid_is_carried_out_again(
     assert len(connector.made) == 1, "the connection is good"
 
 
-async def test_what_the_engine_undoes_for_ever_is_told(pg: BatchedConnection[str], server: Server) -> None:
+async def test_a_batch_rolled_back_for_ever_fails(pg: BatchedConnection[str], server: Server) -> None:
     server.failures = [psycopg.errors.DeadlockDetected("again") for _ in range(TRIES)]
     with pytest.raises(QueueUnavailableError):
         await pg.run("a")
@@ -147,7 +147,7 @@ async def test_only_the_guilty_of_those_who_go_together_fails(pg: BatchedConnect
     assert server.turns == [["a", BAD, "c"], ["a"], [BAD], ["c"]]
 
 
-async def test_what_fails_on_our_side_ends_the_connection_and_is_told(
+async def test_an_error_on_our_side_ends_the_connection_and_is_raised(
     pg: BatchedConnection[str], server: Server, connector: Lines
 ) -> None:
     server.failures = [ZeroDivisionError()]

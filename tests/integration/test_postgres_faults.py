@@ -129,7 +129,7 @@ async def test_a_lease_lost_in_between_is_not_taken_for_the_lost_answer(
         assert await ended(other, second, STOPPED, sent())
 
 
-async def test_many_lost_answers_at_once_are_told_apart(
+async def test_many_lost_answers_at_once_are_distinguished(
     server: PostgresServer, database: str, proxy: CuttingProxy
 ) -> None:
     async with opened(through(proxy, database)) as queue:
@@ -332,7 +332,7 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
         rows = {name for (name,) in mortal.sql("SELECT session_id FROM reaper_session", database=database)}
         assert accepted <= rows
         assert set(stopped) <= rows
-        assert len(stopped) == len(set(stopped)), "nothing is told twice that it was settled"
+        assert len(stopped) == len(set(stopped)), "nothing is reported as settled twice"
         assert audit.stats.accepted == audit.stats.settled[Outcome.STOPPED] == len(rows)
         assert errors >= 3
 
@@ -359,5 +359,5 @@ async def poll_claim(queue: Queue) -> Lease:
 async def waiting_for_a_lock(server: PostgresServer, database: str, number: int) -> None:
     async with asyncio.timeout(10):
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server tells nobody
+        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server sends no event
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""How the tables come to be, what a queue is known by, and what the server is told off for."""
+"""How the tables are created, the identity of a queue, and the warnings about the server's settings."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_a_read_only_use_changes_nothing(server: PostgresServer, database:
     assert server.sql("SELECT count(*) FROM reaper_owner", database=database) == [(0,)]
 
 
-async def test_a_server_that_may_lose_what_it_took_is_told_of(server: PostgresServer, database: str) -> None:
+async def test_a_server_that_may_lose_rows_is_warned_of(server: PostgresServer, database: str) -> None:
     server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
     queue, _, warnings = await open_postgres(
         server.url(database), create=True, read_only=False, worker=False, positions=Positions().of

@@ -14,7 +14,7 @@ from reaper.queues.values import Position
 
 @dataclass(slots=True)
 class Positions:
-    """A store of this machine, in memory; `seen` tells what it was asked to keep."""
+    """A store of this machine, in memory; `seen` are those it was given to keep."""
 
     identity: str = ""
     seen: dict[str, Position] = field(default_factory=dict)
