@@ -151,3 +151,20 @@ def test_the_readme_is_short_and_has_every_exit_code() -> None:
     assert len(lines) <= 150
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", "\n".join(lines), flags=re.M)}
     assert codes == {int(code) for code in Exit}
+
+
+def candidates(page: Path, name: str) -> list[Path]:
+    """Return the places that a name of a file or folder in a page may stand for."""
+    rooms = [ROOT, ROOT / "reaper", ROOT / "tests", ROOT / "tests/fault", page.parent]
+    inner = [*(ROOT / "reaper").rglob(name.rstrip("/")), *(ROOT / "tools").rglob(name.rstrip("/"))]
+    return [*(room / name for room in rooms), *inner]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "CONTRIBUTING.md", ROOT / "AGENTS.md", *sorted((DOCS / "decisions").glob("*.md"))],
+    ids=lambda path: path.name,
+)
+def test_the_files_named_exist(page: Path) -> None:
+    names = set(re.findall(r"`([a-z0-9_./]+(?:/|\.(?:py|md|toml)))`", text(page)))
+    assert {name for name in names if not any(path.exists() for path in candidates(page, name))} == set()
