@@ -198,7 +198,7 @@ class Once:
                 background.start_soon(self._end_within, worker, self._waits.budget_s)
             await worker.run()
             background.cancel_scope.cancel()
-        why = self._why or ("told to stop" if worker.is_draining else None)
+        why = self._why or ("a signal asked for it" if worker.is_draining else None)
         duration_s = anyio.current_time() - begun
         return await summarize(self._members, added, worker.sends, duration_s, why=why, if_left=self.exit)
 

@@ -20,9 +20,9 @@ EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis"}
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open queue; `created_path` names the ledger's file when it was created just now, to be told once.
+    """An open queue; `created_path` names the ledger's file when it was created just now, to be printed once.
 
-    `warnings` tells what the engine's settings put at risk, a sentence each.
+    `warnings`: what the engine's settings put at risk, a sentence each.
     """
 
     queue: Queue
@@ -117,7 +117,7 @@ def _shared(scheme: str) -> _OpenShared:
 
 
 def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
-    """Keep positions under the name of the queue they speak of: another queue has to be told everything anew."""
+    """Keep positions under the name of the queue they speak of: another queue starts anew."""
 
     async def opened() -> Queue:
         if state_dir is None:

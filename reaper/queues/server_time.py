@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class ServerTime:
-    """Knows an engine's clock from the last time it told it; goes on by this machine's steady one."""
+    """Estimates an engine's clock from its last answer and this machine's monotonic clock."""
 
     clock: Callable[[], float] | None = None
-    """For tests: tells the time in the engine's stead."""
+    """For tests: replaces the engine's clock."""
     _ahead_s: float = 0.0
 
     def measured(self, at: float) -> None:
-        """The engine has just told the time, Unix seconds."""
+        """Note the engine's time, just received, Unix seconds."""
         self._ahead_s = at - time.monotonic()
 
     def now(self) -> float:

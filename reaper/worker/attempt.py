@@ -97,7 +97,7 @@ class Attempts:
             self.gate.in_flight -= 1
             self.settle(claimed.lease, RELEASE_NOW, None)
             raise
-        if isinstance(found, Inconclusive) and _tells_of_the_api(found):
+        if isinstance(found, Inconclusive) and _concerns_the_api(found):
             self.gate.observe(self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter())
         elif isinstance(found, Proceed) and not self.shutdown.is_draining and self.now() - claimed.at < self._latest_s:
             return None
@@ -112,7 +112,7 @@ class Attempts:
             reply = await self.api.stop(lease.session_id)
         except anyio.get_cancelled_exc_class():
             self.gate.in_flight -= 1
-            send = Send(sent_at, self.now() - began, error="aborted: reaper was told to end before the answer came")
+            send = Send(sent_at, self.now() - began, error="aborted: reaper ended before the answer came")
             self.settle(lease, Release(0.0, ambiguous=True), send)
             raise
         self.sends += reply.again
@@ -125,6 +125,6 @@ class Attempts:
         return max(STALE_S, self.options.lease_s - self.options.send_s - STALE_S)
 
 
-def _tells_of_the_api(found: Inconclusive) -> bool:
-    """Whether the answer to the check tells something of the API or the token, and not of this session alone."""
+def _concerns_the_api(found: Inconclusive) -> bool:
+    """Whether the answer to the check concerns the API or the token, not this session alone."""
     return not isinstance(found.verdict, Final) or found.verdict.outcome is Outcome.FORBIDDEN

@@ -94,7 +94,7 @@ def test_ctrl_c_ends_what_is_in_flight_and_leaves_the_terminal_clean(command: Co
 
     seen = on_terminal(command, "once", "ids.txt", when=when)
     assert seen.code == 75
-    assert "stopped early: told to stop" in seen.text
+    assert "stopped early: a signal asked for it" in seen.text
     assert "Traceback" not in seen.text
     assert seen.clean
     assert command.run("once").returncode == 0

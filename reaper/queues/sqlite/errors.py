@@ -20,7 +20,7 @@ def is_fatal(error: BaseException) -> bool:
 
 
 def damaged(finding: str) -> sqlite3.DatabaseError:
-    """Return what SQLite raises for a damaged file, for damage that it only tells of when asked."""
+    """Return what SQLite raises for a damaged file, for damage that only a check finds."""
     error = sqlite3.DatabaseError(finding)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
