@@ -1,15 +1,19 @@
-"""How a connection comes to be: addresses that race, HTTP that is agreed on, and nothing left of one given up."""
+"""How a connection is opened: addresses that race, HTTP that is negotiated, and nothing left of a cancelled one."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
-from reaper.api.http import connect as opening
+from reaper.api.http import connect
 from tests.support.http.raw_server import RawServer
 from tests.support.http.transports import (
     Ours,
@@ -37,7 +41,8 @@ async def test_a_connection_given_up_at_any_moment_leaves_nothing(
         async def known(host: str, port: int) -> list[Any]:
             return found
 
-        monkeypatch.setattr(opening, "_addresses", known)
+        monkeypatch.setattr(connect, "resolve", known)
+        monkeypatch.setattr(connect, "ATTEMPT_DELAY_S", 1e-6)  # so that there are losers when one has won
         before = sockets()
         for turns in range(1, 16):
             tls = ssl.create_default_context() if over == "TLS" else None
@@ -50,52 +55,80 @@ async def test_a_connection_given_up_at_any_moment_leaves_nothing(
             await until(lambda: sockets() <= before)
 
 
+@asynccontextmanager
+async def silent_address(host: str, family: socket.AddressFamily) -> AsyncIterator[tuple[Any, ...]]:
+    """Yield an address whose backlog is full: the kernel answers no more."""
+    with socket.socket(family) as listening:
+        try:
+            listening.bind((host, 0))
+        except OSError as error:
+            pytest.skip(f"{host} is no address here: {error}")
+        listening.listen(0)
+        clients = [socket.socket(family) for _ in range(3)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
+        try:
+            yield (family, socket.SOCK_STREAM, 6, "", listening.getsockname())
+        finally:
+            for client in clients:
+                client.close()
+
+
 @pytest.mark.parametrize("first", ["refuses", "is silent"])
 async def test_the_addresses_of_a_name_race(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
-    async with RawServer() as server:
+    async with RawServer() as server, silent_address("127.0.0.1", socket.AF_INET) as silent:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
-            held = []
-            if first == "is silent":  # a full backlog: the kernel answers no more
-                other.listen(0)
-                held = [socket.socket() for _ in range(3)]
-                for one in held:
-                    one.setblocking(False)
-                    one.connect_ex(other.getsockname())
-            places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (*other.getsockname(),)),
+            refuses = (socket.AF_INET, socket.SOCK_STREAM, 6, "", other.getsockname())
+            places = [refuses if first == "refuses" else silent,
                       (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]  # fmt: skip
 
             async def known(host: str, port: int) -> list[Any]:
                 return places
 
-            monkeypatch.setattr(opening, "_addresses", known)
+            monkeypatch.setattr(connect, "resolve", known)
             async with api(Ours(), "http://api.test", connect_s=5) as client:
                 begun = loop.time()
                 assert (await client.send()).status == 204
                 spent = loop.time() - begun
             assert spent < 0.2 if first == "refuses" else 0.2 < spent < 2
-            for one in held:
-                one.close()
 
 
 async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    six, four = socket.AF_INET6, socket.AF_INET
+    loop = asyncio.get_running_loop()
+    async with RawServer() as server, silent_address("::1", socket.AF_INET6) as silent:
+        places = [*[silent] * 3, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
 
-    def lookup(host: str, port: int, *, flags: int = 0, **rest: Any) -> list[Any]:
-        if flags:
-            raise socket.gaierror(-2, "Name or service not known")
-        return [(six, 1, 6, "", "a"), (six, 1, 6, "", "b"), (six, 1, 6, "", "c"), (four, 1, 6, "", "d")]
+        async def known(host: str, port: int) -> list[Any]:
+            return places
 
-    async def asynchronous(self: object, host: str, port: int, **rest: Any) -> list[Any]:
-        return lookup(host, port)
+        monkeypatch.setattr(connect, "resolve", known)
+        async with api(Ours(), "http://api.test", connect_s=5) as client:
+            begun = loop.time()
+            assert (await client.send()).status == 204
+            assert 0.2 < loop.time() - begun < 0.7  # the fourth address was tried second
 
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    if hasattr(asyncio.get_running_loop(), "__dict__"):
-        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", asynchronous)
-    else:
-        pytest.skip("uvloop's look-up cannot be replaced")
-    assert [address[4] for address in await opening._addresses("api.test", 443)] == ["a", "d", "b", "c"]
+
+@pytest.mark.parametrize("last", [errno.ECONNREFUSED, errno.EPROTONOSUPPORT])
+async def test_the_error_of_the_last_address_counts(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        where = bound.getsockname()
+        refuses = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)
+        cannot = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_UDP, "", where)
+        places = [cannot, refuses] if last == errno.ECONNREFUSED else [refuses, cannot]
+
+        async def known(host: str, port: int) -> list[Any]:
+            return places
+
+        monkeypatch.setattr(connect, "resolve", known)
+        async with api(Ours(), "http://api.test", connect_s=5) as client:
+            seen = await client.send()
+        assert isinstance(seen.error, httpx.ConnectError)
+        assert isinstance(seen.error.__cause__, OSError)
+        assert seen.error.__cause__.errno == last
 
 
 @pytest.mark.parametrize(
