@@ -99,7 +99,7 @@ class Daemon:
                         events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
                     )
                     await worker.run()
-                    self._notifier.tell(STOPPING="1")
+                    self._notifier.notify(STOPPING="1")
                     background.cancel_scope.cancel()
             except BaseExceptionGroup as group:
                 raise first_error(group) from group
@@ -158,7 +158,7 @@ class Daemon:
     async def _reload(self, parts: DaemonParts) -> None:
         """Read the configuration anew and apply it; a bad one is logged and changes nothing."""
         async with self._reloading:
-            self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            self._notifier.notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
                 loaded = await anyio.to_thread.run_sync(self._load)
                 changed, fixed = await apply_configuration(parts, loaded)
@@ -169,7 +169,7 @@ class Daemon:
                 note = {"after_restart": fixed} if fixed else {}
                 warned = {"warnings": loaded.warnings} if loaded.warnings else {}
                 logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
-            self._notifier.tell(READY="1")
+            self._notifier.notify(READY="1")
 
     async def _listen(self, background: TaskGroup, worker: Worker, metrics: Metrics) -> None:
         """Open the health listener. A default address that is busy is a warning, a configured one an error."""

@@ -25,7 +25,7 @@ class ServiceHeartbeat:
     queue: Queue
 
     async def run(self) -> None:
-        self.notifier.tell(READY="1")
+        self.notifier.notify(READY="1")
         if self.notifier.address is None:
             return
         watchdog_s = self.notifier.watchdog_s
@@ -37,7 +37,7 @@ class ServiceHeartbeat:
             if watchdog_s and self.worker.stalled_s < STALLED_S:
                 fields["WATCHDOG"] = "1"
             rate, sends = (self.worker.sends - sends) / rest_s, self.worker.sends
-            self.notifier.tell(**fields, STATUS=await self._status(rate))
+            self.notifier.notify(**fields, STATUS=await self._status(rate))
 
     async def _status(self, rate: float) -> str:
         try:

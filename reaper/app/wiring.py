@@ -29,7 +29,7 @@ from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
 from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
 from reaper.settings.schema import Settings
-from reaper.telemetry.event_log import LogJournal, Meter, note_failure
+from reaper.telemetry.event_log import LogJournal, Meter, log_failed_source
 from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
@@ -105,7 +105,7 @@ def new_discovery(
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
     owners = OwnersSource(
-        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=note_failure
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=log_failed_source
     )
     options = SweepOptions(
         enforce=discovery.enforce,

@@ -1,1 +1,1 @@
-"""What the reaper tells about itself: log events, metrics, the health server."""
+"""Logs, metrics, notifications to systemd, and the health listener with its page."""

@@ -1,4 +1,4 @@
-"""What the health listener's pages say."""
+"""Defines the pages of the health listener: `/livez`, `/readyz`, `/metrics`, `/status`, `/` and `/page.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import PauseReason, Stats
 from reaper.core.status import status_json
-from reaper.telemetry.http.server import Handler, Page, as_json, text
+from reaper.telemetry.http.response import Handler, Page, as_json, text
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 from reaper.telemetry.page.render import html_page, json_page, template
 from reaper.telemetry.page.snapshot import STALLED_S, QueueView, SnapshotCollector, WorkerView
@@ -17,20 +17,20 @@ from reaper.telemetry.page.view import View, view_of
 
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
 FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
-"""What a browser is shown; the other pages are asked by probes and scrapers, under whatever name."""
+"""Pages for browsers, guarded by their Host header. Probes and scrapers may request the others under any name."""
 
 
 def health_pages(
-    worker: WorkerView, queue: QueueView, metrics: Metrics, left: Callable[[], Awaitable[Mapping[str, int]]]
+    worker: WorkerView, queue: QueueView, metrics: Metrics, open_items: Callable[[], Awaitable[Mapping[str, int]]]
 ) -> dict[str, Handler]:
-    """Return the pages by path; `left` as `Onlooker` has it."""
-    onlooker = SnapshotCollector(worker, queue, metrics.recent, left)
-    template()  # read now: an upgrade beside a running daemon brings another one
+    """Return the pages by path. `open_items` counts the open `holds` and `ghosts`."""
+    collector = SnapshotCollector(worker, queue, metrics.settle_rate, open_items)
+    template()  # cached now: an upgrade may replace the file while the daemon runs
 
     async def livez() -> Page:
-        still_s = worker.stalled_s
-        if still_s > STALLED_S and not worker.is_draining:
-            return text(503, f"the claim loop has not turned for {still_s:.0f} s")
+        stalled_s = worker.stalled_s
+        if stalled_s > STALLED_S and not worker.is_draining:
+            return text(503, f"the claim loop has not turned for {stalled_s:.0f} s")
         return text(200, "ok")
 
     async def readyz() -> Page:
@@ -59,8 +59,8 @@ def health_pages(
         return json_page(await view())
 
     async def view() -> View:
-        facts = await onlooker.look()
-        return view_of(facts, datetime.fromtimestamp(facts.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
+        snapshot = await collector.collect()
+        return view_of(snapshot, datetime.fromtimestamp(snapshot.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
 
     async def _with_stats(page: Callable[[Stats], Page]) -> Page:
         try:
@@ -69,7 +69,7 @@ def health_pages(
             return text(503, str(error))
 
     async def _stats() -> Stats:
-        # Whoever probes waits a second or so: an absent queue is not asked for each of them.
+        # Probes wait a second or so, so they do not query a queue that is known to be unavailable.
         if worker.queue_health.unavailable_s:
             raise QueueUnavailableError(
                 f"queue unavailable for {worker.queue_health.unavailable_s:.0f} s: {worker.queue_health.why}"
@@ -77,7 +77,7 @@ def health_pages(
         try:
             return await queue.stats()
         except QueueUnavailableError as error:
-            worker.queue_health.mark_unavailable(error)  # so that the log says why a probe failed
+            worker.queue_health.mark_unavailable(error)  # the log then says why a probe failed
             raise
 
     return {

@@ -1,4 +1,4 @@
-"""Turns what the worker and the intake did into log events and metrics (SPEC 6)."""
+"""Implements the journals of worker, discovery and intake as log events and metrics (SPEC 6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reaper.telemetry.logs import get
 
 
 class Meter(Protocol):
-    """Counts sends and outcomes: for `/metrics`, and for what `once` shows of its progress."""
+    """Counts sends and outcomes, for `/metrics` or for the progress of `once`."""
 
     def sent(self, send: Send) -> None: ...
 
@@ -26,18 +26,18 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogJournal:
-    """The journal of a working process."""
+    """Logs and counts what a worker did (`worker.ports.Journal`)."""
 
     meter: Meter | None = None
-    each: bool = True
-    """Whether each session's end and return is told, at info; a display of the whole stands for them."""
+    log_each_session: bool = True
+    """Log each settled and each requeued session; false where a progress display replaces these lines."""
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
         if self.meter is not None:
             self.meter.settled(settle.outcome, time.time())
             if send is not None:
                 self.meter.sent(send)
-        if not self.each:
+        if not self.log_each_session:
             return
         get().info(
             events.SESSION_SETTLED,
@@ -55,7 +55,7 @@ class LogJournal:
             return
         if self.meter is not None:
             self.meter.sent(send)
-        if not self.each:
+        if not self.log_each_session:
             return
         get().info(
             events.SESSION_RETRY_SCHEDULED,
@@ -85,16 +85,16 @@ class LogJournal:
     def queue_unavailable(self, why: str) -> None:
         get().error(events.QUEUE_UNAVAILABLE, detail=why)
 
-    def queue_recovered(self, away_s: float) -> None:
-        get().warning(events.QUEUE_RECOVERED, away_s=round(away_s, 1))
+    def queue_recovered(self, unavailable_s: float) -> None:
+        get().warning(events.QUEUE_RECOVERED, away_s=round(unavailable_s, 1))
 
 
-def note_failure(sentence: str) -> None:
-    """Say that something configured cannot be used now; told once per change by whoever uses it."""
+def log_failed_source(sentence: str) -> None:
+    """Log that a configured file or command cannot be used now. Callers call it once per change."""
     get().warning(events.INTAKE_FAILED, error=sentence)
 
 
-class Sweeps(Protocol):
+class SweepMeter(Protocol):
     """Counts sweeps for `/metrics`."""
 
     def swept(self, result: str, rules: Mapping[Rule, int]) -> None: ...
@@ -106,11 +106,12 @@ class Sweeps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SweepLog:
-    """What discovery tells, as log events and metrics; `added` is called when there is something new to claim."""
+    """Logs and counts what sweeps did (`intake.discovery.sweep.SweepReport`)."""
 
-    meter: Sweeps | None = None
+    meter: SweepMeter | None = None
     lines: LineMeter | None = None
-    added: Callable[[], None] = lambda: None
+    on_added: Callable[[], None] = lambda: None
+    """Called when there may be a new item to claim."""
 
     def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
         counts = {rule.value: count for rule, count in rules.items() if count}
@@ -119,8 +120,8 @@ class SweepLog:
             self.meter.swept("judged", rules)
 
     def held(self, hold: Hold, *, new: bool) -> None:
-        tell = get().warning if new else get().info
-        tell(events.SWEEP_HELD, hold=hold.id if new else None, sessions=len(hold.sessions), detail=hold.reason)
+        log = get().warning if new else get().info
+        log(events.SWEEP_HELD, hold=hold.id if new else None, sessions=len(hold.sessions), detail=hold.reason)
         if self.meter is not None:
             self.meter.swept("held", {})
 
@@ -141,36 +142,41 @@ class SweepLog:
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
         if self.lines is not None:
-            self.lines.taken_in(kind, **counts)
+            self.lines.imported(kind, **counts)
         get().info(events.INTAKE_IMPORTED, source=source, **counts)
-        self.added()
+        self.on_added()
+
+
+def log_invalid_line(source: str, line: InvalidLine) -> None:
+    """Log a refused line of input."""
+    get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
 
 
 class LineMeter(Protocol):
     """Counts lines for `/metrics`."""
 
-    def taken_in(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None: ...
+    def imported(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What the intake tells, as log events; `added` is called when there is something new to claim, `away` when
-    the queue takes nothing in.
-    """
+    """Logs and counts what the intake did (`intake.events.IntakeReport`)."""
 
     meter: LineMeter
-    added: Callable[[], None]
-    away: Callable[[QueueUnavailableError], None]
+    on_added: Callable[[], None]
+    """Called when there may be a new item to claim."""
+    on_unavailable: Callable[[QueueUnavailableError], None]
+    """Called when the queue cannot take items in."""
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
-        self.meter.taken_in(kind, **counts)
+        self.meter.imported(kind, **counts)
         get().info(events.INTAKE_IMPORTED, source=source, **counts)
-        self.added()
+        self.on_added()
 
     def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
         for line in lines:
-            get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
+            log_invalid_line(source, line)
 
     def noted(self, source: str, note: str) -> None:
         get().info(events.INTAKE_NOTED, source=source, note=note)
@@ -182,4 +188,4 @@ class LogReport:
         get().info(events.INTAKE_RECOVERED, source=source)
 
     def unavailable(self, error: QueueUnavailableError) -> None:
-        self.away(error)
+        self.on_unavailable(error)

@@ -1,6 +1,6 @@
-"""Logging inside somebody else's process: the standard library's logger `reaper`, and nothing of theirs is touched.
+"""Logs to the standard library's logger `reaper` of a host process, and changes nothing else there.
 
-Their handlers and levels decide what is seen: by default the warnings, on stderr. Secrets are masked as everywhere.
+The host's handlers and levels decide which events are shown: by default warnings, on stderr. Secrets are masked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reaper.telemetry import logs
+from reaper.telemetry.redaction import masked
 from reaper.telemetry.structlog_without_rich import EventDict, WrappedLogger, structlog
 
 LOGGER = logging.getLogger("reaper")
@@ -18,7 +19,7 @@ _secret_sources: list[Callable[[], tuple[str, ...]]] = []
 
 @contextmanager
 def use_host_logger(secrets: Callable[[], tuple[str, ...]]) -> Iterator[None]:
-    """Send events to the logger `reaper` from now on, unless a command has set up logging; mask `secrets` meanwhile."""
+    """Send events to the logger `reaper`, unless `logs.configure` was called; mask `secrets` inside the block."""
     logs.use_logger(
         structlog.wrap_logger(
             LOGGER,
@@ -35,10 +36,10 @@ def use_host_logger(secrets: Callable[[], tuple[str, ...]]) -> Iterator[None]:
 
 def _render(logger: WrappedLogger, method: str, event: EventDict) -> str:
     """Return `session.settled session_id=env_1 outcome=stopped`."""
-    words = [str(event.pop("event", "")), *(f"{key}={_shown(value)}" for key, value in event.items())]
-    return logs.masked(" ".join(words), tuple(secret for held in _secret_sources for secret in held()))
+    words = [str(event.pop("event", "")), *(f"{key}={_quoted(value)}" for key, value in event.items())]
+    return masked(" ".join(words), tuple(secret for source in _secret_sources for secret in source()))
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return repr(text) if not text.isprintable() or " " in text else text

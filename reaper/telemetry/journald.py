@@ -1,4 +1,4 @@
-"""Priorities for systemd's journal: where stderr goes straight to it, each line begins with `<N>` (sd-daemon(3))."""
+"""Adds priorities for systemd's journal: a stderr connected to it expects `<N>` before each line (sd-daemon(3))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 
 
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether the stream is the very one that systemd named in `$JOURNAL_STREAM` (systemd.exec(5))."""
+    """Return whether the stream is the one that systemd named in `$JOURNAL_STREAM` (systemd.exec(5))."""
     if "JOURNAL_STREAM" not in environ:
         return False
     try:
@@ -22,6 +22,6 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def with_priority(text: str, level: int) -> str:
-    """Return the text with the priority of a level of `logging` before each line, and a newline at its end."""
+    """Return the text with the priority of a `logging` level before each line, and a newline at the end."""
     prefix = f"<{_PRIORITIES.get(level, 6)}>"
     return "".join(f"{prefix}{line}\n" for line in text.split("\n"))

@@ -1,8 +1,7 @@
-"""Logging: one event a line on stderr, a console's on a terminal, JSON otherwise, with every secret masked.
+"""Configures logging: one event per line on stderr, for a console on a terminal, JSON otherwise, with secrets masked.
 
-Events of our own go through structlog alone; what libraries log through the standard library joins at WARNING. Masking
-comes last: a rendered line in which a secret is found, escaped or not, is rendered anew from masked values. Few lines
-ever hold one, so most cost a search; masking the line itself could break its JSON. No traceback shows local variables.
+Events of reaper use structlog alone; records that libraries log through the standard library are added from WARNING on.
+Masking is last (`redaction.py`). No traceback shows local variables.
 """
 
 from __future__ import annotations
@@ -13,28 +12,26 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol, TextIO
-from urllib.parse import quote
 
-from reaper.telemetry import events
 from reaper.telemetry.journald import is_journal, with_priority
+from reaper.telemetry.redaction import MaskedRenderer, masked
 from reaper.telemetry.structlog_without_rich import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
 
-MASK = "********"
-FOREIGN_LEVEL = logging.WARNING
+LIBRARY_LEVEL = logging.WARNING
+"""The lowest level of records from libraries."""
 _HANDLER = "reaper"
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
 _sink: _Sink | None = None
-_above: Callable[[str], None] | None = None
+_print_above: Callable[[str], None] | None = None
 
 
 class LogSettings(Protocol):
-    """The part of `telemetry.*` that matters here: format `auto`, `console` or `json`, and the lowest level."""
+    """The settings `telemetry.log_format` (`auto`, `console` or `json`) and `log_level` (the lowest level)."""
 
     @property
     def log_format(self) -> str: ...
@@ -43,52 +40,34 @@ class LogSettings(Protocol):
     def log_level(self) -> str: ...
 
 
-class InvalidLine(Protocol):
-    """A line of input that was not accepted (`reaper.queues.values.InvalidLine`)."""
-
-    @property
-    def line(self) -> int: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
-
-
 def get() -> FilteringBoundLogger:
-    """Return the logger that the last `configure` made. Ask again for each event: a reload makes another."""
+    """Return the logger of the last `configure`. Do not keep it: a reload makes another."""
     return _logger
 
 
 def use_logger(logger: FilteringBoundLogger) -> None:
-    """Let events go to another logger for as long as nobody calls `configure`."""
+    """Send events to another logger, unless `configure` was called."""
     global _logger
     if _sink is None:
         _logger = logger
 
 
-def line_invalid(source: str, line: InvalidLine) -> None:
-    """Log a line of input that was not accepted."""
-    get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
-
-
 def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: Callable[[], tuple[str, ...]]) -> None:
     """Send all logs to `stream` (None: stderr) from now on; may be called again.
 
-    `secrets` is asked for each line, because tokens rotate.
+    `secrets` is called for each line, because tokens rotate.
     """
     global _secrets, _logger, _sink
     _secrets = secrets
     stream = stream or sys.stderr
     console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
     common: list[Processor] = [
-        _Stamped(_console_time if console else _Instants()),
-        # Without locals: they would show tokens, and bodies of answers.
+        _Timestamp(_console_time if console else _Rfc3339Clock()),
+        # Without local variables: they hold tokens, and bodies of replies.
         structlog.processors.format_exc_info,
     ]
     encode = json.JSONEncoder(default=repr).encode
-    render: Processor = lambda logger, method, event: encode(event)  # noqa: E731  # leaves the event as it is
+    render: Processor = lambda logger, method, event: encode(event)  # noqa: E731  # does not change the event
     if console:
         colors = stream.isatty() and not os.environ.get("NO_COLOR")
         pretty = structlog.dev.ConsoleRenderer(
@@ -97,7 +76,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
         render = lambda logger, method, event: pretty(logger, method, dict(event))  # noqa: E731
     flush()
     _sink = sink = _Sink(stream, is_journal(stream, os.environ))
-    render = _Masked(render, secrets)
+    render = MaskedRenderer(render, secrets)
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -105,65 +84,53 @@ def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: C
         cache_logger_on_first_use=False,
     )
     _logger = structlog.get_logger().bind()
-    _bridge(common, render, sink)
+    _add_library_records(common, render, sink)
+
+
+def reset() -> None:
+    """Undo `configure`: forget the stream and the secrets, and write no more records of libraries."""
+    global _secrets, _logger, _sink
+    flush()
+    structlog.reset_defaults()
+    _secrets, _logger, _sink = tuple, structlog.get_logger(), None
+    _remove_handler()
+    logging.raiseExceptions = True
 
 
 def flush() -> None:
-    """Write what was logged in this turn of the loop, before something else is written beside it."""
+    """Write the lines logged in this turn of the event loop now, so that later output follows them."""
     if _sink is not None:
         _sink.flush()
 
 
-def divert(above: Callable[[str], None] | None) -> None:
-    """Hand whole lines to `above` from now on, which puts them above what it draws on stderr; None ends that."""
-    global _above
+def divert(print_above: Callable[[str], None] | None) -> None:
+    """Pass whole lines to `print_above`, which prints them above a live display on stderr; None ends that."""
+    global _print_above
     flush()
-    _above = above
+    _print_above = print_above
 
 
 def beside(text: str) -> None:
-    """Write a line to stderr that is no event, in its place among those that are."""
+    """Write a line that is no event to stderr, after the events logged before it."""
     flush()
-    if _above is not None:
-        _above(text)
+    if _print_above is not None:
+        _print_above(text)
         return
     sys.stderr.write(text)
     sys.stderr.flush()
 
 
 def redacted(text: str) -> str:
-    """Return the text with all secrets that the last `configure` told of replaced."""
+    """Return the text with the secrets of the last `configure` masked."""
     return masked(text, _secrets())
 
 
-def masked(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the text with every secret, as it is or escaped, replaced."""
-    for form in _forms(secrets):
-        text = text.replace(form, MASK)
-    return text
-
-
-@lru_cache(maxsize=8)
-def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ways the secrets may be written, longest first so that none leaves a part of another behind."""
-    forms: set[str] = set()
-    for secret in filter(None, secrets):
-        forms |= {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret)}
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-@lru_cache(maxsize=8)
-def _traces(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a rendered line that holds a secret must contain: a form of it, as it is or escaped once more."""
-    return tuple({text for form in _forms(secrets) for text in (form, json.dumps(form)[1:-1], repr(form)[1:-1])})
-
-
 def _console_time() -> str:
-    return datetime.now().strftime("%H:%M:%S")  # whoever sits there wants their own
+    return datetime.now().strftime("%H:%M:%S")  # local time, for the person at the terminal
 
 
-class _Instants:
-    """The time as RFC 3339 in UTC; what is the same for all lines of a second is made once."""
+class _Rfc3339Clock:
+    """Returns the time as RFC 3339 in UTC; formats each second once."""
 
     __slots__ = ("_second", "_text")
 
@@ -179,8 +146,8 @@ class _Instants:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamped:
-    """A structlog processor: time, level and event, in this order and before all else."""
+class _Timestamp:
+    """A structlog processor: puts time, level and event first, in this order."""
 
     instant: Callable[[], str]
 
@@ -189,42 +156,11 @@ class _Stamped:
         return {"timestamp": self.instant(), "level": level, "event": event.pop("event", None), **event}
 
 
-@dataclass(frozen=True, slots=True)
-class _Masked:
-    """A structlog processor: renders without secrets in names or values."""
-
-    render: Processor
-    secrets: Callable[[], tuple[str, ...]]
-
-    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
-        secrets = self.secrets()
-        text = str(self.render(logger, method, event))
-        for trace in _traces(secrets):
-            if trace in text:
-                clean = {masked(str(key), secrets): _clean(value, secrets) for key, value in event.items()}
-                return str(self.render(logger, method, clean))
-        return text
-
-
-def _clean(value: object, secrets: tuple[str, ...]) -> object:
-    """Return a value that renders without secrets; what is no plain data becomes its masked repr."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case str():
-            return masked(value, secrets)
-        case Mapping():
-            return {masked(str(key), secrets): _clean(item, secrets) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_clean(item, secrets) for item in value]
-        case _:
-            return masked(repr(value), secrets)
-
-
 @dataclass(slots=True)
 class _Sink:
-    """Where rendered lines go, all of one turn of the event loop in one write: a write for each would cost a switch
-    of threads for each. A reader of stderr that went away must not stop the reaper: such lines are dropped.
+    """Writes rendered lines, all of one turn of the event loop in one write: each write costs a switch of threads.
+
+    Lines are dropped when the reader of stderr is gone, which must not stop reaper.
     """
 
     stream: TextIO
@@ -235,7 +171,7 @@ class _Sink:
         self.waiting.append(with_priority(line, level) if self.journal else line + "\n")
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # none runs here, or no more
+        except RuntimeError:  # no event loop runs
             self.flush()
         else:
             if len(self.waiting) == 1:
@@ -244,8 +180,8 @@ class _Sink:
     def flush(self) -> None:
         lines, self.waiting = self.waiting, []
         try:
-            if _above is not None and lines:
-                _above("".join(lines))
+            if _print_above is not None and lines:
+                _print_above("".join(lines))
                 return
             self.stream.write("".join(lines))
             self.stream.flush()
@@ -271,7 +207,7 @@ class _Sink:
 
 
 class _Handler(logging.Handler):
-    """Writes what other libraries log to the same sink."""
+    """Writes the records of libraries to the same sink."""
 
     def __init__(self, sink: _Sink) -> None:
         super().__init__()
@@ -280,15 +216,14 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self.sink.write(self.format(record), record.levelno)
-        except Exception:  # noqa: BLE001  # whoever logs must not suffer for it
+        except Exception:  # noqa: BLE001  # a library's call must not fail for it
             self.handleError(record)
 
 
-def _bridge(common: list[Processor], render: Processor, sink: _Sink) -> None:
-    """Let what other libraries log come out in the same form."""
+def _add_library_records(common: list[Processor], render: Processor, sink: _Sink) -> None:
+    """Write the records of libraries in the same form as events."""
+    _remove_handler()
     root = logging.getLogger()
-    for old in [handler for handler in root.handlers if handler.name == _HANDLER]:
-        root.removeHandler(old)
     handler = _Handler(sink)
     handler.name = _HANDLER
     handler.setFormatter(
@@ -302,6 +237,12 @@ def _bridge(common: list[Processor], render: Processor, sink: _Sink) -> None:
         )
     )
     root.addHandler(handler)
-    root.setLevel(FOREIGN_LEVEL)
-    # A record that cannot be formatted would otherwise be printed with its arguments, past the masking.
+    root.setLevel(LIBRARY_LEVEL)
+    # Otherwise a record that cannot be formatted is printed with its arguments, unmasked.
     logging.raiseExceptions = False
+
+
+def _remove_handler() -> None:
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if handler.name == _HANDLER]:
+        root.removeHandler(handler)

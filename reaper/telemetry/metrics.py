@@ -1,4 +1,4 @@
-"""Every metric of the daemon (SPEC 6). No label carries a session ID; all label sets exist from the start, at 0."""
+"""Defines the metrics of the daemon (SPEC 6). No label holds a session ID; all label sets start at 0."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self.recent = SettleRate()
-        """What was settled of late, for the page."""
+        self.settle_rate = SettleRate()
+        """Settled sessions of the last quarter of an hour, for the page."""
         ProcessCollector(registry=self.registry)
         self._settled = Counter(
             "reaper_sessions_settled", "Rounds ended by this process.", ["outcome"], registry=self.registry
@@ -102,40 +102,40 @@ class Metrics:
         self._success.set(time.time())
 
     def sent(self, send: Send) -> None:
-        """Count one send whose end is known."""
+        """Count one send and its duration."""
         self._sends.labels(status_class(send.status)).inc()
         self._duration.observe(send.duration_s)
 
     def settled(self, outcome: Outcome, at: float) -> None:
-        """Count one round's end."""
+        """Count one settled round; `at`: its instant in Unix seconds."""
         self._settled.labels(outcome.value).inc()
-        self.recent.note()
+        self.settle_rate.count()
         if outcome in (Outcome.STOPPED, Outcome.ALREADY_GONE):
             self._success.set(at)
 
-    def taken_in(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None:
-        """Count lines of one kind of source."""
+    def imported(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None:
+        """Count the lines of one import. `source`: one of SOURCES."""
         self._lines.labels(source, "accepted").inc(accepted)
         self._lines.labels(source, "duplicate").inc(duplicate)
         self._lines.labels(source, "invalid").inc(invalid)
 
     def swept(self, result: str, rules: Mapping[Rule, int]) -> None:
-        """Count one reading of the list and, where it was judged, its sessions."""
+        """Count one sweep; set the sessions by rule if it was judged."""
         self._sweeps.labels(result).inc()
         for rule, count in rules.items():
             self._listed.labels(rule.value).set(count)
 
     def ghost(self) -> None:
-        """Count one session that lives on."""
+        """Count one session listed as alive after the API said that it is gone."""
         self._ghosts.inc()
 
     def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None:
-        """Set what the last sweep left for people."""
+        """Set the open holds and ghosts, as of the last sweep."""
         self._open_holds.set(holds)
         self._ghost_sessions.set(ghosts)
 
     def queue(self, stats: Stats | None) -> None:
-        """Set the gauges of the queue; None: it cannot be reached, and what was known of it is no longer told."""
+        """Set the gauges of the queue; None: the queue is unavailable, and its gauges become NaN."""
         self._available.set(stats is not None)
         if stats is None:
             for state in _OPEN:
@@ -164,7 +164,7 @@ class Metrics:
 
 
 def status_class(status: int | None) -> str:
-    """Return the label of a status: the ones that mean something of their own, else its class."""
+    """Return the label of a status: the status itself if STATUSES has it, else its class."""
     if status is None:
         return "none"
     return str(status) if str(status) in STATUSES else f"{status // 100}xx"

@@ -1,4 +1,4 @@
-"""How many were settled of late: a small ring in memory, for the page that draws it."""
+"""Counts settled sessions of the last quarter of an hour in memory, for the page's chart."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from collections.abc import Callable
 
 BUCKET_S = 15
 BUCKETS = 60
-"""A quarter of an hour in all."""
+"""Buckets of BUCKET_S: a quarter of an hour in all."""
 
 
 class SettleRate:
-    """Counts by quarter minutes, of the last quarter of an hour. `now` runs steadily."""
+    """Counts per quarter minute. `now`: a monotonic clock, in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._began = now()
-        self._turn = self._turn_now()
+        self._bucket = self._current_bucket()
         self._counts = deque([0], maxlen=BUCKETS)
 
-    def note(self) -> None:
-        """Count one, now."""
-        self._turn_on()
+    def count(self) -> None:
+        """Count one session, now."""
+        self._advance()
         self._counts[-1] += 1
 
     @property
     def counts(self) -> list[int]:
-        """What was counted in each quarter minute, oldest first; the last one is under way."""
-        self._turn_on()
+        """The counts of each quarter minute, oldest first; the last one is not over."""
+        self._advance()
         return [0] * (BUCKETS - len(self._counts)) + list(self._counts)
 
     def per_minute(self, minutes: int) -> float:
-        """Return the rate over the last minutes, or since the beginning where that is later."""
+        """Return the rate per minute over the last `minutes`, or since the start if that is later."""
         counts, now = self.counts, self._now()
-        whole = min(minutes * 60 // BUCKET_S, BUCKETS - 1)
-        over_s = min(whole * BUCKET_S + (now - self._began) % BUCKET_S, now - self._began)
-        return sum(counts[-1 - whole :]) * 60 / max(over_s, 1.0)
+        complete = min(minutes * 60 // BUCKET_S, BUCKETS - 1)
+        over_s = min(complete * BUCKET_S + (now - self._began) % BUCKET_S, now - self._began)
+        return sum(counts[-1 - complete :]) * 60 / max(over_s, 1.0)
 
-    def _turn_now(self) -> int:
+    def _current_bucket(self) -> int:
         return int((self._now() - self._began) // BUCKET_S)
 
-    def _turn_on(self) -> None:
-        turn = self._turn_now()
-        self._counts.extend([0] * min(turn - self._turn, BUCKETS))
-        self._turn = turn
+    def _advance(self) -> None:
+        bucket = self._current_bucket()
+        self._counts.extend([0] * min(bucket - self._bucket, BUCKETS))
+        self._bucket = bucket

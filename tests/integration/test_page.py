@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -14,13 +15,15 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Pause, PauseReason, Stats, WorkerHeartbeat
+from reaper.settings.sections import TelemetrySettings
 from reaper.telemetry import logs
 from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
-from reaper.telemetry.http.server import Handler, serve, text
+from reaper.telemetry.http.response import Handler, text
+from reaper.telemetry.http.server import serve
 from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.page import render as page
-from reaper.telemetry.page import snapshot as onlook
-from tests.integration.test_listener import ask
+from reaper.telemetry.page import snapshot
+from tests.support.http.ask import ask
 from tests.support.page import NASTY, STATS, paused
 from tests.support.programs import need
 
@@ -35,7 +38,7 @@ class Gate:
 
 
 @dataclass
-class Reach:
+class Health:
     why: str = ""
     unavailable_s: float = 0.0
 
@@ -46,7 +49,7 @@ class Reach:
 @dataclass
 class Worker:
     gate: Gate = field(default_factory=Gate)
-    queue_health: Reach = field(default_factory=Reach)
+    queue_health: Health = field(default_factory=Health)
     stalled_s: float = 0.1
     is_draining: bool = False
     held: list[Pause] = field(default_factory=list)
@@ -161,17 +164,17 @@ async def test_many_who_look_ask_the_queue_once() -> None:
 
 
 async def test_a_queue_that_fails_or_hangs_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onlook, "KEPT_S", 0.0)
-    monkeypatch.setattr(onlook, "SHARE", 0)
-    monkeypatch.setattr(onlook, "QUEUE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(snapshot, "MIN_CACHED_S", 0.0)
+    monkeypatch.setattr(snapshot, "CACHED_PER_QUERY_S", 0)
+    monkeypatch.setattr(snapshot, "QUEUE_TIMEOUT_S", 0.1)
     async with desk() as here:
         here.queue.error = QueueError("the ledger belongs to another user")
         assert "the ledger belongs to another user" in json.dumps(await here.json())
         here.queue.error, here.queue.takes_s = None, 60.0
         assert "did not answer within 0.1 s" in json.dumps(await here.json())
-        here.queue.takes_s, here.worker.queue_health = 0.0, Reach("connection refused", 9.0)
+        here.queue.takes_s, here.worker.queue_health = 0.0, Health("connection refused", 9.0)
         assert "for 9 s: connection refused" in json.dumps(await here.json())
-        here.worker.queue_health = Reach()
+        here.worker.queue_health = Health()
         assert (await here.json())["kind"] == "work"
 
 
@@ -186,17 +189,18 @@ async def test_a_probe_that_finds_the_queue_away_makes_it_known() -> None:
         assert here.queue.asked == 1, "one that is known to be away is not asked for each probe"
 
 
-async def test_a_token_in_a_detail_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_in_a_detail_is_masked() -> None:
     token = "hush-hush-0123456789"
-    monkeypatch.setattr(logs, "_secrets", lambda: (token,))
+    logs.configure(TelemetrySettings(), io.StringIO(), secrets=lambda: (token,))
     async with desk() as here:
         here.worker.held = [paused(detail=f"the answer was: Bearer {token}")]
         for path in ("/", "/page.json"):
             _, _, body = await ask(here.where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert b"the answer was: Bearer" in body
             assert token.encode() not in body
-        here.worker.queue_health = Reach(f"refused {token}", 9.0)
+        here.worker.queue_health = Health(f"refused {token}", 9.0)
         assert token not in json.dumps(await here.json())
+    logs.reset()
 
 
 # --- in a browser -------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from reaper.api.client import Client, Target
@@ -70,16 +69,10 @@ def test_no_repr_shows_the_token(kind: str) -> None:
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """What is logged at debug level, masking turned off: nothing may rely on it alone."""
-    root = logging.getLogger()
-    before = root.level, logging.raiseExceptions
     stream = io.StringIO()
     logs.configure(SimpleNamespace(log_format="json", log_level="debug"), stream, secrets=tuple)
     yield stream
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    logging.raiseExceptions = before[1]
-    for handler in [handler for handler in root.handlers if handler.name == "reaper"]:
-        root.removeHandler(handler)
+    logs.reset()
 
 
 def refuse(sent: Exchange, credentials: Credentials, token: str) -> None:

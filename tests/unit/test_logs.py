@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import structlog
 
 from reaper.telemetry import logs
+from reaper.telemetry.redaction import MASK
 
 TOKEN = 'archal_ws_s3cr"et/é\\x'
 
@@ -26,14 +26,8 @@ class Holder:
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    level, raising = root.level, logging.raiseExceptions
     yield
-    structlog.reset_defaults()
-    root.setLevel(level)
-    logging.raiseExceptions = raising
-    for handler in [handler for handler in root.handlers if handler.name == "reaper"]:
-        root.removeHandler(handler)
+    logs.reset()
 
 
 def configured(log_format: str = "json", level: str = "info", secrets: tuple[str, ...] = (TOKEN,)) -> io.StringIO:
@@ -66,7 +60,7 @@ def test_the_token_is_masked_wherever_it_stands(log_format: str) -> None:
         logging.getLogger("some.package").exception("while sending %s", TOKEN)
     text = stream.getvalue()
     assert clean(text)
-    assert text.count(logs.MASK) >= 9
+    assert text.count(MASK) >= 9
     assert "ValueError" in text
     assert "OSError" in text
 
@@ -91,8 +85,8 @@ def test_a_rotated_token_is_masked_and_a_short_one_does_not_break_the_json() -> 
     seen.append("second-token")
     logs.get().info("b", value="second-token")
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert first["event"] == f"a{logs.MASK}"
-    assert second["value"] == logs.MASK
+    assert first["event"] == f"a{MASK}"
+    assert second["value"] == MASK
 
 
 def test_the_level_follows_a_new_configuration() -> None:

@@ -63,7 +63,7 @@ EDGES: tuple[Bug, ...] = (
         "token-in-the-log",
         "what is logged is not searched for the token",
         "reaper/telemetry/logs.py",
-        "    render = _Masked(render, secrets)\n",
+        "    render = MaskedRenderer(render, secrets)\n",
         "",
         fails="tests/unit/test_logs.py::test_the_token_is_masked_wherever_it_stands[json]",
     ),

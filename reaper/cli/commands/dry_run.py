@@ -20,6 +20,7 @@ from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
+from reaper.telemetry.event_log import log_invalid_line
 
 
 async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool, discovered: bool) -> int:
@@ -39,7 +40,7 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
                 while (parsed := await reader.next()) is not None:
                     invalid += len(parsed.invalid)
                     for line in parsed.invalid:
-                        logs.line_invalid(one.source, line)
+                        log_invalid_line(one.source, line)
                     for item in parsed.items:
                         if item.session_id in seen or await queue.show(item.session_id):
                             duplicate += 1

@@ -39,6 +39,7 @@ from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added, InvalidLine, SetView
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
+from reaper.telemetry.event_log import log_invalid_line
 
 if TYPE_CHECKING:
     from reaper.worker.worker import Worker
@@ -157,7 +158,7 @@ class _Taken:
     def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
         self.added = add_up(self.added, added)
         for line in lines:
-            logs.line_invalid(source, line)
+            log_invalid_line(source, line)
 
 
 async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:

@@ -1,1 +1,1 @@
-"""The health listener: parsing requests, encoding responses, serving them within bounds."""
+"""The health listener: parses requests, encodes responses, serves them within limits."""

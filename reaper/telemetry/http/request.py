@@ -1,4 +1,4 @@
-"""What the health listener reads of a request, and whether a browser may have been led here. Pure."""
+"""Parses requests to the health listener, and checks their Host header against DNS rebinding. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HOST = re.compile(r"(?:\[(?P<six>[^\]\[]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head of one request. `path` is without the query; `host` is None where none was sent."""
+    """The head of one request. `path` has no query; `host` is None if no Host header was sent."""
 
     method: str
     path: str
@@ -20,24 +20,24 @@ class Request:
 
 
 def read_head(head: bytes) -> Request | None:
-    """Return the request that a whole head asks for, None when it is none of HTTP/1: also with two Host lines."""
+    """Return the request of a complete head; None if it is not HTTP/1 or has two Host headers."""
     first, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = first.split(" ")
     if len(words) != 3 or not _VERSION.fullmatch(words[2]):
         return None
-    named = [line.partition(":") for line in lines]
-    hosts = [value.strip() for name, _, value in named if name.lower() == "host"]
+    headers = [line.partition(":") for line in lines]
+    hosts = [value.strip() for name, _, value in headers if name.lower() == "host"]
     if len(hosts) > 1:
         return None
     return Request(words[0], words[1].partition("?")[0], hosts[0] if hosts else None)
 
 
 def is_ours(host: str | None, listen_host: str) -> bool:
-    """Return whether a Host line names this listener by what no stranger can point here.
+    """Return whether a Host header names this listener in a way that no other site can cause.
 
-    A page of another site can have its own name resolve to this address, and would then be of the same origin as what
-    is answered (DNS rebinding). It cannot do that with an address, with `localhost`, or with a name that the operator
-    configured. The port does not matter: a tunnel has another.
+    A site can let its own name resolve to this address; its scripts would then share the origin of these pages (DNS
+    rebinding). It cannot do that with an address, with `localhost`, or with the operator's name in `listen_host`. The
+    port does not matter: a tunnel has another one.
     """
     match = _HOST.fullmatch(host or "")
     if match is None:

@@ -1,7 +1,7 @@
-"""The page of the health listener: one file, filled in with texts; its script goes on from there with `/page.json`.
+"""Renders the page of the health listener: one file, filled in with texts; its script updates them from `/page.json`.
 
-Whatever is filled in is escaped here, and the script only sets texts. Should either fail, the browser runs and loads
-nothing but what stood in the file: the policy names the style and the script by their hashes.
+Every text is escaped here, and the script only sets texts. If either failed, the browser would still run and load only
+the contents of the file: the policy names the style and the script by their hashes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
-from reaper.telemetry.http.server import Page, as_json
+from reaper.telemetry.http.response import Page, as_json
 from reaper.telemetry.page.view import Notice, View
 
 _FIELD = re.compile(r"\{\{([\w-]+)\}\}")
@@ -29,7 +29,7 @@ def template() -> str:
 
 @cache
 def edition() -> str:
-    """Return what tells this file from that of another version: its script would not know what it is given."""
+    """Return a hash of the file: the script reloads the page when a new version sends another one."""
     return sha256(template().encode()).hexdigest()[:16]
 
 
@@ -64,7 +64,7 @@ def html_page(view: View) -> Page:
         "outcomes": _rows(view.outcomes),
         "reapers": _rows(view.reapers),
     }
-    # In one pass: what was filled in is not looked at again.
+    # In one pass, so that no field inside of a text is filled in.
     html = _FIELD.sub(lambda field: parts[field[1]], template())
     headers = (
         ("Content-Security-Policy", policy()),
@@ -75,7 +75,7 @@ def html_page(view: View) -> Page:
 
 
 def json_page(view: View) -> Page:
-    """Return the same as the page's script reads it."""
+    """Return the view as the page's script reads it."""
     return as_json({"page": edition(), **asdict(view)})
 
 

@@ -1,4 +1,4 @@
-"""Gathers what the page shows: from this process at every look, from the queue no more often than it can well bear."""
+"""Collects the facts of the page: those of this process each time, those of the queue from a cache."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from reaper.telemetry.page.view import MINUTES, PageSnapshot, Process, QueueSnap
 from reaper.telemetry.settle_rate import SettleRate
 
 QUEUE_TIMEOUT_S = 4.0
-"""How long the queue may take: less than the listener gives an answer as a whole."""
-KEPT_S, MAX_KEPT_S, SHARE = 1.0, 30.0, 20
-"""What was found is kept for a second and for twenty times as long as it took to find, however many look."""
+"""Time limit of the queue: less than the listener's for the whole response."""
+MIN_CACHED_S, MAX_CACHED_S, CACHED_PER_QUERY_S = 1.0, 30.0, 20
+"""The queue's facts are cached for 20 times as long as their query took, at least 1 s, at most 30 s."""
 STALLED_S = 30.0
-"""The claim loop turns at least every second; this much longer means that it hangs."""
+"""The claim loop advances at least once a second; after this long it hangs."""
 
 
 class GateView(Protocol):
-    """What the pages ask of the gate."""
+    """The gate as the pages use it."""
 
     in_flight: int
 
@@ -39,7 +39,7 @@ class GateView(Protocol):
 
 
 class QueueHealthView(Protocol):
-    """What the pages ask of the way to the queue."""
+    """The queue's availability as the pages use it."""
 
     why: str
 
@@ -50,7 +50,7 @@ class QueueHealthView(Protocol):
 
 
 class WorkerView(Protocol):
-    """What the pages ask of the worker."""
+    """The worker as the pages use it."""
 
     @property
     def gate(self) -> GateView: ...
@@ -68,7 +68,7 @@ class WorkerView(Protocol):
 
 
 class QueueView(Protocol):
-    """What the pages ask of the queue."""
+    """The queue as the pages use it."""
 
     @property
     def owner(self) -> str: ...
@@ -81,29 +81,29 @@ class QueueView(Protocol):
 
 
 class SnapshotCollector:
-    """Looks at one process and its queue. `left` counts what discovery left for people, by `holds` and `ghosts`."""
+    """Collects snapshots of one process and its queue. `open_items` counts open `holds` and `ghosts`."""
 
     def __init__(
         self,
         worker: WorkerView,
         queue: QueueView,
-        recent: SettleRate,
-        left: Callable[[], Awaitable[Mapping[str, int]]],
+        settle_rate: SettleRate,
+        open_items: Callable[[], Awaitable[Mapping[str, int]]],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._worker = worker
         self._queue = queue
-        self._recent = recent
-        self._left = left
+        self._settle_rate = settle_rate
+        self._open_items = open_items
         self._now = now
         self._began = now()
-        self._found: QueueSnapshot | str = ""
-        self._good_until = self._began
-        self._asking = anyio.Lock()
+        self._cached: QueueSnapshot | str = ""
+        self._cached_until = self._began
+        self._lock = anyio.Lock()
 
-    async def look(self) -> PageSnapshot:
-        """Look now; never raises for what a queue can do."""
-        whole = await self._whole()
+    async def collect(self) -> PageSnapshot:
+        """Return a snapshot as of now. Never raises for a fault of the queue, which `whole` then names."""
+        whole = await self._queue_snapshot()
         return PageSnapshot(self._queue.now(), self._process(), whole)
 
     def _process(self) -> Process:
@@ -118,31 +118,32 @@ class SnapshotCollector:
             proven=worker.gate.proven,
             draining=worker.is_draining,
             stalled_s=worker.stalled_s if worker.stalled_s > STALLED_S else 0.0,
-            counts=tuple(self._recent.counts),
-            per_minute=tuple(map(self._recent.per_minute, MINUTES)),
+            counts=tuple(self._settle_rate.counts),
+            per_minute=tuple(map(self._settle_rate.per_minute, MINUTES)),
         )
 
-    async def _whole(self) -> QueueSnapshot | str:
-        reach = self._worker.queue_health
-        if reach.unavailable_s:
-            return redacted(f"for {format_duration(reach.unavailable_s)}: {reach.why}")
-        async with self._asking:
-            if (began := self._now()) >= self._good_until:
-                self._found = await self._ask()
+    async def _queue_snapshot(self) -> QueueSnapshot | str:
+        health = self._worker.queue_health
+        if health.unavailable_s:
+            return redacted(f"for {format_duration(health.unavailable_s)}: {health.why}")
+        async with self._lock:
+            if (began := self._now()) >= self._cached_until:
+                self._cached = await self._query()
                 ended = self._now()
-                self._good_until = ended + min(max(KEPT_S, SHARE * (ended - began)), MAX_KEPT_S)
-            return self._found
+                self._cached_until = ended + min(max(MIN_CACHED_S, CACHED_PER_QUERY_S * (ended - began)), MAX_CACHED_S)
+            return self._cached
 
-    async def _ask(self) -> QueueSnapshot | str:
+    async def _query(self) -> QueueSnapshot | str:
         try:
             with anyio.fail_after(QUEUE_TIMEOUT_S):
-                stats, reapers, left = await self._queue.stats(), await self._queue.live_workers(), await self._left()
+                stats, workers = await self._queue.stats(), await self._queue.live_workers()
+                open_items = await self._open_items()
         except QueueError as error:
             return redacted(str(error))
         except TimeoutError:
             return f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s"
-        others = (replace(each, pauses=_masked(each.pauses)) for each in reapers if each.owner != self._queue.owner)
-        return QueueSnapshot(stats, tuple(others), left["holds"], left["ghosts"])
+        others = (replace(each, pauses=_masked(each.pauses)) for each in workers if each.owner != self._queue.owner)
+        return QueueSnapshot(stats, tuple(others), open_items["holds"], open_items["ghosts"])
 
 
 def _masked(pauses: Sequence[Pause]) -> tuple[Pause, ...]:

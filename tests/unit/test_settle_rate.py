@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 def count(recent: SettleRate, times: int) -> None:
     for _ in range(times):
-        recent.note()
+        recent.count()
 
 
 def test_nothing_yet(clock: Clock) -> None:
@@ -64,5 +64,5 @@ def test_a_steady_rate_is_told_as_it_is(clock: Clock) -> None:
     recent = SettleRate(clock)
     for _ in range(2000):
         clock.at += 1
-        recent.note()
+        recent.count()
     assert [recent.per_minute(minutes) for minutes in (1, 5, 15)] == pytest.approx([60, 60, 60], rel=0.02)

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from reaper.telemetry.http import server as listener
-from reaper.telemetry.http.server import Handler, Page, serve, text
+from reaper.telemetry.http import server
+from reaper.telemetry.http.response import Handler, Page, text
+from reaper.telemetry.http.server import serve
+from tests.support.http.ask import ask
 
 pytestmark = pytest.mark.anyio
 
@@ -32,23 +34,6 @@ async def listening() -> AsyncIterator[str]:
             lambda task_status: serve("127.0.0.1", 0, PAGES, guarded={"/"}, task_status=task_status)
         )
         group.cancel_scope.cancel()
-
-
-async def ask(where: str, request: bytes) -> tuple[str, dict[str, str], bytes]:
-    """Send bytes and read to the end; return the status line, the headers by lower-case name, and the body."""
-    host, _, port = where.rpartition(":")
-    answer = b""
-    async with await anyio.connect_tcp(host, int(port)) as stream:
-        await stream.send(request)
-        with anyio.fail_after(10):
-            try:
-                while True:
-                    answer += await stream.receive()
-            except anyio.EndOfStream:
-                pass
-    head, _, body = answer.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    return first, {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}, body
 
 
 async def test_a_page_and_its_headers() -> None:
@@ -114,6 +99,6 @@ async def test_a_fault_in_a_page_ends_nothing() -> None:
 
 
 async def test_who_never_asks_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "REQUEST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 0.1)
     async with listening() as where:
         assert await ask(where, b"GET / HT") == ("", {}, b"")

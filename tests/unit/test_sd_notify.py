@@ -14,13 +14,13 @@ def test_fields_arrive_as_lines(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        Notifier(path).tell(READY="1", STATUS="two\nlines")
+        Notifier(path).notify(READY="1", STATUS="two\nlines")
         assert manager.recv(1000) == b"READY=1\nSTATUS=two lines"
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    Notifier(None).tell(READY="1")
-    Notifier(str(tmp_path / "none")).tell(READY="1")
+    Notifier(None).notify(READY="1")
+    Notifier(str(tmp_path / "none")).notify(READY="1")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""Replaces secrets in texts and in log events.
+
+Masking is the last step of the log chain: a rendered line that holds a secret, escaped or not, is rendered again from
+masked values, because replacing text in the line could break its JSON. Few lines hold one, so most cost a search.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
+
+from reaper.telemetry.structlog_without_rich import EventDict, Processor, WrappedLogger
+
+MASK = "********"
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the text with every secret replaced, escaped ones too."""
+    for form in _escaped_forms(secrets):
+        text = text.replace(form, MASK)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedRenderer:
+    """A structlog processor: renders an event without secrets in names or values."""
+
+    render: Processor
+    secrets: Callable[[], tuple[str, ...]]
+    """Called for each line, because tokens rotate."""
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        secrets = self.secrets()
+        text = str(self.render(logger, method, event))
+        for form in _rendered_forms(secrets):
+            if form in text:
+                clean = {masked(str(key), secrets): _masked_value(value, secrets) for key, value in event.items()}
+                return str(self.render(logger, method, clean))
+        return text
+
+
+@lru_cache(maxsize=8)
+def _escaped_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the secrets in every escaping, the longest first so that no part of a longer one remains."""
+    forms: set[str] = set()
+    for secret in filter(None, secrets):
+        forms |= {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret)}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+@lru_cache(maxsize=8)
+def _rendered_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts one of which a rendered line with a secret must contain: its forms, also escaped once more."""
+    forms = _escaped_forms(secrets)
+    return tuple({text for form in forms for text in (form, json.dumps(form)[1:-1], repr(form)[1:-1])})
+
+
+def _masked_value(value: object, secrets: tuple[str, ...]) -> object:
+    """Return a value that renders without secrets; a value that is not plain data becomes its masked repr."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return masked(value, secrets)
+        case Mapping():
+            return {masked(str(key), secrets): _masked_value(item, secrets) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked_value(item, secrets) for item in value]
+        case _:
+            return masked(repr(value), secrets)
