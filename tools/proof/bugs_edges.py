@@ -39,7 +39,7 @@ EDGES: tuple[Bug, ...] = (
         "reaper/api/http/http11.py",
         "        if len(data) > left:\n",
         "        if len(data) > left and self._until_close:\n",
-        fails="tests/unit/test_h1.py::test_a_body_is_cut_where_it_is_too_long",
+        fails="tests/unit/test_http11.py::test_a_body_is_cut_where_it_is_too_long",
     ),
     bug(
         "position-runs-ahead",

@@ -77,9 +77,8 @@ class H1Connection(asyncio.Protocol):
         self._bytes_left = MAX_HEAD_BYTES
         self._lines_left = MAX_HEADERS
         self._interim_left = MAX_INTERIM
-        self._first_byte_checked = self._final = self._complete = self._cut = self._until_close = self._keep_alive = (
-            False
-        )
+        self._first_byte_checked = self._final = self._complete = self._cut = False
+        self._until_close = self._keep_alive = False
         exchange.written = True
         self._transport.write(b"%b %b HTTP/1.1\r\n%b" % (exchange.method, exchange.target, self._header_lines))
 

@@ -37,10 +37,9 @@ class Pool:
     def __init__(
         self, connector: Connector, *, max_connections: int, keep_idle_s: float, stale_after_s: float = 0.0
     ) -> None:
-        """Open nothing yet.
+        """Open nothing yet. `max_connections`: at least 1. A connection idle for `keep_idle_s` is closed.
 
-        `max_connections`: at least 1. A connection idle for `keep_idle_s` is closed. One idle for `stale_after_s` may
-        have been closed by the peer: an exchange that fails on it for that reason is sent again.
+        One idle for `stale_after_s` may have been closed by the peer: an exchange that fails so on it is sent again.
         """
         self._connector = connector
         self._max_connections = max_connections
@@ -255,8 +254,6 @@ class Pool:
             if exchange is requester or not independent:
                 del self._waiting[exchange]
                 exchange.fail(error)
-
-    # The one timer.
 
     def _set_timer(self, at: float) -> None:
         assert self._loop is not None
