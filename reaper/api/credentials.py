@@ -32,9 +32,7 @@ class Credentials:
         self._file = file
         self._stamp: tuple[int, ...] | None = None
         self._seen: list[str] = [value] if value else []
-        self.current = Token(0, value, None if value else "no token is configured")
-        if file is not None:
-            self.current = Token(0, *self._read(file))
+        self.current = Token(0, *self.read(file, value))
 
     def refresh(self) -> bool:
         """Read the file again if it changed; return whether the token is a different one now.

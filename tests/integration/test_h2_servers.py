@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from reaper.api.http.exchange import WireFault
+from reaper.api.http.exchange import Exchange, WireFault
 from reaper.api.http.transport import Transport
 from tests.support.http.h2_caller import SECRET, Caller, calling, certified
 from tests.support.http.h2_hyper import LARGE
@@ -141,9 +140,12 @@ async def test_through_the_transport(peer: Peer) -> None:
     try:
 
         async def stop(name: str) -> tuple[int, str]:
-            request = httpx.Request("DELETE", f"{url}/api/sessions/{name}", headers={"authorization": SECRET})
-            response = await transport.handle_async_request(request)
-            return response.status_code, response.extensions["http_version"].decode()
+            headers = ((b"host", b"127.0.0.1"), (b"authorization", SECRET.encode()))
+            deadline = asyncio.get_running_loop().time() + 20
+            target = f"/api/sessions/{name}".encode()
+            exchange = Exchange(b"DELETE", target, headers, max_body_bytes=1000, deadline=deadline)
+            await transport.send(exchange)
+            return exchange.status, exchange.version.decode()
 
         ended = await asyncio.gather(*(stop("missing" if at % 2 else f"env_{at}") for at in range(300)))
         assert ended == [(404 if at % 2 else 204, "HTTP/2") for at in range(300)]

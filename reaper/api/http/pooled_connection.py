@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from reaper.api.http.exchange import Connection, Exchange
 
 
+@dataclass(slots=True, eq=False)
 class PooledConnection:
-    """A connection and its use so far."""
+    """A connection and its use so far. `version`: the protocol's name, as in `HTTP/1.1`."""
 
-    __slots__ = ("answered", "closed_here", "connection", "idle_since", "in_flight", "version", "was_idle")
-
-    def __init__(self, connection: Connection, version: bytes) -> None:
-        self.connection = connection
-        self.version = version
-        """The protocol's name, as in `HTTP/1.1`."""
-        self.in_flight = 0
-        """Exchanges started on it whose callers have not taken the response yet."""
-        self.answered = False
-        """It carried a response: a later reset before another response may mean that it went stale."""
-        self.closed_here = False
-        """An exchange on it was abandoned, or it was closed here: its end is no failure of the peer."""
-        self.was_idle = False
-        """It was idle for the pool's `stale_after_s` before the exchange that it carries."""
-        self.idle_since = 0.0
-        """When it last had room, on the loop's clock."""
+    connection: Connection
+    version: bytes
+    in_flight: int = 0
+    """Exchanges started on it whose callers have not taken the response yet."""
+    answered: bool = False
+    """It carried a response: a later reset before another response may mean that it went stale."""
+    closed_here: bool = False
+    """An exchange on it was abandoned, or it was closed here: its end is no failure of the peer."""
+    was_idle: bool = False
+    """It was idle for the pool's `stale_after_s` before the exchange that it carries."""
+    idle_since: float = 0.0
+    """Instant at which it last had room, on the loop's clock."""
 
     def abandon(self, exchange: Exchange) -> None:
         """Abandon an exchange, which may close the connection."""

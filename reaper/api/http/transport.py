@@ -1,13 +1,12 @@
-"""A transport for httpx: GET and DELETE without a body, to one host, at a constant cost per request.
+"""Sends GET and DELETE without a body to one host, at a constant cost per request.
 
-The pool of httpx walks all its connections at every request (`bench/`), so its cost grows with their number. This one
-makes no task and no timer per request, and enforces one total deadline however slowly bytes come. It supports no
-proxies. Call `send` with an `Exchange`, which is cheap, or httpx's own `handle_async_request`.
+The pool of httpx walks all its connections at every request (`bench/`), so its cost grows with their number. This
+transport makes no task and no timer per request, and enforces one total deadline however slowly bytes come. Its errors
+are those of httpx, as through a proxy. It supports no proxies.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from typing import NoReturn
@@ -18,9 +17,6 @@ from reaper.api.http.connect import Connector, Http
 from reaper.api.http.exchange import Exchange, Headers, WireFault
 from reaper.api.http.pool import Pool
 
-MAX_BODY_BYTES = 64 * 1024
-"""Bytes kept of a response's body, unless the request sets another limit; a longer body is cut."""
-
 _METHODS = frozenset({b"GET", b"DELETE"})
 _PORTS = {"http": 80, "https": 443}
 _TARGET = re.compile(rb"[!-~]+").fullmatch
@@ -29,7 +25,7 @@ _VALUE = re.compile(rb"[^\0\r\n]*").fullmatch
 _FORBIDDEN = frozenset({b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"te"})
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Transport:
     """Connections to the host of one URL. Belongs to the event loop (asyncio or uvloop) that it is first used on."""
 
     def __init__(
@@ -38,7 +34,6 @@ class Transport(httpx.AsyncBaseTransport):
         *,
         tls: ssl.SSLContext | None = None,
         http: Http = "auto",
-        timeout_s: float = 20.0,
         connect_timeout_s: float = 5.0,
         max_connections: int = 64,
         keep_idle_s: float = 30.0,
@@ -47,10 +42,9 @@ class Transport(httpx.AsyncBaseTransport):
         """Open nothing yet.
 
         `url`: only its scheme, host and port count. `tls`: required for https; do not share it, because its list of
-        protocols is set here. `http`: `2` over plain http means HTTP/2 without negotiation. `timeout_s`: total deadline
-        of a request of httpx that has none. `connect_timeout_s` covers name, TCP and TLS. `max_connections`: at least
-        1. A connection idle for `keep_idle_s` is closed, one idle for `stale_after_s` may have been closed by the peer
-        (see `send`). Raises ValueError for an invalid URL or limit.
+        protocols is set here. `http`: `2` over plain http means HTTP/2 without negotiation. `connect_timeout_s` covers
+        name, TCP and TLS. `max_connections`: at least 1. A connection idle for `keep_idle_s` is closed, one idle for
+        `stale_after_s` may have been closed by the peer (see `send`). Raises ValueError for an invalid URL or limit.
         """
         url = httpx.URL(url)
         if url.scheme not in _PORTS or not url.host:
@@ -59,10 +53,10 @@ class Transport(httpx.AsyncBaseTransport):
             raise ValueError("a TLS context is for https, and https needs one")
         if max_connections < 1:
             raise ValueError("max_connections must be at least 1")
-        self._origin = _origin(url)
-        self._timeout_s = timeout_s
         self._checked_headers: Headers | None = None
-        connector = Connector(url.raw_host.decode("ascii"), self._origin[2], tls, http, connect_timeout_s)
+        connector = Connector(
+            url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme], tls, http, connect_timeout_s
+        )
         self._pool = Pool(
             connector, max_connections=max_connections, keep_idle_s=keep_idle_s, stale_after_s=stale_after_s
         )
@@ -91,43 +85,9 @@ class Transport(httpx.AsyncBaseTransport):
             # Many exchanges may have failed with this one error: each raises a copy.
             raise type(error)(str(error)) from error.__cause__
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of httpx and read the complete response.
-
-        `request.extensions`: `target` as in httpcore; `reaper`, a dict with `timeout_s` (total) and `max_body_bytes`.
-        httpx's own `timeout` is ignored. `request.extensions["exchange"]` is set to the exchange, for its `written`
-        after an error. `response.extensions["whole"]` is false when the body was cut.
-        """
-        if _origin(request.url) != self._origin:
-            raise httpx.LocalProtocolError("this transport serves one host only")
-        if await request.aread():
-            raise httpx.LocalProtocolError("this transport sends no bodies")
-        lower = ((name.lower(), value) for name, value in request.headers.raw)
-        headers = tuple(line for line in lower if line[0] != b"connection")  # the connection decides
-        options = request.extensions.get("reaper", {})
-        exchange = Exchange(
-            request.method.encode("ascii"),
-            request.extensions.get("target", request.url.raw_path),
-            headers,
-            max_body_bytes=options.get("max_body_bytes", MAX_BODY_BYTES),
-            deadline=asyncio.get_running_loop().time() + options.get("timeout_s", self._timeout_s),
-        )
-        request.extensions["exchange"] = exchange
-        await self.send(exchange)
-        return httpx.Response(
-            exchange.status,
-            headers=exchange.response_headers,
-            stream=httpx.ByteStream(bytes(exchange.body)),
-            extensions={"http_version": exchange.version, "whole": exchange.whole},
-        )
-
     async def aclose(self) -> None:
         """Fail exchanges in flight as reset and close every connection."""
         await self._pool.aclose()
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0)
 
 
 def _check(headers: Headers) -> None:

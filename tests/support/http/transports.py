@@ -18,6 +18,7 @@ import httpx
 import pytest
 import trustme
 
+from reaper.api.http.exchange import Exchange
 from reaper.api.http.transport import Transport
 from tests.support.programs import missing
 
@@ -76,6 +77,29 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+class BehindHttpx(httpx.AsyncBaseTransport):
+    """Our transport behind the interface of httpx, so that one suite tests both."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = Exchange(
+            request.method.encode("ascii"),
+            request.url.raw_path,
+            tuple((name.lower(), value) for name, value in request.headers.raw if name.lower() != b"connection"),
+            max_body_bytes=64 * 1024,
+            deadline=asyncio.get_running_loop().time() + request.extensions["reaper"]["timeout_s"],
+        )
+        await self.transport.send(exchange)
+        return httpx.Response(
+            exchange.status, headers=exchange.response_headers, stream=httpx.ByteStream(bytes(exchange.body))
+        )
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+
 class Ours:
     """The transport under test."""
 
@@ -95,13 +119,15 @@ class Ours:
         keep_idle_s: float = 30.0,
         http: str = "1.1",
     ) -> httpx.AsyncBaseTransport:
-        return Transport(
-            url,
-            tls=tls,
-            http=http,  # type: ignore[arg-type]
-            connect_timeout_s=connect_s,
-            max_connections=most,
-            keep_idle_s=keep_idle_s,
+        return BehindHttpx(
+            Transport(
+                url,
+                tls=tls,
+                http=http,  # type: ignore[arg-type]
+                connect_timeout_s=connect_s,
+                max_connections=most,
+                keep_idle_s=keep_idle_s,
+            )
         )
 
 
