@@ -28,7 +28,7 @@ def say(text: str, level: int = logging.INFO) -> None:
     """
     line = wrap_for_terminal(f"reaper: {logs.redacted(text)}", sys.stderr)
     with suppress(OSError):
-        logs.beside(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
+        logs.write_line(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
 
 
 def emit(text: str) -> None:

@@ -110,7 +110,7 @@ def divert(print_above: Callable[[str], None] | None) -> None:
     _print_above = print_above
 
 
-def beside(text: str) -> None:
+def write_line(text: str) -> None:
     """Write a line that is no event to stderr, after the events logged before it."""
     flush()
     if _print_above is not None:

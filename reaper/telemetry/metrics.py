@@ -6,6 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -32,57 +33,34 @@ class Metrics:
         self.settle_rate = SettleRate()
         """Settled sessions of the last quarter of an hour, for the page."""
         ProcessCollector(registry=self.registry)
-        self._settled = Counter(
-            "reaper_sessions_settled", "Rounds ended by this process.", ["outcome"], registry=self.registry
-        )
-        self._sends = Counter(
-            "reaper_sends",
-            "DELETEs by the status of their answer; none: no answer.",
-            ["status"],
-            registry=self.registry,
-        )
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        self._settled = counter("reaper_sessions_settled", "Rounds ended by this process.", ["outcome"])
+        self._sends = counter("reaper_sends", "DELETEs by the status of their answer; none: no answer.", ["status"])
         self._duration = Histogram(
             "reaper_send_duration_seconds", "From send to answer.", buckets=BUCKETS_S, registry=self.registry
         )
-        self._queue = Gauge("reaper_queue_sessions", "Open session IDs.", ["state"], registry=self.registry)
-        self._dead = Gauge("reaper_dead_sessions", "Dead letters kept.", registry=self.registry)
-        self._oldest = Gauge(
-            "reaper_oldest_due_seconds", "How long the oldest ready ID has been due.", registry=self.registry
-        )
-        self._available = Gauge("reaper_queue_available", "1 while the queue can be reached.", registry=self.registry)
-        self._in_flight = Gauge("reaper_in_flight", "DELETEs under way in this process.", registry=self.registry)
-        self._limit = Gauge("reaper_concurrency_limit", "Most DELETEs in flight admitted now.", registry=self.registry)
-        self._paused = Gauge("reaper_paused", "1 while the pause holds.", ["reason"], registry=self.registry)
-        self._imbalance = Gauge(
-            "reaper_ledger_imbalance", "Rounds accepted and not accounted for.", registry=self.registry
-        )
-        self._lines = Counter("reaper_intake_lines", "Lines taken in.", ["source", "result"], registry=self.registry)
-        self._sweeps = Counter(
-            "reaper_sweeps", "Readings of the API's list, by what came of them.", ["result"], registry=self.registry
-        )
-        self._listed = Gauge(
-            "reaper_listed_sessions",
-            "Sessions of the last list, by the rule that decided.",
-            ["rule"],
-            registry=self.registry,
-        )
-        self._ghosts = Counter(
-            "reaper_ghosts", "Sessions listed as alive after the API said they were gone.", registry=self.registry
-        )
-        self._open_holds = Gauge(
-            "reaper_open_holds", "Held sweeps that wait for an operator, as of the last sweep.", registry=self.registry
-        )
-        self._ghost_sessions = Gauge(
+        self._queue = gauge("reaper_queue_sessions", "Open session IDs.", ["state"])
+        self._dead = gauge("reaper_dead_sessions", "Dead letters kept.")
+        self._oldest = gauge("reaper_oldest_due_seconds", "How long the oldest ready ID has been due.")
+        self._available = gauge("reaper_queue_available", "1 while the queue can be reached.")
+        self._in_flight = gauge("reaper_in_flight", "DELETEs under way in this process.")
+        self._limit = gauge("reaper_concurrency_limit", "Most DELETEs in flight admitted now.")
+        self._paused = gauge("reaper_paused", "1 while the pause holds.", ["reason"])
+        self._imbalance = gauge("reaper_ledger_imbalance", "Rounds accepted and not accounted for.")
+        self._lines = counter("reaper_intake_lines", "Lines taken in.", ["source", "result"])
+        self._sweeps = counter("reaper_sweeps", "Readings of the API's list, by what came of them.", ["result"])
+        self._listed = gauge("reaper_listed_sessions", "Sessions of the last list, by the rule that decided.", ["rule"])
+        self._ghosts = counter("reaper_ghosts", "Sessions listed as alive after the API said they were gone.")
+        self._open_holds = gauge("reaper_open_holds", "Held sweeps that wait for an operator, as of the last sweep.")
+        self._ghost_sessions = gauge(
             "reaper_ghost_sessions",
             "Sessions that live on though the API said they were gone, as of the last sweep.",
-            registry=self.registry,
         )
-        self._success = Gauge(
+        self._success = gauge(
             "reaper_last_success_timestamp_seconds",
             "When a session was last found stopped or gone; the start of the process before that.",
-            registry=self.registry,
         )
-        build = Gauge("reaper_build_info", "Always 1.", ["version", "python"], registry=self.registry)
+        build = gauge("reaper_build_info", "Always 1.", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
         for outcome in Outcome:
             self._settled.labels(outcome.value)
