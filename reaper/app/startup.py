@@ -8,7 +8,7 @@ from reaper.api.credentials import Credentials
 from reaper.intake.discovery.protection_file import Protector
 from reaper.settings.schema import Settings
 from reaper.settings.token_source import token_source
-from reaper.telemetry.event_log import note_failure
+from reaper.telemetry.event_log import log_failed_source
 
 
 def credentials_of(settings: Settings) -> Credentials:
@@ -20,6 +20,6 @@ def credentials_of(settings: Settings) -> Credentials:
 def protector_of(settings: Settings) -> Protector:
     """Return the protected IDs and patterns. Raises ConfigError when protect.file cannot be read."""
     protect = settings.protect
-    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=note_failure)
+    protector = Protector(tuple(protect.ids), tuple(protect.globs), protect.file, on_failure=log_failed_source)
     protector.now()
     return protector
