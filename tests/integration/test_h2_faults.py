@@ -122,7 +122,7 @@ async def test_a_connection_that_was_closed_while_idle_is_not_written_to(last_wo
     _, connection = await asyncio.get_running_loop().create_connection(lambda: H2Connection(owner), sock=ours)
     (first,) = ask(connection, 1)
     async with asyncio.timeout(5):
-        while not first.written:  # noqa: ASYNC110  # no event tells
+        while not first.written:  # noqa: ASYNC110  # there is no event
             await asyncio.sleep(0)
         theirs.sendall(settings() + head(1))
         while not first.finished:  # noqa: ASYNC110

@@ -28,23 +28,23 @@ EMPTY = {"ready": 0, "in_flight": 0, "delayed": 0}
     ],
 )
 def test_the_state_is_what_matters_most(given: dict[str, Any], kind: str, state: str) -> None:
-    told = view(**given)
-    assert told.kind == kind
-    assert told.texts["state"].startswith(state)
-    assert told.title == f"{state.partition(':')[0]} · reaper"
+    shown = view(**given)
+    assert shown.kind == kind
+    assert shown.texts["state"].startswith(state)
+    assert shown.title == f"{state.partition(':')[0]} · reaper"
 
 
 def test_a_quiet_page_has_nothing_to_look_at() -> None:
-    told = view()
-    assert told.notices == []
-    assert told.texts["said"] == "Running"
-    assert [told.texts[name] for name in ("ready", "oldest", "delayed", "in_flight", "limit", "dead")] == [
+    shown = view()
+    assert shown.notices == []
+    assert shown.texts["said"] == "Running"
+    assert [shown.texts[name] for name in ("ready", "oldest", "delayed", "in_flight", "limit", "dead")] == [
         "1,200", "oldest due for 1 m 15 s", "30", "8", "limit 32", "0",
     ]  # fmt: skip
-    assert told.outcomes == [("stopped", "1,000")]
-    assert told.reapers == [("4711 (this one)", "2 h", "8 of 32", "running")]
-    assert told.texts["pace"] == "96 in the last minute, 80 a minute over 5, 2.2 a minute over 15"
-    assert told.texts["chart-words"].endswith("1,718 in all, at most 58 in one, 7 in the last")
+    assert shown.outcomes == [("stopped", "1,000")]
+    assert shown.reapers == [("4711 (this one)", "2 h", "8 of 32", "running")]
+    assert shown.texts["pace"] == "96 in the last minute, 80 a minute over 5, 2.2 a minute over 15"
+    assert shown.texts["chart-words"].endswith("1,718 in all, at most 58 in one, 7 in the last")
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_all_that_wants_a_look() -> None:
 def test_reapers_on_the_queue_and_a_pause_of_another() -> None:
     pauses = (paused(PauseReason.OPERATOR), paused(PauseReason.WRONG_TARGET))
     other = WorkerHeartbeat("o", 99, NOW - 60, NOW - 2, 16, pauses)
-    told = view(QueueSnapshot(STATS, (other,)))
-    assert told.reapers[1] == ("99", "1 m", "limit 16", "paused: operator, wrong_target")
-    assert told.texts["limit"] == "limit 48"
-    assert told.texts["state"].startswith("Working"), "this one is not paused"
-    assert [notice.title for notice in told.notices] == ["Paused in reaper 99: wrong_target, for 12 s"]
+    shown = view(QueueSnapshot(STATS, (other,)))
+    assert shown.reapers[1] == ("99", "1 m", "limit 16", "paused: operator, wrong_target")
+    assert shown.texts["limit"] == "limit 48"
+    assert shown.texts["state"].startswith("Working"), "this one is not paused"
+    assert [notice.title for notice in shown.notices] == ["Paused in reaper 99: wrong_target, for 12 s"]
 
 
 def test_while_the_queue_is_away_nothing_old_is_told() -> None:
-    told = view("for 3 s: disk I/O error")
-    assert [told.texts[name] for name in ("ready", "delayed", "dead", "in_flight")] == ["–", "–", "–", "8"]
-    assert told.notices[0].detail == "for 3 s: disk I/O error"
-    assert told.outcomes == [("not known while the queue is unavailable", "")]
-    assert len(told.reapers) == 1
+    shown = view("for 3 s: disk I/O error")
+    assert [shown.texts[name] for name in ("ready", "delayed", "dead", "in_flight")] == ["–", "–", "–", "8"]
+    assert shown.notices[0].detail == "for 3 s: disk I/O error"
+    assert shown.outcomes == [("not known while the queue is unavailable", "")]
+    assert len(shown.reapers) == 1
 
 
 def test_texts_from_outside_are_one_printable_line() -> None:
