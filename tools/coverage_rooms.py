@@ -1,4 +1,4 @@
-"""Print the branch coverage of each room, and fail when one is below its bound. Reads what `coverage combine` left."""
+"""Print the branch coverage of each room, and fail when one is below its bound. Reads what `coverage combine` wrote."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def table(sums: dict[str, Counter[str]]) -> list[str]:
 
 
 def below(sums: dict[str, Counter[str]]) -> list[str]:
-    """Name what is below its bound."""
+    """Return a line for each room below its bound."""
     return [f"{name}: below {bound:g} %" for name, bound in BOUNDS.items() if percent(sums[name]) < bound]
 
 
 def main() -> int:
     coverage = Path(sys.executable).with_name("coverage")
-    told = subprocess.run([coverage, "json", "--quiet", "-o", "-"], capture_output=True, text=True, check=True).stdout
-    sums = counted(json.loads(told)["files"])
+    report = subprocess.run([coverage, "json", "--quiet", "-o", "-"], capture_output=True, text=True, check=True).stdout
+    sums = counted(json.loads(report)["files"])
     print("\n".join(table(sums)))
     for failure in (failures := below(sums)):
         print(failure, file=sys.stderr)
     if failures:
-        print(f"what is missing: {coverage} report", file=sys.stderr)
+        print(f"to see the missing lines: {coverage} report", file=sys.stderr)
     return 1 if failures else 0
 
 

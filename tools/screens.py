@@ -1,7 +1,7 @@
-"""Captures what a person sees, on a real terminal (tmux) of 80 and of 140 columns, into docs/screens/: `make screens`.
+"""Captures the screens of a real terminal (tmux) of 80 and of 140 columns into docs/screens/: `make screens`.
 
 The API is `reaper sandbox`, steered through its control surface. The home is a directory whose path is as long as the
-one it is shown as, so that lines break where they would. docs/screens.md is written from what was captured, and
+one it is shown as, so that lines break where they would. docs/screens.md is written from the captured screens, and
 docs/img/demo.png, the picture of the README, is the demo's screen in its colours (rich draws it, chromium prints it).
 """
 
@@ -31,19 +31,23 @@ BIN = ROOT / ".venv" / "bin"
 
 PAGE = (
     ("demo-running", "reaper demo", "The demo at work: 500 sessions of a stand-in API that fails now and then."),
-    ("demo-finished", "reaper demo", "Finished. What could not be stopped is told, and what to do next."),
-    ("once-running", "reaper once ids.txt", "A run: how far, how fast, how long still, what waits for another try."),
-    ("once-throttled", "reaper once ids.txt", "Paused: the API asked for silence."),
-    ("once-credentials", "reaper once ids.txt", "Paused: the token is refused. What to do, and when the run ends."),
+    ("demo-finished", "reaper demo", "Finished: the sessions that could not be stopped, and what to do next."),
+    ("once-running", "reaper once ids.txt", "A run: its progress, its rate, the time left, and the retries."),
+    ("once-throttled", "reaper once ids.txt", "Paused: the API asked clients to wait."),
+    (
+        "once-credentials",
+        "reaper once ids.txt",
+        "Paused: the API refuses the token. What to do, and when the run ends.",
+    ),
     ("once-outage", "reaper once ids.txt", "Paused: the API is down."),
-    ("once-stopping", "reaper once ids.txt", "Ctrl-C: nothing new is sent, what is in flight ends."),
-    ("once-interrupted", "reaper once ids.txt", "After it: what is left stays queued."),
+    ("once-stopping", "reaper once ids.txt", "After Ctrl-C: reaper sends nothing new and waits for what is in flight."),
+    ("once-interrupted", "reaper once ids.txt", "Stopped early: open IDs stay queued."),
     ("once-finished", "reaper once ids.txt", "Finished with dead letters: each kind with its command."),
     ("dead-list", "reaper dead list --outcome rejected", "Dead letters, each with its reason."),
-    ("show", "reaper show ID", "One session: its story in the order of time, and what to do next."),
-    ("status", "reaper status", "The whole, once."),
-    ("status-watch", "reaper status --watch", "The whole, again and again, while a daemon works."),
-    ("check", "reaper check", "One line for each question; what is wrong comes with its remedy."),
+    ("show", "reaper show ID", "One session: its events in the order of time, and what to do next."),
+    ("status", "reaper status", "The whole queue, once."),
+    ("status-watch", "reaper status --watch", "The whole queue, again and again, while a daemon works."),
+    ("check", "reaper check", "One line for each check; a fault comes with its remedy."),
     ("mistakes", "reaper …", "Mistakes: what is wrong, where, and what to do."),
 )
 
@@ -79,7 +83,7 @@ class Terminal:
         tmux("send-keys", "-t", self.name, key)
 
     def text(self, *options: str) -> str:
-        """Return what stands there now, with the home as it is shown."""
+        """Return the screen as it is now, with the home replaced by the one that is shown."""
         shown = tmux("capture-pane", "-p", *options, "-t", self.name)
         lines = [line.rstrip() for line in shown.replace(str(self.home), SHOWN_HOME).splitlines()]
         return "\n".join(lines).strip("\n")
@@ -89,7 +93,7 @@ class Terminal:
         deadline = time.monotonic() + within_s
         while not good(text := self.text()):
             if time.monotonic() > deadline:
-                raise SystemExit(f"this screen never became what was waited for:\n{text}")
+                raise SystemExit(f"the expected screen did not appear:\n{text}")
             time.sleep(0.05)
         return text
 
@@ -225,9 +229,9 @@ def finish(at: Terminal, sandbox: Sandbox) -> None:
     at.type("reaper dead list --outcome rejected")
     at.keep("dead-list", at.done())
     environ = {"HOME": str(at.home), "PATH": os.environ["PATH"]}
-    told = subprocess.run([str(BIN / "reaper"), "outcomes", "--json"], env=environ, capture_output=True, check=True)
-    most = max(map(json.loads, told.stdout.splitlines()), key=lambda one: (one["attempts"] <= 6, one["attempts"]))
-    at.type(f"reaper show {most['session_id']}")
+    outcomes = subprocess.run([str(BIN / "reaper"), "outcomes", "--json"], env=environ, capture_output=True, check=True)
+    item = max(map(json.loads, outcomes.stdout.splitlines()), key=lambda one: (one["attempts"] <= 6, one["attempts"]))
+    at.type(f"reaper show {item['session_id']}")
     at.keep("show", at.done())
 
 
@@ -239,7 +243,7 @@ def mistakes(at: Terminal) -> None:
     at.type("reaper check --base-url https://api.example.invalid")
     at.keep("check", "\n".join((good, bad, at.done())))
     (at.home / "odd.txt").write_text("env_1\nnot an id\n")
-    told = []
+    answers = []
     for line in (
         "reaper onec ids.txt",
         "reaper once --dryrun ids.txt",
@@ -251,8 +255,8 @@ def mistakes(at: Terminal) -> None:
         "REAPER_API__BASEURL=https://example.com reaper status",
     ):
         at.type(line)
-        told.append(at.done())
-    at.keep("mistakes", "\n".join(told))
+        answers.append(at.done())
+    at.keep("mistakes", "\n".join(answers))
 
 
 def picture(screen: str) -> None:

@@ -14,7 +14,7 @@ from reaper.core.version import __version__
 
 
 def build_parser() -> LazyParser:
-    """Return the parser of the whole command line; verbs fill in their own part later."""
+    """Return the parser of the whole command line; each verb's part is filled in when it is parsed."""
     width = max(map(len, VERBS))
     lines = ["Stops expired and orphaned hosted sessions, and accounts for every one of them.", ""]
     for title, verbs in GROUPS.items():
@@ -23,7 +23,7 @@ def build_parser() -> LazyParser:
         prog="reaper",
         usage="reaper [options] COMMAND …",
         description="\n".join(lines).rstrip(),
-        epilog=f"reaper COMMAND --help tells more.\n\n{EXIT_CODES}",
+        epilog=f"For more about a command: reaper COMMAND --help\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -47,7 +47,7 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
 
 
 def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """Import a verb; return its `configure` and `run`. A family's module keeps them in a table, `COMMANDS`."""
+    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`."""
     module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
     if hasattr(module, "COMMANDS"):
         configure, run = module.COMMANDS[name]
@@ -56,21 +56,28 @@ def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Cal
 
 
 def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
-    """Add the options that mean the same everywhere; `works`: also those that override a setting.
+    """Add the options that every verb has; with `works` also those that override a setting.
 
-    They have no default of their own, so the same option is understood before and after a verb's name.
+    They have no default, so that an option counts before and after the verb's name.
     """
     absent = argparse.SUPPRESS
     every = parser.add_argument_group("common options")
     every.add_argument("--config", metavar="FILE", default=absent, help="settings file (TOML)")
     every.add_argument("--json", action="store_true", default=absent, help="print JSON")
     loud = every.add_mutually_exclusive_group()
-    loud.add_argument("-v", "--verbose", action="store_true", default=absent, help="log debug, show tracebacks")
+    loud.add_argument(
+        "-v", "--verbose", action="store_true", default=absent, help="log at level debug, show tracebacks"
+    )
     loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
     if works:
         over = parser.add_argument_group("settings")
         over.add_argument(
-            "--concurrency", dest="set:worker.concurrency", type=int, metavar="N", default=absent, help="most in flight"
+            "--concurrency",
+            dest="set:worker.concurrency",
+            type=int,
+            metavar="N",
+            default=absent,
+            help="maximum of requests in flight",
         )
         over.add_argument(
             "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
@@ -84,7 +91,7 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """Parse a command line; `flags` of the result maps dotted keys to what was given. Exits as argparse does."""
+    """Parse a command line. `flags` of the result maps dotted setting keys to values. Raises SystemExit."""
     given = vars(build_parser().parse_args(words))
     flags = {name.removeprefix("set:"): value for name, value in given.items() if name.startswith("set:")}
     common: dict[str, object] = {"config": None, "json": False, "verbose": False, "quiet": False}

@@ -38,7 +38,7 @@ def loaded(args: argparse.Namespace) -> Loaded:
 
 @asynccontextmanager
 async def open_reading(settings: Loaded) -> AsyncIterator[Queue]:
-    """Open the queue to read only; never creates a ledger. Raises QueueError that says where it looked."""
+    """Open the queue read-only; never creates a ledger. Raises QueueError that names the ledger."""
     async with opened(settings) as found:
         yield found.queue
 
@@ -62,9 +62,9 @@ async def open_reading_or_empty(settings: Loaded) -> AsyncIterator[Queue]:
 async def open_writing(
     settings: Loaded, worker: bool = False, create: bool = True, warn: bool = False
 ) -> AsyncIterator[Queue]:
-    """Open the queue to write; tells of a ledger that was created. `worker`: this process will claim.
+    """Open the queue to write; print the path of a ledger that was created.
 
-    `warn`: say what the engine's settings put at risk.
+    `worker`: this process will claim. `warn`: print what the engine's settings put at risk.
     """
     async with opened(settings, create=create, read_only=False, worker=worker) as found:
         for warning in found.warnings if warn else ():
@@ -76,7 +76,7 @@ async def open_writing(
 async def opened(
     settings: Loaded, *, create: bool = False, read_only: bool = True, worker: bool = False
 ) -> AsyncIterator[Opened]:
-    """Open the queue, to read only unless told otherwise, and what is known of it."""
+    """Open the queue, read-only by default, with what the engine knows of it."""
     opened = await open_queue(
         settings.settings.queue.url,
         create=create,
@@ -95,13 +95,13 @@ async def opened(
 
 
 def no_ledger_yet(settings: Loaded) -> bool:
-    """Return whether the queue is a ledger on this machine that nothing has made yet."""
+    """Return whether the queue is a ledger on this machine that does not exist yet."""
     url = settings.settings.queue.url
     return url.startswith("sqlite:") and not sqlite_path(url).exists()
 
 
 def run_async(run: Callable[..., Awaitable[int]], *args: object, fast: bool = False) -> int:
-    """Run an async command to its exit code; `fast`, for long work: on uvloop where that is installed."""
+    """Run an async command; return its exit code. `fast`, for long work: on uvloop where that is installed."""
     options = {"use_uvloop": True} if fast and find_spec("uvloop") else {}
     if fast:
         gc.freeze()

@@ -16,7 +16,7 @@ from reaper.telemetry.journald import is_journal, with_priority
 
 
 def dispatch(words: list[str]) -> int:
-    """Run one command line and return its exit code; no exception leaves."""
+    """Run one command line and return its exit code. Raises nothing: every error becomes a message and a code."""
     _open_standard_streams()
     verbose = bool({"-v", "--verbose"} & set(words))
     try:
@@ -54,13 +54,13 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _describe_error(error: BaseException, verbose: bool) -> int:
-    """Tell the operator what ended the command; return the exit code."""
+    """Print what ended the command to stderr; return the exit code."""
     if isinstance(error, ReaperError):
         return _say(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return 130
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has seen enough.
+        # The reader of the output has closed it, as `head` does: that is no fault.
         _drop(sys.stdout)
         return Exit.OK
     if verbose:
@@ -79,14 +79,14 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _drop(stream: TextIO) -> None:
-    """Let the interpreter's last flush at exit go nowhere instead of failing: it would change the exit code to 120."""
+    """Point a stream to /dev/null: else the interpreter's flush at exit would fail and turn the exit code into 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
 
 
 def _open_standard_streams() -> None:
-    """Fill closed standard descriptors: else the next file opened, the ledger, would get the number of stdout."""
+    """Open closed standard descriptors: else the next file opened, the ledger, would get the number of stdout."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)

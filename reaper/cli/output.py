@@ -14,7 +14,7 @@ from reaper.cli.wrap import wrap_for_terminal
 from reaper.core.errors import ReaperError
 from reaper.core.model import Item, Outcome, State
 from reaper.core.notices import Notice
-from reaper.core.text import format_duration
+from reaper.core.text import format_duration, sanitize
 from reaper.telemetry import logs
 from reaper.telemetry.journald import is_journal, with_priority
 
@@ -22,17 +22,14 @@ OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome
 
 
 def say(text: str, level: int = logging.INFO) -> None:
-    """Tell the operator something beside the data, on stderr; on a terminal no word is broken in two.
-
-    That nobody reads it stops no work.
-    """
+    """Print a message to stderr, wrapped on a terminal. A closed stderr stops no work."""
     line = wrap_for_terminal(f"reaper: {logs.redacted(text)}", sys.stderr)
     with suppress(OSError):
         logs.write_line(with_priority(line, level) if is_journal(sys.stderr, os.environ) else f"{line}\n")
 
 
 def emit(text: str) -> None:
-    """Write one line of data to stdout. Raises BrokenPipeError when its reader left, ReaperError when it is full."""
+    """Write one line of data to stdout. Raises BrokenPipeError when its reader is gone, ReaperError when it is full."""
     try:
         sys.stdout.write(text + "\n")
     except BrokenPipeError:
@@ -42,7 +39,7 @@ def emit(text: str) -> None:
 
 
 def emit_wrapped(text: str, indent: str = "  ") -> None:
-    """Write lines of text to stdout as `emit` does; what is wider than the terminal goes on below, indented."""
+    """Write lines of text to stdout as `emit` does, wrapped on a terminal with later lines indented."""
     emit("\n".join(wrap_for_terminal(line, sys.stdout, indent) for line in text.splitlines()))
 
 
@@ -51,25 +48,20 @@ def emit_json(data: object) -> None:
     emit(json.dumps(data, ensure_ascii=False))
 
 
-def shown(text: str) -> str:
-    """Return a text from outside fit for a terminal: printable, at most 80 characters."""
-    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return clean if len(clean) <= 80 else f"{clean[:79]}…"
-
-
 def notice_line(notice: Notice) -> str:
     """Return a notice without what to do: `PAUSED: credentials, for 12 s: the API refused the token (401)`."""
-    label, colon, rest = (f"{notice.title}: {shown(notice.detail)}" if notice.detail else notice.title).partition(":")
+    line = f"{notice.title}: {sanitize(notice.detail)}" if notice.detail else notice.title
+    label, colon, rest = line.partition(":")
     return f"{label.upper()}:{rest}" if colon else label
 
 
 def clock_time(at: float) -> str:
-    """Return an instant for people: UTC, to the second."""
+    """Return an instant for a person to read: UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def describe_state(item: Item, now: float) -> str:
-    """Return where an item stands, in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
+    """Return an item's state in words: `waiting, due in 3 h 58 m`, `in flight`, `stopped, 2 m ago`."""
     match item.state:
         case State.IN_FLIGHT:
             return "in flight"

@@ -1,4 +1,4 @@
-"""The parser of the command line: filled late, short in its complaints, and helpful about typing errors."""
+"""The parser of the command line: filled late, with errors of one line that name the nearest valid word."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reaper.core.errors import Exit
 
 
 class Help(argparse.HelpFormatter):
-    """Paragraphs are filled; lines that begin with two blanks, and lists with a heading, stay as they are."""
+    """Fills paragraphs; lines that begin with two blanks, and lists with a heading, stay as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         filled = [
@@ -25,14 +25,14 @@ class Help(argparse.HelpFormatter):
 
 
 class LazyParser(argparse.ArgumentParser):
-    """A verb's parser; `fill` adds its arguments when they are needed, once."""
+    """A verb's parser. `fill` adds its arguments once, when they are first needed."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
     words: tuple[str, ...] = ()
-    """What is being parsed."""
+    """The command line that is being parsed."""
 
     def filled(self) -> LazyParser:
-        """Return it with all its arguments."""
+        """Return this parser with all its arguments."""
         if self.fill is not None:
             fill, self.fill = self.fill, None
             fill(self)
@@ -54,27 +54,27 @@ class LazyParser(argparse.ArgumentParser):
         return f"there is no option {name!r}" + _near(name, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, with the nearest word that is right, and where more is told."""
+        """Print the error in one line, with the nearest valid word; exit with the code for usage."""
         if wrong := re.match(r"argument ([^:]*): invalid choice: (['\"])(.*)\2 \(choose from (.*)\)$", message):
             message = self._no_choice(wrong[1], wrong[3], wrong[4])
-        elif lack := re.match(r"the following arguments are required: (.*)$", message):
-            names = lack[1].split(", ")
+        elif missing := re.match(r"the following arguments are required: (.*)$", message):
+            names = missing[1].split(", ")
             message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
             message = _plain(*wrong.groups())
-        told = wrap_for_terminal(f"{self.prog}: {masked(message)}", sys.stderr)
-        self.exit(Exit.USAGE, f"{told}\n  {self.prog} --help tells more\n")
+        line = wrap_for_terminal(f"{self.prog}: {masked(message)}", sys.stderr)
+        self.exit(Exit.USAGE, f"{line}\n  for more: {self.prog} --help\n")
 
     def _no_choice(self, what: str, word: str, choices: str) -> str:
         choices = choices.replace("'", "")
         near = _near(word, choices.split(", "))
         if what != "COMMAND":
             return f"{what}: {word!r} is none of {choices}{near}"
-        # Of an option before the command that nobody knows, its value was taken for the command.
+        # The value of an unknown option before the command was taken for the command: report the option.
         for before in self.words[: self.words.index(word)] if word in self.words else ():
             if re.match("--?[A-Za-z]", before) and before.split("=")[0] not in self._option_string_actions:
                 return self._unknown(before)
-        # The commands are many, and --help has them in order; who types `help` wants just that.
+        # `help` gets no suggestion: --help is named below anyway.
         return f"there is no command {word!r}{'' if word == 'help' else near}"
 
 
@@ -88,7 +88,7 @@ def _near(word: str, words: Iterable[str]) -> str:
 
 
 def _plain(what: str, fault: str) -> str:
-    """Return what argparse says of an argument in the words of a person."""
+    """Return argparse's error about an argument in plain words."""
     if other := re.match(r"not allowed with argument (.*)$", fault):
         return f"{what} and {other[1]} exclude each other"
     if number := re.match(r"invalid int value: (.*)$", fault):
@@ -96,5 +96,5 @@ def _plain(what: str, fault: str) -> str:
     if fault == "expected one argument":
         return f"{what} needs a value"
     if fault == "expected at least one argument":
-        return f"{what} needs a value or more"
+        return f"{what} needs at least one value"
     return f"{what}: {fault}"

@@ -11,7 +11,7 @@ SECRET_VARIABLES = ("ARCHAL_TOKEN", "REAPER_API__TOKEN")
 
 
 def masked(text: str) -> str:
-    """Return a text without the token, be it known from the settings, from the environment or by its looks."""
+    """Return a text without tokens: those of the settings and of the environment, and all that look like one."""
     logs = sys.modules.get("reaper.telemetry.logs")
     if logs is not None:
         text = logs.redacted(text)

@@ -1,4 +1,4 @@
-"""Sentences fitted to the terminal they are read on. Imports nothing that `--help` and errors would wait for."""
+"""Wraps lines for the terminal. Imports nothing that would delay `--help` and errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TextIO
 
 
 def columns(stream: TextIO) -> int | None:
-    """Return how wide the terminal is, None where `stream` is none."""
+    """Return the width of the terminal, None where `stream` is none."""
     if not stream.isatty():
         return None
     import shutil
@@ -15,14 +15,14 @@ def columns(stream: TextIO) -> int | None:
 
 
 def truncate(text: str, width: int) -> str:
-    """Return a text of at most `width` characters, the last one an ellipsis where some are missing."""
+    """Return a text of at most `width` characters; the last one is an ellipsis where the text was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def wrap_for_terminal(text: str, stream: TextIO, indent: str = "  ") -> str:
-    """Return one line of text so that no word is broken in two where `stream` is a terminal; later lines are indented.
+    """Wrap one line of text where `stream` is a terminal; the lines after the first are indented.
 
-    Elsewhere it stays one line. A long path or URL is left whole.
+    No word is broken in two, not even a long path or URL. Elsewhere the line stays as it is.
     """
     width = columns(stream)
     if width is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reaper.core.classify import Final, Foreign, OtherAccount, Proven, ReadVerdict, Unauthorized, classify
 from reaper.core.model import Answered, Reply
-from reaper.core.text import sanitize
+from reaper.core.text import json_value, sanitize
 
 KEY = "account"
 """The key under which the queue keeps its account."""
@@ -52,10 +52,7 @@ def account_of(reply: Reply) -> Account | AccountUnknown | ReadVerdict:
 
 def read_account(text: str | None) -> Account | None:
     """Read an account from JSON of the API or of `to_text`; None when it names none."""
-    try:
-        value = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
+    value = json_value(text or "")
     if not isinstance(value, dict):
         return None
     user_id, email = value.get("userId", value.get("user_id")), value.get("email")

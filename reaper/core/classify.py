@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from reaper.core.model import Answered, Failed, Fault, Outcome, Reply
+from reaper.core.text import json_value
 from reaper.core.times import http_date
 
 DETAIL_BYTES = 200
@@ -99,8 +99,8 @@ def classify(reply: Reply) -> Verdict:
     if status in (404, 410):
         return Final(Outcome.ALREADY_GONE)
     if status == 403:
-        return Final(Outcome.FORBIDDEN, printable(reply.body))
-    return Final(Outcome.REJECTED, printable(reply.body))
+        return Final(Outcome.FORBIDDEN, excerpt(reply.body))
+    return Final(Outcome.REJECTED, excerpt(reply.body))
 
 
 def is_own(verdict: Verdict) -> bool:
@@ -139,7 +139,7 @@ ReadVerdict = Proven | OtherAccount | Unauthorized | Throttled | Foreign | Serve
 def classify_read(reply: Reply) -> ReadVerdict:
     """Return what the reply to `GET /api/sessions` proves about token and address (SPEC 2, *Identity first*)."""
     if isinstance(reply, Answered) and reply.status == 200:
-        value = _json(reply.body)
+        value = json_value(reply.body)
         if isinstance(value, dict) and isinstance(value.get("sessions"), list):
             return Proven(reply.token_generation)
         return Foreign(reply.status)
@@ -165,25 +165,16 @@ def retry_after_s(reply: Answered) -> float | None:
     return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
-def printable(body: bytes) -> str | None:
+def excerpt(body: bytes) -> str | None:
     """Return the first printable bytes of a body as one line; None when it has none."""
     text = body[:DETAIL_BYTES].decode("utf-8", "replace")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None
 
 
-def _json(body: bytes) -> object:
-    """Return the value of a JSON body; None, which no caller accepts, when the body is not JSON."""
-    try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value
-
-
 def _is_own_error(body: bytes) -> bool:
-    value = _json(body)
+    value = json_value(body)
     return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in _ERROR_KEYS)
 
 
 def _is_empty_or_json(body: bytes) -> bool:
-    return not body.strip() or body.strip() == b"null" or _json(body) is not None
+    return not body.strip() or body.strip() == b"null" or json_value(body) is not None

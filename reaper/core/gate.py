@@ -51,9 +51,12 @@ RECOVERY_SHARE = 8
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`most` sends may start now. When 0: `why` in a word, and `until` when that may change by time alone."""
+    """The number of sends that are allowed to start now.
 
-    most: int
+    When it is 0, `why` has the reason in a word, and `until` the instant at which time alone may change it.
+    """
+
+    allowed: int
     why: str | None = None
     until: float | None = None
 
@@ -74,11 +77,12 @@ class Gate:
     """Final answers so far: by them a worker knows whether another ID got one since a given send."""
     generation: int = 0
     """The current token's generation."""
+    proven: bool = field(init=False)
+    """Whether the API has shown that it is the API and takes the current token; others only read it."""
 
     _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
     _breakers: Breakers = field(default_factory=Breakers)
-    _proven: bool = field(init=False)
     _read_at: float = float("-inf")
     _reads: int = 0
     """Reads made since the last reason to read anew."""
@@ -93,7 +97,7 @@ class Gate:
     """Answers of 403 in a row, with no other final answer between."""
 
     def __post_init__(self) -> None:
-        self._proven = not self.verify
+        self.proven = not self.verify
         self._limiter = AdaptiveLimit(self.bound, adaptive=self.adaptive)
 
     # --- questions -------------------------------------------------------------------------------------------------
@@ -104,17 +108,17 @@ class Gate:
             return Admission(0, PauseReason.OPERATOR)
         if throttle := self._throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
-        if not self._proven:
+        if not self.proven:
             return Admission(0, next(iter(self._breakers.active), "identity"), None)
         if blocked := self._breakers.blocked(now):
             return Admission(0, *blocked)
-        most = (1 if self._breakers.active else self.limit) - self.in_flight
-        if most <= 0:
+        free = (1 if self._breakers.active else self.limit) - self.in_flight
+        if free <= 0:
             return Admission(0, "in_flight", None)
-        allowed = self.rate.allowed(now)
-        if allowed == 0:
+        by_rate = self.rate.allowed(now)
+        if by_rate == 0:
             return Admission(0, "rate", self.rate.next_at(now))
-        return Admission(min(most, allowed))
+        return Admission(min(free, by_rate))
 
     @property
     def limit(self) -> int:
@@ -124,19 +128,14 @@ class Gate:
 
     def read_due(self) -> float | None:
         """Return the instant of the next identity read; None when none is needed."""
-        if not self.verify or (self._proven and not self._breakers.any_open):
+        if not self.verify or (self.proven and not any(map(self._breakers.is_open, self._breakers.active))):
             return None
         return max(self._read_at, self._throttle.until)
 
     @property
-    def proven(self) -> bool:
-        """Whether the API has shown that it is the API and takes the current token."""
-        return self._proven
-
-    @property
     def unrestricted(self) -> bool:
         """Whether nothing but the limit, the throttle and the operator can hold sends up."""
-        return self._proven and not (self._breakers.active or self._recovering or self.rate.per_s)
+        return self.proven and not (self._breakers.active or self._recovering or self.rate.per_s)
 
     @property
     def outage(self) -> bool:
@@ -157,7 +156,7 @@ class Gate:
         if self.in_flight < self.limit and self._only_limited(now):
             self.in_flight += 1  # the fast path: with no pause and no rate there is nothing else to count
             return True
-        if self.admit(now).most < 1:
+        if self.admit(now).allowed < 1:
             return False
         self.in_flight += 1
         self.rate.take(now)
@@ -245,7 +244,7 @@ class Gate:
         self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
         self._limiter.reconfigure(bound, adaptive=adaptive)
         if not verify:
-            self._proven = True
+            self.proven = True
             self._breakers.half_open(float("-inf"), restart=True)
 
     # --- inside ----------------------------------------------------------------------------------------------------
@@ -269,8 +268,8 @@ class Gate:
         """Close the half-open pauses, except the one whose kind of answer this is (`same`)."""
         if not self._breakers.active:
             return
-        for reason in self._breakers.half_opened():
-            if reason is not same:
+        for reason in list(self._breakers.active):
+            if reason is not same and not self._breakers.is_open(reason):
                 self._close(reason)
 
     def _close(self, reason: PauseReason) -> None:
@@ -284,10 +283,10 @@ class Gate:
             self._failures = 0
 
     def _require_proof(self, now: float) -> None:
-        self._proven, self._read_at, self._reads = False, now, 0
+        self.proven, self._read_at, self._reads = False, now, 0
 
     def _prove(self, now: float) -> None:
-        self._proven = True
+        self.proven = True
         if PauseReason.API_DOWN in self._breakers.active:
             self._close(PauseReason.API_DOWN)
             self._recovering = True

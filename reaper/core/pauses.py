@@ -40,11 +40,6 @@ class Breakers:
         breaker = self.active.get(reason)
         return breaker is not None and breaker.next_probe_at is None
 
-    @property
-    def any_open(self) -> bool:
-        """Whether a pause waits for a read."""
-        return any(breaker.next_probe_at is None for breaker in self.active.values())
-
     def blocked(self, now: float) -> tuple[PauseReason, float | None] | None:
         """Return the first pause that allows no probe now, and the instant when it does; None when all allow one.
 
@@ -71,10 +66,6 @@ class Breakers:
         for reason, breaker in self.active.items():
             next_at = now + backoff_s(breaker.probes, PROBE_FIRST_S, PROBE_MAX_S)
             self.active[reason] = Breaker(breaker.pause, next_at, breaker.probes + 1)
-
-    def half_opened(self) -> list[PauseReason]:
-        """Return the pauses that are being probed."""
-        return [reason for reason, breaker in self.active.items() if breaker.next_probe_at is not None]
 
 
 def read_refusal(

@@ -1,28 +1,26 @@
-"""Texts for people: counts and durations in words, and text from outside made safe to show."""
+"""Texts for people, counts and durations in words; and texts from outside, read as JSON or made safe to show."""
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise
 
 MAX_SANITIZED_BYTES = 4097
 """Bytes of a faulty text that are read: one more than an input line may have (SPEC 4: 4 KiB)."""
 SHOWN_CHARS = 80
 
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1), ("", 1))
 _token = re.compile(r"archal_ws_\S*")
 
 
 def format_duration(seconds: float) -> str:
     """Return a duration in its two largest units: `3 h 58 m`, `12 s`, `0 s`."""
     whole = max(0, round(seconds))
-    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    for index, (name, size) in enumerate(units):
+    for (name, size), (smaller, part) in pairwise(_UNITS):
         if whole >= size:
             count, rest = divmod(whole, size)
-            text = f"{count} {name}"
-            if index + 1 < len(units) and rest >= units[index + 1][1]:
-                smaller, size = units[index + 1]
-                text += f" {rest // size} {smaller}"
-            return text
+            return f"{count} {name}" + (f" {rest // part} {smaller}" if rest >= part else "")
     return "0 s"
 
 
@@ -42,3 +40,12 @@ def printable(text: bytes) -> str:
 def sanitize(text: str) -> str:
     """Return a text from outside as `printable` returns bytes."""
     return printable(text.encode("utf-8", "backslashreplace"))
+
+
+def json_value(text: str | bytes) -> object:
+    """Return the value of a JSON text from outside; None, as for `null`, when it cannot be read."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value

@@ -102,7 +102,7 @@ def _shared(scheme: str) -> _OpenShared:
     try:
         match EXTRAS[scheme]:
             case "postgres":
-                from reaper.queues.postgres.queue import open_postgres
+                from reaper.queues.postgres.open import open_postgres
 
                 return open_postgres
             case _:

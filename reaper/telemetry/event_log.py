@@ -101,7 +101,7 @@ class SweepMeter(Protocol):
 
     def ghost(self) -> None: ...
 
-    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None: ...
+    def open_items(self, *, holds: int, ghosts: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ class SweepLog:
         if self.meter is not None:
             self.meter.ghost()
 
-    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None:
+    def open_items(self, *, holds: int, ghosts: int) -> None:
         if self.meter is not None:
-            self.meter.open_holds_and_ghosts(holds=holds, ghosts=ghosts)
+            self.meter.open_items(holds=holds, ghosts=ghosts)
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}

@@ -107,7 +107,7 @@ class Metrics:
         """Count one session listed as alive after the API said that it is gone."""
         self._ghosts.inc()
 
-    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None:
+    def open_items(self, *, holds: int, ghosts: int) -> None:
         """Set the open holds and ghosts, as of the last sweep."""
         self._open_holds.set(holds)
         self._ghost_sessions.set(ghosts)

@@ -104,7 +104,7 @@ class Claims:
         if len(leases) == limit > 0:
             return 0.0
         busy = self._outstanding or self.settler.pending
-        wait_s = BUSY_REST_S if busy else await self.idle(admission.most == 0)
+        wait_s = BUSY_REST_S if busy else await self.idle(admission.allowed == 0)
         if wait_s is not None and admission.until is not None:
             wait_s = min(wait_s, admission.until - self.now())
         return None if wait_s is None else max(wait_s, 0.001)
@@ -122,7 +122,7 @@ class Claims:
             self._prefetch = int(self.gate.limit * min(1.0, PREFETCH_S / self.attempts.mean_latency_s))
         if not self._prefetch:
             waiting = len(self._claimed) + len(self._dispatched)
-            return min(admission.most - waiting, self.gate.limit - self._outstanding)
+            return min(admission.allowed - waiting, self.gate.limit - self._outstanding)
         half_used = len(self._claimed) * 2 <= self._prefetch
         return self.gate.limit + self._prefetch - self._outstanding if half_used else 0
 

@@ -32,7 +32,7 @@ def test_an_empty_file_is_done_at_once(command: Command, tmp_path: Path) -> None
 
 
 def test_a_pipe_that_nobody_asked_for_is_not_passed_over_in_silence(command: Command) -> None:
-    words = "standard input was not read: name it -, as in: reaper once -"
+    words = "standard input was not read; to read it: reaper once -"
     told(command, "once", code=0, words=words, stdin="env_1\n")
     told(command, "once", "--dry-run", code=0, words=words, stdin="env_1\n")
     for done in (command.run("once"), command.run("once", "--dry-run", "-", stdin="env_1\n")):

@@ -23,7 +23,7 @@ def test_before_the_first_run_all_is_well(command: Command) -> None:
     with running_sandbox(1) as sandbox:
         aim(command, sandbox)
         said = check(command, ok=True)
-        assert said["queue"].startswith("no ledger yet")
+        assert said["queue"].startswith("there is no ledger yet")
         assert said["account"].endswith("pinned at the first run")
         assert said["clock"] == "agrees with the server's"
         assert not command.ledger.exists()
@@ -40,7 +40,7 @@ def test_before_the_first_run_all_is_well(command: Command) -> None:
     [
         (lambda s: s.set_list("html"), "api", "answered 200, not a list of sessions"),
         (lambda s: s.set_mode("outage"), "api", "answered 502: the API is down"),
-        (lambda s: s.set_mode("reset"), "api", "does this machine reach it"),
+        (lambda s: s.set_mode("reset"), "api", "whether this machine can reach it"),
         (lambda s: setattr(s, "token", "another"), "token", "refused it (401)"),
     ],
     ids=["another page", "outage", "reset", "another token"],
@@ -60,7 +60,7 @@ def test_an_api_out_of_reach_and_a_token_that_is_not_there(command: Command) -> 
     with running_sandbox(1) as sandbox:
         aim(command, sandbox)
         sandbox.down()
-        assert "does this machine reach it" in check(command, ok=False)["api"]
+        assert "whether this machine can reach it" in check(command, ok=False)["api"]
         sandbox.up()
         command.env |= {"REAPER_API__BASE_URL": sandbox.url, "ARCHAL_TOKEN": ""}
         command.env["REAPER_API__TOKEN_FILE"] = str(command.home / "none")

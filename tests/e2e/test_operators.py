@@ -47,7 +47,7 @@ def settle(command: Command, outcome: Outcome, status: int) -> None:
     anyio.run(work)
 
 
-def test_add_names_duplicates_counts_invalid_and_tells_of_the_new_ledger(command: Command) -> None:
+def test_add_names_duplicates_counts_invalid_and_names_the_new_ledger(command: Command) -> None:
     first = command.run("add", "ses-1", "ses-2", "bad/id", "--after", "4h")
     assert first.returncode == 3
     assert first.stdout == "2 accepted, 0 duplicate, 1 invalid\n"
@@ -153,7 +153,7 @@ def test_dead_letters_are_listed_retried_and_purged(command: Command) -> None:
     command.audit()
 
 
-def test_pause_is_told_until_it_is_resumed(command: Command) -> None:
+def test_a_pause_is_shown_until_it_is_resumed(command: Command) -> None:
     assert command.run("pause").returncode == 2
     assert command.json("pause", "--reason", "lunch", "--for", "1h")["paused"] is True
     (pause,) = command.json("status")["pauses"]
@@ -190,7 +190,7 @@ def delete_a_row(path: Path) -> None:
     "verb",
     ["status", "show ses-1", "outcomes", "audit", "dead list", "postpone ses-1 --after 0", "cancel a --reason b"],
 )
-def test_without_a_ledger_they_say_where_they_looked_and_create_none(command: Command, verb: str) -> None:
+def test_without_a_ledger_they_name_its_path_and_create_none(command: Command, verb: str) -> None:
     done = command.run(*verb.split())
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr.startswith("reaper: ")

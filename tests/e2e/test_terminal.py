@@ -101,7 +101,7 @@ def test_ctrl_c_ends_what_is_in_flight_and_leaves_the_terminal_clean(command: Co
     command.audit()
 
 
-def test_a_pause_is_told_with_what_to_do(command: Command, slow: RunningSandbox) -> None:
+def test_a_pause_is_shown_with_what_to_do(command: Command, slow: RunningSandbox) -> None:
     command.env |= {"ARCHAL_TOKEN": "archal_ws_wrong", "REAPER_API__CREDENTIALS_WAIT_S": "4"}
     seen = on_terminal(command, "once", "ids.txt")
     assert seen.code == 77
@@ -135,7 +135,7 @@ def test_where_nothing_is_drawn_rich_is_not_imported(command: Command) -> None:
         assert done.stdout.endswith("False\n"), (words, done.stdout, done.stderr)
 
 
-def test_half_a_minute_without_a_terminal_is_told_in_a_line(command: Command, slow: RunningSandbox) -> None:
+def test_without_a_terminal_a_line_shows_the_progress(command: Command, slow: RunningSandbox) -> None:
     code = (
         "import sys; from reaper.cli.terminal import progress; progress.LINE_S = 0.3; progress.REFRESH_S = 0.1\n"
         "from reaper.__main__ import main; sys.exit(main(sys.argv[1:]))"

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import datetime
+from functools import partial
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from reaper.core.discovery.guard import GuardLimits, Pass, Sweep, UnusableListing, check_guards
 from reaper.core.discovery.holds import Guard, Hold
 from reaper.core.discovery.listing import Listing, Unreadable, parse_list
-from reaper.core.discovery.policy import Judged, PolicyOptions, judge_all
+from reaper.core.discovery.policy import Judged, PolicyOptions, judge
 from reaper.core.discovery.protection import protection
 from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.discovery.sightings import Sightings, update_sightings
@@ -56,14 +57,15 @@ async def swept(sandbox: Sandbox, local_off_s: float = 0.0) -> tuple[Listing, tu
     assert isinstance(reading, ClockReading)
     assert isinstance(listing, Listing)
     now = reading.server_at
-    judged = judge_all(
-        listing.sessions,
+    policy = partial(
+        judge,
         server_now=now,
         sightings=update_sightings(Sightings(), listing.sessions, OWNERS, now - H),
         owners=OWNERS,
         rules=PolicyOptions(120),
         protection=SHIELD,
     )
+    judged = tuple(Judged(session, policy(session)) for session in listing.sessions)
     expected = {}
     if not listing.malformed:
         expected = {summary["sessionId"]: table(summary, now) for summary in answer.json()["sessions"]}

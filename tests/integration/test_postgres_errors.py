@@ -1,4 +1,4 @@
-"""What is wrong is named, nothing secret is, and what may pass by itself is told from what cannot."""
+"""Errors name the fault and no secret; a fault that may pass by itself raises QueueUnavailableError."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ async def error_of(url: str) -> QueueError:
         async with opened(url):
             pass
     assert time.monotonic() - began < 7
-    told = str(raised.value) + "".join(traceback.format_exception(raised.value))
+    shown = str(raised.value) + "".join(traceback.format_exception(raised.value))
     for secret in (PASSWORD, URL_PASSWORD, "wr0ng"):
-        assert secret not in told
+        assert secret not in shown
     return raised.value
 
 
@@ -145,9 +145,9 @@ async def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError, match=r"queue\.url cannot be read as postgresql://") as raised:
         async with opened(url):
             pass
-    told = "".join(traceback.format_exception(raised.value))
-    assert "wr0ng" not in told
-    assert "0ng" not in told
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "wr0ng" not in shown
+    assert "0ng" not in shown
 
 
 async def test_the_password_may_be_in_a_file(server: PostgresServer, database: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
-from reaper.queues.postgres.queue import PostgresQueue
+from reaper.queues.base import Queue
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.support.queues.postgres_roles import CuttingProxy, opened
 from tests.support.queues.postgres_server import URL_PASSWORD, PostgresServer, session_server
@@ -50,7 +50,7 @@ def through(proxy: CuttingProxy, database: str) -> str:
     return f"postgresql://postgres:{URL_PASSWORD}@127.0.0.1:{proxy.port}/{database}"
 
 
-async def settled_once(queue: PostgresQueue) -> bool:
+async def settled_once(queue: Queue) -> bool:
     item = await queue.show(SessionId("a"))
     assert item is not None
     audit = await queue.audit()
@@ -129,7 +129,7 @@ async def test_a_lease_lost_in_between_is_not_taken_for_the_lost_answer(
         assert await ended(other, second, STOPPED, sent())
 
 
-async def test_many_lost_answers_at_once_are_told_apart(
+async def test_many_lost_answers_at_once_are_distinguished(
     server: PostgresServer, database: str, proxy: CuttingProxy
 ) -> None:
     async with opened(through(proxy, database)) as queue:
@@ -283,7 +283,7 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
     adding, adders = True, 2
     errors = 0
 
-    async def add(queue: PostgresQueue, who: str) -> None:
+    async def add(queue: Queue, who: str) -> None:
         nonlocal errors, adders
         number = 0
         while adding:
@@ -297,7 +297,7 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
             number += 1
         adders -= 1
 
-    async def work(queue: PostgresQueue) -> None:
+    async def work(queue: Queue) -> None:
         nonlocal errors
         while True:
             try:
@@ -332,12 +332,12 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
         rows = {name for (name,) in mortal.sql("SELECT session_id FROM reaper_session", database=database)}
         assert accepted <= rows
         assert set(stopped) <= rows
-        assert len(stopped) == len(set(stopped)), "nothing is told twice that it was settled"
+        assert len(stopped) == len(set(stopped)), "nothing is reported as settled twice"
         assert audit.stats.accepted == audit.stats.settled[Outcome.STOPPED] == len(rows)
         assert errors >= 3
 
 
-async def ask_again(queue: PostgresQueue, lease: Lease, decision: Decision = STOPPED, send: Send | None = None) -> bool:
+async def ask_again(queue: Queue, lease: Lease, decision: Decision = STOPPED, send: Send | None = None) -> bool:
     while True:
         try:
             return await ended(queue, lease, decision, send or sent())
@@ -345,7 +345,7 @@ async def ask_again(queue: PostgresQueue, lease: Lease, decision: Decision = STO
             continue
 
 
-async def poll_claim(queue: PostgresQueue) -> Lease:
+async def poll_claim(queue: Queue) -> Lease:
     async with asyncio.timeout(10):
         while True:
             try:
@@ -359,5 +359,5 @@ async def poll_claim(queue: PostgresQueue) -> Lease:
 async def waiting_for_a_lock(server: PostgresServer, database: str, number: int) -> None:
     async with asyncio.timeout(10):
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server tells nobody
+        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server sends no event
             await asyncio.sleep(0.01)

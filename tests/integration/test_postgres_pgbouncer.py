@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from reaper.core.model import Outcome
-from reaper.queues.postgres.queue import PostgresQueue
+from reaper.queues.base import Queue
 from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, sent
 from tests.support.queues.postgres_roles import opened
 from tests.support.queues.postgres_server import PASSWORD, free_port, missing, session_server, unprivileged
@@ -62,7 +62,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
-    async def work(queue: PostgresQueue) -> int:
+    async def work(queue: Queue) -> int:
         done = 0
         while leases := await queue.claim(5, lease_s=LEASE_S):
             for held in await asyncio.gather(*(ended(queue, lease, STOPPED, sent()) for lease in leases)):

@@ -1,4 +1,4 @@
-"""How the tables come to be, what a queue is known by, and what the server is told off for."""
+"""How the tables are created, the identity of a queue, and the warnings about the server's settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import SessionId
-from reaper.queues.postgres import schema as postgres_schema
-from reaper.queues.postgres.queue import open_postgres
+from reaper.queues.postgres import schema
+from reaper.queues.postgres.open import open_postgres
 from reaper.queues.values import Batch, NewItem, Position
 from tests.support.queues.harness import ids
 from tests.support.queues.postgres_roles import Positions, opened
@@ -114,7 +114,7 @@ async def test_a_read_only_use_changes_nothing(server: PostgresServer, database:
     assert server.sql("SELECT count(*) FROM reaper_owner", database=database) == [(0,)]
 
 
-async def test_a_server_that_may_lose_what_it_took_is_told_of(server: PostgresServer, database: str) -> None:
+async def test_a_server_that_may_lose_rows_is_warned_of(server: PostgresServer, database: str) -> None:
     server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
     queue, _, warnings = await open_postgres(
         server.url(database), create=True, read_only=False, worker=False, positions=Positions().of
@@ -131,8 +131,8 @@ async def test_an_older_schema_is_brought_up_by_whoever_may(
 ) -> None:
     async with opened(server.url(database)) as queue:
         await queue.add(ids("a"))
-    monkeypatch.setattr(postgres_schema, "SCHEMA", postgres_schema.SCHEMA + 1)
-    monkeypatch.setattr(postgres_schema, "_STEPS", (*postgres_schema._STEPS, "CREATE TABLE reaper_next (x integer)"))
+    monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA + 1)
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, "CREATE TABLE reaper_next (x integer)"))
     with pytest.raises(QueueError, match=r"has schema 1, not 2: run `reaper queue init`"):
         async with opened(server.url(database), create=False):
             pass

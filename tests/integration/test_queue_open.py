@@ -61,7 +61,7 @@ async def test_without_a_directory_a_position_is_not_lost_in_silence(url: str) -
     [
         ("redis://u:hunter2@h/0", "reaper.queues.redis.open", "redis"),
         ("rediss://u:hunter2@h/0", "reaper.queues.redis.open", "redis"),
-        ("postgresql://u:hunter2@h/d", "reaper.queues.postgres.queue", "postgres"),
+        ("postgresql://u:hunter2@h/d", "reaper.queues.postgres.open", "postgres"),
     ],
 )
 async def test_what_is_not_installed_is_named(

@@ -1,4 +1,4 @@
-"""Applies that wait for each other: what goes wrong with one script reaches whoever waits for it."""
+"""Applies that wait for each other: an error of one script goes to its own callers."""
 
 from __future__ import annotations
 

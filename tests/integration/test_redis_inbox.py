@@ -26,7 +26,7 @@ def put(prefix: str, *fields: str) -> str:
 async def test_what_producers_added_before_any_reaper_began_is_taken_in(prefix: str) -> None:
     put(prefix, "session_id", "early")
     queue = await opened(shared_server().url(prefix))
-    put(prefix, "session_id", "later", "note", "fields of other names are not looked at")
+    put(prefix, "session_id", "later", "note", "fields of other names are ignored")
     assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["early", "later"]
     assert shared_server().ask("XLEN", f"{{{prefix}}}:inbox") == ":0\r\n"
     await queue.close()

@@ -142,20 +142,20 @@ async def test_the_documented_commands_add(own_server: RedisServer) -> None:
     await queue.close()
 
 
-async def test_no_password_is_told(own_server: RedisServer) -> None:
+async def test_no_message_contains_the_password(own_server: RedisServer) -> None:
     assert own_server.ask("ACL", "SETUSER", "u", "on", ">right", "~*", "+@all") == "+OK\r\n"
     with pytest.raises(QueueUnavailableError, match="refused the user or the password") as caught:
         await opened(own_server.url(auth="u:hunter2@"))
-    told: BaseException | None = caught.value
-    while told is not None:
-        assert "hunter2" not in f"{told} {told!r}"
-        told = told.__cause__ or told.__context__
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter2" not in f"{error} {error!r}"
+        error = error.__cause__ or error.__context__
     assert "hunter2" not in repr(parse_url(own_server.url(auth="u:hunter2@")))
 
 
 async def test_a_cluster_node_serves_it_all_in_one_slot(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    server.start_or_skip("'cluster-port", "this server cannot be told the port of its cluster")
+    server.start_or_skip("'cluster-port", "the port of this server's cluster cannot be set")
     try:
         assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "+OK\r\n"
         until = time.monotonic() + 20
@@ -255,7 +255,7 @@ async def test_a_newer_queue_is_left_alone(prefix: str) -> None:
 @pytest.mark.parametrize(
     ("version", "old"), [("5.0.14", True), ("6.0.16", True), ("6.2.0", False), ("7.2.4", False), ("255.x", False)]
 )
-def test_a_server_too_old_is_told_by_its_version(version: str, old: bool) -> None:
+def test_a_server_too_old_is_known_by_its_version(version: str, old: bool) -> None:
     assert too_old(version) is old
 
 
@@ -282,9 +282,9 @@ async def test_a_server_too_old_is_refused(prefix: str, monkeypatch: pytest.Monk
         (InvalidResponse("Protocol Error: b'HTTP/1.1 400'"), False, "is not Redis"),
     ],
 )
-def test_what_may_pass_by_itself_is_told_from_what_may_not(
+def test_faults_that_may_pass_are_distinguished_from_others(
     error: RedisError | OSError, passes: bool, says: str
 ) -> None:
-    told = translated(error, "redis://h:6379/0")
-    assert isinstance(told, QueueUnavailableError) is passes
-    assert says in str(told)
+    translation = translated(error, "redis://h:6379/0")
+    assert isinstance(translation, QueueUnavailableError) is passes
+    assert says in str(translation)

@@ -34,7 +34,7 @@ class Silent:
 
     def held(self, *_: Any, **__: Any) -> None: ...
 
-    stopped = ghost = open_holds_and_ghosts = imported = held
+    stopped = ghost = open_items = imported = held
 
 
 def session(name: str, expires_at: float) -> dict[str, object]:

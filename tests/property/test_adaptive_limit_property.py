@@ -114,7 +114,7 @@ def test_it_converges_to_the_capacity(
     assert reaper.cuts(0, 40) > 0
 
 
-def test_it_converges_where_only_timeouts_tell_of_the_overload() -> None:
+def test_it_converges_where_only_timeouts_show_the_overload() -> None:
     reaper = one(per_s=100, latency_s=0.1, timeout_s=2.0)
     reaper.loop.run(60)
     assert reaper.rate(30, 60) >= 0.85 * 100

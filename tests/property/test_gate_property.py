@@ -30,10 +30,10 @@ from reaper.core.rate_limit import RateLimit
 
 STOPPED = Final(Outcome.STOPPED)
 SWITCH = Pause(PauseReason.OPERATOR, 0.0, "maintenance")
-SUSPICIONS = frozenset(PauseReason) - {PauseReason.OPERATOR, PauseReason.THROTTLED}
+AUTOMATIC = frozenset(PauseReason) - {PauseReason.OPERATOR, PauseReason.THROTTLED}
 PER_S = 4.0
 RESUMES_WITHIN_S = 990.0 + 60.0 + 10.0
-"""The longest throttle with its jitter, the longest gap between trials, and a few reads."""
+"""The longest throttle with its jitter, the longest gap between probes, and a few reads."""
 
 Step = Callable[["Drive"], None]
 
@@ -48,13 +48,13 @@ class Drive:
     operator: bool = False
     throttled_until: float = 0.0
     waiting: set[PauseReason] = field(default_factory=set)
-    """Suspicions that only a successful read can lift."""
+    """Pauses that only a successful read can half-open."""
     failures: int = 0
     breaker: int = 5
     forbidden: int = 0
     ids: int = 0
-    tried_at: float | None = None
-    """When the last start was made under a suspicion."""
+    probed_at: float | None = None
+    """When the last start was made while a pause was half-open."""
     starts: list[float] = field(default_factory=list)
 
     def held(self) -> set[PauseReason]:
@@ -64,17 +64,17 @@ class Drive:
         gate, held = self.gate, self.held()
         admission, due = gate.admit(self.now), gate.read_due()
         assert 0 <= gate.in_flight <= gate.bound
-        assert 0 <= admission.most <= gate.bound - gate.in_flight
+        assert 0 <= admission.allowed <= gate.bound - gate.in_flight
         assert self.waiting <= held
         assert gate.proven == self.proven
-        if admission.most:
+        if admission.allowed:
             assert not self.operator
             assert self.proven
             assert not self.waiting
             assert self.now >= self.throttled_until
-            if held & SUSPICIONS:
-                assert (admission.most, gate.in_flight) == (1, 0)
-                assert self.tried_at is None or self.now >= self.tried_at + 1.0
+            if held & AUTOMATIC:
+                assert (admission.allowed, gate.in_flight) == (1, 0)
+                assert self.probed_at is None or self.now >= self.probed_at + 1.0
         else:
             assert admission.why
             assert admission.until is None or admission.until > self.now
@@ -89,15 +89,15 @@ class Drive:
         self.now += wait_s
 
     def send(self, most: int) -> None:
-        allowed = self.gate.admit(self.now).most
-        suspected = bool(self.held() & SUSPICIONS)
+        allowed = self.gate.admit(self.now).allowed
+        probing = bool(self.held() & AUTOMATIC)
         started = 0
         while started < most and self.gate.start(self.now):
             started += 1
             self.check()
         assert started == min(most, allowed)
         if started:
-            self.tried_at = self.now if suspected else None
+            self.probed_at = self.now if probing else None
             self.starts += [self.now] * started
             if self.gate.rate.per_s:
                 assert sum(self.now - at < 1.0 for at in self.starts) <= PER_S * 1.02 + 1
@@ -156,10 +156,10 @@ class Drive:
         self.throttled_until = max(self.throttled_until, self.now + after_s)
 
     def note(self, before: set[PauseReason]) -> None:
-        """Take in which suspicions began and ended."""
+        """Take in which pauses began and ended."""
         held = self.held()
         if self.gate.verify:
-            self.waiting |= (held - before) & SUSPICIONS
+            self.waiting |= (held - before) & AUTOMATIC
         if PauseReason.API_DOWN in before - held:
             self.failures = 0
         elif PauseReason.API_DOWN in held:
@@ -173,7 +173,7 @@ class Drive:
 
     def rotate(self) -> None:
         self.gate.target_changed(self.now, self.gate.generation + 1)
-        self.tried_at = None
+        self.probed_at = None
         if self.gate.verify:
             self.proven = False
             assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held()
@@ -182,7 +182,7 @@ class Drive:
         if verify and not self.gate.verify:
             self.proven = False
         self.gate.reconfigure(self.now, self.gate.bound, self.gate.rate, verify=verify, adaptive=False)
-        self.tried_at = None
+        self.probed_at = None
         if not verify:
             self.proven = True
             self.waiting.clear()
@@ -202,7 +202,7 @@ class Drive:
                 self.now = max(self.now, min(at for at in instants if at is not None))
         assert self.now <= healed_at + RESUMES_WITHIN_S
         self.now += 1 / PER_S
-        assert self.gate.admit(self.now).most == (1 if self.gate.rate.per_s else self.gate.bound)
+        assert self.gate.admit(self.now).allowed == (1 if self.gate.rate.per_s else self.gate.bound)
 
 
 def answers(*verdicts: Verdict) -> st.SearchStrategy[Step]:

@@ -75,7 +75,7 @@ def judged(
 
 
 def wanted(value: dict[str, Any], owners: Owners, seen: float | None, now: float | None) -> set[str]:
-    """The rules of SPEC 7 that ask for a session's end, each by itself and in integers, told apart from the policy."""
+    """The rules of SPEC 7 that ask for a session's end, each by itself and in integers, independent of the policy."""
     created, expires = (int(datetime.fromisoformat(value[key]).timestamp()) for key in ("createdAt", "expiresAt"))
     asking = set()
     if now is not None and expires < NOW - GRACE:
@@ -164,7 +164,7 @@ def test_a_missing_or_odd_field_never_turns_keep_into_reap(
     data: st.DataObject,
 ) -> None:
     gone = data.draw(st.sets(st.sampled_from(sorted(odd))), label="left out")
-    worse = {key: told for key, told in (value | odd).items() if key not in gone}
+    worse = {key: field for key, field in (value | odd).items() if key not in gone}
     after = judged(worse, owners, seen, now, shield)
     assert after.reason.isprintable()
     session = parse_summary(worse)
@@ -172,8 +172,8 @@ def test_a_missing_or_odd_field_never_turns_keep_into_reap(
     required = ("status", "createdAt", "expiresAt", "cloneIds")
     if session.odd or any(worse.get(name) is None for name in required):
         assert after.action is Action.KEEP
-    # What was made of junk may be another sound value (a status, a batch); a field that tells less reaps no more.
-    less = {key: None if key in odd else told for key, told in value.items()}
+    # What was made of junk may be another sound value (a status, a batch); a field without its value reaps no more.
+    less = {key: None if key in odd else field for key, field in value.items()}
     if judged(value, owners, seen, now).action is Action.KEEP:
         assert judged(less, owners, seen, now).action is Action.KEEP
 

@@ -256,5 +256,5 @@ TestMemoryQueue = QueueMachine.TestCase
 TestMemoryQueue.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, database=None)
 TestSqliteQueue = SqliteMachine.TestCase
 TestSqliteQueue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
-TestPostgresQueue = PostgresMachine.TestCase
-TestPostgresQueue.settings = settings(max_examples=8, stateful_step_count=30, deadline=None, database=None)
+TestQueue = PostgresMachine.TestCase
+TestQueue.settings = settings(max_examples=8, stateful_step_count=30, deadline=None, database=None)

@@ -1,4 +1,4 @@
-"""Whose token it is: read, held against the queue's account, and never guessed."""
+"""The account of a token: read, compared with the account of the queue, and never guessed."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ def answered(status: int, body: bytes = OWN) -> Answered:
 
 
 def test_an_account_is_read_and_survives_as_text() -> None:
-    told = answered(200, json.dumps({"userId": "u-1", "email": "a@example.com", "more": 1}).encode())
-    assert account_of(told) == MINE
+    body = answered(200, json.dumps({"userId": "u-1", "email": "a@example.com", "more": 1}).encode())
+    assert account_of(body) == MINE
     assert read_account(MINE.to_text()) == MINE
     assert MINE.shown == "u-1 (a@example.com)"
     assert account_of(answered(200, b'{"userId": "u-2", "email": 5}')) == Account("u-2")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"userId": ""}', b'{"userId": 7}', b"[" * 60_000])
-def test_what_tells_no_account_is_untold_and_no_account(body: bytes) -> None:
+def test_a_body_without_an_account_leaves_the_account_unknown(body: bytes) -> None:
     assert isinstance(account_of(answered(200, body)), AccountUnknown)
 
 
 @pytest.mark.parametrize("status", [300, 401, 403, 404, 302])
-def test_a_page_that_is_not_for_this_token_leaves_the_account_untold(status: int) -> None:
+def test_a_refused_page_leaves_the_account_unknown(status: int) -> None:
     assert account_of(answered(status)) == AccountUnknown(f"/auth/me answered {status}")
 
 
-def test_an_api_that_cannot_be_asked_now_proves_nothing() -> None:
+def test_an_unavailable_api_proves_nothing() -> None:
     assert isinstance(account_of(answered(503)), ServerFault)
     assert isinstance(account_of(answered(429)), Throttled)
 
 
-def test_another_account_is_told_apart_by_its_id_alone() -> None:
+def test_another_account_is_recognised_by_its_id_alone() -> None:
     assert compare(PROVEN, Account("u-1", "new@example.com"), MINE) == PROVEN
     assert compare(PROVEN, Account("u-2", "a@example.com"), MINE) == OtherAccount(
         "u-1 (a@example.com)", "u-2 (a@example.com)", 3
     )
 
 
-def test_a_pinned_account_needs_one_that_is_told() -> None:
+def test_an_unknown_account_is_not_the_pinned_one() -> None:
     found = compare(PROVEN, AccountUnknown("/auth/me answered 404"), MINE)
     assert isinstance(found, OtherAccount)
     assert "/auth/me answered 404" in found.found
 
 
-def test_without_a_pinned_account_any_is_good() -> None:
+def test_without_a_pinned_account_any_account_passes() -> None:
     for found in (Account("u-2"), AccountUnknown("why")):
         assert compare(PROVEN, found, None) == PROVEN
 
@@ -64,6 +64,6 @@ def test_a_refused_token_without_a_request_is_no_answer() -> None:
     assert not isinstance(account_of(answered(401)), Unauthorized), "the list was just read with this token"
 
 
-def test_what_is_kept_of_an_account_has_a_bound() -> None:
-    told = json.dumps({"userId": "u" * 500, "email": "e" * 500}).encode()
-    assert account_of(answered(200, told)) == Account("u" * 200, "e" * 200)
+def test_long_ids_and_addresses_are_cut() -> None:
+    body = json.dumps({"userId": "u" * 500, "email": "e" * 500}).encode()
+    assert account_of(answered(200, body)) == Account("u" * 200, "e" * 200)

@@ -1,4 +1,4 @@
-"""The limiter, answer by answer: start, growth, cuts, what counts and what does not, new settings."""
+"""The adaptive limit, answer by answer: start, growth, cuts, answers that do not count, new settings."""
 
 from dataclasses import dataclass
 
@@ -64,7 +64,7 @@ def test_growth_takes_a_whole_window_and_the_first_overload_cuts() -> None:
         assert drive.answers(1, OVERLOAD) == 5
 
 
-def test_a_send_that_began_in_the_moment_of_a_cut_counts_for_nothing() -> None:
+def test_the_answer_to_a_send_that_began_with_a_cut_does_not_count() -> None:
     drive = grown()
     drive.answers(1, OVERLOAD)
     began = drive.now
@@ -120,7 +120,7 @@ def test_it_never_ends_below_one_and_grows_from_there() -> None:
     assert drive.answers(2) == 3
 
 
-def test_sends_that_began_before_a_cut_count_for_nothing() -> None:
+def test_answers_to_sends_that_began_before_a_cut_do_not_count() -> None:
     drive = grown()
     began = drive.now
     drive.answers(1, OVERLOAD)
@@ -161,7 +161,7 @@ def test_an_overload_counts_also_when_little_is_in_flight() -> None:
 
 
 @pytest.mark.parametrize("verdict", [Unauthorized(0), Foreign(302), RESET, Unsent(Fault.DNS)])
-def test_what_says_nothing_of_load_neither_grows_nor_cuts_nor_fills_a_window(verdict: Verdict) -> None:
+def test_answers_that_do_not_depend_on_load_neither_grow_nor_cut_nor_fill_a_window(verdict: Verdict) -> None:
     drive = Drive(AdaptiveLimit(256))
     assert drive.answers(100, verdict) == 8
     assert drive.answers(7) == 8
@@ -189,11 +189,11 @@ def test_what_says_nothing_of_load_neither_grows_nor_cuts_nor_fills_a_window(ver
         *((Unsent(fault), None) for fault in (Fault.DNS, Fault.CONNECT, Fault.TLS, Fault.RESOURCES, Fault.RESET)),
     ],
 )
-def test_what_is_an_overload(verdict: Verdict, overload: bool | None) -> None:
+def test_which_answers_show_an_overload(verdict: Verdict, overload: bool | None) -> None:
     assert is_overload(verdict) is overload
 
 
-def test_switched_off_the_bound_holds_whatever_is_answered() -> None:
+def test_turned_off_the_limit_is_the_bound() -> None:
     drive = Drive(AdaptiveLimit(50, adaptive=False))
     assert drive.limiter.limit == 50
     assert drive.answers(1000, OVERLOAD) == 50
@@ -201,7 +201,7 @@ def test_switched_off_the_bound_holds_whatever_is_answered() -> None:
     assert drive.answers(1000) == 20
 
 
-def test_a_lower_bound_holds_at_once_and_a_higher_one_is_grown_into() -> None:
+def test_a_lower_bound_holds_at_once_and_a_higher_one_lets_the_limit_grow() -> None:
     drive = grown()
     drive.limiter.reconfigure(20, adaptive=True)
     assert drive.limiter.limit == 20
@@ -219,7 +219,7 @@ def test_a_reload_that_changes_nothing_keeps_what_was_learned() -> None:
     assert drive.answers(1) == 45
 
 
-def test_switched_off_and_on_it_starts_afresh() -> None:
+def test_turned_off_and_on_it_starts_anew() -> None:
     drive = grown()
     drive.answers(1, OVERLOAD)
     drive.limiter.reconfigure(256, adaptive=False)

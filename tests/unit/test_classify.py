@@ -1,4 +1,4 @@
-"""SPEC 2, row by row: what is the API's own, and what each answer means."""
+"""SPEC 2, row by row: which answers are the API's own, and the meaning of each answer."""
 
 import pytest
 
@@ -16,8 +16,8 @@ from reaper.core.classify import (
     Verdict,
     classify,
     classify_read,
+    excerpt,
     is_own,
-    printable,
     retry_after_s,
 )
 from reaper.core.model import Answered, Failed, Fault, Outcome
@@ -98,7 +98,7 @@ def test_each_key_of_the_envelope_makes_an_answer_own(key: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if f is not Fault.NO_TOKEN])
-def test_a_failure_is_told_by_whether_a_byte_was_written(fault: Fault) -> None:
+def test_a_failure_is_broken_if_a_byte_was_written_and_unsent_otherwise(fault: Fault) -> None:
     assert classify(Failed(fault, True, "", 1.0)) == Broken(fault)
     assert classify(Failed(fault, False, "", 1.0)) == Unsent(fault)
 
@@ -123,7 +123,7 @@ def test_no_token_counts_as_refused_whatever_the_generation() -> None:
         (Unsent(Fault.DNS), False),
     ],
 )
-def test_whether_the_api_itself_spoke(verdict: Verdict, own: bool) -> None:
+def test_which_verdicts_are_the_apis_own(verdict: Verdict, own: bool) -> None:
     assert is_own(verdict) is own
 
 
@@ -216,10 +216,10 @@ def test_retry_after_binds_only_a_503_and_a_429() -> None:
         (b"a" * 500, "a" * 200),
     ],
 )
-def test_what_is_kept_of_a_body_is_short_and_printable(body: bytes, text: str | None) -> None:
-    assert printable(body) == text
+def test_the_detail_of_a_body_is_short_and_printable(body: bytes, text: str | None) -> None:
+    assert excerpt(body) == text
 
 
-def test_unless_told_otherwise_no_verdict_is_the_apis_own_or_asks_for_a_delay() -> None:
+def test_by_default_no_verdict_is_the_apis_own_or_asks_for_a_delay() -> None:
     assert not any(is_own(verdict) for verdict in (Unauthorized(None), Throttled(None), ServerFault(408)))
     assert ServerFault(503).after_s == 0.0

@@ -1,4 +1,4 @@
-"""The top of the command line: every verb's help, and how each kind of failure is told."""
+"""The top of the command line: every verb's help, and the message and the code of each kind of failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_verb_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "expected"),
     [
         (CredentialsError("refused"), 77, "reaper: refused\n"),
         (ConfigError("one\ntwo"), 78, "reaper: one\nreaper: two\n"),
@@ -37,16 +37,16 @@ def test_every_verb_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) 
         (RuntimeError("boom"), 1, "reaper: internal error: RuntimeError: boom (-v shows where)\n"),
     ],
 )
-def test_how_failures_are_told(
+def test_each_failure_has_its_message_and_code(
     error: BaseException,
     code: int,
-    told: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     verb_that(monkeypatch, error)
     assert main.dispatch(["status"]) == code
-    assert capsys.readouterr() == ("", told)
+    assert capsys.readouterr() == ("", expected)
 
 
 def test_a_traceback_comes_with_v_only_and_never_shows_the_token(
@@ -55,10 +55,10 @@ def test_a_traceback_comes_with_v_only_and_never_shows_the_token(
     monkeypatch.setenv("ARCHAL_TOKEN", TOKEN)
     verb_that(monkeypatch, RuntimeError(f"bad header {TOKEN}"))
     assert main.dispatch(["status", "-v"]) == 1
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert "bad header ********" in told
-    assert TOKEN not in told
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert "bad header ********" in printed
+    assert TOKEN not in printed
 
 
 def test_on_a_narrow_terminal_no_word_of_an_error_is_broken(
@@ -95,7 +95,7 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         ("once --limt 5", "reaper once: there is no option '--limt'. Did you mean --limit?"),
         ("dead lst", "reaper dead: list|retry|purge: 'lst' is none of list, retry, purge. Did you mean list?"),
@@ -115,15 +115,15 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("config", "reaper config: show|schema is missing"),
         ("cancel", "reaper cancel: ID and --reason are missing"),
         ("once --limit", "reaper once: --limit needs a value"),
-        ("once --limit 0", "reaper once: --limit: a whole number from 1 on is expected"),
+        ("once --limit 0", "reaper once: --limit: expected a whole number of at least 1"),
         ("once --concurrency few", "reaper once: --concurrency: 'few' is not a whole number"),
         ("add x --after 1m --at 2030-01-31T12:00:00Z", "reaper add: --at and --after exclude each other"),
     ],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest(
-    words: str, told: str, capsys: pytest.CaptureFixture[str]
+    words: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.dispatch(words.split()) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == told
-    assert second.endswith("--help tells more")
+    assert first == expected
+    assert second.startswith("  for more: reaper ")

@@ -1,4 +1,4 @@
-"""What becomes of an ID: charged exactly when SPEC 2 says so, spaced as it says, exhausted when it says."""
+"""The decision about an ID: charged exactly when SPEC 2 says so, with its backoff, exhausted when it says."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def test_throttling_and_unsent_requests_are_never_charged(verdict: Verdict, othe
 
 
 @pytest.mark.parametrize("verdict", ALWAYS_CHARGED)
-def test_a_trial_of_an_api_that_is_down_is_not_charged(verdict: Verdict) -> None:
+def test_a_probe_of_an_api_that_is_down_is_not_charged(verdict: Verdict) -> None:
     assert decided(verdict, outage=True, attempts=15, jitter=0.0) == Release(0.0, ambiguous=isinstance(verdict, Broken))
 
 
@@ -109,7 +109,7 @@ def test_backoff_is_exponential_jittered_from_zero_and_capped(earlier: int, boun
     assert RetryPolicy(16, 3.0, 600.0).backoff_s(1, 1.0) == 6.0
 
 
-def test_backoff_grows_with_what_was_charged_and_for_refusals_with_what_was_sent() -> None:
+def test_backoff_grows_with_attempts_and_for_foreign_answers_with_sends() -> None:
     assert decided(ServerFault(500), attempts=3, sends=9) == Retry(4.0)
     assert decided(Throttled(900.0), attempts=3, sends=9) == Release(4.0)
     assert decided(Unsent(Fault.DNS), attempts=3, sends=9) == Release(4.0)
@@ -125,7 +125,7 @@ def test_retry_after_of_a_503_is_a_lower_bound_and_no_upper_one(outage: bool) ->
     assert after == [kind(30.0), kind(30.0), kind(300.0)]
 
 
-def test_giving_up_after_25_sends_with_no_recorded_answer() -> None:
+def test_an_id_is_exhausted_after_25_sends_without_a_recorded_answer() -> None:
     assert MAX_UNANSWERED == 25
     assert give_up(LEASE) is None
     assert give_up(replace(LEASE, unanswered=24, attempts=15, sends=60)) is None

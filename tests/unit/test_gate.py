@@ -1,4 +1,4 @@
-"""The gate: identity first, the breaker, the operator's switch, bound, rate and new settings."""
+"""The gate: identity first, the breaker, the operator's pause, bound, rate and new settings."""
 
 import pytest
 
@@ -222,14 +222,14 @@ def test_new_settings_count_from_the_next_send_on() -> None:
     assert (gate.limit, gate.read_due()) == (8, None), "an eighth of the new bound, and no more reads"
 
 
-def test_what_is_answered_sets_the_adaptive_limit() -> None:
+def test_answers_move_the_adaptive_limit() -> None:
     gate = proven(64, adaptive=True)
     assert gate.limit == 8
     send(gate, 1.0, ServerFault(503))
     assert gate.limit == 5
 
 
-def test_it_is_steady_while_nothing_but_the_limit_holds_sends_up() -> None:
+def test_the_gate_is_unrestricted_while_only_the_limit_holds_sends_up() -> None:
     assert proven().unrestricted is True
     refused = proven()
     refuse(refused)
@@ -250,7 +250,7 @@ def test_reads_after_an_outage_begin_with_short_gaps_again() -> None:
         send(gate, now + 50.0, STOPPED)
 
 
-def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
+def test_turning_reads_off_makes_open_pauses_half_open() -> None:
     gate = Gate(32)
     gate.observe_read(0.0, Foreign(403), jitter=0.0)
     assert gate.admit(0.5) == Admission(0, WRONG, None)
@@ -260,7 +260,7 @@ def test_turning_reads_off_lets_what_waited_for_one_go_by_trial() -> None:
     assert gate.admit(0.5) == Admission(32)
 
 
-def test_details_name_what_was_seen() -> None:
+def test_details_name_the_answers() -> None:
     gate = proven()
     for _ in range(12):
         assert gate.start(0.0)
@@ -273,14 +273,14 @@ def test_details_name_what_was_seen() -> None:
     }
 
 
-def test_what_another_host_asked_for_holds_this_one_up_no_more() -> None:
+def test_the_silence_of_another_host_does_not_hold_for_this_one() -> None:
     gate = proven()
     send(gate, 0.0, Throttled(600.0))
     assert gate.admit(1.0).why == PauseReason.THROTTLED
     gate.target_changed(1.0, 1, elsewhere=True)
-    assert (gate.admit(1.0).most, gate.read_due()) == (0, 1.0)
+    assert (gate.admit(1.0).allowed, gate.read_due()) == (0, 1.0)
     gate.observe_read(1.0, Proven(1), jitter=0.0)
-    assert gate.admit(1.0).most == 32
+    assert gate.admit(1.0).allowed == 32
     gate = proven()
     send(gate, 0.0, Throttled(600.0))
     gate.target_changed(1.0, 1)
@@ -288,7 +288,7 @@ def test_what_another_host_asked_for_holds_this_one_up_no_more() -> None:
     assert gate.admit(1.0).why == PauseReason.THROTTLED, "another token at the same host is asked for the same silence"
 
 
-def test_failures_of_another_host_count_no_more() -> None:
+def test_failures_of_another_host_do_not_count() -> None:
     gate = proven()
     for kind, most in ((ServerFault(502), 5), (FORBIDDEN, 20)):
         for generation in (gate.generation + 1, gate.generation + 2):

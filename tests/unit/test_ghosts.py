@@ -1,4 +1,4 @@
-"""Ghosts: listed as alive after the API said they were gone, twice, a minute apart; told once, and forgotten."""
+"""Ghosts: sessions listed as alive after their end, twice, a minute apart; reported once, and forgotten."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOPPED: dict[SessionId, Outcome | None] = {ONE: Outcome.STOPPED}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.STOPPED, Outcome.ALREADY_GONE])
-def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Outcome) -> None:
+def test_two_sightings_a_minute_apart_prove_a_ghost_which_is_reported_once(outcome: Outcome) -> None:
     ghosts, new = update_ghosts(Ghosts(), [ALIVE], {ONE: outcome}, 1_000.0)
     assert new == []
     ghosts, new = update_ghosts(ghosts, [ALIVE], {ONE: outcome}, 1_000.0 + APART_S - 1)
@@ -31,14 +31,14 @@ def test_two_sightings_a_minute_apart_prove_one_and_it_is_told_once(outcome: Out
 @pytest.mark.parametrize(
     "session", [replace(ALIVE, status="ended"), replace(ALIVE, alive=False), replace(ALIVE, status=None)]
 )
-def test_what_is_not_listed_as_alive_is_none(session: SessionSummary) -> None:
+def test_a_session_that_is_not_listed_as_alive_is_no_ghost(session: SessionSummary) -> None:
     seen = Ghosts({ONE: 0.0})
     assert update_ghosts(seen, [session], STOPPED, 1_000.0) == (Ghosts(), [])
     assert update_ghosts(seen, [], STOPPED, 1_000.0) == (Ghosts(), [])
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.FORBIDDEN, Outcome.PROTECTED, Outcome.CANCELLED])
-def test_what_nobody_said_was_gone_is_none(outcome: Outcome | None) -> None:
+def test_a_session_without_a_proven_end_is_no_ghost(outcome: Outcome | None) -> None:
     assert update_ghosts(Ghosts({ONE: 0.0}), [ALIVE], {ONE: outcome}, 1_000.0) == (Ghosts(), [])
     assert update_ghosts(Ghosts({ONE: 0.0}), [ALIVE], {}, 1_000.0) == (Ghosts(), [])
 
@@ -49,9 +49,9 @@ def test_a_clock_that_was_set_back_only_delays_the_report() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"first": 7}', '{"first": {"a": "x"}}', '{"proven": 7}'])
-def test_what_is_not_understood_was_not_seen(text: str | None) -> None:
+def test_an_unreadable_text_counts_as_no_ghosts(text: str | None) -> None:
     assert read_ghosts(text) == Ghosts()
 
 
-def test_two_looks_are_a_minute_apart() -> None:
+def test_the_least_time_between_sightings_is_a_minute() -> None:
     assert APART_S == 60.0

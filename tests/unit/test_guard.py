@@ -95,7 +95,7 @@ def test_a_sweep_that_stops_nothing_passes_whatever_the_list() -> None:
     assert check_guards(sweep(0, 1), GuardLimits(), previous=ids(100), hold_id="h1", now=NOW) == Pass({})
 
 
-def test_a_hold_tells_every_guard_with_its_figures() -> None:
+def test_a_hold_names_every_guard_with_its_figures() -> None:
     hold = check_guards(sweep(120, 20), GuardLimits(), previous=ids(400), hold_id="h1", now=NOW)
     assert isinstance(hold, Hold)
     assert (hold.id, hold.created_at, hold.expires_at) == ("h1", NOW, NOW + HOLD_LIFE_S)
@@ -108,7 +108,7 @@ def test_a_hold_tells_every_guard_with_its_figures() -> None:
     assert hold.sessions == dict.fromkeys(ids(120), Rule.EXPIRED)
 
 
-def test_what_the_queue_has_accepted_is_neither_chosen_nor_missed() -> None:
+def test_sessions_in_the_queue_are_neither_chosen_nor_missed() -> None:
     approved = sweep(150, 150, known=ids(150))
     assert ruled(approved, GuardLimits()) == frozenset()
     assert ruled(sweep(151, 149, known=ids(150)), GuardLimits()) == ids(1, 150)
@@ -121,7 +121,7 @@ def test_what_the_queue_has_accepted_is_neither_chosen_nor_missed() -> None:
     assert ruled(sweep(1, 19), GuardLimits(), ids(100)) == (Guard.LIST_SHRINK,)
 
 
-def test_the_next_list_is_measured_by_the_last_sound_one() -> None:
+def test_the_next_list_is_compared_with_the_last_usable_one() -> None:
     before = ids(100)
 
     def next_measure(it: Sweep, limits: GuardLimits) -> frozenset[SessionId] | None:

@@ -105,11 +105,11 @@ def test_the_parts_that_stay_are_made_once(monkeypatch: pytest.MonkeyPatch) -> N
     made = []
     real = h2_encode.RequestTemplate
 
-    def make(*parts: Any) -> h2_encode.RequestTemplate:
+    def template(*parts: Any) -> h2_encode.RequestTemplate:
         made.append(parts)
         return real(*parts)
 
-    monkeypatch.setattr(h2_encode, "RequestTemplate", make)
+    monkeypatch.setattr(h2_encode, "RequestTemplate", template)
     stage = Stage()
     stage.ask(20)
     assert len(made) == 1

@@ -1,4 +1,4 @@
-"""Holds: one per trouble, decided once, expired in time, the same after a journey through the queue's note."""
+"""Holds: added once, decided once, expired in time, and the same after a journey through text."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def decided(result: tuple[Holds, Hold] | Refused) -> Holds:
     return result[0]
 
 
-def test_a_hold_is_filed_once_while_it_is_open() -> None:
+def test_a_hold_is_added_once_while_it_is_open() -> None:
     first = add_hold((), hold())
     assert first == (hold(),)
     assert add_hold(first, hold("h2", at=NOW + 60, ids="a b c")) is first
@@ -49,7 +49,7 @@ def test_a_hold_is_filed_once_while_it_is_open() -> None:
     assert len(add_hold(first, hold("h5", at=NOW + HOLD_LIFE_S))) == 2
 
 
-def test_what_was_discarded_is_not_asked_again_unless_there_is_more() -> None:
+def test_discarded_sessions_are_not_held_again_unless_there_are_more() -> None:
     holds = decided(discard(add_hold((), hold()), "h1", by="ann", why="they are mine", now=NOW + 5))
     assert add_hold(holds, hold("h2", at=NOW + 60)) is holds
     assert add_hold(holds, hold("h2", at=NOW + 60, guards=(Guard.LIST_SHRINK,), ids="a")) is holds
@@ -62,7 +62,7 @@ def test_after_an_approval_a_new_sweep_may_be_held_anew() -> None:
     assert len(add_hold(holds, hold("h2", at=NOW + 60))) == 2
 
 
-def test_approving_gives_back_what_was_held_with_who_and_why() -> None:
+def test_approving_returns_the_hold_with_the_operator_and_the_reason() -> None:
     two = add_hold(add_hold((), hold()), hold("h2", guards=(Guard.LIST_SHRINK,)))
     result = approve(two, "h1", by="ann", why="checked", now=NOW + 5)
     assert not isinstance(result, Refused)
@@ -107,7 +107,7 @@ def test_closed_holds_are_kept_up_to_a_number_and_open_ones_all() -> None:
     assert [each.id for each in holds] == ["open", *(f"h{n}" for n in range(5, DECIDED_KEPT + 5))]
 
 
-def test_holds_come_back_from_their_text() -> None:
+def test_holds_survive_as_text() -> None:
     holds = (
         hold(guards=tuple(Guard)),
         replace(hold("h2"), fate=HoldState.DISCARDED, by="ann ü", why='"no"', decided_at=NOW + 0.5),

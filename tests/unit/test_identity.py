@@ -1,4 +1,4 @@
-"""Whose sessions these are: the account is pinned once, and another one is a wrong target."""
+"""The account is pinned once, and another one is a wrong target."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ class FakeApi:
 
 
 @dataclass(slots=True)
-class Told:
+class Events:
     said: list[str] = field(default_factory=list)
 
     def account_pinned(self, account: str) -> None:
         self.said.append(f"pinned {account}")
 
     def account_unknown(self, why: str) -> None:
-        self.said.append(f"untold {why}")
+        self.said.append(f"unknown {why}")
 
 
 def identity(api: FakeApi, queue: MemoryQueue, *, pin: bool = True) -> tuple[Identity, list[str]]:
-    told = Told()
-    return Identity(lambda: api, queue, told, pin), told.said
+    events = Events()
+    return Identity(lambda: api, queue, events, pin), events.said
 
 
 async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
@@ -71,7 +71,7 @@ async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
 
 
 @pytest.mark.parametrize("whose", [me("usr_2"), Answered(404, b'{"error": "x"}', 0.0), me(None)])
-async def test_another_account_or_one_that_is_no_longer_told_is_a_wrong_target(whose: Reply) -> None:
+async def test_another_or_an_unknown_account_is_a_wrong_target(whose: Reply) -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     await identity(FakeApi(me()), queue)[0].verdict()
     verdict = await identity(FakeApi(whose), queue)[0].verdict()
@@ -82,17 +82,17 @@ async def test_another_account_or_one_that_is_no_longer_told_is_a_wrong_target(w
     (pause,) = gate.pauses(1.0)
     assert pause.reason is PauseReason.WRONG_TARGET
     assert "usr_1" in pause.detail
-    assert gate.admit(1.0).most == 0
+    assert gate.admit(1.0).allowed == 0
     gate.observe_read(2.0, Proven(), jitter=0.5)
-    assert gate.admit(2.0).most == 1, "a read that succeeds lets one go on trial"
+    assert gate.admit(2.0).allowed == 1, "a read that succeeds lets one probe start"
 
 
-async def test_where_nothing_is_told_that_is_said_once_and_nothing_is_pinned() -> None:
+async def test_an_unknown_account_is_reported_once_and_not_pinned() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     one, said = identity(FakeApi(Answered(404, b"<html>", 0.0)), queue)
     for _ in range(3):
         assert isinstance(await one.verdict(), Proven)
-    assert said == ["untold /auth/me answered 404"]
+    assert said == ["unknown /auth/me answered 404"]
     assert await queue.read_value(KEY) is None
 
 
@@ -116,13 +116,13 @@ async def test_a_list_that_proves_nothing_is_not_followed_by_the_question() -> N
     assert api.asked == 0
 
 
-async def test_who_only_reads_pins_nothing() -> None:
+async def test_a_reading_process_pins_nothing() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     assert isinstance(await identity(FakeApi(me()), queue, pin=False)[0].verdict(), Proven)
     assert await queue.read_value(KEY) is None
 
 
-async def test_of_two_who_pin_at_once_the_second_compares() -> None:
+async def test_of_two_processes_that_pin_at_once_the_second_compares() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     read_value = queue.read_value
     seen = 0
@@ -130,7 +130,7 @@ async def test_of_two_who_pin_at_once_the_second_compares() -> None:
     async def late(name: str) -> str | None:
         nonlocal seen
         seen += 1
-        if seen == 1:  # between this look and the pinning, another reaper pins
+        if seen == 1:  # between this reading and the pinning, another reaper pins
             text = await read_value(name)
             await queue.compare_and_set(KEY, Account("usr_other").to_text(), was=None)
             return text
@@ -140,7 +140,7 @@ async def test_of_two_who_pin_at_once_the_second_compares() -> None:
     assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)
 
 
-def test_what_is_no_account_is_none() -> None:
+def test_a_text_without_an_account_is_none() -> None:
     for text in (None, "", "{", "[]", '{"userId": 7}', '{"userId": ""}', "[" * 100_000):
         assert read_account(text) is None
     assert account_of(Answered(401, b"{}", 0.0, token_generation=0)) == AccountUnknown("/auth/me answered 401")

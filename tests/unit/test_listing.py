@@ -1,4 +1,4 @@
-"""What the API tells of sessions is read with distrust: nothing raises, nothing odd passes for sound."""
+"""The list of sessions is read with distrust: nothing raises, and no odd field passes for a sound one."""
 
 import json
 from dataclasses import replace
@@ -68,9 +68,9 @@ def test_missing_and_null_are_the_same_and_not_odd() -> None:
         *product(("alive",), odd(0, 1, "true", [])),
     ],
 )
-def test_a_field_that_holds_something_else_is_odd_and_its_value_is_not_known(name: str, value: object) -> None:
+def test_a_field_of_another_type_is_odd_and_has_no_value(name: str, value: object) -> None:
     found = parse_summary(WHOLE | {name: value})
-    sound = parse_summary({key: told for key, told in WHOLE.items() if key != name})
+    sound = parse_summary({key: field for key, field in WHOLE.items() if key != name})
     assert isinstance(found, SessionSummary)
     assert isinstance(sound, SessionSummary)
     assert found.odd == (name,)
@@ -91,7 +91,7 @@ def test_a_field_that_holds_something_else_is_odd_and_its_value_is_not_known(nam
         ({"sessionId": "archal_ws_secret"}, "token"),
     ],
 )
-def test_without_a_well_formed_id_it_is_no_session(value: object, why: str) -> None:
+def test_an_entry_without_a_well_formed_id_is_unreadable(value: object, why: str) -> None:
     found = parse_summary(value)
     assert isinstance(found, Unreadable)
     assert why in found.reason
@@ -133,14 +133,14 @@ def test_however_many_are_malformed_a_few_are_described() -> None:
         b'{"sessions": [' + b"9" * 5000 + b"]}",
     ],
 )
-def test_a_body_that_is_no_list_is_unreadable(body: bytes) -> None:
+def test_a_body_without_a_list_is_unreadable(body: bytes) -> None:
     found = parse_list(body)
     assert isinstance(found, Unreadable)
     assert found.reason.isprintable()
     assert len(found.reason) < 200
 
 
-def test_one_session_must_be_the_one_that_was_asked_for() -> None:
+def test_the_body_of_another_session_is_unreadable() -> None:
     body = json.dumps(WHOLE).encode()
     assert parse_session(body, SessionId("ses-01H")) == parse_summary(WHOLE)
     assert parse_session(body, SessionId("ses-2")) == Unreadable("asked for ses-2, the API answered with ses-01H")

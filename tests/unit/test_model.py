@@ -1,4 +1,4 @@
-"""The few values that compute something."""
+"""Values that compute something."""
 
 from reaper.core.model import MAX_HISTORY, Answered, Audit, AuditLine, Failed, Fault, Outcome, Pause, PauseReason, Stats
 
@@ -8,7 +8,7 @@ def stats(**more: int) -> Stats:
     return Stats(**{**figures, **more}, settled={Outcome.STOPPED: 4, Outcome.REJECTED: 1}, oldest_due_s=0.0)
 
 
-def test_the_imbalance_is_what_was_accepted_and_is_nowhere() -> None:
+def test_the_imbalance_counts_accepted_rounds_that_are_missing() -> None:
     assert stats().imbalance == 0
     assert stats(accepted=12).imbalance == 1
     assert stats(in_flight=4).imbalance == -1
@@ -20,7 +20,7 @@ def test_an_audit_balances_when_every_line_does() -> None:
     assert not Audit(stats(), (good, bad)).balanced
 
 
-def test_a_pause_is_told_on_another_clock_but_for_the_operators_which_is_on_it_already() -> None:
+def test_a_pause_moves_to_another_clock_but_the_operators_is_on_it_already() -> None:
     pause = Pause(PauseReason.THROTTLED, 10.0, "429", 15.0)
     assert pause.shifted(100.0) == Pause(PauseReason.THROTTLED, 110.0, "429", 115.0)
     assert Pause(PauseReason.API_DOWN, 10.0, "502").shifted(100.0) == Pause(PauseReason.API_DOWN, 110.0, "502")
@@ -28,6 +28,6 @@ def test_a_pause_is_told_on_another_clock_but_for_the_operators_which_is_on_it_a
     assert switch.shifted(100.0) is switch
 
 
-def test_unless_told_otherwise_one_delete_was_sent() -> None:
+def test_by_default_one_delete_was_sent() -> None:
     assert Answered(204, b"", 0.1).again == Failed(Fault.RESET, True, "", 0.1).again == 0
     assert MAX_HISTORY == 20

@@ -84,11 +84,11 @@ def test_no_text_becomes_markup() -> None:
 
 
 def test_every_field_is_filled_and_has_its_element() -> None:
-    shown = view(QueueSnapshot(STATS, holds=1))
-    html = html_page(shown).body.decode()
+    page_view = view(QueueSnapshot(STATS, holds=1))
+    html = html_page(page_view).body.decode()
     assert "{{" not in html
     seen = Seen(html)
-    assert shown.texts.keys() <= set(seen.ids), "the script finds each by its ID"
+    assert page_view.texts.keys() <= set(seen.ids), "the script finds each by its ID"
     assert len(seen.ids) == len(set(seen.ids))
     for name, value in seen.attributes:
         if name in ("aria-labelledby", "aria-describedby"):
@@ -96,8 +96,8 @@ def test_every_field_is_filled_and_has_its_element() -> None:
 
 
 def test_the_script_is_given_the_same_and_knows_of_which_edition() -> None:
-    shown = view(pauses=(paused(),))
-    given = json.loads(json_page(shown).body)
-    assert given["texts"] == shown.texts
-    assert given["notices"][0]["title"] == shown.notices[0].title
-    assert f'data-page="{given["page"]}"' in html_page(shown).body.decode()
+    page_view = view(pauses=(paused(),))
+    given = json.loads(json_page(page_view).body)
+    assert given["texts"] == page_view.texts
+    assert given["notices"][0]["title"] == page_view.notices[0].title
+    assert f'data-page="{given["page"]}"' in html_page(page_view).body.decode()

@@ -55,7 +55,7 @@ def test_a_quiet_page_has_nothing_to_look_at() -> None:
         (400, "96 in the last minute, 80 a minute over 5"),
     ],
 )
-def test_no_rate_is_told_over_more_time_than_there_was(uptime_s: float, pace: str) -> None:
+def test_no_rate_spans_more_time_than_there_was(uptime_s: float, pace: str) -> None:
     assert view(uptime_s=uptime_s).texts["pace"] == pace
 
 
@@ -93,7 +93,7 @@ def test_reapers_on_the_queue_and_a_pause_of_another() -> None:
     assert [notice.title for notice in shown.notices] == ["Paused in reaper 99: wrong_target, for 12 s"]
 
 
-def test_while_the_queue_is_away_nothing_old_is_told() -> None:
+def test_while_the_queue_is_unavailable_nothing_old_is_shown() -> None:
     shown = view("for 3 s: disk I/O error")
     assert [shown.texts[name] for name in ("ready", "delayed", "dead", "in_flight")] == ["–", "–", "–", "8"]
     assert shown.notices[0].detail == "for 3 s: disk I/O error"

@@ -1,4 +1,4 @@
-"""Credentials, wrong target, the storm of 403s: how each starts, what is tried while it holds, every way out."""
+"""Credentials, wrong target, the storm of 403s: how each opens, what is probed while it holds, and every way out."""
 
 import pytest
 
@@ -37,15 +37,15 @@ from tests.support.gate import (
 )
 
 # reason, what raises it, the first read after it, an answer of the same kind, two of another
-TRIALS = [
+PROBED = [
     pytest.param(REFUSED, refuse, 5.0, Unauthorized(0), (STOPPED, ServerFault(502)), id="credentials"),
     pytest.param(WRONG, lose_the_target, 1.0, Foreign(302), (STOPPED, FORBIDDEN), id="wrong_target"),
     pytest.param(STORMY, storm, 1.0, FORBIDDEN, (STOPPED, ServerFault(500)), id="forbidden_storm"),
 ]
 
 
-@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), TRIALS)
-def test_a_suspicion_holds_until_the_read_then_tries_one_at_a_time(
+@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), PROBED)
+def test_a_pause_is_open_until_the_read_then_probes_one_at_a_time(
     reason: PauseReason, begin: Raise, read_s: float, same: Verdict, others: tuple[Verdict, ...]
 ) -> None:
     for other in others:
@@ -75,8 +75,8 @@ def test_a_suspicion_holds_until_the_read_then_tries_one_at_a_time(
             assert gate.pauses(now + 60) == (), "the count begins anew"
 
 
-@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), TRIALS)
-def test_an_open_trial_waits_for_all_that_is_in_flight(
+@pytest.mark.parametrize(("reason", "begin", "read_s", "same", "others"), PROBED)
+def test_a_probe_waits_for_all_sends_in_flight(
     reason: PauseReason, begin: Raise, read_s: float, same: Verdict, others: tuple[Verdict, ...]
 ) -> None:
     gate = proven()
@@ -91,7 +91,7 @@ def test_an_open_trial_waits_for_all_that_is_in_flight(
 @pytest.mark.parametrize(
     "verdict", [STOPPED, Unauthorized(0, own=True), Throttled(1.0, own=True), ServerFault(408, own=True)]
 )
-def test_an_own_answer_between_clears_the_suspicion_of_a_wrong_target(verdict: Verdict) -> None:
+def test_an_own_answer_between_forgets_the_foreign_ones(verdict: Verdict) -> None:
     gate = proven()
     for _ in range(6):
         assert gate.start(0.0)
@@ -101,7 +101,7 @@ def test_an_own_answer_between_clears_the_suspicion_of_a_wrong_target(verdict: V
 
 
 @pytest.mark.parametrize("verdict", [Unauthorized(0), Throttled(1.0), ServerFault(502), Broken(Fault.RESET)])
-def test_what_is_not_the_apis_own_leaves_that_suspicion(verdict: Verdict) -> None:
+def test_any_other_answer_between_keeps_the_foreign_ones(verdict: Verdict) -> None:
     gate = proven()
     for _ in range(6):
         assert gate.start(0.0)
@@ -145,7 +145,7 @@ def test_a_late_401_from_before_a_rotation_does_not_count() -> None:
     assert held(gate, 1.6) == {REFUSED}
 
 
-def test_a_late_401_ends_no_trial_either() -> None:
+def test_a_late_401_does_not_end_the_probing_of_another_pause() -> None:
     gate = proven(generation=1)
     assert gate.start(0.0)
     lose_the_target(gate)
@@ -154,7 +154,7 @@ def test_a_late_401_ends_no_trial_either() -> None:
     assert held(gate, 1.0) == {WRONG}
 
 
-def test_a_missing_token_pauses_but_is_no_answer_that_ends_another_trial() -> None:
+def test_a_missing_token_pauses_but_ends_no_other_pause() -> None:
     gate = proven()
     lose_the_target(gate)
     gate.observe_read(1.0, Proven(), jitter=0.0)
@@ -163,7 +163,7 @@ def test_a_missing_token_pauses_but_is_no_answer_that_ends_another_trial() -> No
     assert next(p.detail for p in gate.pauses(1.0) if p.reason is REFUSED) == "there is no token to send"
 
 
-def test_a_read_leaves_a_trial_that_is_under_way_its_long_gaps() -> None:
+def test_a_read_keeps_the_gaps_of_a_half_open_pause() -> None:
     gate = proven()
     lose_the_target(gate)
     gate.observe_read(1.0, Proven(), jitter=0.0)
@@ -176,7 +176,7 @@ def test_a_read_leaves_a_trial_that_is_under_way_its_long_gaps() -> None:
     assert gate.admit(16.0) == Admission(1)
 
 
-def test_a_new_token_is_read_with_at_once_and_tried_with_at_once() -> None:
+def test_a_new_token_is_read_and_probed_at_once() -> None:
     gate = proven()
     refuse(gate)
     gate.observe_read(5.0, Unauthorized(0), jitter=0.0)
@@ -188,7 +188,7 @@ def test_a_new_token_is_read_with_at_once_and_tried_with_at_once() -> None:
     assert gate.admit(6.0) == Admission(32)
 
 
-def test_a_new_token_ends_the_long_gaps_of_a_trial() -> None:
+def test_a_new_token_ends_the_long_gaps_of_probes() -> None:
     gate = proven()
     refuse(gate)
     gate.observe_read(5.0, Proven(), jitter=0.0)
@@ -201,7 +201,7 @@ def test_a_new_token_ends_the_long_gaps_of_a_trial() -> None:
     assert gate.admit(13.0) == Admission(1)
 
 
-def test_a_read_that_fails_closes_a_trial_again_and_keeps_since() -> None:
+def test_a_failed_read_opens_a_half_open_pause_again_and_keeps_its_beginning() -> None:
     gate = proven()
     lose_the_target(gate)
     gate.observe_read(1.0, Proven(), jitter=0.0)
@@ -214,7 +214,7 @@ def test_a_read_that_fails_closes_a_trial_again_and_keeps_since() -> None:
     assert gate.admit(3.0) == Admission(1)
 
 
-def test_two_suspicions_leave_by_the_same_read_and_one_kind_of_answer_ends_one() -> None:
+def test_one_read_half_opens_two_pauses_and_an_answer_ends_one() -> None:
     gate = proven()
     for _ in range(6):
         assert gate.start(0.0)
@@ -237,7 +237,7 @@ def test_two_suspicions_leave_by_the_same_read_and_one_kind_of_answer_ends_one()
         (DOWN, break_down, Broken(Fault.TIMEOUT), STOPPED),
     ],
 )
-def test_without_reads_every_pause_goes_by_trial(
+def test_without_reads_every_pause_is_half_open_from_its_beginning(
     reason: PauseReason, begin: Raise, same: Verdict, other: Verdict
 ) -> None:
     gate = Gate(32, verify=False)
@@ -255,7 +255,7 @@ def test_without_reads_every_pause_goes_by_trial(
     assert (gate.pauses(now), gate.outage, gate.admit(now)) == ((), False, Admission(32))
 
 
-def test_without_reads_a_new_token_is_tried_at_once() -> None:
+def test_without_reads_a_new_token_is_probed_at_once() -> None:
     gate = Gate(32, verify=False)
     refuse(gate)
     for now in (1.0, 2.0, 4.0):
@@ -276,7 +276,7 @@ def test_without_reads_a_new_token_is_tried_at_once() -> None:
         (DOWN, break_down, Broken(Fault.TIMEOUT)),
     ],
 )
-def test_no_answer_ends_a_trial_that_a_read_has_closed_again(
+def test_no_answer_ends_a_pause_that_a_read_has_opened_again(
     reason: PauseReason, begin: Raise, verdict: ReadVerdict
 ) -> None:
     gate = proven()
@@ -289,14 +289,14 @@ def test_no_answer_ends_a_trial_that_a_read_has_closed_again(
     assert held(gate, 3.0) == {reason}
 
 
-def test_a_refused_token_is_an_answer_that_ends_another_trial() -> None:
+def test_a_refused_token_is_an_answer_that_ends_another_pause() -> None:
     gate = proven(verify=False)
     break_down(gate)
     send(gate, 1.0, Unauthorized(0))
     assert held(gate, 1.0) == {REFUSED}
 
 
-def test_a_suspicion_that_ended_is_counted_anew() -> None:
+def test_the_counts_begin_anew_after_a_pause() -> None:
     gate = proven(verify=False)
     lose_the_target(gate)
     send(gate, 1.0, Throttled(1.0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.discovery.listing import SessionSummary
-from reaper.core.discovery.policy import Action, Judgement, PolicyOptions, Rule, judge, judge_all
+from reaper.core.discovery.policy import Action, Judgement, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners, Sightings
 from reaper.core.model import SessionId
@@ -155,7 +155,7 @@ def test_protection_wins_over_every_rule(it: SessionSummary, rule: Rule, name: s
     assert name in verdict.reason
 
 
-def test_reasons_have_the_figures_and_name_the_fields() -> None:
+def test_reasons_state_the_figures_and_name_the_fields() -> None:
     assert judged(session(expires_at=NOW - 2 * H)).reason == "it expired 2 h ago"
     assert judged(session(expires_at=NOW - 60)).reason == "it expired 1 m ago, within the grace"
     assert judged(session()).reason == "it expires in 1 h"
@@ -166,14 +166,6 @@ def test_reasons_have_the_figures_and_name_the_fields() -> None:
     hostile = judged(session(batch_id="\x1b[2J archal_ws_secret"), owners=OTHERS).reason
     assert hostile.isprintable()
     assert "secret" not in hostile
-
-
-def test_a_list_is_judged_as_each_of_it() -> None:
-    both = [session(), session(session_id=SessionId("ses-2"), status="failed")]
-    found = judge_all(
-        both, server_now=NOW, sightings=Sightings(), owners=None, rules=PolicyOptions(), protection=Protection()
-    )
-    assert [(each.session, each.verdict.rule) for each in found] == [(both[0], Rule.LIVE), (both[1], Rule.FAILED)]
 
 
 def test_the_grace_is_two_minutes() -> None:

@@ -1,4 +1,4 @@
-"""Progress: the figures, what is drawn of them, and which way they are told."""
+"""Progress: the figures, the frames drawn from them, and the choice of how they are shown."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ def drawn(frame: RenderableType, width: int, **options: Any) -> str:
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
-    pace = RateMeter()
-    assert pace.per_s is None
+    meter = RateMeter()
+    assert meter.per_s is None
     for second in range(100):
-        pace.note(second, 10 * min(second, 50))
-    assert pace.per_s == 0, "a rate of long ago is told"
-    pace = RateMeter()
-    pace.note(0, 0)
-    pace.note(0.5, 400)
-    assert pace.per_s is None, "half a second tells nothing"
-    pace.note(2, 400)
-    assert pace.per_s == 200
+        meter.note(second, 10 * min(second, 50))
+    assert meter.per_s == 0, "a rate of long ago is shown"
+    meter = RateMeter()
+    meter.note(0, 0)
+    meter.note(0.5, 400)
+    assert meter.per_s is None, "half a second is too short for a rate"
+    meter.note(2, 400)
+    assert meter.per_s == 200
 
 
 def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_there_is() -> None:
-    tally = LiveCounts()
-    tally.refresh(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
+    counts = LiveCounts()
+    counts.refresh(SetView(8, 5, 2, 1, {Outcome.STOPPED: 3}))
     for _ in range(4):
-        tally.settled(Outcome.STOPPED, 0.0)
-    view = tally.view
+        counts.settled(Outcome.STOPPED, 0.0)
+    view = counts.view
     assert (view.settled[Outcome.STOPPED], view.open, view.delayed, view.retrying) == (7, 12, 5, 2)
     for _ in range(50):
-        tally.settled(Outcome.REJECTED, 0.0)
-    view = tally.view
+        counts.settled(Outcome.REJECTED, 0.0)
+    view = counts.view
     assert sum(view.settled.values()) == 3 + 11
     assert (view.open, view.retrying) == (5, 0)
-    tally.refresh(SetView(0, 5, 0, 0, {Outcome.STOPPED: 14}))
-    assert tally.view.settled == {Outcome.STOPPED: 14}
+    counts.refresh(SetView(0, 5, 0, 0, {Outcome.STOPPED: 14}))
+    assert counts.view.settled == {Outcome.STOPPED: 14}
 
 
 def test_figures_of_a_run() -> None:
@@ -172,10 +172,10 @@ def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None
     assert "still waiting 1 10.0% run again" in rows
 
 
-# --- which way ----------------------------------------------------------------------------------------------------
+# --- which mode ----------------------------------------------------------------------------------------------------
 
 
-def way(
+def mode(
     monkeypatch: pytest.MonkeyPatch,
     *,
     tty: bool = True,
@@ -191,7 +191,7 @@ def way(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         ({}, ProgressMode.LIVE),
         ({"columns": 40}, ProgressMode.LIVE),
@@ -203,13 +203,13 @@ def way(
         ({"quiet": True}, ProgressMode.NONE),
     ],
 )
-def test_which_way_progress_is_told(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: ProgressMode
+def test_which_mode_shows_the_progress(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], expected: ProgressMode
 ) -> None:
-    assert way(monkeypatch, **options) is told
+    assert mode(monkeypatch, **options) is expected
 
 
-def test_whoever_must_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_who_must_type_is_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
     ours, theirs = os.openpty()
     try:
         progress.show_intake(ProgressMode.NONE, [Input("stdin", theirs)], lambda: Added(0, 0, 0))

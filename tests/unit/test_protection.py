@@ -30,14 +30,14 @@ def test_protection_covers_every_name_of_a_session(shield: Protection, reason: s
     assert shield.of(WHOLE) == reason
 
 
-def test_of_an_explicit_id_only_the_id_is_known() -> None:
+def test_an_id_alone_is_protected_by_its_own_name_only() -> None:
     assert protection(["a", "batch-1"]).of_id(A) == "session a is protected"
     assert protection(globs=["a*"]).of_id(A) == "session a is protected by a*"
     assert protection(["batch-1"], ["batch-*"]).of_id(A) is None
     assert protection(["a"]).of(SessionSummary(B)) is None
 
 
-def test_a_pattern_with_many_stars_is_no_trap() -> None:
+def test_a_pattern_with_many_stars_is_matched_quickly() -> None:
     assert protection(globs=["*a" * 40 + "b"]).of(SessionSummary(A, scenario_id="a" * 5000)) is None
 
 

@@ -1,4 +1,4 @@
-"""The last look before a DELETE: renewed ones are spared, gone ones go on, and a read never settles as a stop."""
+"""The preflight check: renewed sessions are skipped, gone ones proceed, and a read never settles as a stop."""
 
 import json
 
@@ -20,7 +20,7 @@ def answered(status: int, body: bytes = OWN) -> Answered:
     return Answered(status, body, 0.1)
 
 
-def looked(reply: Reply, rule: Rule = Rule.EXPIRED) -> Recheck:
+def checked(reply: Reply, rule: Rule = Rule.EXPIRED) -> Recheck:
     def judge(session: SessionSummary, answer: Answered) -> Judgement:
         assert (session.session_id, answer) == (ID, reply)
         return Judgement(rule, "why")
@@ -32,22 +32,22 @@ FOUND = answered(200, json.dumps({"sessionId": "ses-1"}).encode())
 
 
 @pytest.mark.parametrize("rule", [Rule.EXPIRED, Rule.OVERDUE, Rule.FAILED, Rule.ORPHANED, Rule.ENDED])
-def test_what_still_qualifies_or_has_ended_goes_on(rule: Rule) -> None:
-    assert looked(FOUND, rule) == Proceed("why")
+def test_a_session_that_still_qualifies_or_has_ended_proceeds(rule: Rule) -> None:
+    assert checked(FOUND, rule) == Proceed("why")
 
 
 @pytest.mark.parametrize("rule", [Rule.LIVE, Rule.STARTING, Rule.UNCLEAR])
-def test_what_no_longer_qualifies_is_spared(rule: Rule) -> None:
-    assert looked(FOUND, rule) == Skip("renewed", "why")
+def test_a_session_that_no_longer_qualifies_is_skipped(rule: Rule) -> None:
+    assert checked(FOUND, rule) == Skip("renewed", "why")
 
 
-def test_what_is_protected_by_now_is_spared_with_the_reason() -> None:
-    assert looked(FOUND, Rule.PROTECTED) == Skip("why", "why")
+def test_a_session_that_is_protected_by_now_is_skipped_with_the_reason() -> None:
+    assert checked(FOUND, Rule.PROTECTED) == Skip("why", "why")
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_gone_goes_on_so_that_the_delete_proves_it(status: int) -> None:
-    assert isinstance(looked(answered(status)), Proceed)
+def test_a_session_that_is_gone_proceeds_so_that_the_delete_proves_it(status: int) -> None:
+    assert isinstance(checked(answered(status)), Proceed)
 
 
 UNSURE: list[tuple[Reply, Answer]] = [
@@ -70,11 +70,11 @@ UNSURE: list[tuple[Reply, Answer]] = [
 
 
 @pytest.mark.parametrize(("reply", "verdict"), UNSURE)
-def test_whatever_else_is_answered_nothing_is_sent(reply: Reply, verdict: Answer) -> None:
-    assert looked(reply) == Inconclusive(verdict)
+def test_any_other_answer_is_inconclusive(reply: Reply, verdict: Answer) -> None:
+    assert checked(reply) == Inconclusive(verdict)
 
 
-def test_how_a_lease_ends_under_which_nothing_is_sent() -> None:
+def test_the_decision_when_nothing_is_sent() -> None:
     assert decision_without_send(Skip("renewed", "why"), 0.5) == Settle(Outcome.PROTECTED, "renewed")
     assert decision_without_send(None, 0.5) == decision_without_send(Proceed("why"), 0.5) == Release(0.0)
     assert decision_without_send(Inconclusive(Foreign(200)), 0.0) == Release(15.0)

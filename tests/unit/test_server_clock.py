@@ -60,7 +60,7 @@ def test_a_clock_that_moves_as_time_does_is_believed(off_s: float) -> None:
 
 
 @pytest.mark.parametrize("off_s", [MAX_SKEW_S + 1, -MAX_SKEW_S - 1, 86_400, -86_400])
-def test_a_clock_that_jumps_is_not_and_the_time_before_it_stays_the_measure(off_s: float) -> None:
+def test_a_clock_that_jumps_is_not_believed_and_the_earlier_reading_stays(off_s: float) -> None:
     clock, doubt = follow(BASE, at(60 + off_s, 60))
     assert isinstance(doubt, ClockJump)
     assert ("back" in doubt.reason) is (off_s < 0)
@@ -94,7 +94,7 @@ def test_a_clock_that_was_set_is_believed_once_it_has_agreed_with_itself_for_lon
     assert follow(clock, believed) == (ServerClock(believed), None)
 
 
-def test_a_clock_that_jumps_again_begins_its_time_of_trial_anew() -> None:
+def test_a_clock_that_jumps_again_has_to_agree_with_itself_anew() -> None:
     clock, doubt = follow(BASE, at(7260, 60))
     clock, doubt = follow(clock, at(20_000, 61))
     assert clock.suspect == at(20_000, 61)
@@ -110,7 +110,7 @@ def test_two_servers_behind_one_name_with_different_clocks_are_believed_by_turns
         assert isinstance(doubt, ClockJump) is wrong
 
 
-def test_what_passed_is_reckoned_from_the_reading_before() -> None:
+def test_the_jump_names_the_time_since_the_earlier_reading() -> None:
     base = ServerClock(at(0, 10_000))
     assert follow(base, at(60, 10_060)) == (base, None)
     for moved_s, way in ((7260, "on by 2 h 1 m"), (0, "on by 0 s"), (-60, "back by 1 m")):
@@ -125,5 +125,5 @@ def test_a_suspect_stays_for_as_long_as_it_agrees_to_the_second() -> None:
     assert clock.suspect == at(7260, 60)
 
 
-def test_the_figures_of_a_clock_that_jumps() -> None:
+def test_the_bounds_of_a_clock_that_jumps() -> None:
     assert (MAX_SKEW_S, SETTLED_AFTER_S) == (300.0, 900.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from reaper.cli.terminal.dashboard import board
+from reaper.cli.terminal.dashboard import dashboard_frame
 from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher
 from reaper.cli.terminal.status_text import status_text
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State, Stats, WorkerHeartbeat
@@ -44,7 +44,7 @@ def watched(snapshot: QueueSnapshot) -> StatusWatcher:
 
 def screen(it: StatusWatcher, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(board(it, width, 2.0))
+    console.print(dashboard_frame(it, width, 2.0))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
@@ -60,7 +60,7 @@ def test_status_says_what_holds_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
-def test_the_board_fits_and_tells_all(width: int) -> None:
+def test_the_dashboard_fits_and_shows_all(width: int) -> None:
     it = watched(QueueSnapshot(STATS, REAPERS, [PAUSE], NOW, 1, 2))
     it.recent = [replace(GONE, settled_at=NOW - 1)]
     waiting = replace(GONE, session_id=SessionId("env_2"), state=State.DELAYED, outcome=None, settled_at=None, sends=7)
@@ -78,7 +78,7 @@ def test_the_board_fits_and_tells_all(width: int) -> None:
     assert all(fact in text for fact in ("20.00 s", "3 sends", "7 sends", "due in")), "what a row is for is cut last"
 
 
-def test_a_board_without_an_answer_keeps_the_last_and_says_so() -> None:
+def test_a_dashboard_without_an_answer_keeps_the_last_and_says_so() -> None:
     it = watched(QueueSnapshot(STATS, [], [], NOW))
     it.unavailable = "the ledger is locked"
     text = "\n".join(screen(it, 80))
@@ -88,13 +88,13 @@ def test_a_board_without_an_answer_keeps_the_last_and_says_so() -> None:
 
 
 def test_the_document_has_every_outcome_and_what_discovery_found_only_where_there_is_any() -> None:
-    told = status_json(STATS, [PAUSE], None)
-    assert list(told) == [
+    document = status_json(STATS, [PAUSE], None)
+    assert list(document) == [
         "ready", "delayed", "in_flight", "dead", "settled", "oldest_due_s", "pauses", "limit", "imbalance",
     ]  # fmt: skip
-    assert told["settled"] == {outcome.value: 0 for outcome in Outcome} | {"stopped": 700, "forbidden": 5}
-    assert told["pauses"] == [
+    assert document["settled"] == {outcome.value: 0 for outcome in Outcome} | {"stopped": 700, "forbidden": 5}
+    assert document["pauses"] == [
         {"reason": "throttled", "since": "2023-11-14T22:13:15.000Z", "detail": "the API answered 429"}
     ]
-    assert status_json(STATS, [], 4, holds=1) == told | {"pauses": [], "limit": 4, "holds": 1}
-    assert status_json(STATS, [], 4, ghosts=2) == told | {"pauses": [], "limit": 4, "ghosts": 2}
+    assert status_json(STATS, [], 4, holds=1) == document | {"pauses": [], "limit": 4, "holds": 1}
+    assert status_json(STATS, [], 4, ghosts=2) == document | {"pauses": [], "limit": 4, "ghosts": 2}

@@ -20,7 +20,7 @@ DEAD = Summary(Added(3, 0, 2), SetView(0, 0, 0, 0, {Outcome.STOPPED: 1, Outcome.
 LEFT = Summary(Added(1, 0, 0), SetView(1, 0, 0, 0), 0, 2.0, Exit.CREDENTIALS, why="credentials: refused (401)")
 
 
-def told(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) -> list[str]:
+def printed(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) -> list[str]:
     print_summary(summary, **options)
     return capsys.readouterr().err.splitlines()
 
@@ -42,20 +42,20 @@ def told(capsys: pytest.CaptureFixture[str], summary: Summary, **options: bool) 
         (LATER, ["reaper: 1 ID is not due yet and stays queued: run again later, or let `reaper run` wait"]),
     ],
 )
-def test_what_is_well_is_told_unless_only_problems_are_wanted(
+def test_what_is_well_is_printed_unless_only_problems_are_wanted(
     summary: Summary, lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(capsys, summary) == lines
-    assert told(capsys, summary, quiet=True) == []
+    assert printed(capsys, summary) == lines
+    assert printed(capsys, summary, quiet=True) == []
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, DEAD, quiet=quiet) == [
+def test_what_somebody_must_see_to_is_printed_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, DEAD, quiet=quiet) == [
         "reaper: 2 lines are invalid and were skipped; the log names each with its reason",
         "reaper: 2 sessions could not be stopped; see: reaper dead list",
     ]
-    assert told(capsys, LEFT, quiet=quiet) == [
+    assert printed(capsys, LEFT, quiet=quiet) == [
         "reaper: stopped early: credentials: refused (401); what was not stopped stays queued for the next run"
     ]
 
@@ -64,12 +64,12 @@ def test_what_somebody_must_see_to_is_told_with_what_to_do(quiet: bool, capsys: 
 def test_of_a_sweep_that_did_not_come_about_nobody_says_that_there_was_nothing_to_do(
     code: Exit, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(capsys, replace(NOTHING, exit=code)) == []
+    assert printed(capsys, replace(NOTHING, exit=code)) == []
 
 
 def test_of_a_ledger_that_is_gone_nothing_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "dead list" not in " ".join(told(capsys, DEAD, ephemeral_ledger=True))
-    assert told(capsys, LEFT, ephemeral_ledger=True) == ["reaper: stopped early: credentials: refused (401)"]
+    assert "dead list" not in " ".join(printed(capsys, DEAD, ephemeral_ledger=True))
+    assert printed(capsys, LEFT, ephemeral_ledger=True) == ["reaper: stopped early: credentials: refused (401)"]
 
 
 def test_one_is_one_and_thousands_are_readable() -> None:

@@ -1,4 +1,4 @@
-"""The throttle: nothing goes to the host before the instant it named."""
+"""The throttle: nothing goes to the host before the end of the silence that it asked for."""
 
 import pytest
 
@@ -32,9 +32,7 @@ from tests.support.gate import (
         (None, 0.0, 1.0),
     ],
 )
-def test_a_429_stops_everything_for_what_was_asked_plus_jitter(
-    after_s: float | None, jitter: float, wait_s: float
-) -> None:
+def test_a_429_stops_everything_for_its_delay_plus_jitter(after_s: float | None, jitter: float, wait_s: float) -> None:
     gate = proven()
     send(gate, 10.0, Throttled(after_s), jitter=jitter)
     until = gate.admit(10.0).until
@@ -60,7 +58,7 @@ def test_a_later_429_extends_a_throttle_and_never_shortens_it() -> None:
     assert [pause.since for pause in gate.pauses(30.0)] == [0.0]
 
 
-def test_429s_that_name_no_delay_double_it_until_a_final_answer() -> None:
+def test_429s_without_a_delay_double_it_until_a_final_answer() -> None:
     gate, now, waits = proven(), 0.0, []
     for _ in range(8):
         send(gate, now, Throttled(None))
@@ -84,7 +82,7 @@ def test_no_read_is_made_during_a_throttle() -> None:
     assert gate.read_due() == 35.0
 
 
-def test_a_429_on_trial_is_an_answer_of_another_kind() -> None:
+def test_a_429_to_a_probe_is_an_answer_of_another_kind() -> None:
     gate = proven()
     storm(gate)
     gate.observe_read(1.0, Proven(), jitter=0.0)

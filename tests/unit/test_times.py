@@ -21,7 +21,7 @@ DATE, AT = "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0
         ("1970-01-01T00:00:00Z", 0.0),
     ],
 )
-def test_times(text: str, at: float) -> None:
+def test_a_time_is_read(text: str, at: float) -> None:
     assert parse_time(text) == pytest.approx(at, abs=1e-6)
 
 
@@ -30,7 +30,7 @@ def test_times(text: str, at: float) -> None:
     ["", "now", "2030-01-01", "2030-01-01T12:00Z", "20300101T120000Z", "2030-01-01T12:00:00", "2030-01-01T25:00:00Z",
      "2030-01-01T12:00:00+24:00", "2030-01-01T12:00:00Z ", "2030-01-01T12:00:00,5Z", "٢٠30-01-01T12:00:00Z"],
 )  # fmt: skip
-def test_what_is_no_time(text: str) -> None:
+def test_other_texts_are_no_times(text: str) -> None:
     with pytest.raises(ValueError, match="'"):
         parse_time(text)
 
@@ -49,14 +49,14 @@ def test_what_is_no_time(text: str) -> None:
         ("36500d", 3_153_600_000),
     ],
 )
-def test_durations(text: str, duration_s: float) -> None:
+def test_a_duration_is_read(text: str, duration_s: float) -> None:
     assert parse_duration(text) == duration_s
 
 
 @pytest.mark.parametrize(
     "text", ["", "m", "-5s", "1h30", "30m1h", "5 m", "1w", "inf", "nan", "9" * 400, "1e3", "٣s", "36500d1s"]
 )
-def test_what_is_no_duration(text: str) -> None:
+def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
 

@@ -15,7 +15,7 @@ HEAD = """\
 `reaper COMMAND --help` says the same. Data goes to stdout, everything else to stderr.
 """
 SHARED = ("common options", "settings")
-"""Groups of options that are told once, for all commands."""
+"""Groups of options that are listed once, for all commands."""
 
 
 def page(root: Command) -> str:
@@ -25,17 +25,17 @@ def page(root: Command) -> str:
     lines += [f"- {title}: " + ", ".join(f"[`{verb}`](#{verb})" for verb in group) for title, group in GROUPS.items()]
     lines += ["", "## Options of every command", "", *_table([one for one in root.options if one.group in SHARED])]
     lines += ["", "`health`, `sandbox` and `demo` have only the first four of them."]
-    lines += ["", "## Exit codes", "", "The first of these that applies.", "", "| code | meaning |", "|---|---|"]
+    lines += ["", "## Exit codes", "", "Reaper checks them in this order.", "", "| code | meaning |", "|---|---|"]
     rows = [line.split(maxsplit=1) for line in EXIT_CODES.splitlines()[1:] if line.strip()]
     lines += [f"| {code} | {meaning} |" for code, meaning in rows]
     for group in GROUPS.values():
         for name in group:
-            lines += ["", f"## {name}", *_told(parts[name])]
+            lines += ["", f"## {name}", *_section(parts[name])]
     return "\n".join(lines) + "\n"
 
 
-def _told(command: Command) -> Iterator[str]:
-    """Yield what there is to say of one command, and then of its parts."""
+def _section(command: Command) -> Iterator[str]:
+    """Yield the lines of one command, then those of its parts."""
     options = [one for one in command.options if one.group not in SHARED and "-h" not in one.names]
     yield from ("", command.about)
     if not command.parts:
@@ -57,7 +57,7 @@ def _told(command: Command) -> Iterator[str]:
         elif text:
             yield from ("", text)
     for part in command.parts:
-        yield from ("", f"### {' '.join(part.path)}", *_told(part))
+        yield from ("", f"### {' '.join(part.path)}", *_section(part))
 
 
 def _table(options: Sequence[Option]) -> list[str]:

@@ -41,7 +41,7 @@ def _whole(root: Command) -> str:
         for name in verbs:
             lines += [".TP", f".BR reaper\\-{name} (1)", _plain(parts[name].help)]
     lines += [".SH OPTIONS", *_options(root.options)]
-    lines += [".SH EXIT STATUS", "The first of these that applies.", *_codes()]
+    lines += [".SH EXIT STATUS", "Reaper checks them in this order.", *_codes()]
     lines += [".SH ENVIRONMENT", *_terms(ENVIRONMENT), ".SH FILES", *_terms(FILES)]
     return "\n".join([*lines, ""])
 
@@ -52,9 +52,9 @@ def _one(command: Command) -> str:
     usages = [each.usage.removeprefix("usage: ") for each in command.parts or (command,)]
     lines += [line for usage in usages for line in (".PP", _plain(" ".join(usage.split())))]
     lines += [".SH DESCRIPTION", _plain(command.about)]
-    told, _, examples = command.after.rpartition("examples:\n")
-    if told.strip():
-        lines += [".PP", _plain(told.strip())]
+    notes, _, examples = command.after.rpartition("examples:\n")
+    if notes.strip():
+        lines += [".PP", _plain(notes.strip())]
     for one in command.positionals:
         lines += [".TP", f"\\fI{_plain(one.metavar or '|'.join(one.values))}\\fR", _plain(one.help)]
     for part in command.parts:
@@ -95,6 +95,6 @@ def _terms(rows: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text as roff has it: no character of it steers."""
+    """Return a text escaped for roff: no character of it is a command."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").replace("'", "\\(aq")
     return "\n".join(f"\\&{line}" if line.startswith(".") else line for line in escaped.split("\n"))

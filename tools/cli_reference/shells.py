@@ -17,7 +17,7 @@ def commands(root: Command) -> Iterator[Command]:
 
 
 def words_of(command: Command) -> list[str]:
-    """Return what may come next: parts, options, and the fixed values of a positional."""
+    """Return the words that may follow: parts, options, and the fixed values of a positional."""
     fixed = [value for one in command.positionals for value in one.values]
     return [part.path[-1] for part in command.parts] + fixed + [name for one in command.options for name in one.names]
 
@@ -84,8 +84,8 @@ def _zsh_body(command: Command) -> list[str]:
     specs = [_zsh_option(one) for one in command.options]
     if not command.parts:
         for one in command.positionals:
-            told = _zsh_quoted(one.help or one.metavar.lower())
-            specs.append(f"'*:{told}:{_zsh_values(one)}'")
+            words = _zsh_quoted(one.help or one.metavar.lower())
+            specs.append(f"'*:{words}:{_zsh_values(one)}'")
         return ["    _arguments -s \\", *(f"        {spec} \\" for spec in specs[:-1]), f"        {specs[-1]}"]
     parts = [f"            '{part.path[-1]}:{_zsh_quoted(part.help)}'" for part in command.parts]
     cases = [f"                {part.path[-1]}) {_zsh_name(part)} ;;" for part in command.parts]

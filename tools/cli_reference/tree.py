@@ -1,4 +1,4 @@
-"""The command line as data, read from its own parser: what completions, manual pages and docs/commands.md come from."""
+"""Reads the command line from its parser as data, for completions, manual pages and docs/commands.md."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def _command(path: tuple[str, ...], help_text: str, parser: argparse.ArgumentPar
     for group in parser._action_groups:
         for action in group._group_actions:
             if isinstance(action, argparse._SubParsersAction):
-                told = {choice.dest: choice.help or "" for choice in action._choices_actions}
+                helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
                 for name, child in action.choices.items():
-                    text = VERBS[name].help if not path else told[name]
+                    text = VERBS[name].help if not path else helps[name]
                     parts.append(_command((*path, name), text, child))
             elif action.option_strings:
                 options.append(_option(action, group.title or ""))

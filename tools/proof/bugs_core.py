@@ -23,8 +23,8 @@ CORE: tuple[Bug, ...] = (
         "identity-skipped",
         "DELETEs are sent before the API has shown that it is the API",
         "reaper/core/gate.py",
-        "        self._proven = not self.verify\n        self._limiter",
-        "        self._proven = True\n        self._limiter",
+        "        self.proven = not self.verify\n        self._limiter",
+        "        self.proven = True\n        self._limiter",
         fails=("tests/unit/test_gate.py::test_nothing_starts_before_the_read_succeeds",),
     ),
     bug(
@@ -33,7 +33,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/account.py",
         "    if pinned is None or (isinstance(found, Account) and found.user_id == pinned.user_id):\n",
         "    if pinned is None or isinstance(found, Account):\n",
-        fails="tests/unit/test_account.py::test_another_account_is_told_apart_by_its_id_alone",
+        fails="tests/unit/test_account.py::test_another_account_is_recognised_by_its_id_alone",
     ),
     bug(
         "protection-of-named-ids",
@@ -72,7 +72,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/throttle.py",
         "* (1 + JITTER * jitter)",
         "* (1 - JITTER * jitter)",
-        fails="tests/unit/test_throttle.py::test_a_429_stops_everything_for_what_was_asked_plus_jitter",
+        fails="tests/unit/test_throttle.py::test_a_429_stops_everything_for_its_delay_plus_jitter",
     ),
     bug(
         "bound-off-by-one",
@@ -102,7 +102,7 @@ CORE: tuple[Bug, ...] = (
         fails="tests/unit/test_worker_queue_unavailable.py::test_outcomes_are_kept_until_the_engine_is_back",
     ),
     bug(
-        "told-before-durable",
+        "reported-before-durable",
         "an outcome is logged and counted before the ledger has it",
         "reaper/worker/settler.py",
         "                self._report(results, await self._apply_with_retry(scope, results))\n",

@@ -77,7 +77,7 @@ EDGES: tuple[Bug, ...] = (
     ),
     bug(
         "token-in-a-repr",
-        "the repr of an exchange shows its headers: a debugger or a traceback tells the token",
+        "the repr of an exchange shows its headers: a debugger or a traceback shows the token",
         "reaper/api/http/exchange.py",
         '        return f"Exchange({self.method!r}, {self.target!r}, status={self.status}, written={self.written})"\n',
         '        return f"Exchange({self.method!r}, {self.target!r}, {self.headers!r}, status={self.status})"\n',

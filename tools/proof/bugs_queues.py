@@ -56,7 +56,7 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "postgres-no-fence",
         "a late settle is taken although another process holds the ID by now (PostgreSQL)",
-        "reaper/queues/postgres/claims.py",
+        "reaper/queues/postgres/claims.sql",
         "FROM asked a WHERE s.session_id = a.session_id AND s.receipt = a.receipt\n",
         "FROM asked a WHERE s.session_id = a.session_id AND s.receipt IS NOT NULL\n",
         fails=f"{_FENCE}[postgres]",
@@ -71,7 +71,7 @@ QUEUES: tuple[Bug, ...] = (
     ),
     bug(
         "lease-extended",
-        "whoever tends the queue extends the leases of all",
+        "maintenance extends the leases of all workers",
         "reaper/queues/sqlite/claims.py",
         "            now = self.now()\n            released =",
         "            now = self.now()\n"
@@ -82,9 +82,9 @@ QUEUES: tuple[Bug, ...] = (
     bug(
         "two-holders",
         "two processes that claim at the same time get the same ID (PostgreSQL)",
-        "reaper/queues/postgres/claims.py",
-        "        ORDER BY {AT}, id LIMIT %(most)s FOR UPDATE SKIP LOCKED\n",
-        "        ORDER BY {AT}, id LIMIT %(most)s\n",
+        "reaper/queues/postgres/claims.sql",
+        "ORDER BY {AT}, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED\n",
+        "ORDER BY {AT}, id LIMIT %(limit)s\n",
         fails="tests/integration/test_postgres_faults.py::test_a_claim_that_is_not_committed_yet_counts_as_one",
     ),
     bug(
@@ -122,7 +122,7 @@ QUEUES: tuple[Bug, ...] = (
     ),
     bug(
         "pause-forgotten",
-        "the operator's pause is kept in the memory of the process that was told",
+        "the operator's pause is kept in the memory of the process that got it",
         "reaper/queues/sqlite/operators.py",
         "await self.thread.write(lambda connection: write_setting(connection, PAUSE, text))",
         'table = "CREATE TEMP TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)"\n'

@@ -1,6 +1,6 @@
 """Mutants that change nothing that a test should notice, and why: by file, function, old text, new text, number.
 
-The number tells apart what stands in one function more than once. tests/repo/test_mutants.py requires each to be in
+The number counts equal texts in one function. tests/repo/test_mutants.py requires each to be in
 the code.
 """
 
@@ -19,7 +19,7 @@ _TRACE = "only a traceback shows it"
 _LAST = "the last thing that happens to it: nobody asks afterwards"
 _SIZE = "the size of a portion or a cache"
 _COUNTED = "each counter has its row from the beginning; the audit misses one that is gone"
-_TWICE = "the counts of answers beside it tell the audit the same"
+_TWICE = "the counts of answers beside it give the audit the same"
 _BOUND = "a bound that only has to be high enough"
 
 EQUIVALENT: dict[Key, str] = {

@@ -1,7 +1,7 @@
 """Children of a pytest that has collected its tests: one measures them, each of the others tries one mutant.
 
-A child has what its parent had when it was forked: the tests imported, nothing run, the servers started. It tells by a
-pipe which test it begins, so that the parent knows what hangs, and by its exit code how it ended.
+A child starts from its parent's state at the fork: the tests imported, nothing run, the servers started. It writes to a
+pipe which test it begins, so that the parent knows which one hangs; its exit code is its result.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ class Forker:
             wait_s = max(0.0, min(child.deadline for child in running.values()) - time.monotonic())
             ready, _, _ = select.select(list(running), [], [], wait_s)
             for pipe in ready:
-                if told := os.read(pipe, 4096):
-                    running[pipe].at = struct.unpack("<i", told[-4:])[0]
+                if written := os.read(pipe, 4096):
+                    running[pipe].at = struct.unpack("<i", written[-4:])[0]
                     running[pipe].deadline = time.monotonic() + running[pipe].limits[running[pipe].at] + GRACE_S
                 else:
                     yield _reaped(running.pop(pipe))

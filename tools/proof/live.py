@@ -1,8 +1,8 @@
 """Put a mutant into the modules of this process, where the tests are imported already. Meant for a forked child.
 
-What is inside a function goes there by the function's code object, whoever holds the function. What runs at import, a
-constant, a default, a field's default, is computed anew beside the module, and where it is plain data it is written to
-every place that has the old one. The rest (members of enumerations, tables of objects) can't be put in like this.
+A mutant inside a function replaces the function's code object, so every holder of the function gets it. One in code
+that runs at import, a constant or a default, is computed anew beside the module; plain data is then written to every
+place that has the old value. The rest (members of enumerations, tables of objects) can't be put in like this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mutants: every small mistake of certain kinds that a source could hold, found by its syntax tree.
 
 A comparison that is swapped, a number that is one more, `and` for `or`, a `not` that is gone, + for -, True for False,
-a value that is not returned, a statement that is not there. What can't change what the code does is left alone:
+a value that is not returned, a statement that is not there. Code that cannot change the behaviour is left alone:
 annotations, docstrings, text, decorators, `__slots__`, `assert`, logging.
 """
 
@@ -47,7 +47,7 @@ class Mutant:
     """In `path` the bytes from `start` to `end`, `old`, become `new`.
 
     `scope` and `scope_line` are the outermost function around it as its code object names it; `scope` is empty where
-    there is none: the code then runs at import. `lines` run it; `nth` tells equal mutants of one scope apart.
+    there is none: the code then runs at import. `lines` run it; `nth` numbers equal mutants of one scope.
     """
 
     path: str

@@ -58,7 +58,7 @@ QUEUES = (
 ENGINES = {"sqlite": "test_sqlite*", "postgres": "test_postgres*", "redis": "test_redis*"}
 ROOMS = ("core", "shared", "sqlite", "postgres", "redis")
 SAMPLED = {"postgres": 60, "redis": 60}
-"""How many mutants of a room are tried unless told: their tests wait for a server."""
+"""Mutants of a room that are tried by default: their tests wait for a server."""
 
 
 def room_of(path: str) -> str:

@@ -107,7 +107,7 @@ def _is_of(test: str, one: Seen) -> bool:
 
 
 def prove(tree: Path, bugs: Sequence[Bug]) -> tuple[int, int]:
-    """Plant each bug in the tree; tell of each; return how many were not caught, and how many could not be tried."""
+    """Plant each bug in the tree and print its result; return how many were not caught, how many could not be tried."""
     where = [sys.executable, "-c", "import reaper; print(reaper.__file__)"]
     found = subprocess.run(where, cwd=tree, env=_environ(tree), capture_output=True, text=True, check=True).stdout
     if not Path(found.strip()).is_relative_to(tree):

@@ -1,4 +1,4 @@
-"""What became of the mutants, kept for each room; docs/mutants.md says it, with the reason of each that survives."""
+"""Keeps the results of the mutants for each room, and writes docs/mutants.md with the reason of each survivor."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A plugin of pytest that writes down how each test ended, a JSON line each, for `prove` to read.
+"""A plugin of pytest that writes the result of each test as a JSON line, for `prove` to read.
 
-It tells a test that failed because something was not as it must be from one that could not run at all.
+It distinguishes a test that failed because something was not as it must be from one that could not run at all.
 """
 
 from __future__ import annotations

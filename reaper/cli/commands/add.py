@@ -29,8 +29,8 @@ from reaper.queues.values import Added, Batch, InvalidLine, NewItem
 from reaper.settings.load import Loaded
 
 SOURCE = "add"
-NAMED = 20
-"""How many duplicates, invalid lines and files are named one by one; the rest is counted."""
+MAX_NAMED = 20
+"""Duplicates, invalid lines and files that are named one by one; the others are counted."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from", dest="inputs", action="append", default=[], metavar="FILE", help="read IDs from it; - is stdin"
     )
     when = parser.add_mutually_exclusive_group()
-    when.add_argument("--after", type=duration, metavar="TIME", help="stop them this much later, as 30m or 1h30m")
-    when.add_argument("--at", type=_instant, metavar="TIME", help="stop them then, as 2030-01-31T12:00:00Z")
-    parser.add_argument("--again", action="store_true", help="re-open those that are settled already")
-    parser.epilog = "A line's own due time counts more than --after and --at. An ID already known changes nothing."
+    when.add_argument("--after", type=duration, metavar="TIME", help="stop them after this time, as 30m or 1h30m")
+    when.add_argument("--at", type=_instant, metavar="TIME", help="stop them at this time, as 2030-01-31T12:00:00Z")
+    parser.add_argument("--again", action="store_true", help="stop them again if they are settled already")
+    parser.epilog = "A line's own due time overrides --after and --at. An ID that is known already stays as it is."
 
 
 def _instant(text: str) -> float:
@@ -60,24 +60,24 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class Taken:
-    """What the arguments and inputs brought so far."""
+    """The result of the arguments and inputs so far."""
 
     total: Added = NOTHING
     invalid: list[tuple[str, InvalidLine]] = field(default_factory=list)
-    """The first of them, with where they stood."""
+    """The first invalid lines, each with its source."""
 
     def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
         self.total = add_up(self.total, added)
         self.refuse(source, lines)
 
     def refuse(self, source: str, lines: Sequence[InvalidLine]) -> None:
-        self.invalid += [(source, line) for line in lines][: NAMED - len(self.invalid)]
+        self.invalid += [(source, line) for line in lines][: MAX_NAMED - len(self.invalid)]
 
 
 async def _add(args: argparse.Namespace, settings: Loaded) -> int:
     taken = Taken()
     with ExitStack() as opened:
-        # Before the queue: an input that cannot be read must not leave half of the command done.
+        # Inputs before the queue: when one cannot be read, nothing of the command has been done.
         inputs = opened.enter_context(open_inputs(args.inputs))
         async with open_writing(settings) as queue:
             after_s = args.after or 0.0 if args.at is None else max(0.0, args.at - queue.now())
@@ -85,8 +85,8 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
                 batch = _arguments(args.ids, args.at)
                 taken.refuse("argument", batch.invalid)
                 taken.total = await queue.add(batch, again=args.again, by=operator_name(), default_after_s=after_s)
-            way = progress_mode(settings, quiet=args.quiet)
-            async with show_intake(way, inputs, lambda: taken.total):
+            mode = progress_mode(settings, quiet=args.quiet)
+            async with show_intake(mode, inputs, lambda: taken.total):
                 for one in inputs:
                     await take_in_file(
                         queue,
@@ -96,15 +96,15 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
                         default_after_s=after_s,
                         on_batch=partial(taken.batch, one.source),
                     )
-            duplicates = await _known(queue, taken.total.duplicates[:NAMED])
+            duplicates = await _known(queue, taken.total.duplicates[:MAX_NAMED])
             now = queue.now()
-    _tell(taken, duplicates, now, as_json=args.json)
+    _report(taken, duplicates, now, as_json=args.json)
     files = list(filter(os.path.isfile, args.ids))
-    for name in files[:NAMED]:
+    for name in files[:MAX_NAMED]:
         again = f"reaper add --from {sanitize(shlex.quote(name))}"
-        say(f"{sanitize(name)} is a file, named as a session ID; to take in what it holds: {again}", logging.WARNING)
-    if len(files) > NAMED:
-        say(f"… and {len(files) - NAMED} more files", logging.WARNING)
+        say(f"{sanitize(name)} is a file, not a session ID; to add the IDs in it: {again}", logging.WARNING)
+    if len(files) > MAX_NAMED:
+        say(f"… and {len(files) - MAX_NAMED} more files", logging.WARNING)
     return Exit.DEAD if taken.total.invalid else Exit.OK
 
 
@@ -124,7 +124,7 @@ async def _known(queue: LedgerReader, ids: Sequence[SessionId]) -> list[Item]:
     return [item for session_id in ids if (item := await queue.show(session_id)) is not None]
 
 
-def _tell(taken: Taken, duplicates: list[Item], now: float, *, as_json: bool) -> None:
+def _report(taken: Taken, duplicates: list[Item], now: float, *, as_json: bool) -> None:
     total = taken.total
     if as_json:
         emit_json(

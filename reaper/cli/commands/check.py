@@ -27,18 +27,18 @@ from reaper.core.model import Answered, Failed, Reply
 from reaper.settings.load import Loaded
 
 SKEW_S = 30.0
-"""A clock this far from the server's is worth a word: due times are read on this machine's clock."""
+"""A clock that differs more from the server's fails the check: due times are read on this machine's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One answer: what was looked at, whether it is well, and the fact or the remedy."""
+    """The result of one check: its subject, whether it is well, and the fact or the remedy."""
 
     subject: str
     ok: bool
     text: str
     warned: bool = False
-    """It works, and something is at risk."""
+    """It works, but something is at risk."""
 
     @property
     def word(self) -> str:
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-account",
         action="store_true",
-        help="from now on the queue is for the account whose token this is; the one pinned before no longer counts",
+        help="pin the queue to the account of this token; the account pinned before no longer counts",
     )
 
 
@@ -64,7 +64,7 @@ async def _check(args: argparse.Namespace, settings: Loaded) -> int:
     lines += await _api_lines(settings, accept=args.accept_account)
     try:
         if no_ledger_yet(settings):
-            lines.append(Line("queue", True, "no ledger yet; the first add, once or run makes it"))
+            lines.append(Line("queue", True, "there is no ledger yet; the first add, once or run creates it"))
         else:
             async with opened(settings) as found:
                 stats = await found.queue.stats()
@@ -105,8 +105,8 @@ async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
         case Proven():
             lines = [Line("token", True, "accepted"), Line("api", True, f"{url} answers with a list of sessions")]
         case Unauthorized(generation=None):
-            lack = credentials.current.missing_reason or "there is none"
-            return [Line("token", False, f"{lack}; write one there, it is read again when it changes")]
+            missing = credentials.current.missing_reason or "there is none"
+            return [Line("token", False, f"{missing}; write one there: reaper reads it again when it changes")]
         case Unauthorized():
             return [
                 Line("token", False, f"{url} refused it (401): it is wrong, revoked or expired; {_renew(settings)}")
@@ -118,23 +118,23 @@ async def _api_lines(settings: Loaded, *, accept: bool) -> list[Line]:
 
 def _renew(settings: Loaded) -> str:
     file = settings.settings.api.token_file
-    return f"write a new one into {file}" if file else "set ARCHAL_TOKEN, or what holds it, anew"
+    return f"write a new one into {file}" if file else "set ARCHAL_TOKEN to a new one"
 
 
 async def _account_line(settings: Loaded, whose: Account | AccountUnknown | ReadVerdict, *, accept: bool) -> Line:
-    """Hold the token's account against the queue's; with `accept` write it down."""
+    """Compare the token's account with the queue's; with `accept` pin it."""
     if not isinstance(whose, Account | AccountUnknown):
-        return Line("account", False, "GET /auth/me was not answered: try again")
-    told = whose.shown if isinstance(whose, Account) else whose.reason
+        return Line("account", False, "the API did not answer GET /auth/me: try again")
+    account = whose.shown if isinstance(whose, Account) else whose.reason
     if accept:
         async with open_writing(settings) as queue:
             text = await queue.read_value(KEY)
             new = whose.to_text() if isinstance(whose, Account) else None
             if not await queue.compare_and_set(KEY, new, was=text):
                 return Line("account", False, "another process changed it just now: try again")
-        return Line("account", True, f"accepted: {told}")
+        return Line("account", True, f"accepted: {account}")
     if no_ledger_yet(settings):
-        return Line("account", True, f"{told}; pinned at the first run")
+        return Line("account", True, f"{account}; pinned at the first run")
     async with open_reading(settings) as queue:
         pinned = read_account(await queue.read_value(KEY))
     match compare(Proven(), whose, pinned):
@@ -142,26 +142,26 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
             return Line(
                 "account",
                 False,
-                f"the token is that of {found}, the queue was filled for {before}: nothing is stopped. If that is "
-                "meant: reaper check --accept-account",
+                f"the token belongs to {found}, but the queue was filled for {before}: reaper stops nothing. If the "
+                "new account is right: reaper check --accept-account",
             )
         case Proven():
-            return Line("account", True, told if pinned else f"{told}; none is pinned yet")
+            return Line("account", True, account if pinned else f"{account}; none is pinned yet")
 
 
 def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
     match verdict:
         case Foreign(status=status):
-            return f"{url}/api/sessions answered {status}, not a list of sessions: is api.base_url right?"
+            return f"{url}/api/sessions answered {status}, not a list of sessions: check api.base_url"
         case ServerFault(status=status):
-            return f"{url} answered {status}: the API is down or overloaded; nothing is lost, try again later"
+            return f"{url} answered {status}: the API is down or overloaded; nothing is lost; try again later"
         case Throttled():
             return f"{url} answered 429: too many requests just now; try again later"
         case Broken() | Unsent():
             why = reply.error if isinstance(reply, Failed) else "no answer"
-            return f"{url}: {why}; is api.base_url right, and does this machine reach it (api.proxy, api.ca_file)?"
+            return f"{url}: {why}; check api.base_url, and whether this machine can reach it (api.proxy, api.ca_file)"
         case OtherAccount(pinned=pinned, found=found):
-            return f"the token is that of {found}, the queue was filled for {pinned}; reaper check --accept-account"
+            return f"the token belongs to {found}, but the queue was filled for {pinned}; reaper check --accept-account"
         case Proven() | Unauthorized():
             return "ok"
 
@@ -179,6 +179,6 @@ def _clock_lines(reply: Reply) -> list[Line]:
         Line(
             "clock",
             False,
-            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set this machine's",
+            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set this machine's clock",
         )
     ]

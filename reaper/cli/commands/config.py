@@ -19,12 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=("show", "schema"),
         metavar="show|schema",
-        help="show: what is in effect and why; schema: JSON Schema of the file",
+        help="show: each setting in effect and its origin; schema: JSON Schema of the file",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print; raises ConfigError when the settings are wrong. `schema` reads none."""
+    """Print the settings, or the schema, which reads none. Raises ConfigError when the settings are wrong."""
     if args.what == "schema":
         sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
         return 0
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_toml(loaded: Loaded) -> str:
-    """Return what is in effect in the form of the file, each line with its origin, secrets masked."""
+    """Return the effective settings in the form of the file, each line with its origin, secrets masked."""
     tables = []
     for section in sections():
         rows = [
@@ -62,7 +62,7 @@ def as_json(loaded: Loaded) -> str:
 
 
 def _value(loaded: Loaded, key: str) -> object:
-    """Return a setting's value, fit to be shown."""
+    """Return a setting's value; secrets and the passwords of URLs are masked."""
     knob = setting_specs()[key]
     value = getattr(getattr(loaded.settings, knob.section), knob.name)
     if isinstance(value, SecretStr):

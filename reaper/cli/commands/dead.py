@@ -10,16 +10,17 @@ from reaper.cli.arguments import add_options
 from reaper.cli.commands.ledger import settled_json
 from reaper.cli.context import loaded, open_reading, open_writing, run_async
 from reaper.cli.examples import examples
-from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, shown, table
+from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
 from reaper.cli.parser import Help
 from reaper.cli.wrap import columns, truncate
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
+from reaper.core.text import sanitize
 from reaper.queues.base import LedgerReader
 from reaper.settings.load import Loaded
 
-PORTION = 500
-"""How many IDs are changed in one step of `--all`."""
+BATCH_SIZE = 500
+"""IDs that one step of `--all` changes."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ("list", "one line for each dead letter"),
         ("retry", "start a new round for them, due now"),
-        ("purge", "forget them; their counts stay"),
+        ("purge", "delete them; their counts stay"),
     ):
         action = actions.add_parser(
             name,
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
         if name != "list":
             action.add_argument("--all", action="store_true", help="all of them (with --outcome: all of that outcome)")
-            action.add_argument("--reason", default="", metavar="TEXT", help="why; kept for `show`")
+            action.add_argument("--reason", default="", metavar="TEXT", help="the reason; `show` prints it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return run_async(_list, args, loaded(args), ids)
     if bool(ids) == args.all:
-        raise UsageError(f"dead {args.action}: name the IDs or say --all, one of the two")
+        raise UsageError(f"dead {args.action}: name IDs or use --all, not both")
     return run_async(_change, args, loaded(args), ids)
 
 
@@ -64,12 +65,12 @@ def _only(args: argparse.Namespace) -> frozenset[Outcome]:
 
 
 async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
-    wanted = set(ids)
+    named = set(ids)
     found: set[SessionId] = set()
     rows: list[tuple[object, ...]] = []
     async with open_reading(settings) as queue:
         async for item in queue.outcomes(only=_only(args)):
-            if wanted and item.session_id not in wanted:
+            if named and item.session_id not in named:
                 continue
             found.add(item.session_id)
             if args.json:
@@ -78,14 +79,14 @@ async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]
                 rows.append(_row(item))
     if rows:
         emit(listing(rows, columns(sys.stdout)))
-        say(f"{len(rows)} dead; to try them once more: reaper dead retry ID… (or --all)")
-    elif not args.json and not wanted:
-        emit("no dead letters")
-    return _missing(wanted - found)
+        say(f"{len(rows)} dead; to try them again: reaper dead retry ID… (or --all)")
+    elif not args.json and not named:
+        emit("there are no dead letters")
+    return _missing(named - found)
 
 
 def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
-    """Return the rows as a table; where a terminal has no room for it, with each detail on a line of its own."""
+    """Return the rows as a table. Where it is wider than `width`, each detail is on a line of its own."""
     head = ("SESSION", "OUTCOME", "STATUS", "SENDS", "SETTLED", "DETAIL")
     whole = table(head, rows)
     if width is None or max(map(len, whole.splitlines())) <= width:
@@ -98,7 +99,7 @@ def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
 def _row(item: Item) -> tuple[object, ...]:
     outcome = OUTCOME_WORDS[item.outcome] if item.outcome else "-"
     settled = clock_time(item.settled_at) if item.settled_at else "-"
-    return item.session_id, outcome, item.status or "-", item.sends, settled, shown(item.detail or "-")
+    return item.session_id, outcome, item.status or "-", item.sends, settled, sanitize(item.detail or "-")
 
 
 async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
@@ -111,18 +112,18 @@ async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionI
             chosen = [session_id for session_id in ids if await _is_dead(queue, session_id, only)]
             refused = set(ids) - set(chosen)
         count = 0
-        for start in range(0, len(chosen), PORTION):
-            portion = chosen[start : start + PORTION]
+        for start in range(0, len(chosen), BATCH_SIZE):
+            batch = chosen[start : start + BATCH_SIZE]
             if args.action == "retry":
-                count += await queue.reopen(portion, reason=args.reason or "dead retry", by=operator_name())
+                count += await queue.reopen(batch, reason=args.reason or "dead retry", by=operator_name())
             else:
-                count += await queue.purge(portion)
+                count += await queue.purge(batch)
     if args.json:
         emit_json({"retried" if args.action == "retry" else "purged": count, "refused": sorted(refused)})
     elif args.action == "retry":
         emit(f"{count} due now, in a new round" + ("; `reaper run` or `reaper once` sends them" if count else ""))
     else:
-        emit(f"{count} forgotten; their counts stay")
+        emit(f"{count} deleted; their counts stay")
     return _missing(refused)
 
 

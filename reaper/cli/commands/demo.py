@@ -15,7 +15,7 @@ SESSIONS = 500
 FAULTS = "502:0.15,429:1:0.004,reset:0.02,lost:0.02"
 LATENCY = "p50=60ms,p99=250ms"
 UNKNOWN, FOREIGN = 15, 5
-"""How many IDs of the backlog are gone already, and how many belong to somebody else."""
+"""IDs of the backlog that are gone already, and IDs that belong to another account."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,16 +41,16 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
     backlog = folder / "backlog.txt"
     backlog.write_text("".join(f"{one}\n" for one in ids))
     async with Sandbox([*foreign, *sessions[FOREIGN:]], seed=args.seed, latency=LATENCY, fail=FAULTS) as sandbox:
-        say(f"a stand-in for the API listens on {sandbox.url}; it answers in {LATENCY} and fails like this: {FAULTS}")
-        of_others = f"{len(foreign)} of them somebody else's"
-        say(f"the backlog: {len(sessions)} sessions, {of_others}, and {UNKNOWN} that are gone")
+        say(f"a stand-in for the API listens on {sandbox.url}; latency {LATENCY}, faults {FAULTS}")
+        of_others = f"{len(foreign)} of them belong to another account"
+        say(f"the backlog has {len(sessions)} sessions ({of_others}) and {UNKNOWN} IDs whose session is gone")
         flags = {
             "api.base_url": sandbox.url,
             "queue.url": f"sqlite:///{folder}/reaper.db".replace("////", "///"),
             "retry.base_s": 0.2,
             "telemetry.log_level": "warning" if not args.verbose else "debug",
         }
-        # Nothing of the user's environment: neither settings nor a token may reach a demonstration.
+        # Neither settings nor a token of the user's environment may get into a demonstration.
         (folder / "reaper.toml").touch(0o600)
         code = await stop_set(
             args,
@@ -61,12 +61,12 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
         )
         lost = set(sandbox.sessions.active)
         peak = sandbox.counters.peak_in_flight
-    say(f"the stand-in saw {sandbox.counters.deletes} DELETEs, at most {peak} at once; {len(lost)} sessions still run")
+    say(f"the stand-in got {sandbox.counters.deletes} DELETEs, at most {peak} at once; {len(lost)} sessions still run")
     if code == Exit.DEAD and len(lost) == 0:
         say(
-            f"as it should be: the {len(foreign)} that are somebody else's are kept as dead letters, for which "
-            f"`reaper once` exits with {code}"
+            f"this is the expected result: the {len(foreign)} sessions of another account are kept as dead letters, "
+            f"so `reaper once` would exit with {code}"
         )
-        say("the ledger of this demo is gone. Your turn: export ARCHAL_TOKEN=…, then: reaper check")
+        say("the ledger of this demo is deleted. To go on: export ARCHAL_TOKEN=…, then: reaper check")
         return Exit.OK
     return code

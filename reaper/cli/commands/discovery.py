@@ -1,4 +1,4 @@
-"""`sessions`, `holds`, `approve`, `discard`: what discovery sees, and what its guards hold."""
+"""`sessions`, `holds`, `approve`, `discard`: the verdicts of discovery, and the sweeps that its guards hold."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from reaper.app.operator_input import clean_reason, operator_name
 from reaper.app.run_parts import RunParts
 from reaper.app.startup import credentials_of
 from reaper.cli.context import loaded, open_reading, open_reading_or_empty, open_writing, run_async
-from reaper.cli.output import clock_time, emit, emit_json, say, shown
+from reaper.cli.output import clock_time, emit, emit_json, say
+from reaper.cli.wrap import truncate
 from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds
 from reaper.core.discovery.policy import Action, Judged
 from reaper.core.errors import Exit, QueueError, RefusedError
-from reaper.core.text import format_duration
+from reaper.core.text import format_duration, sanitize
 from reaper.core.times import format_time
 from reaper.intake.discovery.held_sweeps import REOPENED, add_chosen, change_holds, reset_baseline
 from reaper.intake.discovery.sweep import Observation, UnfitListing
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 
-SHOWN_SESSIONS = 10
-"""Of a hold, without --json."""
-WIDE = 1_000
+MAX_SESSIONS_SHOWN = 10
+"""Sessions of a hold that are printed without --json."""
+UNBOUNDED_COLUMNS = 1_000
 
 
 def configure_sessions(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Reads the API's list and says what discovery.* and protect.* make of each session. Stops nothing."
+    parser.epilog = "Reads the API's list; prints each session's verdict by discovery.* and protect.*; stops nothing."
 
 
 def run_sessions(args: argparse.Namespace) -> int:
@@ -53,7 +54,7 @@ async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
         say(f"{seen.reason}; see: reaper check")
         return Exit.CREDENTIALS if isinstance(seen.verdict, Unauthorized) else Exit.UNAVAILABLE
     for fault in seen.listing.faults:
-        say(f"warning: {fault}; a sweep of such a list stops")
+        say(f"warning: {fault}; a sweep of this list would stop")
     if args.json:
         for judged in seen.judged:
             emit_json(_judged_json(judged, seen))
@@ -79,7 +80,7 @@ def _judged_json(judged: Judged, seen: Observation) -> dict[str, object]:
 
 
 def _queued(judged: Judged, seen: Observation) -> str | None:
-    """Return what the queue knows of a session; None: nothing."""
+    """Return the session's outcome in the queue, `open` without one, None where the queue does not know it."""
     if judged.session.session_id not in seen.outcomes:
         return None
     outcome = seen.outcomes[judged.session.session_id]
@@ -87,7 +88,7 @@ def _queued(judged: Judged, seen: Observation) -> str | None:
 
 
 def _known(judged: Judged, seen: Observation) -> bool:
-    """Return whether the queue has accepted it, so that no sweep chooses it; what was spared may be chosen anew."""
+    """Return whether the queue has it already, so that no sweep chooses it. A skipped session may be chosen again."""
     session_id = judged.session.session_id
     return session_id in seen.outcomes and seen.outcomes[session_id] not in REOPENED
 
@@ -100,7 +101,7 @@ def _table(seen: Observation) -> None:
             each.session.status or "?",
             _span_to(now, each.session.created_at),
             _span_to(each.session.expires_at, now),
-            shown(each.session.batch_id or "-"),
+            sanitize(each.session.batch_id or "-"),
             each.verdict.action.value,
             f"{each.verdict.rule.value}: {each.verdict.reason}" + (f" [queue: {queued}]" if queued else ""),
         )
@@ -109,13 +110,13 @@ def _table(seen: Observation) -> None:
     ]
     head = ("session", "status", "age", "left", "owner", "verdict", "reason")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(6)]
-    most = shutil.get_terminal_size((WIDE, 24)).columns if sys.stdout.isatty() else WIDE
+    width = shutil.get_terminal_size((UNBOUNDED_COLUMNS, 24)).columns if sys.stdout.isatty() else UNBOUNDED_COLUMNS
     for row in (head, *rows):
         line = "  ".join([*(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True)), row[6]])
-        emit(line if len(line) <= most else line[: most - 1] + "…")
+        emit(truncate(line, width))
     counts = Counter(each.verdict.action for each in seen.judged)
     known = sum(each.verdict.action is Action.REAP and _known(each, seen) for each in seen.judged)
-    left_out = f" ({known} of them are the queue's already: a sweep leaves them to it)" if known else ""
+    left_out = f" ({known} of them are in the queue already: a sweep adds none of them)" if known else ""
     sys.stdout.flush()
     say(
         f"{len(rows)} sessions: {counts[Action.REAP]} to reap{left_out}, {counts[Action.KEEP]} to keep; "
@@ -130,7 +131,9 @@ def _span_to(later: float | None, earlier: float | None) -> str:
 
 
 def configure_holds(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "A sweep over a limit is held whole: approve stops it, discard drops it, after a day it ends."
+    parser.epilog = (
+        "A guard holds a whole sweep: approve stops it all, discard stops none of it, after a day it expires."
+    )
 
 
 def run_holds(args: argparse.Namespace) -> int:
@@ -145,7 +148,7 @@ async def _holds(args: argparse.Namespace, settings: Loaded) -> int:
         if args.json:
             emit_json(_hold_json(hold))
         else:
-            _tell(hold, now)
+            _print_hold(hold, now)
     if not holds and not args.json:
         emit("no sweep is held")
     return Exit.HELD if open_holds(holds, now) else Exit.OK
@@ -165,22 +168,22 @@ def _hold_json(hold: Hold) -> dict[str, object]:
     }
 
 
-def _tell(hold: Hold, now: float) -> None:
-    standing = (
+def _print_hold(hold: Hold, now: float) -> None:
+    state = (
         f"open for {format_duration(hold.expires_at - now)} more" if hold.fate is HoldState.OPEN else hold.fate.value
     )
     by = f" by {hold.by}" if hold.by else ""
-    emit(f"{hold.id}  {clock_time(hold.created_at)}  {len(hold.sessions)} sessions  {standing}{by}")
-    emit(f"  {hold.reason}" + (f"; {shown(hold.why)}" if hold.why else ""))
-    for session_id, rule in list(hold.sessions.items())[:SHOWN_SESSIONS]:
+    emit(f"{hold.id}  {clock_time(hold.created_at)}  {len(hold.sessions)} sessions  {state}{by}")
+    emit(f"  {hold.reason}" + (f"; {sanitize(hold.why)}" if hold.why else ""))
+    for session_id, rule in list(hold.sessions.items())[:MAX_SESSIONS_SHOWN]:
         emit(f"  {session_id}  {rule.value}")
-    if len(hold.sessions) > SHOWN_SESSIONS:
-        emit(f"  … and {len(hold.sessions) - SHOWN_SESSIONS} more (--json names all)")
+    if len(hold.sessions) > MAX_SESSIONS_SHOWN:
+        emit(f"  … and {len(hold.sessions) - MAX_SESSIONS_SHOWN} more (--json names all)")
 
 
 def configure_decision(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("hold", metavar="HOLD", help="as `reaper holds` names it")
-    parser.add_argument("--reason", metavar="TEXT", help="why; kept with the hold")
+    parser.add_argument("hold", metavar="HOLD", help="its name in `reaper holds`")
+    parser.add_argument("--reason", metavar="TEXT", help="the reason; kept with the hold")
 
 
 def run_approve(args: argparse.Namespace) -> int:
@@ -212,14 +215,14 @@ async def _decide(
             raise QueueError(str(error)) from error
         hold = decided[-1]
         await reset_baseline(queue, hold)
-        # The note first: who dies in between approves again, and the queue takes each ID once.
+        # The decision is stored first: after a crash here approve is run again, and the queue takes each ID once.
         added = await add_chosen(queue, hold.sessions, by=operator_name()) if decide is core_holds.approve else None
     if args.json:
         emit_json({**_hold_json(hold), **({"accepted": added.accepted} if added else {})})
     elif added:
-        emit(f"approved: {added.accepted} sessions are queued, each is looked at once more before it is stopped")
+        emit(f"approved: {added.accepted} sessions are queued; each is checked again before it is stopped")
     else:
-        emit(f"discarded: none of the {len(hold.sessions)} sessions is stopped by this sweep")
+        emit(f"discarded: this sweep stops none of its {len(hold.sessions)} sessions")
     return Exit.OK
 
 

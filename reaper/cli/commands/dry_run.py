@@ -1,4 +1,4 @@
-"""`reaper once --dry-run`: what would be sent; opens the ledger read-only, writes and sends nothing."""
+"""`reaper once --dry-run`: prints what a run would send; opens the ledger read-only, writes and sends nothing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from reaper.telemetry.event_log import log_invalid_line
 
 
 async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_json: bool, discovered: bool) -> int:
-    """Print the IDs that a run would send now; exit as the run itself for invalid lines and for what stops a sweep."""
+    """Print the IDs that a run would send now; return the run's code for invalid lines and for a sweep that stops."""
     send: dict[SessionId, None] = {}
     seen: set[SessionId] = set()
     duplicate = delayed = invalid = 0
     async with open_reading_or_empty(settings) as queue:
-        # In the order of the run itself: what is due in the queue was there first.
+        # In the order of a run: the IDs that are due in the queue come first.
         due = queue.new_set()
         await due.include_due(limit)
         async for session_id in due.ids():
@@ -63,7 +63,7 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
 
 
 async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None]) -> Exit:
-    """Judge the list and add what a sweep would queue; return the exit code that the sweep would ask for."""
+    """Judge the API's list and add to `send` what a sweep would queue; return the exit code of that sweep."""
     credentials = credentials_of(settings.settings)
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:

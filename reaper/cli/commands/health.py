@@ -1,4 +1,4 @@
-"""`reaper health`: is the daemon of this configuration alive? Standard library only: probes ask every few seconds."""
+"""`reaper health`: asks whether the daemon is alive. Standard library only: probes run it every few seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 DEADLINE_S = 2.0
 MAX_ANSWER_BYTES = 4096
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # what to ask when it listens everywhere
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # the address to ask when it listens everywhere
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(words: list[str]) -> int | None:
-    """Run `health` alone; None: help is wanted, or something is wrong, for which it takes the whole command line."""
+    """Run `health` alone; return its code, or None where the whole command line is needed, for help or an error."""
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
     parser.add_argument("--config")
     parser.add_argument("--json", action="store_true")
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def ask(host: str, port: int, deadline_s: float = DEADLINE_S) -> str | None:
-    """Ask /livez; return None when it answers 200 in time, else what is wrong."""
+    """Ask /livez; return None when it answers 200 in time, else the fault."""
     where = f"{host}:{port}"
     end = time.monotonic() + deadline_s
     answer = b""
@@ -67,5 +67,5 @@ def ask(host: str, port: int, deadline_s: float = DEADLINE_S) -> str | None:
         return f"nothing answers at {where} ({error.strerror or error}): is `reaper run` running?"
     words = answer.split(b"\r\n", 1)[0].split()
     if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
-        return f"what answers at {where} is not the reaper"
+        return f"the program that answers at {where} is not reaper"
     return None if words[1] == b"200" else f"{where} answered {words[1][:3].decode('ascii', 'replace')}, not 200"

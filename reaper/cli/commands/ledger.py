@@ -1,4 +1,4 @@
-"""`outcomes` and `audit`: what the ledger tells. Neither changes or creates anything."""
+"""`outcomes` and `audit`: reports from the ledger. Neither changes or creates anything."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 
 from reaper.cli.arguments import duration
 from reaper.cli.context import loaded, open_reading, run_async
-from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, shown, table
+from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome
+from reaper.core.text import sanitize
 from reaper.core.times import format_time
 from reaper.settings.load import Loaded
 
@@ -16,7 +17,7 @@ from reaper.settings.load import Loaded
 
 
 def configure_outcomes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--since", type=duration, metavar="TIME", help="settled in the last TIME, as 1h")
+    parser.add_argument("--since", type=duration, metavar="TIME", help="only those settled in the last TIME, as 1h")
     parser.add_argument(
         "--outcome",
         action="append",
@@ -55,10 +56,10 @@ def settled_json(item: Item) -> dict[str, object]:
 
 
 def _settled_line(item: Item) -> str:
-    """One line as it is read, not a table: there can be millions."""
+    """Return the line of one item. It is printed as it is read, not in a table: there can be millions."""
     word = OUTCOME_WORDS[item.outcome] if item.outcome else "-"
     at = clock_time(item.settled_at) if item.settled_at is not None else "-"
-    detail = f"  {shown(item.detail)}" if item.detail else ""
+    detail = f"  {sanitize(item.detail)}" if item.detail else ""
     return f"{at}  {word:<12}  {item.status or '-':<4} {item.session_id}{detail}"
 
 
@@ -96,7 +97,7 @@ async def _audit(args: argparse.Namespace, settings: Loaded) -> int:
         rows = [("ok" if line.balanced else "FAULT", line.left, line.right, line.name) for line in audit.lines]
         emit(table(("", "COUNTED", "FOUND", "EQUATION"), rows))
         verdict = "the books balance" if audit.balanced else "THE BOOKS DO NOT BALANCE"
-        emit(f"{verdict}; beside them {stats.duplicate} duplicate and {stats.invalid} invalid lines, never accepted")
+        emit(f"{verdict}; {stats.duplicate} duplicate and {stats.invalid} invalid lines were never accepted")
     if audit.balanced:
         return Exit.OK
     say("the books do not balance: keep the ledger (reaper queue backup FILE) and report it")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 on is expected")
+        raise argparse.ArgumentTypeError("expected a whole number of at least 1")
     return int(text)
 
 
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="files of session IDs, - is stdin; what is due in the queue is stopped too",
+        help="files of session IDs, - is stdin; IDs that are due in the queue are stopped too",
     )
     parser.add_argument(
         "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
@@ -66,9 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=RETRY_WAIT_S,
         metavar="TIME",
-        help="leave a retry that is due later than this (60s)",
+        help="do not wait for a retry due later than this (60s)",
     )
-    parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="leave every retry not due now")
+    parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="wait for no retry")
     parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
     parser.add_argument(
         "--discover", action="store_true", help="also read the API's list once and judge each session by discovery.*"
@@ -83,10 +83,10 @@ def run(args: argparse.Namespace) -> int:
 
         code = run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
     else:
-        protector_of(settings.settings)  # before anything is taken in: nothing may be stopped that might be protected
+        protector_of(settings.settings)  # before the intake: without a readable protection file nothing may start
         code = run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
     if not args.files and unread_input():
-        say("standard input was not read: name it -, as in: reaper once -", logging.WARNING)
+        say("standard input was not read; to read it: reaper once -", logging.WARNING)
     return code
 
 
@@ -103,17 +103,17 @@ async def stop_set(
     `ephemeral_ledger`: the ledger is deleted after this run.
     """
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
-    way = progress_mode(settings, quiet=args.quiet)
+    mode = progress_mode(settings, quiet=args.quiet)
     async with AsyncExitStack() as opened:
         inputs = opened.enter_context(open_inputs(files))
         queue = await opened.enter_async_context(open_writing(settings, worker=True))
         members = queue.new_set()
         limit = getattr(args, "limit", None)
-        taken = await _take_in(queue, inputs, None if limit else members, way)
+        taken = await _take_in(queue, inputs, None if limit else members, mode)
         added = taken.added
         parts = RunParts(settings.settings, queue, credentials, opened)
         found = Exit.OK
-        if getattr(args, "discover", False) and not taken.told_to_stop:
+        if getattr(args, "discover", False) and not taken.interrupted:
             from reaper.cli.commands.sweep_report import discover
 
             found, listed = await discover(await parts.discovery(), None if limit else members)
@@ -121,10 +121,10 @@ async def stop_set(
         before = await members.view()
         others = await members.include_due(limit) - before.open - sum(before.settled.values())
         if others and args.files and not limit and not args.quiet:
-            more = pluralize(others, "more, due in the queue already, is", "more, due in the queue already, are")
+            more = pluralize(others, "ID more was due in the queue and is", "IDs more were due in the queue and are")
             say(f"{more} part of this run")
-        if taken.told_to_stop:
-            why = "told to stop while taking in: the rest of the input was not read, run again"
+        if taken.interrupted:
+            why = "asked to stop during the intake: the rest of the input was not read; run it again"
             summary = replace(await summarize(members, added), exit=Exit.WORK_LEFT, why=why)
         else:
             waits = Waits.of(
@@ -136,24 +136,24 @@ async def stop_set(
 
             def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[None]:
                 counts.refresh(view)
-                return show_progress(way, RunProgress(worker, members, counts, once.time_until_exit_s))
+                return show_progress(mode, RunProgress(worker, members, counts, once.time_until_exit_s))
 
-            watch = Watch(counts, log_each_session(settings, way), show)
+            watch = Watch(counts, log_each_session(settings, mode), show)
             summary = await run_once(parts, members, added, waits, watch=watch)
         summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
     if args.json:
         emit_json(summary.as_json())
     else:
-        print_summary(summary, as_table=way is ProgressMode.LIVE, quiet=args.quiet, ephemeral_ledger=ephemeral_ledger)
+        print_summary(summary, as_table=mode is ProgressMode.LIVE, quiet=args.quiet, ephemeral_ledger=ephemeral_ledger)
     return summary.exit
 
 
 @dataclass(slots=True)
-class _Taken:
-    """What the inputs brought, and whether a signal cut the reading short; whole batches are kept either way."""
+class _Intake:
+    """The result of the intake, and whether a signal ended it early; whole batches are kept either way."""
 
     added: Added = NOTHING
-    told_to_stop: bool = False
+    interrupted: bool = False
 
     def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
         self.added = add_up(self.added, added)
@@ -161,19 +161,19 @@ class _Taken:
             log_invalid_line(source, line)
 
 
-async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, way: ProgressMode) -> _Taken:
-    taken = _Taken()
+async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, mode: ProgressMode) -> _Intake:
+    taken = _Intake()
     async with anyio.create_task_group() as around:
 
         async def obey(*, task_status: TaskStatus[None]) -> None:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 task_status.started()
                 async for _ in signals:
-                    taken.told_to_stop = True
+                    taken.interrupted = True
                     around.cancel_scope.cancel()
 
         await around.start(obey)
-        async with show_intake(way, inputs, lambda: taken.added):
+        async with show_intake(mode, inputs, lambda: taken.added):
             for one in inputs:
                 await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
         around.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""`postpone`, `cancel`, `pause`, `resume`: what an operator does to IDs and to the queue."""
+"""`postpone`, `cancel`, `pause`, `resume`: an operator's changes to IDs and to the queue."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from reaper.queues.base import OperatorPort
 from reaper.queues.values import CancelResult, PostponeResult
 from reaper.settings.load import Loaded
 
-UNKNOWN = "unknown here: it was never added, or was pruned or purged"
+UNKNOWN = "unknown here: it was never added, or it was pruned or purged"
 SETTLED = "settled already; see: reaper show {id}"
 
 
 def configure_postpone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="+", metavar="ID", help="a waiting session ID")
     parser.add_argument(
-        "--after", type=duration, required=True, metavar="TIME", help="from now on, as 30m or 1h30m; 0 makes it due now"
+        "--after", type=duration, required=True, metavar="TIME", help="due after this time, as 30m or 1h30m; 0 is now"
     )
 
 
@@ -35,21 +35,21 @@ def run_postpone(args: argparse.Namespace) -> int:
 async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
     words = {
         PostponeResult.DONE: f"due in {format_duration(args.after)}" if args.after else "due now",
-        PostponeResult.IN_FLIGHT: "refused: its DELETE is being sent",
+        PostponeResult.IN_FLIGHT: "refused: its DELETE is in flight",
         PostponeResult.SETTLED: SETTLED,
         PostponeResult.UNKNOWN: UNKNOWN,
     }
 
-    async def act(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
+    async def change(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
         result = await queue.postpone(session_id, args.after)
         return result.value, words[result], result is PostponeResult.DONE
 
-    return await _each(settings, ids, act, as_json=args.json)
+    return await _each(settings, ids, change, as_json=args.json)
 
 
 def configure_cancel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="+", metavar="ID", help="an open session ID")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; kept for `show`")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason; `show` prints it")
 
 
 def run_cancel(args: argparse.Namespace) -> int:
@@ -58,28 +58,28 @@ def run_cancel(args: argparse.Namespace) -> int:
 
 async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionId], reason: str) -> int:
     words = {
-        CancelResult.DONE: "cancelled: nothing more is sent for it",
-        CancelResult.REQUESTED: "in flight: cancelled unless the answer under way is final",
+        CancelResult.DONE: "cancelled: reaper sends nothing more for it",
+        CancelResult.REQUESTED: "in flight: cancelled unless the reply to its DELETE is final",
         CancelResult.SETTLED: SETTLED,
         CancelResult.UNKNOWN: UNKNOWN,
     }
 
-    async def act(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
+    async def change(queue: OperatorPort, session_id: SessionId) -> tuple[str, str, bool]:
         result = await queue.cancel(session_id, reason=reason, by=operator_name())
         return result.value, words[result], result in (CancelResult.DONE, CancelResult.REQUESTED)
 
-    return await _each(settings, ids, act, as_json=args.json)
+    return await _each(settings, ids, change, as_json=args.json)
 
 
-Act = Callable[[OperatorPort, SessionId], Awaitable[tuple[str, str, bool]]]
+Change = Callable[[OperatorPort, SessionId], Awaitable[tuple[str, str, bool]]]
 
 
-async def _each(settings: Loaded, ids: list[SessionId], act: Act, *, as_json: bool) -> int:
-    """Do one thing to each ID and print a line for it; 3 when it was refused for any."""
+async def _each(settings: Loaded, ids: list[SessionId], change: Change, *, as_json: bool) -> int:
+    """Change each ID and print a line for it; return 3 when any was refused."""
     refused = False
     async with open_writing(settings, create=False) as queue:
         for session_id in ids:
-            result, words, done = await act(queue, session_id)
+            result, words, done = await change(queue, session_id)
             refused |= not done
             if as_json:
                 emit_json({"session_id": session_id, "result": result})
@@ -89,8 +89,8 @@ async def _each(settings: Loaded, ids: list[SessionId], act: Act, *, as_json: bo
 
 
 def configure_pause(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="ends by itself, as 30m")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; shown by `status`")
+    parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end it after this time, as 30m")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason; `status` prints it")
 
 
 def run_pause(args: argparse.Namespace) -> int:
@@ -108,12 +108,12 @@ async def _pause(args: argparse.Namespace, settings: Loaded, reason: str) -> int
         emit_json({"paused": True, "until": format_time(until) if until else None})
     else:
         end = f"until {clock_time(until)}" if until else "until: reaper resume"
-        emit(f"paused {end}; what is in flight ends, nothing new is sent")
+        emit(f"paused {end}; reaper sends nothing new, what is in flight ends")
     return Exit.OK
 
 
 def configure_resume(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Ends the operator's pause. The reaper's own pauses end by themselves when their reason is gone."
+    parser.epilog = "Ends the operator's pause. Automatic pauses end by themselves when their reason is gone."
 
 
 def run_resume(args: argparse.Namespace) -> int:

@@ -17,8 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="init|backup", required=True)
     init = actions.add_parser(
         "init",
-        help="create what the queue needs, if it is not there",
-        description="Creates what the queue needs, if it is not there; changes nothing else.",
+        help="create what the queue needs, unless it is there",
+        description="Creates what the queue needs, unless it is there; changes nothing else.",
         epilog=examples("queue", "init"),
         allow_abbrev=False,
         formatter_class=Help,
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     backup = actions.add_parser(
         "backup",
         help="write a consistent copy of the ledger",
-        description="Writes a consistent copy of the ledger to a new file, beside a running daemon too.",
+        description="Writes a consistent copy of the ledger to a new file, also while a daemon runs.",
         epilog=examples("queue", "backup"),
         allow_abbrev=False,
         formatter_class=Help,

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("drain", "reap"),
         default="drain",
         help="on SIGTERM or SIGINT: finish what is in flight (drain), or first make every waiting ID due and stop them "
-        "all within worker.drain_timeout_s (reap; exit 75 if time ran out)",
+        "all within worker.drain_timeout_s (reap; exit 75 if time runs out)",
     )
 
 
@@ -32,7 +32,7 @@ async def _run(args: argparse.Namespace, loaded_settings: Loaded) -> int:
     settings = loaded_settings.settings
     if args.on_term == "reap" and is_shared(settings.queue.url):
         raise UsageError(
-            "--on-term reap: queue.url names a shared queue, whose IDs are not this reaper's alone; "
+            "--on-term reap: queue.url names a shared queue, whose IDs belong to other reapers too; "
             "use --on-term drain, or a SQLite ledger of its own"
         )
     credentials = credentials_of(settings)

@@ -16,13 +16,13 @@ from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on this machine (any free one)")
-    parser.add_argument("--token", metavar="TEXT", help="the token it accepts (one of its own)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on this machine (default: any free one)")
+    parser.add_argument("--token", metavar="TEXT", help="the token it accepts (default: one of its own)")
     parser.add_argument(
-        "--latency", default="0", metavar="TIME", help="how long answers take, as 50ms or p50=60ms,p99=1s"
+        "--latency", default="0", metavar="TIME", help="time it takes to answer, as 50ms or p50=60ms,p99=1s"
     )
     parser.add_argument(
-        "--fail", default="", metavar="WHAT:SHARE", help="how often it fails and how, as 502:0.2,reset:0.1"
+        "--fail", default="", metavar="WHAT:SHARE", help="faults, each with its share, as 502:0.2,reset:0.1"
     )
     parser.add_argument("--sessions", type=int, default=100, metavar="N", help="live sessions at the start (100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same sessions and failures (0)")

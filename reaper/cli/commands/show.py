@@ -1,4 +1,4 @@
-"""`reaper show`: one session ID's story in the order of time, how it stands, and what to do next."""
+"""`reaper show`: the history of one session ID, its state, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from contextlib import suppress
 
 from reaper.app.operator_input import session_ids
 from reaper.cli.context import loaded, open_reading, run_async
-from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, say, shown
+from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, say
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome, Send, SessionId, State
+from reaper.core.text import sanitize
 from reaper.core.times import format_time
 from reaper.queues.base import ValuePort
 from reaper.settings.load import Loaded
 
 NEXT = {
-    State.READY: "nothing to do: it is sent when its turn comes. If nothing moves: reaper status",
-    State.DELAYED: "nothing to do: it is sent when it is due. Sooner: reaper postpone {id} --after 0; never: "
-    "reaper cancel {id} --reason TEXT",
-    State.IN_FLIGHT: "nothing to do: its answer is awaited",
+    State.READY: "nothing to do: reaper sends it when its turn comes. If it does not: reaper status",
+    State.DELAYED: "nothing to do: reaper sends it when it is due. To send it now: reaper postpone {id} --after 0; "
+    "never: reaper cancel {id} --reason TEXT",
+    State.IN_FLIGHT: "nothing to do: reaper waits for the reply",
 }
 NEXT_SETTLED = {
     Outcome.STOPPED: "nothing to do",
     Outcome.ALREADY_GONE: "nothing to do",
-    Outcome.FORBIDDEN: "the token may not stop it. With a token that may: reaper dead retry {id}; to forget it: "
+    Outcome.FORBIDDEN: "the token may not stop it. With a token that may: reaper dead retry {id}; to delete it: "
     "reaper dead purge {id}",
-    Outcome.REJECTED: "the API does not take the request; its answer says why. When that is mended: reaper dead retry "
-    "{id}; to forget it: reaper dead purge {id}",
-    Outcome.EXHAUSTED: "it failed as often as retry.max_attempts allows. When the API stops it again: reaper dead "
-    "retry {id}; to forget it: reaper dead purge {id}",
-    Outcome.PROTECTED: "protect.* or the last look spared it, and nothing was sent. To stop it all the same, change "
-    "what protects it, then: reaper add {id} --again",
-    Outcome.CANCELLED: "an operator took it out. To stop it after all: reaper add {id} --again",
+    Outcome.REJECTED: "the API rejected the request; its reply says why. When that is fixed: reaper dead retry {id}; "
+    "to delete it: reaper dead purge {id}",
+    Outcome.EXHAUSTED: "it failed retry.max_attempts times. When the API works again: reaper dead retry {id}; "
+    "to delete it: reaper dead purge {id}",
+    Outcome.PROTECTED: "protect.* or the preflight check spared it, and nothing was sent. To stop it anyway, change "
+    "the rule that protects it, then: reaper add {id} --again",
+    Outcome.CANCELLED: "an operator cancelled it. To stop it after all: reaper add {id} --again",
 }
 
 
@@ -54,19 +55,17 @@ async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionI
         if held is not None:
             say(f"a guard holds the sweep that chose it as {held}; see: reaper holds")
         else:
-            say(
-                f"what discovery says of a session that is listed: reaper sessions; to stop it: reaper add {session_id}"
-            )
+            say(f"if the API lists it, reaper sessions prints its verdict; to stop it: reaper add {session_id}")
         return Exit.DEAD
     if args.json:
         emit_json(item_json(item))
     else:
-        tell(story(item, now))
+        print_history(history(item, now))
     return Exit.OK
 
 
 async def _held(queue: ValuePort, session_id: SessionId) -> str | None:
-    """Return the rule and the hold of a session that waits in one, in words."""
+    """Return the rule that chose a session and the open hold it is in, None where it is in none."""
     with suppress(ValueError):
         for hold in core_holds.open_holds(core_holds.read_holds(await queue.read_value(core_holds.KEY)), queue.now()):
             if session_id in hold.sessions:
@@ -75,7 +74,7 @@ async def _held(queue: ValuePort, session_id: SessionId) -> str | None:
 
 
 def item_json(item: Item) -> dict[str, object]:
-    """Return it as SPEC 3 has it."""
+    """Return the document of `show --json`."""
     data: dict[str, object] = {
         "session_id": item.session_id,
         "state": item.state.value,
@@ -86,10 +85,10 @@ def item_json(item: Item) -> dict[str, object]:
         "round": item.round,
         "sends": [_send_json(send) for send in item.history],
     }
-    told = {"detail": item.detail, "by": item.by, "reason": item.reason}
+    optional = {"detail": item.detail, "by": item.by, "reason": item.reason}
     if item.settled_at is not None:
         data["settled_at"] = format_time(item.settled_at)
-    return data | {name: value for name, value in told.items() if value is not None}
+    return data | {name: value for name, value in optional.items() if value is not None}
 
 
 def _send_json(send: Send) -> dict[str, object]:
@@ -102,8 +101,8 @@ def _send_json(send: Send) -> dict[str, object]:
     }
 
 
-def story(item: Item, now: float) -> str:
-    """Return what happened to an ID, in the order of time, and what to do next."""
+def history(item: Item, now: float) -> str:
+    """Return the events of an ID in the order of time, and what to do next."""
     lines = [f"{item.session_id}: {describe_state(item, now)}", ""]
     for at, what, facts in sorted(_events(item, now), key=lambda event: event[0]):
         lines.append(f"  {clock_time(at)}  {what:<12}  {facts}".rstrip())
@@ -111,31 +110,41 @@ def story(item: Item, now: float) -> str:
     return "\n".join(lines)
 
 
-def tell(lines: str) -> None:
-    """Print a story: on a narrow terminal what happened goes on below its facts, what to do next at the left."""
-    happened, _, to_do = lines.rpartition("\n")
-    emit_wrapped(happened, " " * 38)
+def print_history(lines: str) -> None:
+    """Print a history; on a narrow terminal an event's lines align with its facts, what to do next with the left."""
+    events, _, to_do = lines.rpartition("\n")
+    emit_wrapped(events, " " * 38)
     emit_wrapped(to_do, "   ")
 
 
 def _events(item: Item, now: float) -> Iterator[tuple[float, str, str]]:
-    """Yield when, what, and its facts."""
+    """Yield each event: its instant, its name, its facts."""
     later = item.round > 1
-    added = [f"from {shown(item.source)}", f"this is round {item.round}" if later else "", _who(item) if later else ""]
+    added = [
+        f"from {sanitize(item.source)}",
+        f"this is round {item.round}" if later else "",
+        _operator(item) if later else "",
+    ]
     yield item.added_at, "added", _joined(*added)
     if older := item.sends - len(item.history) - (item.state is State.IN_FLIGHT):
-        dead = f"{item.unanswered} of them had no answer: their process ended" if item.unanswered else ""
-        yield item.added_at, "…", _joined(f"{older} sends of which no more is kept", dead)
+        dead = f"{item.unanswered} of them got no reply because their process ended" if item.unanswered else ""
+        yield item.added_at, "…", _joined(f"{older} earlier sends, whose details are no longer kept", dead)
     for number, send in enumerate(item.history, max(1, item.sends - len(item.history) + 1)):
         took = f"{send.duration_s:.3f} s"
-        answer = f"{send.status} after {took}" if send.status else f"no answer after {took}: {shown(send.error or '?')}"
-        yield send.at, f"send {number}", _joined(answer, f"request {shown(send.request_id)}" if send.request_id else "")
+        answer = (
+            f"{send.status} after {took}" if send.status else f"no answer after {took}: {sanitize(send.error or '?')}"
+        )
+        yield (
+            send.at,
+            f"send {number}",
+            _joined(answer, f"request {sanitize(send.request_id)}" if send.request_id else ""),
+        )
     charged = f"{item.attempts} of {item.sends} sends were charged to it" if item.sends > 1 else ""
     match item.state:
         case State.SETTLED:
-            who = _who(item) if item.outcome is Outcome.CANCELLED else ""
+            who = _operator(item) if item.outcome is Outcome.CANCELLED else ""
             word = OUTCOME_WORDS[item.outcome] if item.outcome else "settled"
-            yield item.settled_at or now, word, _joined(shown(item.detail or ""), who, charged)
+            yield item.settled_at or now, word, _joined(sanitize(item.detail or ""), who, charged)
         case State.IN_FLIGHT:
             yield now, "in flight", f"if its process ends, it is sent again after {clock_time(item.due_at)}"
         case State.READY | State.DELAYED:
@@ -146,8 +155,8 @@ def _joined(*facts: str) -> str:
     return "; ".join(filter(None, facts))
 
 
-def _who(item: Item) -> str:
-    why = f": {shown(item.reason)}" if item.reason else ""
+def _operator(item: Item) -> str:
+    why = f": {sanitize(item.reason)}" if item.reason else ""
     return f"by {item.by}{why}" if item.by else ""
 
 

@@ -55,10 +55,10 @@ async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
         # Before anything is drawn, so that a signal leaves the terminal as it was.
         await group.start(_cancel_on_signal, group.cancel_scope.cancel)
         if not args.json and _can_draw():
-            from reaper.cli.terminal.dashboard import Board
+            from reaper.cli.terminal.dashboard import Dashboard
 
-            with Board(sys.stdout, WATCH_S) as board:
-                await _repeat(queue, watcher, lambda: board.draw(watcher))
+            with Dashboard(sys.stdout, WATCH_S) as dashboard:
+                await _repeat(queue, watcher, lambda: dashboard.draw(watcher))
         else:
             await _repeat(queue, watcher, lambda: _print_again(watcher, as_json=args.json))
     return Exit.OK

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import clock_time, describe_state, shown
+from reaper.cli.output import clock_time, describe_state
 from reaper.cli.terminal.live import ALARM, flow, outcomes, rate, with_what_to_do
 from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher, slowest_s
 from reaper.core.model import Item
-from reaper.core.text import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize, sanitize
 
 MAX_WORKERS = 12
 """Workers in the table, so that what is below it stays on the screen."""
@@ -22,7 +22,7 @@ ROOMY = 60
 """From this width in cells on, a row of a sample begins with the reason why it is there."""
 
 
-class Board:
+class Dashboard:
     """A screen of its own on a terminal; the one before comes back at the end."""
 
     def __init__(self, stream: TextIO, refresh_s: float) -> None:
@@ -43,10 +43,10 @@ class Board:
 
     def draw(self, watcher: StatusWatcher) -> None:
         """Draw the screen anew."""
-        self._live.update(board(watcher, self.console.width, self._refresh_s), refresh=True)
+        self._live.update(dashboard_frame(watcher, self.console.width, self._refresh_s), refresh=True)
 
 
-def board(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:
+def dashboard_frame(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:
     """Return the whole screen, at most `width` cells wide."""
     now = watcher.snapshot
     head = Text.assemble(("reaper status", "bold"), "  ", (watcher.queue_url, "dim"), no_wrap=True, overflow="ellipsis")
@@ -153,4 +153,4 @@ def _last(item: Item) -> str:
     if not item.history:
         return "unknown"
     send = item.history[-1]
-    return str(send.status) if send.status else shown(send.error or "unknown").partition(":")[0]
+    return str(send.status) if send.status else sanitize(send.error or "unknown").partition(":")[0]

@@ -15,11 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import OUTCOME_WORDS, notice_line, shown
+from reaper.cli.output import OUTCOME_WORDS, notice_line
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
 from reaper.core.model import Outcome
 from reaper.core.notices import Notice
-from reaper.core.text import format_duration, pluralize
+from reaper.core.text import format_duration, pluralize, sanitize
 
 STYLES = {
     Outcome.STOPPED: "green",
@@ -139,7 +139,7 @@ def intake_frame(now: IntakeFigures, width: int) -> RenderableType:
     facts.append(Text(rate(now.rate_per_s)))
     if now.left_s is not None and now.share != 1:
         facts.append(Text(f"about {format_duration(now.left_s)} left"))
-    head: RenderableType = Text(f"reading {shown(now.source)}", no_wrap=True, overflow="ellipsis")
+    head: RenderableType = Text(f"reading {sanitize(now.source)}", no_wrap=True, overflow="ellipsis")
     return Group(head, *([] if now.share is None else [bar(now.share, "of the bytes", width)]), *flow(facts, width))
 
 

@@ -5,14 +5,13 @@ Nothing here raises: each field that cannot be read is named, and the policy kee
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from reaper.core.ids import check_id
 from reaper.core.model import SessionId
-from reaper.core.text import printable
+from reaper.core.text import json_value, printable
 from reaper.core.times import parse_time
 
 FAULTS_SHOWN = 5
@@ -57,7 +56,7 @@ class Listing:
 
 def parse_list(body: bytes) -> Listing | Unreadable:
     """Read the body of `GET /api/sessions`. A body of 32 MiB takes seconds: too long for an event loop's thread."""
-    value = _json(body)
+    value = json_value(body)
     entries = value.get("sessions") if isinstance(value, dict) else None
     if not isinstance(entries, list):
         return Unreadable(f"the list is not a JSON object with an array 'sessions': '{printable(body[:200])}'")
@@ -78,7 +77,7 @@ def parse_list(body: bytes) -> Listing | Unreadable:
 
 def parse_session(body: bytes, session_id: SessionId) -> SessionSummary | Unreadable:
     """Read the body of `GET /api/sessions/{id}`. The body of another session is unreadable."""
-    session = parse_summary(_json(body))
+    session = parse_summary(json_value(body))
     if isinstance(session, SessionSummary) and session.session_id != session_id:
         return Unreadable(f"asked for {session_id}, the API answered with {session.session_id}")
     return session
@@ -140,11 +139,3 @@ def _bool(field: object) -> bool:
     if not isinstance(field, bool):
         raise ValueError
     return field
-
-
-def _json(body: bytes) -> object:
-    try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value

@@ -5,7 +5,6 @@ A session that is not wholly understood is kept. Protection is checked first, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -107,51 +106,22 @@ def judge(
     if expires_at + MAX_LIFE_S < created_at:  # as where a program writes "no time" as 1970
         return Judgement(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
     if server_now is not None and created_at > server_now + MAX_SKEW_S:
-        return Judgement(
-            Rule.UNCLEAR, f"createdAt is {format_duration(created_at - server_now)} ahead of the server's own clock"
-        )
+        ahead = format_duration(created_at - server_now)
+        return Judgement(Rule.UNCLEAR, f"createdAt is {ahead} ahead of the server's own clock")
     if status == "starting" and (server_now is None or server_now - created_at < STARTING_S):
-        age = (
-            "for a time that is not known" if server_now is None else f"for {format_duration(server_now - created_at)}"
-        )
-        return Judgement(Rule.STARTING, f"it has been starting {age}, and has {format_duration(STARTING_S)} for that")
+        age = "a time that is not known" if server_now is None else format_duration(server_now - created_at)
+        limit = format_duration(STARTING_S)
+        return Judgement(Rule.STARTING, f"it has been starting for {age}, and has {limit} for that")
     if server_now is not None and expires_at + rules.grace_s < server_now:
         return Judgement(Rule.EXPIRED, f"it expired {format_duration(server_now - expires_at)} ago")
     if server_now is not None and created_at + MAX_LIFE_S + rules.grace_s < server_now:
-        return Judgement(
-            Rule.OVERDUE, f"it is {format_duration(server_now - created_at)} old, and none may live longer than 24 h"
-        )
+        age = format_duration(server_now - created_at)
+        return Judgement(Rule.OVERDUE, f"it is {age} old, and none may live longer than 24 h")
     if status == "failed":
         return Judgement(Rule.FAILED, "its status is failed")
     if orphaned(session, owners):
         return _orphan(session, sightings, server_now)
     return Judgement(Rule.LIVE, _live(expires_at, server_now))
-
-
-def judge_all(
-    sessions: Iterable[SessionSummary],
-    *,
-    server_now: float | None,
-    sightings: Sightings,
-    owners: Owners,
-    rules: PolicyOptions,
-    protection: Protection,
-) -> tuple[Judged, ...]:
-    """Judge one reading of the list: see `judge`."""
-    return tuple(
-        Judged(
-            session,
-            judge(
-                session,
-                server_now=server_now,
-                sightings=sightings,
-                owners=owners,
-                rules=rules,
-                protection=protection,
-            ),
-        )
-        for session in sessions
-    )
 
 
 def _unclear(session: SessionSummary) -> str:
@@ -169,18 +139,14 @@ def _orphan(session: SessionSummary, sightings: Sightings, server_now: float | N
     batch = f"its batch {sanitize(session.batch_id or '')} is not among the owners"
     first_at = sightings.first.get(session.session_id)
     if server_now is None or first_at is None or server_now - first_at < SIGHTINGS_APART_S:
-        return Judgement(
-            Rule.LIVE, f"{batch}; one more sighting at least {format_duration(SIGHTINGS_APART_S)} later is needed"
-        )
+        apart = format_duration(SIGHTINGS_APART_S)
+        return Judgement(Rule.LIVE, f"{batch}; one more sighting at least {apart} later is needed")
     return Judgement(Rule.ORPHANED, f"{batch}, for {format_duration(server_now - first_at)}")
 
 
 def _live(expires_at: float, server_now: float | None) -> str:
     if server_now is None:
         return "the server's time is not known"
-    left_s = expires_at - server_now
-    return (
-        f"it expires in {format_duration(left_s)}"
-        if left_s >= 0
-        else f"it expired {format_duration(-left_s)} ago, within the grace"
-    )
+    if expires_at >= server_now:
+        return f"it expires in {format_duration(expires_at - server_now)}"
+    return f"it expired {format_duration(server_now - expires_at)} ago, within the grace"

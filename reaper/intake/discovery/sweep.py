@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from anyio import to_thread
@@ -20,7 +21,7 @@ from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.guard import GuardLimits, Pass, Ruling, Sweep, UnusableListing, check_guards, next_baseline
 from reaper.core.discovery.holds import Hold
 from reaper.core.discovery.listing import Listing, parse_list
-from reaper.core.discovery.policy import Judged, PolicyOptions, Rule, judge_all
+from reaper.core.discovery.policy import Judged, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.server_clock import ClockJump, NoServerTime, ServerClock, follow, read_date
 from reaper.core.discovery.sightings import Owners, read_sightings, update_sightings
@@ -54,7 +55,7 @@ class SweepReport(Protocol):
 
     def ghost(self, session_id: SessionId, outcome: Outcome) -> None: ...
 
-    def open_holds_and_ghosts(self, *, holds: int, ghosts: int) -> None: ...
+    def open_items(self, *, holds: int, ghosts: int) -> None: ...
 
     def imported(self, kind: str, source: str, added: Added) -> None: ...
 
@@ -116,7 +117,7 @@ class Discovery:
     async def sweep(self, into: RunSet | None = None) -> SweepResult:
         """Read and judge the list once; queue the chosen sessions (into the set `into`), or hold the whole sweep."""
         result = await self._sweep(into)
-        self.report.open_holds_and_ghosts(**await open_holds_and_ghosts(self.queue))
+        self.report.open_items(**await open_holds_and_ghosts(self.queue))
         return result
 
     async def _sweep(self, into: RunSet | None) -> SweepResult:
@@ -144,14 +145,15 @@ class Discovery:
         listing = await to_thread.run_sync(parse_list, reply.body)
         if not isinstance(listing, Listing):
             return UnfitListing(listing.reason)
-        judged = judge_all(
-            listing.sessions,
+        policy = partial(
+            judge,
             server_now=server_now,
             sightings=read_sightings(await self.queue.read_value(SIGHTINGS)),
             owners=await self.owners(),
             rules=self.options.rules,
             protection=self.protection(),
         )
+        judged = tuple(Judged(session, policy(session)) for session in listing.sessions)
         previous = _read_listed(await self.queue.read_value(LISTED), self.queue.now())
         known = {each.session_id for each in listing.sessions} | (previous or frozenset())
         return Observation(listing, judged, server_now, await self.queue.outcomes_of(sorted(known)), previous)

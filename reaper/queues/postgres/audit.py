@@ -1,53 +1,22 @@
-"""The whole queue in numbers, and the audit: each one statement, so each one consistent view."""
+"""The figures of the queue, and the audit that reads every row: each one statement, so each one consistent view."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from reaper.core.model import MAX_HISTORY, Audit, Outcome, Stats
+from reaper.core.model import Audit, Outcome, Stats
 from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, dead_kept, settled
-from reaper.queues.postgres.connection import Connection
-from reaper.queues.postgres.rows import one_row
-from reaper.queues.postgres.schema import AT, NOW, epoch
+from reaper.queues.postgres.database import Database
+from reaper.queues.postgres.statements import load
 
 _BY_SOURCE = "by_source."
-_STATS = f"""
-(SELECT coalesce(jsonb_object_agg(name, value), '{{}}') FROM (
-    SELECT name, sum(value)::bigint AS value FROM reaper_counter GROUP BY name
-) AS counters) AS counters,
-(SELECT jsonb_build_object(
-    'ready', count(*) FILTER (WHERE {AT} <= {NOW}), 'later', count(*) FILTER (WHERE {AT} > {NOW}),
-    'in_flight', count(*) FILTER (WHERE lease_until > {NOW}), 'oldest', {epoch(f"min({AT})")}, 'now', {epoch(NOW)}
-) FROM reaper_session WHERE outcome IS NULL) AS open_rows
-"""
-_UNPROVEN = """
-(recorded > 0 AND to_jsonb(status) = history->-1->'status'
-    AND CASE outcome WHEN 'stopped' THEN status BETWEEN 200 AND 299 ELSE status IN (404, 410) END) IS NOT TRUE
-"""
-_CONTRADICTORY = f"""
-(round >= 1 AND 0 <= attempts AND attempts <= recorded AND recorded <= sends
-    AND CASE jsonb_typeof(history) WHEN 'array' THEN jsonb_array_length(history) END = least(recorded, {MAX_HISTORY})
-    AND (receipt IS NULL) = (lease_until IS NULL) AND (receipt IS NULL) = (owner IS NULL)
-    AND (outcome IS NULL) = (settled_at IS NULL) AND (outcome IS NULL OR receipt IS NULL)) IS NOT TRUE
-"""
-_AUDIT = f"""
-SELECT {_STATS},
-(SELECT coalesce(jsonb_object_agg(outcome, number), '{{}}') FROM (
-    SELECT outcome, count(*) AS number FROM reaper_session WHERE outcome IS NOT NULL GROUP BY outcome
-) AS kept),
-(SELECT jsonb_build_object(
-    'open', count(*) FILTER (WHERE outcome IS NULL),
-    'held', count(*) FILTER (WHERE outcome IS NULL AND lease_until > {NOW}),
-    'unproven', count(*) FILTER (WHERE outcome IN ('stopped', 'already_gone') AND {_UNPROVEN}),
-    'contradictory', count(*) FILTER (WHERE {_CONTRADICTORY})
-) FROM reaper_session)
-"""
+_SQL = load("audit.sql")
 
 
-async def stats(connection: Connection, now: float | None) -> Stats:
-    """Count the open rows; what is settled comes from the counters."""
-    counters, rows = await one_row(connection, f"SELECT {_STATS}", {"now": now})
-    return _stats(counters, rows)
+async def stats(database: Database) -> Stats:
+    """Count the open rows; the settled ones come from the counters."""
+    ((counters, open_rows),) = await database.fetch(_SQL["stats"])
+    return _stats(counters, open_rows)
 
 
 def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:
@@ -65,9 +34,9 @@ def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:
     )
 
 
-async def audit(connection: Connection, now: float | None) -> Audit:
+async def audit(database: Database) -> Audit:
     """Compare the counters with the rows themselves, every one of them read."""
-    counters, rows, kept, found = await one_row(connection, _AUDIT, {"now": now})
+    ((counters, rows, kept, found),) = await database.fetch(_SQL["audit"])
     figures = LedgerCounts(
         counters=counters,
         kept={Outcome(outcome): number for outcome, number in kept.items()},

@@ -1,4 +1,4 @@
-"""Where the queue is and what went wrong there, in one sentence that holds no secret of the URL."""
+"""Parses `postgresql://` URLs and translates errors into sentences that hold no secret of the URL."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 
 CONNECT_TIMEOUT_S = 5
 _GONE_AFTER_MS = 15_000
-"""A server that answers nothing at all for so long is gone."""
+"""A server that answers nothing at all for so long is considered gone."""
 
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+|/[A-Za-z0-9._/-]+")
 _ROLLED_BACK = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock, lock not available: the statement has surely not happened."""
+"""Serialization failure, deadlock, lock not available: the statement has not happened."""
 _NO_TABLE = frozenset({"42P01", "42703", "42883"})
 _COMING_OR_GOING = frozenset({"57P01", "57P02", "57P03"})
 _MAY_PASS = frozenset({"08", "28", "40", "53", "57", "58"})
@@ -43,10 +43,10 @@ _NO_ROLE = re.compile(r'role "[^"]*" does not exist|no such user')
 
 
 def parameters(url: str) -> dict[str, str]:
-    """Return what libpq needs to connect to `url`.
+    """Return the parameters with which libpq connects to `url`.
 
-    Raises ConfigError for what cannot be read; a password with a bare `@` or `/` in it would otherwise be taken for a
-    host and printed with it.
+    Raises ConfigError for a URL that cannot be read: a password with a bare `@` or `/` in it would otherwise be taken
+    for a host and printed.
     """
     if not url.startswith("postgresql://"):
         raise ConfigError(_unreadable(""))
@@ -77,7 +77,7 @@ def _unreadable(where: str) -> str:
 
 
 def place(params: dict[str, str]) -> str:
-    """Name the server and database of a URL."""
+    """Return the server and database of a URL in words."""
     host = params.get("host") or params.get("hostaddr") or "the default host"
     port = f":{params['port']}" if params.get("port") else ""
     name = params.get("dbname") or params.get("user")
@@ -85,7 +85,7 @@ def place(params: dict[str, str]) -> str:
 
 
 def is_rolled_back(error: psycopg.Error) -> bool:
-    """Tell whether trying again is right and safe: the engine undid the statement in favour of another."""
+    """Return whether a repetition is right and safe: the server rolled the statement back in favour of another."""
     return error.sqlstate in _ROLLED_BACK
 
 
@@ -97,7 +97,7 @@ def connect_s(params: dict[str, str]) -> float:
 
 
 def may_pass(error: psycopg.Error | OSError) -> bool:
-    """Tell whether the cause may go away by itself: then what was asked may be asked again."""
+    """Return whether the cause may pass by itself: then the operation may be repeated."""
     state = _state(error)
     if state is None:
         return isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
@@ -105,7 +105,7 @@ def may_pass(error: psycopg.Error | OSError) -> bool:
 
 
 def translated(error: psycopg.Error | OSError, where: str, password: str | None = None) -> QueueError:
-    """Return the error to raise, with the cause set: `QueueUnavailableError` for what may pass by itself."""
+    """Return the error to raise, with its cause: `QueueUnavailableError` for one that may pass by itself."""
     text = _sentence(error, where)
     kind = QueueUnavailableError if may_pass(error) else QueueError
     result = kind(text.replace(password, "***") if password else text)

@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-OPTIONAL = ("reaper.queues.postgres.queue", "reaper.queues.redis.open", "reaper.__main__", "reaper.cli.commands.health")
+OPTIONAL = ("reaper.queues.postgres.open", "reaper.queues.redis.open", "reaper.__main__", "reaper.cli.commands.health")
 
 
 def serve() -> None:

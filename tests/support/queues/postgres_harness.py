@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from reaper.queues.base import PositionStore, Queue
 from reaper.queues.local_positions import LocalPositions
-from reaper.queues.postgres.queue import PostgresQueue, open_postgres
+from reaper.queues.postgres.connection import Connector
+from reaper.queues.postgres.database import Database
+from reaper.queues.postgres.errors import parameters
+from reaper.queues.postgres.open import open_over
 from tests.support.queues.harness import Clock
 from tests.support.queues.memory import MemoryQueue
 from tests.support.queues.memory_store import Store
@@ -18,21 +21,16 @@ class PostgresHarness:
 
     def __init__(self) -> None:
         self._server = session_server()
-        self._database = self._server.create_database()
+        self._name = self._server.create_database()
         self._clock = Clock()
-        self._opened: list[PostgresQueue] = []
+        self._opened: dict[str, tuple[Queue, Database]] = {}
         self._local: dict[str, Store] = {}
 
     async def open(self) -> Queue:
-        queue, _, _ = await open_postgres(
-            self._server.url(self._database),
-            create=True,
-            read_only=False,
-            worker=True,
-            positions=self._positions,
-            clock=self._clock,
-        )
-        self._opened.append(queue)
+        connector = Connector(parameters(self._server.url(self._name)))
+        database = Database(connector, self._clock, read_only=False)
+        queue, _, _ = await open_over(database, self._positions, create=True, worker=True)
+        self._opened[queue.owner] = queue, database
         return queue
 
     def _positions(self, identity: str) -> PositionStore:
@@ -44,14 +42,14 @@ class PostgresHarness:
         return LocalPositions(opened)
 
     async def die(self, queue: Queue) -> None:
-        assert isinstance(queue, PostgresQueue)
-        await queue.abandon()
+        _, database = self._opened[queue.owner]
+        await database.abandon()
 
     async def close(self) -> None:
-        for queue in self._opened:
+        for queue, _ in self._opened.values():
             await queue.close()
         assert len(self._local) <= 1, "the queue has one identity"
-        self._server.empty_database(self._database)
+        self._server.empty_database(self._name)
 
     def advance(self, seconds: float) -> None:
         self._clock.now += seconds

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from reaper.queues.postgres.queue import PostgresQueue, open_postgres
+from reaper.queues.base import Queue
+from reaper.queues.postgres.open import open_postgres
 from reaper.queues.values import Position
 
 
 @dataclass(slots=True)
 class Positions:
-    """A store of this machine, in memory; `seen` tells what it was asked to keep."""
+    """A store of this machine, in memory; `seen` are those it was given to keep."""
 
     identity: str = ""
     seen: dict[str, Position] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Positions:
 @asynccontextmanager
 async def opened(
     url: str, *, create: bool = True, read_only: bool = False, worker: bool = True, positions: Positions | None = None
-) -> AsyncIterator[PostgresQueue]:
+) -> AsyncIterator[Queue]:
     """Open a queue for the time of a block."""
     queue, _, _ = await open_postgres(
         url, create=create, read_only=read_only, worker=worker, positions=(positions or Positions()).of

@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,6 @@ def load(name: str) -> Script:
 
 @cache
 def _read(name: str) -> str:
-    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    data = get_data(__name__, f"{name}.lua")
+    assert data is not None, "the package's loader reads files"
+    return data.decode()

@@ -60,7 +60,7 @@ while #leases < limit and (firsts[f] or retries[r]) do
   local id = id_of(m)
   local v = call('HMGET', row(id), 'n', 'out', 'rnd', 'att', 'snd', 'rec', 'amb', 'fs', 'src')
   if v[1] and (tonumber(v[1]) ~= place_of(m) or v[2]) then
-    call('ZREM', P .. ':' .. entry[3], m)  -- an index of what is no more: only after the engine evicted rows
+    call('ZREM', P .. ':' .. entry[3], m)  -- its row is gone: only after the server evicted rows
   else
     if not v[1] then call('HSET', row(id), 'n', place_of(m), 'add', exact(now), 'due', exact(entry[1])) end
     local sends, seen, src = tonumber(v[5] or 0), tonumber(v[8] or 0), v[9]

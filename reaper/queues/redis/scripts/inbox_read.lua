@@ -21,7 +21,7 @@ repeat
   end
   lost = lost + #(answer[3] or {})
 until cursor == '0-0' or #entries >= limit
-if holes then  -- before 7.0 the engine leaves the deleted in the list of what is pending
+if holes then  -- before 7.0 the server keeps deleted entries in the list of pending ones
   for _, pending in ipairs(call('XPENDING', key, 'reaper', '-', '+', limit)) do
     if #call('XRANGE', key, pending[1], pending[1]) == 0 then
       lost = lost + call('XACK', key, 'reaper', pending[1])

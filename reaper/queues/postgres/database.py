@@ -1,0 +1,92 @@
+"""The database as one process uses it: a connection for reads, one for writes, one for claims and applies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from reaper.core.errors import QueueError
+from reaper.queues.postgres.connection import BatchedConnection, Connection, Connector
+
+A = TypeVar("A")
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Work = Callable[[Connection], Awaitable[object]]
+
+CALL_S = 120.0
+"""How long a call may take that is no claim and no apply: an audit reads every row."""
+
+
+class Database:
+    """The connections of one open queue, each opened when needed. `clock` replaces the server's time in tests."""
+
+    def __init__(self, connector: Connector, clock: Callable[[], float] | None, *, read_only: bool) -> None:
+        self.connector = connector
+        self.where = connector.where
+        self.clock = clock
+        self.read_only = read_only
+        self._connections: list[BatchedConnection[Any]] = []
+        self._writes = self.add_connection(BatchedConnection(connector, _run_each, CALL_S))
+        self._reads = self.add_connection(BatchedConnection(connector, _run_each, CALL_S, idempotent=True))
+
+    def add_connection(self, connection: BatchedConnection[A]) -> BatchedConnection[A]:
+        """Return a connection that ends with these."""
+        self._connections.append(connection)
+        return connection
+
+    def params(self, **values: object) -> dict[str, object]:
+        """Return the parameters of a statement; `now` is None where the server's clock counts."""
+        return {"now": None if self.clock is None else self.clock(), **values}
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run work that changes nothing."""
+        result: T = await self._reads.run(work)
+        return result
+
+    async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run work that may change rows. Raises QueueError when the queue is open for reading only."""
+        self.refuse_read_only()
+        result: T = await self._writes.run(work)
+        return result
+
+    async def fetch(self, query: str, **values: object) -> list[Row]:
+        """Return the rows of a query."""
+        params = self.params(**values)
+        return await self.read(lambda connection: fetch(connection, query, params))
+
+    async def change(self, query: str, **values: object) -> Any:
+        """Run a statement; return the one value of its one row, without a row how many rows it changed."""
+        params = self.params(**values)
+
+        async def run(connection: Connection) -> Any:
+            cursor = await connection.execute(query, params)
+            if cursor.description is None:
+                return cursor.rowcount
+            ((value,),) = await cursor.fetchall()
+            return value
+
+        return await self.write(run)
+
+    def refuse_read_only(self) -> None:
+        """Raise QueueError if the queue is open for reading only."""
+        if self.read_only:
+            raise QueueError(f"the queue in {self.where} is open for reading only")
+
+    async def close(self) -> None:
+        """Finish the operations that were posted, then close the connections."""
+        for connection in reversed(self._connections):
+            await connection.close()
+
+    async def abandon(self) -> None:
+        """Drop everything, as the death of the process would; for tests."""
+        for connection in reversed(self._connections):
+            await connection.abandon()
+
+
+async def fetch(connection: Connection, query: str, params: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a query."""
+    return await (await connection.execute(query, params)).fetchall()
+
+
+async def _run_each(connection: Connection, works: Sequence[Work]) -> Sequence[object]:
+    return [await work(connection) for work in works]
