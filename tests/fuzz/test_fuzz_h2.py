@@ -26,7 +26,7 @@ def padding_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_table_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows a bad field in its block is not looked at."""
+    """Skip the fields after a bad one in its block."""
 
     def decode(self: h2_decode.BlockDecoder, block: bytes) -> tuple[list[h2_decode.Field], int]:
         try:

@@ -38,7 +38,7 @@ async def client(url: str, token: str | None = "archal_ws_sandbox", **target: fl
 
 @asynccontextmanager
 async def server(talk: Talk, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that reads a request's head and then does as it is told."""
+    """A server that reads a request's head and then runs its script."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -127,8 +127,8 @@ async def test_the_page_and_its_json() -> None:
         assert headers["cache-control"] == "no-store"
         assert "default-src 'none'" in headers["content-security-policy"]
         assert b"2 sweeps wait for you" in body
-        told = await here.json()
-        assert len(told["reapers"]) == 2  # type: ignore[arg-type]
+        shown = await here.json()
+        assert len(shown["reapers"]) == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", sorted(FOR_PEOPLE))

@@ -1,4 +1,4 @@
-"""Who carries what: waiting, retrying, opening, closing, and that nothing is ever left behind."""
+"""The pool: waiting, sending again, opening, closing; and nothing remains after the end."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Bare:
 
 
 class Scripted:
-    """An opener of bare connections: after `pause_s`, and gone at once if so told."""
+    """Opens bare connections, each after a pause; with `gone` they are closed at once."""
 
     def __init__(self, *pauses_s: float, gone: bool = False, multiplexed: bool = False) -> None:
         self.pauses_s, self.gone, self.multiplexed = list(pauses_s), gone, multiplexed
@@ -94,32 +94,32 @@ async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> No
 
 
 async def test_one_opening_serves_all_who_wait_where_connections_carry_many() -> None:
-    opener = Scripted(0.05, gone=True, multiplexed=True)
-    pool = Pool(cast(Connector, opener), max_connections=8, keep_idle_s=30)
+    connector = Scripted(0.05, gone=True, multiplexed=True)
+    pool = Pool(cast(Connector, connector), max_connections=8, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(20)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectError}
-    assert opener.opened == 1
+    assert connector.opened == 1
     await pool.aclose()
 
 
 async def test_an_exchange_is_sent_again_once() -> None:
-    opener = Scripted(0, 0, 30)
-    pool = Pool(cast(Connector, opener), max_connections=2, keep_idle_s=30)
+    connector = Scripted(0, 0, 30)
+    pool = Pool(cast(Connector, connector), max_connections=2, keep_idle_s=30)
 
     async def both() -> list[asyncio.Task[None]]:
         sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
-        await eventually_async(lambda: sum(one.room == 0 for one in opener.made) == 2)
+        await eventually_async(lambda: sum(one.room == 0 for one in connector.made) == 2)
         return sent
 
     proven = await both()
-    for connection in opener.made:
+    for connection in connector.made:
         connection.answer(pool)
     await asyncio.gather(*proven)
     sent = await both()
-    one, other = opener.made
+    one, other = connector.made
     twice = one.exchange
     one.die(pool)
-    await eventually_async(lambda: opener.opened == 3)  # the third is never ready
+    await eventually_async(lambda: connector.opened == 3)  # the third is never ready
     other.answer(pool)
     await eventually_async(lambda: other.exchange is twice)
     other.die(pool)
@@ -129,12 +129,12 @@ async def test_an_exchange_is_sent_again_once() -> None:
 
 
 async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time() -> None:
-    opener = Scripted(0.2)
-    pool = Pool(cast(Connector, opener), max_connections=2, keep_idle_s=0.1)
+    connector = Scripted(0.2)
+    pool = Pool(cast(Connector, connector), max_connections=2, keep_idle_s=0.1)
     with pytest.raises(httpx.ConnectTimeout):
         await pool.send(asked(0.05))
-    await eventually_async(lambda: [one.closed for one in opener.made] == [True])
-    pool.on_closed(cast(Connection, opener.made[0]))
+    await eventually_async(lambda: [one.closed for one in connector.made] == [True])
+    pool.on_closed(cast(Connection, connector.made[0]))
     await pool.aclose()
 
 
@@ -209,22 +209,22 @@ async def test_all_who_wait_for_a_refused_connection_hear_of_it_at_once(http: st
 
 
 async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_served() -> None:
-    opener = Scripted(*[0.05] * 150)
-    pool = Pool(cast(Connector, opener), max_connections=200, keep_idle_s=30)
+    connector = Scripted(*[0.05] * 150)
+    pool = Pool(cast(Connector, connector), max_connections=200, keep_idle_s=30)
     sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(150)]
     await asyncio.sleep(0)  # sends
     await asyncio.sleep(0)  # opens
-    assert opener.opened == MAX_OPENING
-    await eventually_async(lambda: sum(one.exchange is not None for one in opener.made) == 150)
-    assert opener.opened == 150
-    for one in opener.made:
+    assert connector.opened == MAX_OPENING
+    await eventually_async(lambda: sum(one.exchange is not None for one in connector.made) == 150)
+    assert connector.opened == 150
+    for one in connector.made:
         one.answer(pool)
     await asyncio.gather(*sent)
     await pool.aclose()
 
 
 class Refusing:
-    """An opener that fails."""
+    """A connector that fails."""
 
     multiplexed = False
 
@@ -238,9 +238,9 @@ class Refusing:
 
 
 async def test_where_no_connection_can_be_opened_nobody_waits_for_a_turn_to_fail() -> None:
-    opener = Refusing()
-    pool = Pool(cast(Connector, opener), max_connections=500, keep_idle_s=30)
+    connector = Refusing()
+    pool = Pool(cast(Connector, connector), max_connections=500, keep_idle_s=30)
     seen = await asyncio.gather(*(pool.send(asked(5)) for _ in range(300)), return_exceptions=True)
     assert {type(one) for one in seen} == {httpx.ConnectTimeout}
-    assert opener.opened == MAX_OPENING
+    assert connector.opened == MAX_OPENING
     await pool.aclose()

@@ -68,7 +68,7 @@ def test_no_repr_shows_the_token(kind: str) -> None:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged at debug level, masking turned off: nothing may rely on it alone."""
+    """Log lines at debug level with masking turned off: nothing may rely on masking alone."""
     stream = io.StringIO()
     logs.configure(SimpleNamespace(log_format="json", log_level="debug"), stream, secrets=tuple)
     yield stream

@@ -1,4 +1,4 @@
-"""What only our transport promises: constant cost, one timer, bounds, what failures are called, what is refused."""
+"""Promises of our transport alone: constant cost, one timer, limits, names of failures, refused requests."""
 
 from __future__ import annotations
 

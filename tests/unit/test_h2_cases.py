@@ -48,7 +48,7 @@ def test_what_the_peer_says_has_its_meaning_however_it_is_cut(case: Case) -> Non
         check(case, stage, asked)
         stage.lose()
         assert None not in fates(asked)
-        assert stage.owner.lost_count == 1
+        assert stage.owner.closed_count == 1
         assert stage.connection.room == 0
 
 

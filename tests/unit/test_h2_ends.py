@@ -132,7 +132,7 @@ def test_a_connection_that_is_lost() -> None:
     assert fates([sent, unsent]) == ["reset", "refused"]
     assert isinstance(sent.error, WireFault)
     assert sent.error.__cause__ is why
-    assert (stage.connection.room, stage.owner.lost_count) == (0, 1)
+    assert (stage.connection.room, stage.owner.closed_count) == (0, 1)
     stage.connection.close()
     stage.connection.abandon(sent)
     stage.loop.settle()
@@ -246,7 +246,7 @@ def test_a_silent_peer_is_asked_for_a_sign_and_left_without_one() -> None:
     assert became(other) == "reset"
     assert stage.wire.aborted
     stage.lose()
-    assert stage.owner.lost_count == 1
+    assert stage.owner.closed_count == 1
 
 
 def test_a_sign_is_enough() -> None:

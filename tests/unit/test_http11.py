@@ -213,7 +213,7 @@ def test_a_connection_is_used_again() -> None:
         assert asked.finished
         assert asked.status == status
         assert asked.response_started
-    assert owner.room_when_freed == [1] * 6
+    assert owner.room_when_available == [1] * 6
     assert not wire.closed
 
 
@@ -234,7 +234,7 @@ def test_words_that_nobody_asked_for_close_an_idle_connection() -> None:
     assert wire.closed
     assert connection.room == 0
     connection.connection_lost(None)
-    assert owner.lost_count == 1
+    assert owner.closed_count == 1
 
 
 def test_an_abandoned_exchange_takes_its_connection_along_and_no_other() -> None:

@@ -69,7 +69,7 @@ def test_json_lines_are_whole_and_begin_with_time_level_event() -> None:
     stream = configured()
     logs.get().warning("api.paused", reason="throttled", count=3, none=None)
     logging.getLogger("some.package").warning("slow %s", "disk")
-    logging.getLogger("some.package").info("not told")
+    logging.getLogger("some.package").info("not logged")
     own, foreign = (json.loads(line) for line in stream.getvalue().splitlines())
     assert list(own)[:3] == ["timestamp", "level", "event"]
     assert (own["level"], own["event"], own["count"], own["none"]) == ("warning", "api.paused", 3, None)

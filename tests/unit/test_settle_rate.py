@@ -1,4 +1,4 @@
-"""What was settled of late."""
+"""The rate of settled sessions."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class LedgerThread:
             self._inbox.put(None)
 
     def _post(self, operation: _Operation, undo: Callable[[T], object] | None) -> Call[_Operation]:
-        """Queue an operation. Those of one turn of the loop go to the thread together, or it would wake for each alone."""
+        """Queue an operation. Those of one turn of the loop go to the thread together: it wakes once for all."""
         if self._closed:
             raise QueueError(f"the ledger {self._path} was closed")
         loop = asyncio.get_running_loop()

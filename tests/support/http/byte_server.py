@@ -35,7 +35,7 @@ Script = Sequence[bytes | Wait | Drip | End | Flood]
 
 @dataclass(slots=True)
 class ByteServer:
-    """What it plays, and what it saw."""
+    """The script that it plays, and the requests that it saw."""
 
     scripts: Mapping[str, Sequence[Script]]
     deletes: list[Delete] = field(default_factory=list)

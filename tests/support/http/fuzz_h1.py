@@ -93,7 +93,7 @@ def broken_rule(data: bytes, parts: list[bytes]) -> tuple[str | None, Seen | Non
 
 
 def without_keep(seen: Seen) -> tuple[object, ...]:
-    """What is the same however late the bytes after an answer come: all but whether the connection is kept."""
+    """All but whether the connection is kept: the same however late the bytes after an answer come."""
     return seen.status, seen.headers, seen.body, seen.whole, seen.fault
 
 

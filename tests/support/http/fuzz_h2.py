@@ -48,7 +48,7 @@ def pieces(chance: random.Random, data: bytes) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of everything."""
+    """The end of every exchange, and of the connection."""
 
     fates: tuple[int | str | None, ...]
     """Before the end of the stream; None: under way."""
@@ -86,7 +86,7 @@ def play(parts: Sequence[bytes]) -> Seen:
     stage.connection.eof_received()
     stage.lose()
     assert all(one.finished for one in asked[:3]), "an exchange did not end"
-    assert stage.owner.lost_count == 1
+    assert stage.owner.closed_count == 1
     assert stage.connection.room == 0
     return seen
 

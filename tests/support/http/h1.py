@@ -33,18 +33,18 @@ class Wire(asyncio.Transport):
 
 @dataclass
 class Watcher:
-    """The owner of the connection: counts what it is told."""
+    """The owner of a connection: counts its calls."""
 
-    freed_count: int = 0
-    lost_count: int = 0
-    room_when_freed: list[int] = field(default_factory=list)
+    available_count: int = 0
+    closed_count: int = 0
+    room_when_available: list[int] = field(default_factory=list)
 
     def on_available(self, connection: Connection) -> None:
-        self.freed_count += 1
-        self.room_when_freed.append(connection.room)
+        self.available_count += 1
+        self.room_when_available.append(connection.room)
 
     def on_closed(self, connection: Connection) -> None:
-        self.lost_count += 1
+        self.closed_count += 1
 
 
 def exchange(max_body_bytes: int = 1024, target: bytes = b"/api/sessions/env_1") -> Exchange:
@@ -60,7 +60,7 @@ def opened() -> tuple[H1Connection, Wire, Watcher]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of one exchange, as a value that can be compared."""
+    """The end of one exchange, as a value that can be compared."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -82,16 +82,16 @@ def play(pieces: Iterable[bytes], max_body_bytes: int = 1024, *, eof: bool = Tru
     for piece in pieces:
         if wire.closed or asked.finished:
             break
-        if piece:  # the loop never tells of nothing
+        if piece:  # the loop never reports an empty read
             connection.data_received(piece)
     kept = connection.room == 1
-    assert owner.freed_count == (1 if kept else 0)
+    assert owner.available_count == (1 if kept else 0)
     if eof or wire.closed:
         if eof and not wire.closed:
             connection.eof_received()
         connection.connection_lost(None)
         assert connection.room == 0
-        assert owner.lost_count == 1
+        assert owner.closed_count == 1
     if not asked.finished:
         return None
     error = asked.error

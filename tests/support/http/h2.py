@@ -54,7 +54,7 @@ def rst(stream: int, code: int) -> bytes:
 
 
 def head(stream: int, block: bytes = b"\x89", flags: int = 0x5) -> bytes:
-    """A HEADERS frame; unless told otherwise, a whole 204."""
+    """A HEADERS frame; by default a whole 204."""
     return frame(HEADERS, flags, stream, block)
 
 
@@ -80,7 +80,7 @@ def frames(data: bytes) -> list[Frame]:
 
 
 class Handle:
-    """What a loop gives for a callback."""
+    """The handle of a scheduled callback."""
 
     def __init__(self, at: float, call: Callable[[], object]) -> None:
         self.at, self.call, self.cancelled = at, call, False
@@ -156,14 +156,14 @@ class Watcher:
     """The owner of the connection."""
 
     rooms: list[int] = field(default_factory=list)
-    """The room each time it was told of a change."""
-    lost_count: int = 0
+    """The room at each call of `on_available`."""
+    closed_count: int = 0
 
     def on_available(self, connection: Connection) -> None:
         self.rooms.append(connection.room)
 
     def on_closed(self, connection: Connection) -> None:
-        self.lost_count += 1
+        self.closed_count += 1
 
 
 class Stage:
@@ -200,7 +200,7 @@ class Stage:
         self.loop.settle()
 
     def said(self) -> list[Frame]:
-        """Return what was written since the last look."""
+        """Return the frames written since the last call."""
         found = frames(b"".join(self.wire.writes))
         self.wire.writes.clear()
         return found

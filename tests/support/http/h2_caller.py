@@ -1,4 +1,4 @@
-"""What stands in for the transport around HTTP/2 connections: opens one, and the next when the peer closes it."""
+"""Replaces the pool around HTTP/2 connections: opens one, and the next when the peer closes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer may say after three requests on the streams 1, 3 and 5, and what must become of them.
+"""Frames of a peer after three requests on the streams 1, 3 and 5, and the end that each request must have.
 
 Played without a socket in `test_h2_cases.py`, over real ones in `tests/integration/test_h2_faults.py`, and mutated by
 `tests/support/http/fuzz_h2.py`. At most 1024 bytes of a body are kept.
@@ -151,7 +151,7 @@ PEERS: dict[str, Case] = {
     "reset within a body": Case(head(1, OK, 0x4) + body(1, b"x", 0) + rst(1, 2), ["reset", None, None]),
     "reset twice": Case(rst(1, 2) + rst(1, 2) + head(3), ["reset", 204, None]),
     "an answer after a reset": Case(rst(1, 2) + head(1) + head(3), ["reset", 204, None]),
-    "goodbye, nothing looked at": Case(goaway(0), ["refused"] * 3, 0),
+    "goodbye, nothing processed": Case(goaway(0), ["refused"] * 3, 0),
     "goodbye in the middle": Case(goaway(3), [None, None, "refused"]),
     "goodbye in the middle, then answers": Case(goaway(3) + head(3) + head(1), [204, 204, "refused"], 0),
     "goodbye, then closer": Case(goaway(2**31 - 1) + goaway(1, 11, b"calm"), [None, "refused", "refused"]),

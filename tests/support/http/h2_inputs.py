@@ -1,4 +1,4 @@
-"""What `fuzz_h2.py` says to a connection: answers in good order, and what accidents make of them."""
+"""Inputs of `fuzz_h2.py`: answers in good order, and the same after accidents."""
 
 from __future__ import annotations
 

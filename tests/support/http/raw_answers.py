@@ -13,7 +13,7 @@ CHUNKED_HELLO = CHUNKED + b"3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: x\r\n\r\n"
 
 
 class Expected(NamedTuple):
-    """What is to be seen of a script: status (0: broken), body, and whether the connection serves the next request."""
+    """The expected end of a script: status (0: broken), body, and whether the connection serves the next request."""
 
     script: Script
     status: int

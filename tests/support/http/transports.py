@@ -1,4 +1,4 @@
-"""What the conformance suite needs of a transport: how it is made, and where it is known to deviate.
+"""The transports of the conformance suite: how each is made, and where it is known to deviate.
 
 A deviation is a test that must fail for that transport; the reason is printed with it.
 """
