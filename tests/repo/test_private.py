@@ -6,8 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import reaper
 
 ROOT = Path(reaper.__file__).parents[1]
@@ -42,7 +40,10 @@ def private_names(source: str) -> Iterator[tuple[int, str]]:
             case ast.Call(func=ast.Attribute(attr=function) | ast.Name(id=function), args=args) if function in BY_TEXT:
                 texts = [arg.value for arg in args[:2] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
                 yield from (
-                    (node.lineno, name) for text in texts for name in text.split(".") if is_private(name) and name not in own
+                    (node.lineno, name)
+                    for text in texts
+                    for name in text.split(".")
+                    if is_private(name) and name not in own
                 )
             case _:
                 pass
@@ -63,7 +64,11 @@ def _defined(tree: ast.Module) -> Iterator[str]:
 
 def found_in(path: Path) -> list[str]:
     name = path.relative_to(ROOT).as_posix()
-    return [f"{name}:{line}: {each}" for line, each in private_names(path.read_text(encoding="utf-8")) if f"{name}: {each}" not in ALLOWED]
+    return [
+        f"{name}:{line}: {each}"
+        for line, each in private_names(path.read_text(encoding="utf-8"))
+        if f"{name}: {each}" not in ALLOWED
+    ]
 
 
 def test_no_test_uses_a_private_name() -> None:
