@@ -15,7 +15,7 @@ from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds, Evidence, Gauge, check
 from tests.support.fault.evidence import peak, settle_up
-from tests.support.fault.planting import plant
+from tests.support.fault.planting import CHECKED, plant
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.sandbox import script
@@ -94,40 +94,9 @@ def test_each_rule_sees_its_fault(rule: str, change: dict[str, Any]) -> None:
     assert any(fault.startswith(f"{rule}: ") for fault in found), found
 
 
-PLANTED = {
-    "settled before the DELETE": (
-        "worker.py",
-        "            reply = await self.api.stop(lease.session_id)\n",
-        "            from reaper.core.model import End, Outcome, Send, Settle\n"
-        "            await self.queue.apply([End(lease, Settle(Outcome.STOPPED), Send(at, 0.0, status=204))])\n"
-        "            reply = await self.api.stop(lease.session_id)\n",
-        "dishonest",
-    ),
-    "exhausted too early": (
-        "core/decide.py",
-        "if attempts >= policy.max_attempts:",
-        "if attempts + 1 >= policy.max_attempts:",
-        "dishonest",
-    ),
-    "an outcome that is not counted": (
-        "queues/books.py",
-        "counts=() if outcome is None else counts_of(outcome, send),",
-        "counts=() if outcome is None or held.sends > 1 else counts_of(outcome, send),",
-        "doubled",
-    ),
-    "a 5xx taken for an end": (
-        "core/decide.py",
-        "            return _charge(lease, policy, jitter, _words(verdict), least_s=after_s)\n",
-        "            return Settle(Outcome.ALREADY_GONE)\n",
-        "dishonest",
-    ),
-}
-
-
 @pytest.fixture
 def planted(command: Command, request: pytest.FixtureRequest) -> Iterator[Warm]:
-    file, right, wrong, _ = PLANTED[request.param]
-    warm = Warm(plant(command.home / "planted", file, right, wrong))
+    warm = Warm(plant(command.home / "planted", CHECKED[request.param][0]))
     yield warm
     warm.close()
 
@@ -150,10 +119,10 @@ def test_a_sound_run_is_proved(command: Command, warm: Warm, chance: random.Rand
     backlog(command, warm, chance)
 
 
-@pytest.mark.parametrize("planted", PLANTED, indirect=True)
+@pytest.mark.parametrize("planted", CHECKED, indirect=True)
 def test_a_planted_mistake_is_seen(
     command: Command, planted: Warm, chance: random.Random, request: pytest.FixtureRequest
 ) -> None:
-    rule = PLANTED[request.node.callspec.params["planted"]][3]
+    rule = CHECKED[request.node.callspec.params["planted"]][1]
     with pytest.raises(AssertionError, match=rf"(?m)^{rule}: "):
         backlog(command, planted, chance)

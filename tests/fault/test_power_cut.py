@@ -24,7 +24,7 @@ from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile
 from tests.support.fault.disk import Disk
-from tests.support.fault.planting import plant
+from tests.support.fault.planting import UNSYNCED, plant
 from tests.support.fault.syscalls import OPTIONS, Call, calls
 from tests.support.fault.tracing import strace, traced
 from tests.support.fault.warm import Warm
@@ -154,8 +154,7 @@ def test_power_cuts(command: Command, warm: Warm, profile: Profile, chance: rand
 
 def test_a_ledger_that_does_not_sync_is_noticed(command: Command, chance: random.Random) -> None:
     strace()
-    said = "PRAGMA synchronous = "
-    warm = Warm(plant(command.home / "planted", "queues/sqlite_schema.py", f"{said}FULL", f"{said}NORMAL"))
+    warm = Warm(plant(command.home / "planted", UNSYNCED))
     try:
         found = [faults for faults in cuts(record(command, warm), command, 40, chance) if faults]
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import reaper
+from tests.support.fault.planting import PLANTED
 from tests.support.programs import need
 from tools.proof.bugs import BUGS
 from tools.proof.planted import Bug, DoesNotApplyError, bug, changed, table, with_table
@@ -21,7 +22,7 @@ ROOT = Path(reaper.__file__).parents[1]
 TEST = "tests/unit/test_x.py::test_it"
 
 
-@pytest.mark.parametrize("planted", BUGS, ids=lambda one: one.name)
+@pytest.mark.parametrize("planted", [*BUGS, *PLANTED], ids=lambda one: one.name)
 def test_a_bug_applies_is_python_and_names_tests_that_exist(planted: Bug) -> None:
     for path, text in changed(ROOT, planted).items():
         assert path.startswith("reaper/")
@@ -34,7 +35,7 @@ def test_a_bug_applies_is_python_and_names_tests_that_exist(planted: Bug) -> Non
 
 def test_no_bug_uses_a_name_that_is_not_there(tmp_path: Path) -> None:
     """The code moves on, and what it no longer imports would break the test instead of failing it."""
-    for planted in BUGS:
+    for planted in (*BUGS, *PLANTED):
         for path, text in changed(ROOT, planted).items():
             target = tmp_path / planted.name / path
             target.parent.mkdir(parents=True)
