@@ -27,7 +27,8 @@ from tests.support.deploy.image_base import (
     index_access,
     local_names,
 )
-from tests.support.deploy.image_run import CREDENTIALS, STATE, UID, Pod, pod, within, write_token
+from tests.support.deploy.image_run import CREDENTIALS, STATE, UID, Pod, pod, write_token
+from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -195,19 +196,13 @@ def test_the_daemon_is_probed_fed_and_given_a_new_token(lasting: Pod, tmp_path: 
     with ExitStack() as stack:
         _start_api(stack, lasting, tmp_path)
         daemon = stack.enter_context(lasting.started(log=tmp_path / "daemon.log"))
-        for _ in within(30):
-            if lasting.run("health").returncode == 0:
-                break
+        eventually(lambda: lasting.run("health").returncode == 0)
         assert lasting.run("add", *ids).returncode == 0
-        for _ in within(30):
-            if [pause["reason"] for pause in _status(lasting)["pauses"]] == ["credentials"]:
-                break
+        eventually(lambda: [pause["reason"] for pause in _status(lasting)["pauses"]] == ["credentials"])
         assert _status(lasting)["settled"].get("stopped", 0) == 0
 
         write_token(token, TOKEN)
-        for _ in within(60):
-            if _status(lasting)["settled"].get("stopped") == len(ids):
-                break
+        eventually(lambda: _status(lasting)["settled"].get("stopped") == len(ids), 60)
         assert daemon.process.poll() is None
     assert lasting.run("audit").returncode == 0
     assert (tmp_path / "state" / "reaper.db").stat().st_uid == UID
@@ -221,9 +216,7 @@ def test_as_process_1_it_drains_on_the_signal_that_the_image_names(lasting: Pod,
         settings = {"REAPER_WORKER__CONCURRENCY": "4", "REAPER_WORKER__ADAPTIVE": "false"}
         daemon = stack.enter_context(lasting.started(log=tmp_path / "daemon.log", env=settings))
         assert lasting.run("add", *ids).returncode == 0
-        for _ in within(60):
-            if _status(lasting)["in_flight"] == 4:
-                break
+        eventually(lambda: _status(lasting)["in_flight"] == 4, 60)
         daemon.signal_first(signal.Signals[lasting.config["StopSignal"]])
         assert daemon.process.wait(timeout=25) == 0, daemon.said()
         assert "reaper.exited" in daemon.said()
@@ -237,10 +230,12 @@ def test_as_process_1_it_drains_on_the_signal_that_the_image_names(lasting: Pod,
 def _start_api(stack: ExitStack, opened: Pod, folder: Path, *options: str) -> None:
     words = ("sandbox", "--port", "8080", "--token", TOKEN, "--sessions", "20", "--seed", "3", *options)
     api = stack.enter_context(opened.started(*words, log=folder / "api.log"))
-    for _ in within(30):
+
+    def listens() -> bool:
         assert api.process.poll() is None, api.said()
-        if "listens on" in api.said():
-            return
+        return "listens on" in api.said()
+
+    eventually(listens)
 
 
 def _status(opened: Pod) -> dict[str, Any]:

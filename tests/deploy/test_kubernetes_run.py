@@ -24,8 +24,9 @@ import pytest
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.deploy.kube import Doc, Overlay, overlay
+from tests.support.eventually import eventually
 from tests.support.fault.engines import Engine, Postgres, Redis
-from tests.support.processes.command import TOKEN, until
+from tests.support.processes.command import TOKEN
 from tests.support.processes.daemon import free_port
 from tests.support.programs import missing, need
 
@@ -192,7 +193,7 @@ def test_the_sidecar_stops_what_the_app_registered_when_the_pod_ends(users: bool
         # In the order of kubelet: the rooms, the sidecar up to its startup probe, the app.
         assert one.run("spool") == (0, "")
         sidecar = one.start("reaper")
-        until(lambda: one.answers("startupProbe"))
+        eventually(lambda: one.answers("startupProbe"))
         app = one.start("app", list(sessions))
         assert app.stdout is not None
         for session in sessions:
@@ -216,13 +217,13 @@ def test_the_daemon_answers_its_probes_and_takes_a_rotated_token() -> None:
         token = one.folder / "token"
         one.project(token, "token", "archal_ws_old", 0o440)
         daemon = one.start("reaper")
-        until(lambda: one.answers("startupProbe") and not one.answers("readinessProbe"))
+        eventually(lambda: one.answers("startupProbe") and not one.answers("readinessProbe"))
         assert one.answers("livenessProbe")
         # As the guide has it: IDs are handed in beside the running daemon.
         assert one.run("reaper", ["add", *sessions])[0] == 0
         assert sandbox.sends == {}
         one.project(token, "token", TOKEN, 0o440)
-        until(lambda: one.answers("readinessProbe") and set(sandbox.sends) == set(sessions))
+        eventually(lambda: one.answers("readinessProbe") and set(sandbox.sends) == set(sessions))
         daemon.terminate()
         assert daemon.wait(timeout=30) == 0, one.said("reaper")
 
@@ -262,14 +263,16 @@ def test_pods_share_one_queue_and_one_that_goes_leaves_the_rest_to_the_others(en
         at_work(sandbox) as other,
     ):
         first, second = one.start("reaper"), other.start("reaper")
-        until(lambda: one.answers("readinessProbe") and other.answers("readinessProbe"))
+        eventually(lambda: one.answers("readinessProbe") and other.answers("readinessProbe"))
         # Handed in at one of them, seen by both.
         assert one.run("reaper", ["add", *sessions])[0] == 0
-        until(lambda: len(one.events("session.settled")) > 5 and len(other.events("session.settled")) > 5)
+        eventually(lambda: len(one.events("session.settled")) > 5 and len(other.events("session.settled")) > 5)
         first.terminate()
         assert first.wait(timeout=60) == 0, one.said("reaper")
         assert len(sandbox.sends) < len(sessions), "too quick: nothing was left to the other"
-        until(lambda: len(one.events("session.settled")) + len(other.events("session.settled")) == len(sessions), 60)
+        eventually(
+            lambda: len(one.events("session.settled")) + len(other.events("session.settled")) == len(sessions), 60
+        )
         second.terminate()
         assert second.wait(timeout=60) == 0, other.said("reaper")
         assert sandbox.sends == dict.fromkeys(sessions, 1)
@@ -286,19 +289,19 @@ def test_a_pod_outlives_its_engine_and_is_not_ready_meanwhile(engine: Engine) ->
         pod("queue", sandbox, secret=engine.url) as late,
     ):
         daemon = one.start("reaper")
-        until(lambda: one.answers("readinessProbe"))
+        eventually(lambda: one.answers("readinessProbe"))
         engine.kill()
-        until(lambda: not one.answers("readinessProbe"))
-        until(lambda: len(one.events("queue.unavailable")) == 1)  # a line is written a turn of the loop later
+        eventually(lambda: not one.answers("readinessProbe"))
+        eventually(lambda: len(one.events("queue.unavailable")) == 1)  # a line is written a turn of the loop later
         assert one.answers("livenessProbe")
         # One that starts now ends, and is started again by Kubernetes.
         assert late.start("reaper").wait(timeout=60) == 69, late.said("reaper")
         engine.start()
-        until(lambda: one.answers("readinessProbe"), 60)
+        eventually(lambda: one.answers("readinessProbe"), 60)
         late.start("reaper")
-        until(lambda: late.answers("readinessProbe"))
+        eventually(lambda: late.answers("readinessProbe"))
         assert late.run("reaper", ["add", session.session_id])[0] == 0
-        until(lambda: set(sandbox.sends) == {session.session_id})
+        eventually(lambda: set(sandbox.sends) == {session.session_id})
         daemon.terminate()
         assert daemon.wait(timeout=30) == 0, one.said("reaper")
         assert len(one.events("queue.unavailable")) == len(one.events("queue.recovered")) == 1, one.said("reaper")

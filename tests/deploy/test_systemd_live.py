@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.deploy.systemd import FIRST, SECOND, Host, block, host
-from tests.support.deploy.systemd_box import until
+from tests.support.eventually import eventually
 from tests.support.programs import missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -55,8 +55,10 @@ def test_the_docs_make_a_working_service(machine: Host) -> None:
     assert machine.show("reaper", "ActiveState") == "active"
     assert machine.show("reaper", "UnitFileState") == "enabled"
     machine.add(3)
-    until(lambda: machine.stopped() == 3, "the daemon stops what an operator added")
-    until(lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 delayed, 0 dead, "), "systemd is told")
+    eventually(lambda: machine.stopped() == 3, what="the daemon stops what an operator added")
+    eventually(
+        lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 delayed, 0 dead, "), what="systemd is told"
+    )
 
     said = machine.follow("operate")
 
@@ -104,21 +106,21 @@ def test_a_reload_takes_over_the_settings_and_refuses_bad_ones(machine: Host) ->
     machine.follow("start")
     pid = machine.show("reaper", "MainPID")
     machine.box.shell("printf '[worker]\\nconcurrency = 5\\n' >> /etc/reaper/reaper.toml; systemctl reload reaper")
-    until(lambda: machine.events("config.reloaded"), "the new settings are taken over")
+    eventually(lambda: machine.events("config.reloaded"), what="the new settings are taken over")
     assert machine.events("config.reloaded")[0]["changed"] == ["worker.concurrency"]
     assert machine.events("config.reloaded")[0]["PRIORITY"] == "6"
 
     machine.box.shell("echo 'rate_per_z = 1' >> /etc/reaper/reaper.toml; systemctl reload reaper")
-    until(lambda: machine.events("config.refused"), "the bad settings are refused")
+    eventually(lambda: machine.events("config.refused"), what="the bad settings are refused")
     assert "rate_per_s" in machine.events("config.refused")[0]["detail"]
     assert machine.events("config.refused")[0]["PRIORITY"] == "3"
     # It told systemd of the reload's end too.
-    until(lambda: machine.show("reaper", "ActiveState") == "active", "it is active again")
+    eventually(lambda: machine.show("reaper", "ActiveState") == "active", what="it is active again")
     assert machine.show("reaper", "MainPID") == pid
     # The operator's commands read the same file.
     machine.box.run("sed", "-i", "/rate_per_z/d", "/etc/reaper/reaper.toml")
     machine.add(1)
-    until(lambda: machine.stopped() == 1, "it works on")
+    eventually(lambda: machine.stopped() == 1, what="it works on")
 
 
 # --- the token ------------------------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def refuse(machine: Host, count: int) -> None:
     ids = machine.live(count)
     machine.order(token=SECOND)
     machine.operator("add", *ids)
-    until(lambda: paused(machine), "systemd is told of the pause")
+    eventually(lambda: paused(machine), what="systemd is told of the pause")
     assert machine.stopped() == 0
 
 
@@ -145,14 +147,14 @@ def test_a_new_token_is_taken_up_by_a_restart(machine: Host) -> None:
     copy = ("cat", "/run/credentials/reaper.service/archal-token")
     if not machine.show("reaper", "RefreshOnReload"):  # a systemd that never renews the copy
         machine.box.run("systemctl", "reload", "reaper")
-        until(lambda: machine.events("config.reloaded"), "a reload is done")
+        eventually(lambda: machine.events("config.reloaded"), what="a reload is done")
         assert machine.box.run(*copy).stdout.strip() == FIRST
         assert paused(machine)
 
     machine.box.shell(restart)
 
     assert machine.box.run(*copy).stdout.strip() == SECOND
-    until(lambda: machine.stopped() == 3, "what waited for a token is stopped")
+    eventually(lambda: machine.stopped() == 3, what="what waited for a token is stopped")
     assert machine.box.run("stat", "-c", "%U %a", "/etc/reaper/token").stdout.split() == ["root", "600"]
     assert SECOND not in machine.journal("reaper")
 
@@ -168,9 +170,9 @@ def test_a_token_file_is_taken_up_without_a_restart(machine: Host) -> None:
 
     machine.follow("rotate-file", typed=f"{SECOND}\n")
 
-    until(lambda: machine.stopped() == 3, "what waited for a token is stopped")
+    eventually(lambda: machine.stopped() == 3, what="what waited for a token is stopped")
     assert machine.show("reaper", "MainPID") == pid
-    until(lambda: bool(machine.events("api.resumed")), "the journal tells of it")
+    eventually(lambda: bool(machine.events("api.resumed")), what="the journal tells of it")
     assert machine.box.run("stat", "-c", "%U:%G %a", "/etc/reaper/token").stdout.split() == ["root:reaper", "640"]
     machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/token", expect=1)
     # The one-shot run reads the same file.
@@ -185,7 +187,7 @@ def test_a_stop_lets_what_is_in_flight_end(machine: Host) -> None:
     machine.order(latency="4s")
     machine.follow("start")
     machine.add(5)
-    until(lambda: machine.status()["in_flight"] == 5, "all are in flight")
+    eventually(lambda: machine.status()["in_flight"] == 5, what="all are in flight")
     begun = time.monotonic()
 
     machine.box.run("systemctl", "stop", "reaper")
@@ -203,13 +205,15 @@ def test_a_killed_daemon_comes_back_and_goes_on(machine: Host) -> None:
     machine.order(latency="3s")
     machine.follow("start")
     machine.add(5)
-    until(lambda: machine.status()["in_flight"] == 5, "all are in flight")
+    eventually(lambda: machine.status()["in_flight"] == 5, what="all are in flight")
 
     machine.box.run("systemctl", "kill", "--signal=KILL", "reaper")
 
-    until(lambda: machine.show("reaper", "NRestarts") == "1", "systemd starts it again")
+    eventually(lambda: machine.show("reaper", "NRestarts") == "1", what="systemd starts it again")
     settled = ("stopped", "already_gone")
-    until(lambda: sum(machine.status()["settled"].get(how, 0) for how in settled) == 5, "all are stopped in the end")
+    eventually(
+        lambda: sum(machine.status()["settled"].get(how, 0) for how in settled) == 5, what="all are stopped in the end"
+    )
     machine.operator("audit")
 
 
@@ -233,7 +237,7 @@ def test_a_hung_loop_is_aborted_and_leaves_its_stack(machine: Host) -> None:
     machine.drop_in("reaper.service", f"[Service]\n{command}WatchdogSec=3\nRestartSec=100ms\n")
     machine.follow("start")
 
-    until(lambda: machine.show("reaper", "NRestarts") != "0", "it is aborted and started again", 40)
+    eventually(lambda: machine.show("reaper", "NRestarts") != "0", 40, what="it is aborted and started again")
 
     said = machine.journal("reaper")
     assert "Watchdog timeout (limit 3s)!" in said
@@ -246,7 +250,9 @@ def test_a_daemon_with_nothing_to_do_is_not_taken_for_hung(machine: Host) -> Non
     machine.drop_in("reaper.service", "[Service]\nWatchdogSec=2\n")
     machine.follow("start")
     begun = machine.show("reaper", "WatchdogTimestampMonotonic")
-    until(lambda: int(machine.show("reaper", "WatchdogTimestampMonotonic")) > int(begun) + 6_000_000, "it reports")
+    eventually(
+        lambda: int(machine.show("reaper", "WatchdogTimestampMonotonic")) > int(begun) + 6_000_000, what="it reports"
+    )
     assert machine.show("reaper", "NRestarts") == "0"
     assert machine.show("reaper", "ActiveState") == "active"
 
@@ -261,8 +267,8 @@ def test_the_timer_stops_what_the_list_names(machine: Host) -> None:
     )
     assert "reaper-once.service" in machine.follow("timer")
     machine.box.write("/etc/reaper/ids.txt", "\n".join(machine.live(4)))
-    until(lambda: machine.stopped() == 4, "the timer's run stops them")
-    until(lambda: "4 sessions in" in machine.journal("reaper-once.service"), "the log has its summary")
+    eventually(lambda: machine.stopped() == 4, what="the timer's run stops them")
+    eventually(lambda: "4 sessions in" in machine.journal("reaper-once.service"), what="the log has its summary")
     machine.operator("audit")
 
 
@@ -334,15 +340,17 @@ def test_the_service_and_its_operators_share_a_queue(machine: Host) -> None:
     try:
         machine.follow("shared-queue")
         use_queue(machine, "redis://127.0.0.1:6399/0")
-        until(lambda: "PONG" in machine.box.run("redis-cli", "-p", "6399", "ping", expect=None).stdout, "it answers")
+        eventually(
+            lambda: "PONG" in machine.box.run("redis-cli", "-p", "6399", "ping", expect=None).stdout, what="it answers"
+        )
         machine.follow("shared-queue-start")
         machine.add(3)
-        until(lambda: machine.stopped() == 3, "what an operator added is stopped")
+        eventually(lambda: machine.stopped() == 3, what="what an operator added is stopped")
         assert machine.box.run("find", "/var/lib/reaper", "-name", "reaper.db").stdout == ""
         machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/reaper.toml", expect=1)
 
         machine.box.run("systemctl", "stop", "engine")
-        until(lambda: "queue unavailable" in machine.show("reaper", "StatusText"), "systemd is told")
+        eventually(lambda: "queue unavailable" in machine.show("reaper", "StatusText"), what="systemd is told")
         assert machine.show("reaper", "ActiveState") == "active"
     finally:
         machine.box.run("systemctl", "stop", "engine", expect=None)
@@ -352,7 +360,7 @@ def test_a_service_whose_engine_is_away_is_tried_again(machine: Host) -> None:
     machine.follow("shared-queue")
     use_queue(machine, "postgresql://reaper:s3cret@127.0.0.1:1/reaper")
     machine.box.run("systemctl", "start", "reaper", expect=1)
-    until(lambda: machine.show("reaper", "SubState") == "auto-restart", "systemd waits to start it again")
+    eventually(lambda: machine.show("reaper", "SubState") == "auto-restart", what="systemd waits to start it again")
     assert machine.show("reaper", "ExecMainStatus") == "69"
     # The driver is loaded under all the restrictions of the service.
     assert "PostgreSQL at 127.0.0.1:1" in machine.journal("reaper")
@@ -374,7 +382,7 @@ def test_the_way_out_can_be_closed(machine: Host) -> None:
     machine.box.run("systemctl", "daemon-reload")
     machine.follow("start")
     machine.add(1)
-    until(lambda: machine.stopped() == 1, "this machine stays in reach")
+    eventually(lambda: machine.stopped() == 1, what="this machine stays in reach")
 
     if "does not support BPF" in machine.journal("reaper"):
         missing("bpf", "is not there for the kernel to filter addresses with")
@@ -383,20 +391,20 @@ def test_the_way_out_can_be_closed(machine: Host) -> None:
     machine.box.run("sed", "-i", "/localhost/d", "/etc/systemd/system/reaper.service.d/egress.conf")
     machine.box.shell("systemctl daemon-reload; systemctl restart reaper")
     machine.add(1)
-    until(lambda: "paused: api_down" in machine.show("reaper", "StatusText"), "the API is out of reach", 60)
+    eventually(lambda: "paused: api_down" in machine.show("reaper", "StatusText"), 60, what="the API is out of reach")
     assert machine.stopped() == 1
 
 
 def test_an_upgrade_keeps_the_ledger(machine: Host) -> None:
     machine.follow("start")
     machine.add(2)
-    until(lambda: machine.stopped() == 2, "something is in the ledger")
+    eventually(lambda: machine.stopped() == 2, what="something is in the ledger")
     machine.follow("upgrade")
     assert machine.show("reaper", "ActiveState") == "active"
     assert machine.stopped() == 2
     assert machine.box.run("find", "/var/lib/reaper", "-name", "before-*.db").stdout.count("\n") == 1
     machine.add(1)
-    until(lambda: machine.stopped() == 3, "it works on")
+    eventually(lambda: machine.stopped() == 3, what="it works on")
 
 
 def test_what_is_removed_is_gone_and_can_be_installed_again(machine: Host) -> None:
@@ -416,4 +424,4 @@ def test_what_is_removed_is_gone_and_can_be_installed_again(machine: Host) -> No
     machine.begin()
     machine.follow("start")
     machine.add(1)
-    until(lambda: machine.stopped() == 1, "a second installation works")
+    eventually(lambda: machine.stopped() == 1, what="a second installation works")

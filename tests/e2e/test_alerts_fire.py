@@ -14,10 +14,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.e2e.test_discovery import age_the_ghosts
-from tests.support.processes.command import Command, kill, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command, kill, write_ids
 from tests.support.processes.daemon import daemon, free_port, page, watch
 from tests.support.programs import need
 from tests.support.queues.redis_server import RedisServer
@@ -89,7 +91,7 @@ def hold_an_old_one(stage: Stage) -> None:
     """The operator pauses while an ID waits that was due an hour ago."""
     done = stage.command.run("pause", "--reason", "maintenance")
     assert done.returncode == 0, done.stderr
-    until(lambda: 'reaper_paused{reason="operator"} 1.0' in page(stage.command, "/metrics")[1])
+    eventually(lambda: 'reaper_paused{reason="operator"} 1.0' in page(stage.command, "/metrics")[1])
     due_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     stage.feed(json.dumps({"session_id": stage.ids[0], "due_at": due_at}))
 
@@ -256,7 +258,7 @@ def prometheus(home: Path, rules: str) -> Iterator[Prometheus]:
                 return False
             return True
 
-        until(answers)
+        eventually(answers)
         yield server
     finally:
         process.send_signal(signal.SIGKILL)
@@ -289,11 +291,15 @@ def staged(scene: Scene, home: Path, seed: int) -> Iterator[Stage]:
 def crash_again_and_again(stage: Stage, server: Prometheus) -> None:
     """Kill and start it three times, each start seen by Prometheus; then leave it dead."""
     started = f'process_start_time_seconds{{instance="{stage.instance}"}}'
+
+    def restarted(before: Mapping[str, float]) -> bool:
+        return server.values(started) not in ({}, before)
+
     kill(stage.process)
     for _ in range(3):
         before = server.values(started)
         with daemon(stage.command):
-            until(lambda before=before: server.values(started) not in ({}, before))  # type: ignore[misc]
+            eventually(partial(restarted, before))
     server.look()
 
 
@@ -308,13 +314,13 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
             name: stack.enter_context(staged(scene, tmp_path / name.replace(" ", "_"), seed))
             for seed, (name, scene) in enumerate(SCENES.items())
         }
-        until(lambda: ("", "ReaperAbsent") in server.look())
+        eventually(lambda: ("", "ReaperAbsent") in server.look())
         instances = [stage.instance for stage in stages.values()]
-        until(lambda: all(page(stage.command, "/metrics")[0] == 200 for stage in stages.values()), 60)
+        eventually(lambda: all(page(stage.command, "/metrics")[0] == 200 for stage in stages.values()), 60)
         server.scrape(instances)
         # Twice seen well: a counter's growth is measured from somewhere.
         seen = 'count_over_time(up{job="reaper"}[1m]) >= 2 and up == 1'
-        until(lambda: server.values(seen).keys() == set(instances))
+        eventually(lambda: server.values(seen).keys() == set(instances))
 
         for name, scene in SCENES.items():
             if scene.act is not None:
@@ -322,9 +328,9 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
         crash_again_and_again(stages["crashing"], server)
 
         wanted = {(stages[name].instance, alert) for name, scene in SCENES.items() for alert in scene.fires}
+        named = {stage.instance: name for name, stage in stages.items()}
         deadline = time.monotonic() + 60
         while missing := wanted - server.look():
-            named = {stage.instance: name for name, stage in stages.items()}
             assert time.monotonic() < deadline, sorted((named[at], alert) for at, alert in missing)
             time.sleep(0.3)
 

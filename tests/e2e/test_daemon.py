@@ -15,7 +15,8 @@ from pathlib import Path
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.support.processes.command import Command, kill, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command, kill, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
 
 
@@ -26,7 +27,7 @@ def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path)
     with running_sandbox(list(generate(30, 2)), latency="20ms") as sandbox:
         watch(command, sandbox, intake__files=str(followed), intake__spool_dir=spool, intake__poll_s=0.1)
         with daemon(command) as process:
-            until(lambda: len(sandbox.sends) == 10)
+            eventually(lambda: len(sandbox.sends) == 10)
             with followed.open("a") as file:
                 file.write("\n".join(some[10:15]) + "\n" + some[15])
             (spool / "tmp" / "a").write_text("\n".join(some[16:20]))
@@ -34,10 +35,10 @@ def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path)
             done = command.run("add", *some[20:25])
             assert done.returncode == 0, done.stderr
             # All but the line that has no newline yet.
-            until(lambda: sandbox.sends.keys() == {*some[:15], *some[16:25]})
+            eventually(lambda: sandbox.sends.keys() == {*some[:15], *some[16:25]})
             with followed.open("a") as file:
                 file.write("\n")
-            until(lambda: some[15] in sandbox.sends)
+            eventually(lambda: some[15] in sandbox.sends)
             assert command.run("health").returncode == 0
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
@@ -55,14 +56,14 @@ def test_killed_daemon_goes_on_in_its_file(command: Command, tmp_path: Path) -> 
     with running_sandbox(list(generate(400, 4)), latency="30ms") as sandbox:
         watch(command, sandbox, intake__files=str(followed), intake__poll_s=0.1, worker__concurrency=4)
         with daemon(command) as process:
-            until(lambda: len(sandbox.sends) > 40)
+            eventually(lambda: len(sandbox.sends) > 40)
             kill(process)
         with followed.open("a") as file:
             file.writelines(f"{one}\n" for one in some[200:])
         begun = time.monotonic()
         with daemon(command, "--concurrency", "32") as process:
-            until(lambda: len(sandbox.sends) == 400)
-            until(lambda: sum(command.json("status")["settled"].values()) == 400)
+            eventually(lambda: len(sandbox.sends) == 400)
+            eventually(lambda: sum(command.json("status")["settled"].values()) == 400)
             # Asked for again are those that were in flight at the kill and those whose answers waited for their commit,
             # at most the bound of each.
             assert command.json("status")["settled"]["already_gone"] <= 2 * 4
@@ -82,7 +83,7 @@ def test_two_daemons_share_one_ledger(command: Command, tmp_path: Path) -> None:
         with daemon(command) as one:
             command.env["REAPER_TELEMETRY__LISTEN"] = ""
             with daemon(command) as two:
-                until(lambda: len(sandbox.sends) == 300)
+                eventually(lambda: len(sandbox.sends) == 300)
                 for process in (one, two):
                     process.send_signal(signal.SIGTERM)
                     assert process.wait(timeout=10) == 0
@@ -97,16 +98,16 @@ def test_pages_tell_of_pauses(command: Command) -> None:
         watch(command, sandbox)
         sandbox.do(lambda s: s.set_mode(Mode.HTML_404))
         with daemon(command):
-            until(lambda: page(command, "/readyz")[0] == 503)
+            eventually(lambda: page(command, "/readyz")[0] == 503)
             assert "wrong_target" in page(command, "/readyz")[1]
             assert page(command, "/livez") == (200, "ok\n")
             status = json.loads(page(command, "/status")[1])
             assert [pause["reason"] for pause in status["pauses"]] == ["wrong_target"]
             assert 'reaper_paused{reason="wrong_target"} 1.0' in page(command, "/metrics")[1]
-            until(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"], 5)
+            eventually(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"], 5)
             sandbox.do(lambda s: s.set_mode(Mode.OK))
             assert command.run("add", *sandbox.do(lambda s: s.sessions.active)).returncode == 0
-            until(lambda: page(command, "/readyz")[0] == 200)
+            eventually(lambda: page(command, "/readyz")[0] == 200)
 
 
 def test_operators_pause_stops_a_running_daemon(command: Command) -> None:
@@ -115,12 +116,12 @@ def test_operators_pause_stops_a_running_daemon(command: Command) -> None:
         watch(command, sandbox)
         with daemon(command):
             assert command.run("pause", "--reason", "maintenance").returncode == 0
-            until(lambda: bool(events(command, "api.paused")), 5)
+            eventually(lambda: bool(events(command, "api.paused")), 5)
             assert command.run("add", *ids).returncode == 0
             time.sleep(1.5)
             assert sandbox.sends == {}
             assert command.run("resume").returncode == 0
-            until(lambda: len(sandbox.sends) == 5, 5)
+            eventually(lambda: len(sandbox.sends) == 5, 5)
 
 
 def test_configured_address_busy_is_an_error(command: Command) -> None:
@@ -141,16 +142,16 @@ def test_a_lack_of_descriptors_silences_the_probes_and_not_the_daemon(command: C
         watch(command, sandbox)
         limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (few, few))
         with daemon(command, preexec_fn=limit) as process, ExitStack() as held:
-            until(lambda: page(command, "/livez")[0] == 200)
+            eventually(lambda: page(command, "/livez")[0] == 200)
             host, port = command.env["REAPER_TELEMETRY__LISTEN"].split(":")
             for _ in range(2 * few):
                 held.enter_context(socket.create_connection((host, int(port)), timeout=5))
             time.sleep(1.5)
             assert process.poll() is None
             held.close()
-            until(lambda: page(command, "/livez")[0] == 200)
+            eventually(lambda: page(command, "/livez")[0] == 200)
             assert command.run("add", *sandbox.do(lambda s: s.sessions.active)).returncode == 0
-            until(lambda: len(sandbox.sends) == 1)
+            eventually(lambda: len(sandbox.sends) == 1)
 
 
 def test_an_error_of_a_service_is_an_error_in_the_journal(command: Command, tmp_path: Path) -> None:

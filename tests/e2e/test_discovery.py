@@ -12,7 +12,8 @@ import pytest
 from reaper.sandbox import session_mix
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.support.processes.command import Command, aim, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
 
 H = 3600.0
@@ -254,15 +255,15 @@ def test_a_sweep_that_meets_another_account_holds_up_the_whole_daemon(command: C
     with running_sandbox(some) as sandbox:
         watch(command, sandbox, discovery__enabled="true", discovery__interval_s=1, telemetry__log_format="json")
         with daemon(command):
-            until(lambda: len(events(command, "sweep.judged")) >= 1)
+            eventually(lambda: len(events(command, "sweep.judged")) >= 1)
             sandbox.do(lambda s: s.switch_account("usr_other"))
-            until(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"])
+            eventually(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"])
             command.json("add", *sorted(ids(some)))
             stopped = len(events(command, "sweep.stopped"))
-            until(lambda: len(events(command, "sweep.stopped")) >= stopped + 2)
+            eventually(lambda: len(events(command, "sweep.stopped")) >= stopped + 2)
             assert sent(sandbox) == set()
             assert command.run("check", "--accept-account").returncode == 0
-            until(lambda: sent(sandbox) == ids(some))
+            eventually(lambda: sent(sandbox) == ids(some))
     command.audit()
 
 
@@ -320,14 +321,14 @@ def test_a_daemon_finds_spares_and_reports_ghosts(command: Command, tmp_path: Pa
             telemetry__log_format="json",
         )
         with daemon(command) as process:
-            until(lambda: sent(sandbox) == ids(some[1:]) | {"env_ghost"})
-            until(lambda: len(events(command, "sweep.judged")) >= 3)
+            eventually(lambda: sent(sandbox) == ids(some[1:]) | {"env_ghost"})
+            eventually(lambda: len(events(command, "sweep.judged")) >= 3)
             shield.write_text("")
-            until(lambda: sent(sandbox) == ids(some) | {"env_ghost"})
+            eventually(lambda: sent(sandbox) == ids(some) | {"env_ghost"})
             age_the_ghosts(command)
-            until(lambda: len(events(command, "session.ghost")) == 1)
-            until(lambda: command.json("status")["ghosts"] == 1)
-            until(lambda: "reaper_ghost_sessions 1.0" in page(command, "/metrics")[1])
+            eventually(lambda: len(events(command, "session.ghost")) == 1)
+            eventually(lambda: command.json("status")["ghosts"] == 1)
+            eventually(lambda: "reaper_ghost_sessions 1.0" in page(command, "/metrics")[1])
             assert "[queue: stopped]" in next(x for x in command.run("sessions").stdout.splitlines() if "ghost" in x)
             assert process.poll() is None
         assert events(command, "session.ghost")[0]["session_id"] == "env_ghost"
@@ -347,4 +348,4 @@ def age_the_ghosts(command: Command, ghost: str = "env_ghost") -> None:
         ledger.close()
         return ghost in value["first"]
 
-    until(aged)
+    eventually(aged)

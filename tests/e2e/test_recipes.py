@@ -19,7 +19,8 @@ import yaml
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.support.processes.command import Command, until
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, watch
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
@@ -147,16 +148,16 @@ def test_who_dies_is_reaped_who_lives_is_not_and_who_ends_is_stopped_at_once(
     with running_sandbox(some) as sandbox:
         watch(command, sandbox, intake__poll_s=0.2)
         with daemon(command), begun(run, command, "dies") as dies, begun(run, command, "lives") as lives:
-            until(lambda: dies.working and lives.working)
+            eventually(lambda: dies.working and lives.working)
             since = time.monotonic()
             dies.kill()
-            until(lambda: "env_dies" in sent(sandbox))
+            eventually(lambda: "env_dies" in sent(sandbox))
             assert time.monotonic() - since > TTL_S / 4, "it had its time"
-            until(lambda: time.monotonic() - since > 2.5 * TTL_S)
+            eventually(lambda: time.monotonic() - since > 2.5 * TTL_S)
             assert sent(sandbox) == {"env_dies"}, "who lives was stopped"
             lives.finish()
             assert lives.over.wait(30)
-            until(lambda: "env_lives" in sent(sandbox), TTL_S)
+            eventually(lambda: "env_lives" in sent(sandbox), TTL_S)
             assert command.json("show", "env_lives")["outcome"] == "stopped"
     command.audit()
 
@@ -169,11 +170,11 @@ def test_a_trap_gives_the_session_back_when_it_is_told_to_end(command: Command) 
         command.env["TTL"] = "1h"
         with daemon(command), begun(trap, command, "term") as job:
             job.environ["TTL"] = "1h"
-            until(lambda: job.working)
+            eventually(lambda: job.working)
             assert job.process is not None
             job.process.send_signal(signal.SIGTERM)
             job.finish()  # a shell waits for what it runs before it obeys
-            until(lambda: "env_term" in sent(sandbox))
+            eventually(lambda: "env_term" in sent(sandbox))
             assert job.process.wait(30) == 143
 
 

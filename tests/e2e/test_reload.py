@@ -13,7 +13,8 @@ import pytest
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.support.processes.command import Command, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import daemon, events, free_port, page, watch
 
 
@@ -28,7 +29,7 @@ def reload(command: Command, process: subprocess.Popen[str], event: str = "confi
     """Send SIGHUP and return what was said of it."""
     before = len(events(command, event))
     process.send_signal(signal.SIGHUP)
-    until(lambda: len(events(command, event)) > before, 10)
+    eventually(lambda: len(events(command, event)) > before, 10)
     return events(command, event)[-1]
 
 
@@ -41,7 +42,7 @@ def test_everything_but_two_keys_follows_the_file_while_sends_go_on(command: Com
         configure(command, "[worker]\nconcurrency = 2\nadaptive = false\n")
         with daemon(command) as process:
             assert command.run("add", "--from", str(write_ids(tmp_path / "ids", some[:80]))).returncode == 0
-            until(lambda: len(sandbox.sends) > 2)
+            eventually(lambda: len(sandbox.sends) > 2)
             write_ids(followed, some[80:100])
             configure(
                 command,
@@ -52,11 +53,11 @@ def test_everything_but_two_keys_follows_the_file_while_sends_go_on(command: Com
             )
             before = sandbox.counters.peak_in_flight
             process.send_signal(signal.SIGHUP)
-            until(lambda: sandbox.counters.peak_in_flight > 10, 10)
+            eventually(lambda: sandbox.counters.peak_in_flight > 10, 10)
             assert before == 2
             (spool / "tmp" / "x").write_text("\n".join(some[100:]) + "\n")
             (spool / "tmp" / "x").rename(spool / "new" / "x")
-            until(lambda: len(sandbox.sends) == 120)
+            eventually(lambda: len(sandbox.sends) == 120)
             assert events(command, "config.reloaded") == [], "the new log level holds already"
             configure(command, "[worker]\nconcurrency = 3\nadaptive = false\n")
             told = reload(command, process)
@@ -80,7 +81,7 @@ def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) 
         listen = command.env.pop("REAPER_TELEMETRY__LISTEN")
         configure(command, f'[telemetry]\nlisten = "{listen}"\n')
         with daemon(command) as process:
-            until(lambda: bool(events(command, "reaper.ready")))
+            eventually(lambda: bool(events(command, "reaper.ready")))
             configure(
                 command,
                 f'[telemetry]\nlisten = "127.0.0.1:{free_port()}"\n[queue]\nurl = "sqlite:///{tmp_path}/o.db"\n',
@@ -114,7 +115,7 @@ def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, t
         good = f'[api]\nbase_url = "{sandbox.url}"\n[worker]\nconcurrency = 7\n'
         configure(command, good)
         with daemon(command) as process:
-            until(lambda: bool(events(command, "reaper.ready")))
+            eventually(lambda: bool(events(command, "reaper.ready")))
             configure(command, text)
             told = reload(command, process, "config.refused")
             assert words in str(told["detail"]), told
@@ -122,7 +123,7 @@ def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, t
             assert "reaper_concurrency_limit 7.0" in page(command, "/metrics")[1]
             configure(command, good)
             assert command.run("add", *some).returncode == 0
-            until(lambda: len(sandbox.sends) == 20)
+            eventually(lambda: len(sandbox.sends) == 20)
             (command.home / "reaper.toml").unlink()
             told = reload(command, process, "config.refused")
             assert "reaper.toml" in str(told["detail"])
@@ -142,15 +143,15 @@ def test_another_address_and_another_token_need_identity_again(command: Command,
         configure(command, f'[api]\nbase_url = "{one.url}"\n')
         with daemon(command) as process:
             assert command.run("add", *ids[:3]).returncode == 0
-            until(lambda: len(one.sends) == 3)
+            eventually(lambda: len(one.sends) == 3)
             configure(command, f'[api]\nbase_url = "{two.url}"\n')
             reload(command, process)
-            until(lambda: page(command, "/readyz")[0] == 503, 10)
+            eventually(lambda: page(command, "/readyz")[0] == 503, 10)
             assert "credentials" in page(command, "/readyz")[1]
             assert command.run("add", *ids[3:]).returncode == 0
             configure(command, f'[api]\nbase_url = "{two.url}"\ntoken_file = "{good}"\n')
             reload(command, process)
-            until(lambda: len(two.sends) == 3, 15)
+            eventually(lambda: len(two.sends) == 3, 15)
             assert len(one.sends) == 3
     assert set(command.outcomes().values()) == {"stopped"}
 
@@ -182,14 +183,14 @@ def test_nothing_goes_to_another_address_before_identity_is_shown(command: Comma
         configure(command, f'[api]\nbase_url = "{one.url}"\n')
         with daemon(command) as process:
             assert command.run("add", *[session.session_id for session in some]).returncode == 0
-            until(lambda: len(one.sends) > 10)
+            eventually(lambda: len(one.sends) > 10)
             two.do(lambda s: s.set_mode(Mode.OUTAGE))
             configure(command, f'[api]\nbase_url = "{two.url}"\n')
             reload(command, process)
-            until(lambda: two.counters.lists >= 2)
+            eventually(lambda: two.counters.lists >= 2)
             assert two.sends == {}
             two.do(lambda s: s.set_mode(Mode.OK))
-            until(lambda: len(two.sends) > 3)
+            eventually(lambda: len(two.sends) > 3)
 
 
 def test_reads_that_were_off_are_made_once_they_are_on(command: Command) -> None:
@@ -197,11 +198,11 @@ def test_reads_that_were_off_are_made_once_they_are_on(command: Command) -> None
         watch(command, sandbox)
         configure(command, "[api]\nverify = false\n")
         with daemon(command) as process:
-            until(lambda: page(command, "/readyz")[0] == 200)
+            eventually(lambda: page(command, "/readyz")[0] == 200)
             assert sandbox.counters.lists == 0
             configure(command, "[api]\nverify = true\n")
             reload(command, process)
-            until(lambda: sandbox.counters.lists == 1, 5)
+            eventually(lambda: sandbox.counters.lists == 1, 5)
 
 
 def test_a_token_file_that_is_a_pipe_stops_nothing(command: Command, tmp_path: Path) -> None:
@@ -210,9 +211,9 @@ def test_a_token_file_that_is_a_pipe_stops_nothing(command: Command, tmp_path: P
         watch(command, sandbox)
         configure(command, "")
         with daemon(command) as process:
-            until(lambda: page(command, "/readyz")[0] == 200)
+            eventually(lambda: page(command, "/readyz")[0] == 200)
             configure(command, f'[api]\ntoken_file = "{tmp_path}/pipe"\n')
             reload(command, process)
-            until(lambda: "there is no token" in page(command, "/readyz")[1], 10)
+            eventually(lambda: "there is no token" in page(command, "/readyz")[1], 10)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0

@@ -11,7 +11,8 @@ from pathlib import Path
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
-from tests.support.processes.command import Command, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
 
 APP = """
@@ -33,7 +34,7 @@ def test_fifty_sessions_of_a_dead_job_are_stopped_at_the_end_of_the_pod(command:
     with running_sandbox(list(generate(51, 9)), latency="50ms") as sandbox:
         watch(command, sandbox, intake__spool_dir=spool, intake__default_after_s=3600, intake__poll_s=5)
         with daemon(command, "--on-term", "reap") as process:
-            until(lambda: (spool / "new").is_dir() and page(command, "/readyz")[0] == 200)
+            eventually(lambda: (spool / "new").is_dir() and page(command, "/readyz")[0] == 200)
             with subprocess.Popen(
                 [sys.executable, "-c", APP, str(spool), *some[:50]], stdout=subprocess.PIPE, text=True
             ) as app:
@@ -61,7 +62,7 @@ def test_what_is_left_when_time_runs_out_is_said_and_kept(command: Command, tmp_
         with daemon(command, "--on-term", "reap") as process:
             ids = write_ids(tmp_path / "ids", some)
             assert command.run("add", "--from", str(ids), "--after", "1h").returncode == 0
-            until(lambda: page(command, "/readyz")[0] == 200)
+            eventually(lambda: page(command, "/readyz")[0] == 200)
             sandbox.do(lambda s: s.set_mode(Mode.HANG))
             begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -72,7 +73,7 @@ def test_what_is_left_when_time_runs_out_is_said_and_kept(command: Command, tmp_
         assert "stays in the ledger" in str(told["detail"])
         sandbox.do(lambda s: s.set_mode(Mode.OK))
         with daemon(command, "--on-term", "reap") as process:
-            until(lambda: len(events(command, "reaper.ready")) == 2)
+            eventually(lambda: len(events(command, "reaper.ready")) == 2)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=25) == 0
     assert set(command.outcomes().values()) == {"stopped"}
@@ -85,9 +86,9 @@ def test_a_second_signal_leaves_at_once(command: Command, tmp_path: Path) -> Non
         watch(command, sandbox)
         with daemon(command, "--on-term", "reap") as process:
             assert command.run("add", *some, "--after", "1h").returncode == 0
-            until(lambda: bool(events(command, "reaper.ready")))
+            eventually(lambda: bool(events(command, "reaper.ready")))
             process.send_signal(signal.SIGTERM)
-            until(lambda: len(sandbox.sends) == 5)
+            eventually(lambda: len(sandbox.sends) == 5)
             assert page(command, "/readyz")[0] == 503
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=5) == 75

@@ -16,7 +16,8 @@ import pytest
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import Session, generate
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
-from tests.support.processes.command import TOKEN, Command, aim, kill, until, write_ids
+from tests.support.eventually import eventually
+from tests.support.processes.command import TOKEN, Command, aim, kill, write_ids
 from tests.support.sandbox import script
 
 
@@ -126,7 +127,7 @@ def test_sigterm_under_load(command: Command, tmp_path: Path) -> None:
     with running_sandbox(some, latency="300ms") as sandbox:
         aim(command, sandbox, worker__concurrency=32)
         process = command.start("once", str(path))
-        until(lambda: deletes(sandbox) > 60)
+        eventually(lambda: deletes(sandbox) > 60)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
@@ -146,7 +147,7 @@ def test_sigterm_while_taking_in(command: Command, tmp_path: Path) -> None:
     assert process.stdin is not None
     process.stdin.write("".join(f"env_{n}\n" for n in range(20_000)))
     process.stdin.flush()
-    until(lambda: command.ledger.exists() and command.json("status")["ready"] > 0)
+    eventually(lambda: command.ledger.exists() and command.json("status")["ready"] > 0)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 75, out + err
@@ -162,7 +163,7 @@ def test_token_rotated_while_running(command: Command, tmp_path: Path) -> None:
     with running_sandbox(some, latency="50ms") as sandbox:
         aim(command, sandbox, worker__concurrency=16, api__token_file=token_file)
         process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
-        until(lambda: deletes(sandbox) > 100)
+        eventually(lambda: deletes(sandbox) > 100)
         sandbox.do(lambda s: setattr(s, "token", "another"))
         time.sleep(5)
         token_file.write_text("another\n")
@@ -208,7 +209,7 @@ def test_foreign_answers_mid_run(command: Command, tmp_path: Path, mode: Mode) -
     with running_sandbox(some, latency="100ms") as sandbox:
         aim(command, sandbox, worker__concurrency=8, api__unavailable_wait_s=4)
         process = command.start("once", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
-        until(lambda: deletes(sandbox) > 50)
+        eventually(lambda: deletes(sandbox) > 50)
         sandbox.do(lambda s: s.set_mode(mode, deletes_only=True))
         process.communicate(timeout=60)
         assert process.returncode == 69
@@ -231,14 +232,14 @@ def test_outage(command: Command, tmp_path: Path, backlog: int) -> None:
         aim(command, sandbox, worker__concurrency=16, api__unavailable_wait_s=90)
         # -q: nobody reads the log before the end, and a full pipe would stop the process.
         process = command.start("once", "-q", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
-        until(lambda: deletes(sandbox) > (200 if backlog > 200 else 0))
+        eventually(lambda: deletes(sandbox) > (200 if backlog > 200 else 0))
         sandbox.do(lambda s: s.set_mode(Mode.OUTAGE))
         begun = deletes(sandbox)
         time.sleep(30)
         assert deletes(sandbox) - begun <= 5 + 16
         sandbox.do(lambda s: s.set_mode(Mode.OK))
         ended = deletes(sandbox)
-        until(lambda: deletes(sandbox) > ended, timeout_s=10)
+        eventually(lambda: deletes(sandbox) > ended, within_s=10)
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert set(command.outcomes().values()) <= {"stopped", "already_gone"}
@@ -277,7 +278,7 @@ def test_the_token_is_nowhere(command: Command, tmp_path: Path) -> None:
         aim(command, sandbox, retry__base_s=0.05, worker__concurrency=4)
         path = write_ids(tmp_path / "ids.txt", ids_of(some))
         process = command.start("once", "-v", str(path))
-        until(lambda: deletes(sandbox) > 0)
+        eventually(lambda: deletes(sandbox) > 0)
         heard.append(Path(f"/proc/{process.pid}/cmdline").read_text())
         heard += process.communicate(timeout=60)
         for verb in (["config", "show"], ["config", "show", "--json"], ["check"], ["status"], ["outcomes"]):

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import gauge, settle_up
 from tests.support.fault.warm import Warm
 from tests.support.http.byte_server import Flood, Script, byte_server
 from tests.support.http.raw_server import GONE, Drip, End, Wait
-from tests.support.processes.command import Command, until
+from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, free_port
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -68,11 +69,11 @@ def test_any_bytes(command: Command, warm: Warm) -> None:
             half = len(FAULTS) * 2
             some = [one for pair in zip(ids, good, strict=True) for one in pair]
             assert warm.run(command, "add", *some[:half]).returncode == 0
-            until(lambda: answered(command) >= half, 60)
+            eventually(lambda: answered(command) >= half, 60)
             before = gauge(process.pid)
             assert warm.run(command, "add", *some[half:]).returncode == 0
-            until(lambda: answered(command) >= len(some), 60)
-            until(lambda: gauge(process.pid).fds <= before.fds + 4)
+            eventually(lambda: answered(command) >= len(some), 60)
+            eventually(lambda: gauge(process.pid).fds <= before.fds + 4)
             after, most = gauge(process.pid), peak_bytes(process.pid)
         assert server.poured > 1 << 20
         assert most < before.rss_bytes + (32 << 20), "a body is read into memory"

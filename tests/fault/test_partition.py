@@ -11,12 +11,13 @@ import pytest
 
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
+from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.network import Way, own_network, partition
 from tests.support.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
-from tests.support.processes.command import Command, until
+from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, events, page, watch
 
 WAYS = ["to", "from", "both"] if os.environ.get("FAULT_PROFILE") == "long" else ["both"]
@@ -48,14 +49,14 @@ def test_from_the_engine(network: None, command: Command, engine: Engine, tmp_pa
         try:
             sandbox.until(lambda s: s.counters.deletes >= 20, 30)
             with partition(port_of(engine.url), way):
-                until(lambda: len(reapers.events("queue.unavailable")) == 1)
+                eventually(lambda: len(reapers.events("queue.unavailable")) == 1)
                 sent = sandbox.do(lambda s: s.counters.deletes)
                 assert page(reapers.commands[0], "/readyz")[0] == 503
                 assert page(reapers.commands[0], "/livez")[0] == 200
                 assert reapers.running[0].poll() is None
             assert sandbox.do(lambda s: s.counters.deletes) <= sent + 2 * BOUND
-            until(lambda: waiting(command) == 0, 90)
-            until(lambda: page(reapers.commands[0], "/readyz")[0] == 200)
+            eventually(lambda: waiting(command) == 0, 90)
+            eventually(lambda: page(reapers.commands[0], "/readyz")[0] == 200)
         finally:
             reapers.close()
         # What was claimed by a script whose answer was lost waits for the end of its lease, and was not sent.
@@ -73,10 +74,10 @@ def test_from_the_api(network: None, command: Command, way: Way) -> None:
         with daemon(command):
             sandbox.until(lambda s: s.counters.deletes >= 20, 30)
             with partition(port_of(sandbox.url), way):
-                until(lambda: [event["reason"] for event in events(command, "api.paused")] == ["api_down"])
+                eventually(lambda: [event["reason"] for event in events(command, "api.paused")] == ["api_down"])
                 assert page(command, "/livez")[0] == 200
-            until(lambda: len(events(command, "api.resumed")) == 1, 60)
-            until(lambda: waiting(command) == 0, 60)
+            eventually(lambda: len(events(command, "api.resumed")) == 1, 60)
+            eventually(lambda: waiting(command) == 0, 60)
         # Each pair of sends whose answers were lost before the pause, and the retransmissions of what never arrived.
         found = settle_up(
             command,

@@ -12,10 +12,11 @@ import pytest
 from reaper.sandbox.sessions import generate
 from reaper.sandbox.thread import running_sandbox
 from tests.fault.conftest import Profile
+from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
 from tests.support.fault.reapers import Reapers, check_all_stopped, operator, waiting
-from tests.support.processes.command import Command, until, write_ids
+from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import page
 
 pytestmark = pytest.mark.timeout(900)
@@ -82,7 +83,7 @@ def test_a_reaper_that_slept_past_its_lease_settles_nothing(command: Command, en
             sleeper.send_signal(signal.SIGSTOP)
             assert command.json("once", "--wait", "20", timeout_s=60)["already_gone"] == 1
             sleeper.send_signal(signal.SIGCONT)
-            until(lambda: len(reapers.events("session.lease_lost")) == 1)
+            eventually(lambda: len(reapers.events("session.lease_lost")) == 1)
         finally:
             reapers.close()
         check_all_stopped(command, sandbox, [some[0].session_id], reapers, Bounds(in_flight=2, repeats=1))
@@ -102,7 +103,7 @@ def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, 
         try:
             sandbox.until(lambda s: s.counters.deletes >= 20, 30)
             engine.kill()
-            until(lambda: page(daemon, "/readyz")[0] == 503)
+            eventually(lambda: page(daemon, "/readyz")[0] == 503)
             sent = sandbox.do(lambda s: s.counters.deletes)
             busy = cpu_s(reapers.running[0].pid)
             time.sleep(5)
@@ -114,7 +115,7 @@ def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, 
             assert done.returncode == 69, done.stdout + done.stderr
             assert "Traceback" not in done.stderr
             engine.start()
-            until(lambda: waiting(command) == 0, 60)
+            eventually(lambda: waiting(command) == 0, 60)
             assert page(daemon, "/readyz")[0] == 200
         finally:
             reapers.close()
@@ -133,7 +134,7 @@ def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, 
         try:
             sandbox.until(lambda s: s.counters.deletes >= 50, 30)
             assert command.run("pause", "--reason", "test").returncode == 0
-            until(lambda: len(reapers.events("api.paused")) == 3)
+            eventually(lambda: len(reapers.events("api.paused")) == 3)
             time.sleep(1)  # what was in flight ends
             sent = sandbox.do(lambda s: s.counters.deletes)
             time.sleep(2)

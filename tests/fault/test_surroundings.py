@@ -12,10 +12,11 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.warm import Warm
-from tests.support.processes.command import Command, aim, until, write_ids
+from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
 from tests.support.programs import missing
 
@@ -82,10 +83,10 @@ def test_the_clock_steps(command: Command, warm: Warm) -> None:
             for number, step in enumerate(steps, 1):
                 # With the clock set back, what waits is not due yet: then nothing has to move.
                 if not clock.read_text().startswith("-"):
-                    until(partial(at_work, sandbox, 25 * number))
+                    eventually(partial(at_work, sandbox, 25 * number))
                 time.sleep(0.3)
                 clock.write_text(step)
-            until(lambda: sandbox.counters.executed == len(ids), 60)
+            eventually(lambda: sandbox.counters.executed == len(ids), 60)
             process.terminate()
             assert process.wait(timeout=30) == 0
         command.env = right
@@ -165,11 +166,11 @@ def test_the_input_changes_while_it_is_read(command: Command, warm: Warm, chance
                 ids = [f"ses-{number}-{one}" for one in range(chance.choice((1, 10, 400)))]
                 if change is not append:
                     # Whoever cuts or replaces a file takes lines away: only what was taken in is promised.
-                    until(all_came)
+                    eventually(all_came)
                 change(followed, "".join(f"{one}\n" for one in ids))
                 given += ids
-            until(all_came)
-            until(lambda: (command.home / "daemon.log").read_text().count('"session.settled"') == len(given))
+            eventually(all_came)
+            eventually(lambda: (command.home / "daemon.log").read_text().count('"session.settled"') == len(given))
         settle_up(
             command,
             sandbox.deletes,

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from reaper.api.http import connect
+from tests.support.eventually import eventually_async
 from tests.support.http.raw_server import RawServer
 from tests.support.http.transports import (
     Ours,
@@ -22,7 +23,6 @@ from tests.support.http.transports import (
     certified,
     no_collector,  # noqa: F401  # a fixture
     sockets,
-    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ async def test_a_connection_given_up_at_any_moment_leaves_nothing(
                 for _ in range(turns):
                     await asyncio.sleep(0)
             assert (await sending).trouble in ("broken", "unconnected")
-            await until(lambda: sockets() <= before)
+            await eventually_async(lambda: sockets() <= before)
 
 
 @asynccontextmanager
@@ -154,7 +154,7 @@ async def test_which_http_is_spoken(http: str, theirs: list[str] | None, head: b
             if head is None:
                 assert {one.trouble for one in seen} == {"unconnected"}
                 assert server.requests == []
-                await server.until(lambda s: s.open == 0)
+                await eventually_async(lambda: server.open == 0)
             else:
                 assert server.requests[0].startswith(head)
                 assert {one.status for one in seen} == ({204} if head == b"DELETE " else {0})

@@ -14,6 +14,7 @@ import pytest
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2.connection import H2Connection
+from tests.support.eventually import eventually_async
 from tests.support.http.h2 import GOAWAY, PING, RST, body, exchange, fates, frame, goaway, head, settings
 from tests.support.http.h2_caller import calling, certified
 from tests.support.http.h2_cases import CASES, JSON, LENGTHY, OK, Case
@@ -79,11 +80,11 @@ async def test_what_the_peer_says_has_its_meaning(case: Case) -> None:
     async with RawH2Server(script) as server, connected(server) as (connection, owner):
         asked = ask(connection)
         if case.code is None and case.said:
-            await server.until(lambda: any(one.kind == PING and one.flags for one in server.heard))
-        await server.until(lambda: fates(asked) == case.fates)
+            await eventually_async(lambda: any(one.kind == PING and one.flags for one in server.heard))
+        await eventually_async(lambda: fates(asked) == case.fates)
         if case.code is not None:
             await asyncio.wait_for(owner.gone.wait(), 5)
-        await server.until(
+        await eventually_async(
             lambda: (
                 [one.payload[7] for one in server.heard if one.kind == GOAWAY]
                 == ([] if case.code is None else [case.code])
@@ -121,12 +122,9 @@ async def test_a_connection_that_was_closed_while_idle_is_not_written_to(last_wo
     owner = Watcher()
     _, connection = await asyncio.get_running_loop().create_connection(lambda: H2Connection(owner), sock=ours)
     (first,) = ask(connection, 1)
-    async with asyncio.timeout(5):
-        while not first.written:  # noqa: ASYNC110  # no event tells
-            await asyncio.sleep(0)
-        theirs.sendall(settings() + head(1))
-        while not first.finished:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await eventually_async(lambda: first.written, every_s=0)
+    theirs.sendall(settings() + head(1))
+    await eventually_async(lambda: first.finished, every_s=0)
     theirs.sendall(last_words)
     theirs.close()
     (late,) = ask(connection, 1)
@@ -139,7 +137,7 @@ async def test_an_answer_that_drips() -> None:
     answer = head(1, LENGTHY, 0x4) + body(1, JSON) + head(3)
     async with RawH2Server([settings(), Asked(2), Drip(answer)]) as server, connected(server) as (connection, _):
         asked = ask(connection, 2)
-        await server.until(lambda: fates(asked) == [404, 204])
+        await eventually_async(lambda: fates(asked) == [404, 204])
 
 
 async def test_a_peer_that_does_not_read() -> None:
@@ -174,7 +172,7 @@ async def test_a_peer_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_peer_that_never_begins() -> None:
     async with RawH2Server([]) as server, connected(server) as (connection, _):
         asked = ask(connection, 3)
-        await server.until(lambda: len(server.heard) >= 3)
+        await eventually_async(lambda: len(server.heard) >= 3)
         assert [one.written for one in asked] == [True, False, False]
         for one in asked:
             connection.abandon(one)

@@ -12,6 +12,7 @@ import pytest
 
 from reaper.api.http.exchange import Exchange, WireFault
 from reaper.api.http.transport import Transport
+from tests.support.eventually import eventually_async
 from tests.support.http.h2_caller import SECRET, Caller, calling, certified
 from tests.support.http.h2_hyper import LARGE
 from tests.support.http.h2_peers import PEERS, Peer, nginx
@@ -107,9 +108,7 @@ async def test_what_the_peer_sees(caller: Caller, peer: Peer) -> None:
 @pytest.mark.parametrize("peer", ["node", "hyper"], indirect=True)
 async def test_a_peer_that_refuses_or_is_silent(caller: Caller) -> None:
     refused = asyncio.ensure_future(caller.send("/refused"))
-    async with asyncio.timeout(10):
-        while caller.refused < 3:  # noqa: ASYNC110  # any condition, not one event
-            await asyncio.sleep(0.01)
+    await eventually_async(lambda: caller.refused >= 3, 10)
     refused.cancel()
     with pytest.raises(TimeoutError):
         await caller.send("/silent", within_s=0.3)

@@ -13,6 +13,7 @@ from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.pool import MAX_OPENING, Pool
+from tests.support.eventually import eventually_async
 from tests.support.http.raw_server import GONE, End, RawServer, Wait
 from tests.support.http.transports import (
     Ours,
@@ -20,7 +21,6 @@ from tests.support.http.transports import (
     api,
     no_collector,  # noqa: F401  # a fixture
     sockets,
-    until,
 )
 from tests.support.objects import kept
 
@@ -108,7 +108,7 @@ async def test_an_exchange_is_sent_again_once() -> None:
 
     async def both() -> list[asyncio.Task[None]]:
         sent = [asyncio.ensure_future(pool.send(asked(5))) for _ in range(2)]
-        await until(lambda: sum(one.room == 0 for one in opener.made) == 2)
+        await eventually_async(lambda: sum(one.room == 0 for one in opener.made) == 2)
         return sent
 
     proven = await both()
@@ -119,9 +119,9 @@ async def test_an_exchange_is_sent_again_once() -> None:
     one, other = opener.made
     twice = one.exchange
     one.die(pool)
-    await until(lambda: opener.opened == 3)  # the third is never ready
+    await eventually_async(lambda: opener.opened == 3)  # the third is never ready
     other.answer(pool)
-    await until(lambda: other.exchange is twice)
+    await eventually_async(lambda: other.exchange is twice)
     other.die(pool)
     ends = await asyncio.gather(*sent, return_exceptions=True)
     assert sorted(str(end) for end in ends) == ["None", "died"]
@@ -133,7 +133,7 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time
     pool = Pool(cast(Connector, opener), max_connections=2, keep_idle_s=0.1)
     with pytest.raises(httpx.ConnectTimeout):
         await pool.send(asked(0.05))
-    await until(lambda: [one.closed for one in opener.made] == [True])
+    await eventually_async(lambda: [one.closed for one in opener.made] == [True])
     pool.on_closed(cast(Connection, opener.made[0]))
     await pool.aclose()
 
@@ -162,14 +162,14 @@ async def test_nothing_of_an_exchange_is_kept() -> None:
         assert [(await client.send()).status for _ in range(2)] == [204, 204]
         assert (await client.send(timeout_s=0.1)).trouble == "late"
         assert kept(client.transport, Exchange) == []
-        await until(lambda: kept(client.transport, H1Connection) == [])
+        await eventually_async(lambda: kept(client.transport, H1Connection) == [])
 
 
 async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
     async with RawServer([GONE, Wait(0.05), End.CLOSE]) as server, api(Ours(), server.url) as client:
         assert (await client.send()).status == 204
         assert len(kept(client.transport, H1Connection)) == 1
-        await until(lambda: kept(client.transport, H1Connection) == [])
+        await eventually_async(lambda: kept(client.transport, H1Connection) == [])
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -179,17 +179,17 @@ async def test_after_aclose_nothing_is_left(most: int) -> None:
     async with RawServer([Wait(0.05), GONE], [End.SILENCE]) as server:
         async with api(Ours(), server.url, most=most) as client:
             waiting = [asyncio.ensure_future(client.send()) for _ in range(10)]
-            await until(lambda: sum(one.done() for one in waiting) == 1 and len(server.requests) >= 2)
+            await eventually_async(lambda: sum(one.done() for one in waiting) == 1 and len(server.requests) >= 2)
         assert {one.trouble for one in await asyncio.gather(*waiting)} == {None, "broken"}
         with pytest.raises(RuntimeError, match="closed"):
             await client.send()
-    await until(lambda: sockets() <= before)
+    await eventually_async(lambda: sockets() <= before)
 
 
 async def test_cancelling_those_who_wait_lets_the_rest_through() -> None:
     async with RawServer([Wait(0.2), GONE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
         first = asyncio.ensure_future(client.send())
-        await server.until(lambda s: len(s.requests) == 1)
+        await eventually_async(lambda: len(server.requests) == 1)
         waiting = [asyncio.ensure_future(client.send(f"/{number}")) for number in range(10)]
         await asyncio.sleep(0)
         for one in waiting[::2]:
@@ -215,7 +215,7 @@ async def test_no_more_than_so_many_connections_are_opened_at_once_and_all_are_s
     await asyncio.sleep(0)  # sends
     await asyncio.sleep(0)  # opens
     assert opener.opened == MAX_OPENING
-    await until(lambda: sum(one.exchange is not None for one in opener.made) == 150)
+    await eventually_async(lambda: sum(one.exchange is not None for one in opener.made) == 150)
     assert opener.opened == 150
     for one in opener.made:
         one.answer(pool)

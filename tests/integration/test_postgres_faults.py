@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
 from reaper.queues.base import Queue
+from tests.support.eventually import eventually_async
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.support.queues.postgres_roles import CuttingProxy, opened
 from tests.support.queues.postgres_server import URL_PASSWORD, PostgresServer, session_server
@@ -314,6 +316,9 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
                     stopped.append(lease.session_id)
             await asyncio.sleep(0 if leases else 0.02)
 
+    def at_least(number: int) -> bool:
+        return len(stopped) >= number
+
     async with asyncio.timeout(90), opened(mortal.url(database)) as one, opened(mortal.url(database)) as two:
         async with asyncio.TaskGroup() as group:
             for queue in (one, two):
@@ -321,9 +326,8 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
                 for _ in range(4):
                     group.create_task(work(queue))
             for _ in range(3):
-                before = len(stopped)
-                while len(stopped) < before + 100:  # noqa: ASYNC110 - whatever ends first
-                    await asyncio.sleep(0.01)
+                enough = len(stopped) + 100
+                await eventually_async(partial(at_least, enough), 90)
                 mortal.kill()
                 await asyncio.to_thread(mortal.start)
             adding = False
@@ -357,7 +361,5 @@ async def poll_claim(queue: Queue) -> Lease:
 
 
 async def waiting_for_a_lock(server: PostgresServer, database: str, number: int) -> None:
-    async with asyncio.timeout(10):
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-        while server.sql(query, (database,)) != [(number,)]:  # noqa: ASYNC110 - the server sends no event
-            await asyncio.sleep(0.01)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    await eventually_async(lambda: server.sql(query, (database,)) == [(number,)], 10, every_s=0.01)

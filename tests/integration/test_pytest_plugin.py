@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from tests.support.eventually import eventually
 
 pytest_plugins = ["pytester"]
 
@@ -89,10 +89,7 @@ def test_after_kill_9_the_next_run_cleans_up(
     long = subprocess.Popen(
         [sys.executable, "-m", "pytest", file], cwd=pytester.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 30
-    while not any(path.read_text() for path in lists(tmp_path)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: any(path.read_text() for path in lists(tmp_path)))
     file.write_text("def test_short(): pass")
     # While it lives, another run leaves its sessions alone.
     assert reap_lines(run(pytester)) == []

@@ -14,6 +14,7 @@ from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.redis import connection
+from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
 from tests.support.queues.redis_server import RedisServer, free_port, ids, opened, shared_server
@@ -205,10 +206,8 @@ async def test_a_server_that_cannot_write_its_disk_says_so(own_server: RedisServ
         assert own_server.ask(*words).startswith("+")
     with ExitStack() as stack:
         stack.callback(own_server.ask, "CONFIG", "SET", "save", "")
-        until = time.monotonic() + 20
-        while "rdb_last_bgsave_status:err" not in own_server.ask("INFO", "persistence"):
-            assert time.monotonic() < until
-            await asyncio.sleep(0.05)
+        failed = "rdb_last_bgsave_status:err"
+        await eventually_async(lambda: failed in own_server.ask("INFO", "persistence"), 20, every_s=0.05)
         with pytest.raises(QueueUnavailableError, match="disk"):
             await queue.add(ids("a"))
     assert (await queue.add(ids("a"))).accepted == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from reaper.core.model import Lease, Outcome, Send, Settle
 from reaper.queues.base import Queue
 from reaper.queues.redis.inbox import Inbox
 from reaper.queues.redis.open import open_over
+from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_server import KeptPositions, RedisServer, connected, ids
 
@@ -77,10 +79,13 @@ class Load:
             await asyncio.sleep(0.02)
             await asyncio.gather(*(self.settle(queue, lease) for lease in leases))
 
+    def has_added(self, number: int) -> bool:
+        return self.added >= number
+
     async def kill(self) -> None:
         for number in range(1, KILLS + 1):
-            while self.added < number * MANY // (KILLS + 1):  # noqa: ASYNC110 - there is no event to wait for
-                await asyncio.sleep(0.005)
+            enough = number * MANY // (KILLS + 1)
+            await eventually_async(partial(self.has_added, enough), 120)
             self.server.kill()
             await asyncio.sleep(0.2)
             await asyncio.to_thread(self.server.start)

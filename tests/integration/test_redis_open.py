@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.schema import too_old, warnings_of
 from reaper.queues.redis.url import parse_url
 from reaper.queues.values import Batch, InvalidLine
+from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_server import (
     KeptPositions,
@@ -158,10 +158,7 @@ async def test_a_cluster_node_serves_it_all_in_one_slot(tmp_path: Path) -> None:
     server.start_or_skip("'cluster-port", "the port of this server's cluster cannot be set")
     try:
         assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "+OK\r\n"
-        until = time.monotonic() + 20
-        while "cluster_state:ok" not in server.ask("CLUSTER", "INFO"):
-            assert time.monotonic() < until
-            await asyncio.sleep(0.05)
+        await eventually_async(lambda: "cluster_state:ok" in server.ask("CLUSTER", "INFO"), 20, every_s=0.05)
         await everything(await opened(server.url()))
     finally:
         server.kill()

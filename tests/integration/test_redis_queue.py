@@ -17,6 +17,7 @@ from reaper.queues.redis.maintenance import MAX_PRUNED
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.reader import ROWS
 from reaper.queues.values import Position
+from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
 from tests.support.queues.redis_server import KeptPositions, RedisServer, ids, opened, shared_server
@@ -287,8 +288,7 @@ async def test_a_claim_that_fails_for_nobody_holds_nothing(prefix: str) -> None:
         claiming.cancel()
         await asyncio.wait({claiming})
         assert claiming.cancelled()
-        while wire.cuts == 0:  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.005)
+        await eventually_async(lambda: wire.cuts)
         wire.cut_questions = False
         assert [lease.sends for lease in await queue.claim(1, lease_s=60)] == [1]
         await queue.close()

@@ -13,6 +13,7 @@ import pytest
 from reaper.core.errors import QueueError, RefusedError
 from reaper.queues.batching import Call
 from reaper.queues.sqlite.thread import LedgerThread
+from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
 
@@ -156,9 +157,11 @@ async def test_a_result_that_nobody_got_is_taken_back(store: Store) -> None:
     await anyio.lowlevel.checkpoint()
     store.gate.set()
     await store.put(1)
-    with anyio.fail_after(5):
-        while await store.all() != [1]:  # noqa: ASYNC110 - there is no event to wait for
-            await anyio.sleep(0.005)
+
+    async def is_taken_back() -> bool:
+        return await store.all() == [1]
+
+    await eventually_async(is_taken_back)
     await store.thread.stop()
 
 

@@ -17,6 +17,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.support.eventually import eventually_async
 from tests.support.http.raw_answers import ANSWERS, OK
 from tests.support.http.raw_server import GONE, Drip, End, RawServer, Script, Wait
 from tests.support.http.transports import Httpx, Ours, api, causes, certified
@@ -69,7 +70,7 @@ async def test_answers(harness: Ours | Httpx, name: str) -> None:
             assert (second.trouble, second.status) == (None, 410)
             assert len(server.requests) == 2
             assert server.connections == (1 if kept else 2)
-        await server.until(lambda s: s.open == 0)
+        await eventually_async(lambda: server.open == 0)
 
 
 async def test_interim_headers_do_not_leak(harness: Ours | Httpx) -> None:
@@ -99,7 +100,7 @@ async def test_what_comes_to_an_idle_connection_is_no_answer(harness: Ours | Htt
     script: Script = [GONE, Wait(0.05), late, Wait(0.01), End.CLOSE]
     async with RawServer(script, [GONE]) as server, api(harness, server.url) as client:
         assert (await client.send()).status == 204
-        await server.until(lambda s: s.open == 0)
+        await eventually_async(lambda: server.open == 0)
         assert (await client.send()).status == 204
         assert server.connections == 2
         assert len(server.requests) == 2
@@ -144,14 +145,14 @@ async def test_the_total_deadline_holds(harness: Ours | Httpx, script: Script, m
         assert seen.trouble == "late"
         assert most_s - 0.02 <= anyio.current_time() - begun < most_s + 0.7
         assert (await client.send()).status == 204
-        await server.until(lambda s: s.open <= 1 or s.connections == 2)
+        await eventually_async(lambda: server.open <= 1 or server.connections == 2)
 
 
 async def test_a_deadline_covers_the_wait_for_a_connection(harness: Ours | Httpx) -> None:
     async with RawServer([End.SILENCE]) as server, api(harness, server.url, most=1) as client:
         async with asyncio.TaskGroup() as group:
             first = group.create_task(client.send(timeout_s=1.0))
-            await server.until(lambda s: len(s.requests) == 1)
+            await eventually_async(lambda: len(server.requests) == 1)
             second = await client.send(timeout_s=0.2)
         assert second.trouble == "full"
         assert first.result().trouble == "late"
@@ -188,7 +189,7 @@ async def test_a_handshake_that_does_not_come_ends_with_the_connect_timeout(harn
             seen = await client.send(timeout_s=5)
             assert isinstance(seen.error, httpx.ConnectTimeout)
             assert 0.25 < anyio.current_time() - begun < 2
-        await server.until(lambda s: not s.requests and s.connections == 1)
+        await eventually_async(lambda: not server.requests and server.connections == 1)
 
 
 async def test_no_file_descriptor_is_left(harness: Ours | Httpx) -> None:
@@ -216,19 +217,19 @@ async def test_a_cancelled_request_poisons_nothing(harness: Ours | Httpx) -> Non
         for number in range(8):
             with anyio.move_on_after(0.045 + number * 0.003):
                 assert (await client.send()).status == 410
-        await server.until(lambda s: len(s.requests) == 8)
+        await eventually_async(lambda: len(server.requests) == 8)
         await asyncio.sleep(0.06)
         for _ in range(4):
             first, second = await asyncio.gather(client.send(), client.send())
             assert (first.status, second.status) == (204, 204)
-        await server.until(lambda s: s.open <= 2)
+        await eventually_async(lambda: server.open <= 2)
 
 
 async def test_deadlines_that_pass_do_not_fail_those_who_wait(harness: Ours | Httpx) -> None:
     silent: Script = [Wait(5.0)]
     async with RawServer(*[silent] * 4, [GONE]) as server, api(harness, server.url, most=1) as client:
         hanging = [asyncio.create_task(client.send(timeout_s=0.15 * (turn + 1))) for turn in range(4)]
-        await server.until(lambda s: s.open == 1)
+        await eventually_async(lambda: server.open == 1)
         assert (await client.send(timeout_s=10)).status == 204
         assert [(await one).status for one in hanging] == [0] * 4
 
@@ -250,7 +251,7 @@ async def test_over_tls(harness: Ours | Httpx) -> None:
             for _ in range(5):
                 assert (await client.send()).status == 204
             assert server.connections == 1
-        await server.until(lambda s: s.open == 0)
+        await eventually_async(lambda: server.open == 0)
 
 
 @pytest.mark.parametrize("why", ["unknown authority", "another name", "no TLS there"])
@@ -264,4 +265,4 @@ async def test_tls_that_fails_sends_nothing(harness: Ours | Httpx, why: str) -> 
             assert isinstance(seen.error, httpx.ConnectError)
             assert any(isinstance(cause, ssl.SSLError) for cause in causes(seen.error))
             assert server.requests == []
-        await server.until(lambda s: s.open == 0)
+        await eventually_async(lambda: server.open == 0)

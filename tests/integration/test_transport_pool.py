@@ -12,6 +12,7 @@ import pytest
 from reaper.api.http import http11 as h1
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.transport import Transport
+from tests.support.eventually import eventually_async
 from tests.support.http.raw_server import GONE, End, RawServer, Script
 from tests.support.http.transports import (
     SECRET,
@@ -145,7 +146,7 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
             assert (await client.send(timeout_s=0.5)).status == 204
             await asyncio.sleep(0.1)
         assert server.connections == 1
-        await server.until(lambda s: s.open == 0)
+        await eventually_async(lambda: server.open == 0)
         assert (await client.send()).status == 204
 
 

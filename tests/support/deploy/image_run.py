@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,12 +180,3 @@ def write_token(place: Path, token: str) -> None:
     os.chown(fresh, UID, UID)
     fresh.chmod(0o400)
     fresh.rename(place)
-
-
-def within(seconds: float) -> Iterator[None]:
-    """Yield until the time is over, to poll in a for loop; then fail."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield
-        time.sleep(0.05)
-    raise AssertionError(f"it did not come to pass within {seconds:g} s")

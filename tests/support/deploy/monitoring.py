@@ -16,7 +16,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from reaper.sandbox.thread import running_sandbox
-from tests.support.processes.command import Command, until
+from tests.support.eventually import eventually
+from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, page, watch
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +51,7 @@ def exposition() -> str:
         command = Command(Path(home))
         watch(command, sandbox)
         with daemon(command):
-            until(lambda: page(command, "/metrics")[0] == 200)
+            eventually(lambda: page(command, "/metrics")[0] == 200)
             return page(command, "/metrics")[1]
 
 

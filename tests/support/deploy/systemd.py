@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.deploy.systemd_box import TOOL, Box, box, until
+from tests.support.deploy.systemd_box import TOOL, Box, box
+from tests.support.eventually import eventually
 from tests.support.programs import missing
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +64,9 @@ class Host:
         self.since = time.time()
         words = f"sandbox --port {API.rpartition(':')[2]} --token {FIRST} --sessions 40".split()
         self.box.run("systemd-run", "--quiet", "--unit=sandbox", "/opt/reaper/bin/reaper", *words)
-        until(lambda: self.box.run("curl", "-sf", f"{API}/_sandbox", expect=None).stdout, "the stand-in listens")
+        eventually(
+            lambda: self.box.run("curl", "-sf", f"{API}/_sandbox", expect=None).stdout, what="the stand-in listens"
+        )
 
     def end(self) -> None:
         """Stop all that a test may have started."""

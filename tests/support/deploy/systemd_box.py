@@ -12,12 +12,13 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.eventually import eventually
 from tests.support.programs import missing, need
 
 TOOL = "systemd-box"
@@ -115,14 +116,6 @@ class Box:
         return [json.loads(line) for line in self.run("journalctl", *words).stdout.splitlines()]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Ask again until it is true; fail when the time is over."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"within {seconds:g} s it did not come to pass that {what}"
-        time.sleep(0.1)
-
-
 @contextmanager
 def box(folder: Path, shared: Path, environ: Mapping[str, str]) -> Iterator[Box]:
     """Start a box; skips where this machine cannot have one.
@@ -151,7 +144,7 @@ def box(folder: Path, shared: Path, environ: Mapping[str, str]) -> Iterator[Box]
         try:
             first = _wait_for_systemd(outer, folder / "log")
             there = Box(first, environ)
-            until(lambda: _is_up(there), "systemd has reached basic.target", 60)
+            eventually(lambda: _is_up(there), 60, what="systemd has reached basic.target")
             yield there
         finally:
             # The namespaces' process 1 dies with it (--kill-child), and everything in them with that.

@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support.eventually import eventually
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command
 from tests.support.programs import missing, need
@@ -45,7 +45,7 @@ def traced(warm: Warm, command: Command, *args: str, options: Sequence[str], **m
     """Run a command under strace with these options."""
     trace = command.home / "trace"
     running = warm.start(command, *args, stopped=True, **more)
-    wait_for(lambda: state(running.pid) == "T")
+    eventually(lambda: state(running.pid) == "T")
     words = [strace(), "-f", "-p", str(running.pid), "-o", str(trace), *options]
     tracer = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
@@ -63,10 +63,3 @@ def traced(warm: Warm, command: Command, *args: str, options: Sequence[str], **m
 
 def state(pid: int) -> str:
     return re.sub(r".*\) (\S).*", r"\1", Path(f"/proc/{pid}/stat").read_text().strip())
-
-
-def wait_for(holds: Any, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)

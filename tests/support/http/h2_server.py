@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from socket import SO_LINGER, SOL_SOCKET
@@ -63,12 +62,6 @@ class RawH2Server:
         for talk in list(self._talks):
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
-
-    async def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
-        """Wait for a condition; fail when it does not come."""
-        async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110  # any condition, not one event
-                await asyncio.sleep(0.002)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY
@@ -80,12 +79,6 @@ class RawServer:
         for talk in list(self._talks):
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
-
-    async def until(self, condition: Callable[[RawServer], bool], within_s: float = 5.0) -> None:
-        """Wait for a condition; fail when it does not come."""
-        async with asyncio.timeout(within_s):
-            while not condition(self):  # noqa: ASYNC110  # any condition, not one event
-                await asyncio.sleep(0.005)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = asyncio.ensure_future(self._talk(reader, writer))

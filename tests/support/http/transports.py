@@ -9,7 +9,7 @@ import asyncio
 import gc
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -227,13 +227,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
         except ImportError:
             missing("uvloop", "is not installed")
     return "asyncio", {"use_uvloop": request.param == "uvloop"}
-
-
-async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Wait for a condition; fail when it does not come."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  # any condition, not one event
-            await asyncio.sleep(0.005)
 
 
 def sockets() -> int:

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,11 +102,3 @@ def aim(command: Command, sandbox: RunningSandbox, **settings: object) -> None:
     """Point the command at the stand-in; `worker__concurrency=8` sets REAPER_WORKER__CONCURRENCY."""
     command.env |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_WORKER__ADAPTIVE": "false"}
     command.env |= {f"REAPER_{name.upper()}": str(value) for name, value in settings.items()}
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Poll until it holds; fails after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)

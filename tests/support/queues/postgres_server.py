@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
+from tests.support.eventually import eventually
+
 PASSWORD = "s3cret/@word"
 """Of the superuser; with characters that a URL must escape."""
 URL_PASSWORD = "s3cret%2F%40word"
@@ -138,10 +140,7 @@ class PostgresServer:
     def reload(self, done: Callable[[], bool]) -> None:
         """Let the server read its settings again, and wait until that is `done`."""
         self.sql("SELECT pg_reload_conf()")
-        deadline = time.monotonic() + READY_S
-        while not done():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually(done, READY_S)
 
     def terminate(self, database: str) -> None:
         """Cut every connection to a database from the server's side, and wait until they are gone."""
