@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.fault.byte_api import ByteApi
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import gauge, settle_up
 from tests.support.fault.warm import Warm
-from tests.support.http.byte_server import Flood, Script, byte_server
-from tests.support.http.raw_server import GONE, Drip, End, Wait
+from tests.support.http.byte_server import GONE, ByteServer, Drip, End, Flood, Script, Wait, running
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, free_port
 
@@ -55,7 +55,8 @@ def test_any_bytes(command: Command, warm: Warm) -> None:
     good = [f"good.{number}" for number in range(len(ids))]
     scripts = {f"{name}.{turn}": [script] for name, script in FAULTS.items() for turn in range(4)}
     scripts["dripping-in-time.0"] = [[GONE]]
-    with byte_server(scripts) as server:
+    api = ByteApi(scripts)
+    with running(ByteServer(script_of=api.script_of)) as server:
         command.env |= {
             "REAPER_API__BASE_URL": server.url,
             "REAPER_API__TIMEOUT_S": str(TIMEOUT_S),
@@ -75,16 +76,16 @@ def test_any_bytes(command: Command, warm: Warm) -> None:
             eventually(lambda: answered(command) >= len(some), 60)
             eventually(lambda: gauge(process.pid).fds <= before.fds + 4)
             after, most = gauge(process.pid), peak_bytes(process.pid)
-        assert server.poured > 1 << 20
+        assert server.flooded_bytes > 1 << 20
         assert most < before.rss_bytes + (32 << 20), "a body is read into memory"
         found = settle_up(
             command,
-            server.deletes,
+            api.deletes,
             some,
             Bounds(in_flight=16 + 4, repeats=12, sends_per_id=2.5),  # the server notices the end of a send late
             run=partial(warm.run, command),
             logs=[command.home / "daemon.log"],
-            peak_in_flight=server.peak,
+            peak_in_flight=server.max_in_flight,
             gauges=(before, after),
         )
     assert {row["outcome"] for row in found.rows} == {"stopped"}
@@ -132,12 +133,13 @@ def test_a_redirect_is_followed_nowhere(
     """The token stays here: no connection, no byte. Five such answers are a wrong target."""
     port, heard = other
     location = where.format(port).encode()
-    redirects = [
+    redirects: list[Script] = [
         [b"HTTP/1.1 %d Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % (status, location)]
         for status in (300, 301, 302, 303, 307, 308)
     ]
     ids = [f"ses-{number}" for number in range(len(redirects))]
-    with byte_server({one: [script] * 100 for one, script in zip(ids, redirects, strict=True)}) as server:
+    api = ByteApi({one: [script] * 100 for one, script in zip(ids, redirects, strict=True)})
+    with running(ByteServer(script_of=api.script_of)) as server:
         command.env |= {
             "REAPER_API__BASE_URL": server.url,
             "REAPER_API__UNAVAILABLE_WAIT_S": "1",
@@ -145,10 +147,10 @@ def test_a_redirect_is_followed_nowhere(
         }
         done = command.run("once", "-v", "-", stdin="\n".join(ids))
         assert done.returncode == 69, done.stderr
-        assert {delete.session_id for delete in server.deletes} >= set(ids[:5])
+        assert {delete.session_id for delete in api.deletes} >= set(ids[:5])
         settle_up(
             command,
-            server.deletes,
+            api.deletes,
             ids,
             Bounds(in_flight=32),
             run=partial(warm.run, command),

@@ -15,7 +15,7 @@ import pytest
 
 from reaper.api.http import connect
 from tests.support.eventually import eventually_async
-from tests.support.http.raw_server import RawServer
+from tests.support.http.byte_server import ByteServer
 from tests.support.http.transports import (
     Ours,
     anyio_backend,  # noqa: F401  # a fixture
@@ -78,7 +78,7 @@ async def silent_address(host: str, family: socket.AddressFamily) -> AsyncIterat
 @pytest.mark.parametrize("first", ["refuses", "is silent"])
 async def test_the_addresses_of_a_name_race(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
-    async with RawServer() as server, silent_address("127.0.0.1", socket.AF_INET) as silent:
+    async with ByteServer() as server, silent_address("127.0.0.1", socket.AF_INET) as silent:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             refuses = (socket.AF_INET, socket.SOCK_STREAM, 6, "", other.getsockname())
@@ -98,7 +98,7 @@ async def test_the_addresses_of_a_name_race(first: str, monkeypatch: pytest.Monk
 
 async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
-    async with RawServer() as server, silent_address("::1", socket.AF_INET6) as silent:
+    async with ByteServer() as server, silent_address("::1", socket.AF_INET6) as silent:
         places = [*[silent] * 3, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
 
         async def known(host: str, port: int) -> list[Any]:
@@ -147,7 +147,7 @@ async def test_which_http_is_spoken(http: str, theirs: list[str] | None, head: b
     made = certified("localhost")
     if theirs is not None:
         made.server.set_alpn_protocols(theirs)
-    async with RawServer(tls=made.server) as server:
+    async with ByteServer(tls=made.server) as server:
         url = server.url.replace("127.0.0.1", "localhost")
         async with api(Ours(), url, tls=made.client, http=http) as client:
             seen = await asyncio.gather(*(client.send(timeout_s=0.5) for _ in range(3)))

@@ -61,7 +61,7 @@ async def test_many_at_once_within_the_peers_bound(caller: Caller, peer: Peer) -
     assert [one.status for one in ended] == [404 if at % 3 == 0 else 204 for at in range(600)]
     assert (caller.connections, caller.refused) == (1, 0)
     if peer.hyper is not None:
-        assert peer.hyper.most_open <= 8
+        assert peer.hyper.max_open <= 8
 
 
 async def test_a_large_body_whole_and_cut(caller: Caller, peer: Peer) -> None:

@@ -14,7 +14,7 @@ from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.pool import MAX_OPENING, Pool
 from tests.support.eventually import eventually_async
-from tests.support.http.raw_server import GONE, End, RawServer, Wait
+from tests.support.http.byte_server import GONE, ByteServer, End, Wait
 from tests.support.http.transports import (
     Ours,
     anyio_backend,  # noqa: F401  # a fixture
@@ -140,25 +140,25 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_closed_in_its_time
 
 async def test_stale_connections_do_not_stand_in_for_a_fresh_one() -> None:
     # Four idle connections, each closed by the peer at its second request; the bound is four.
-    async with RawServer([Wait(0.05), GONE], later=[End.CLOSE]) as server, api(Ours(), server.url, most=4) as client:
+    async with ByteServer([Wait(0.05), GONE], later=[End.CLOSE]) as server, api(Ours(), server.url, most=4) as client:
         await asyncio.gather(*(client.send() for _ in range(4)))
         assert server.connections == 4
         assert (await client.send()).status == 204
         assert (len(server.requests), server.connections) == (6, 5)
         seen = await asyncio.gather(*(client.send() for _ in range(4)))
         assert {one.status for one in seen} == {204}
-        assert server.most_open <= 5  # the server may hear of a close later than of a new connection
+        assert server.max_open <= 5  # the server may hear of a close later than of a new connection
 
 
 async def test_a_late_exchange_gives_its_connection_up() -> None:
-    async with RawServer([End.SILENCE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
+    async with ByteServer([End.SILENCE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
         assert (await client.send(timeout_s=0.2)).trouble == "late"
         assert (await client.send()).status == 204
         assert server.connections == 2
 
 
 async def test_nothing_of_an_exchange_is_kept() -> None:
-    async with RawServer([GONE], [End.CLOSE], [GONE], [End.SILENCE]) as server, api(Ours(), server.url) as client:
+    async with ByteServer([GONE], [End.CLOSE], [GONE], [End.SILENCE]) as server, api(Ours(), server.url) as client:
         assert [(await client.send()).status for _ in range(2)] == [204, 204]
         assert (await client.send(timeout_s=0.1)).trouble == "late"
         assert kept(client.transport, Exchange) == []
@@ -166,7 +166,7 @@ async def test_nothing_of_an_exchange_is_kept() -> None:
 
 
 async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
-    async with RawServer([GONE, Wait(0.05), End.CLOSE]) as server, api(Ours(), server.url) as client:
+    async with ByteServer([GONE, Wait(0.05), End.CLOSE]) as server, api(Ours(), server.url) as client:
         assert (await client.send()).status == 204
         assert len(kept(client.transport, H1Connection)) == 1
         await eventually_async(lambda: kept(client.transport, H1Connection) == [])
@@ -176,7 +176,7 @@ async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
 @pytest.mark.parametrize("most", [2, 50])
 async def test_after_aclose_nothing_is_left(most: int) -> None:
     before = sockets()
-    async with RawServer([Wait(0.05), GONE], [End.SILENCE]) as server:
+    async with ByteServer([Wait(0.05), GONE], [End.SILENCE]) as server:
         async with api(Ours(), server.url, most=most) as client:
             waiting = [asyncio.ensure_future(client.send()) for _ in range(10)]
             await eventually_async(lambda: sum(one.done() for one in waiting) == 1 and len(server.requests) >= 2)
@@ -187,7 +187,7 @@ async def test_after_aclose_nothing_is_left(most: int) -> None:
 
 
 async def test_cancelling_those_who_wait_lets_the_rest_through() -> None:
-    async with RawServer([Wait(0.2), GONE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
+    async with ByteServer([Wait(0.2), GONE], [GONE]) as server, api(Ours(), server.url, most=1) as client:
         first = asyncio.ensure_future(client.send())
         await eventually_async(lambda: len(server.requests) == 1)
         waiting = [asyncio.ensure_future(client.send(f"/{number}")) for number in range(10)]

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually_async
-from tests.support.http.raw_answers import ANSWERS, OK
-from tests.support.http.raw_server import GONE, Drip, End, RawServer, Script, Wait
+from tests.support.http.byte_answers import ANSWERS, OK
+from tests.support.http.byte_server import GONE, ByteServer, Drip, End, Script, Wait
 from tests.support.http.transports import Httpx, Ours, api, causes, certified
 from tests.support.programs import missing
 
@@ -61,8 +61,8 @@ def harness(case: tuple[type[Ours] | type[Httpx], bool], request: pytest.Fixture
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_answers(harness: Ours | Httpx, name: str) -> None:
     script, status, body, kept = ANSWERS[name]
-    # The second answer has another status than anything that remains of the first.
-    async with RawServer(script, [b"HTTP/1.1 410 Next\r\nContent-Length: 0\r\n\r\n"]) as server:
+    # The second answer is told from anything left of the first by its status.
+    async with ByteServer(script, [b"HTTP/1.1 410 Next\r\nContent-Length: 0\r\n\r\n"]) as server:
         async with api(harness, server.url) as client:
             first = await client.send()
             assert (first.trouble, first.status, first.body) == (None if status else "broken", status, body)
@@ -75,14 +75,14 @@ async def test_answers(harness: Ours | Httpx, name: str) -> None:
 
 async def test_interim_headers_do_not_leak(harness: Ours | Httpx) -> None:
     hints = b"HTTP/1.1 103 Hints\r\nRetry-After: 9\r\n\r\n"
-    async with RawServer([hints + GONE]) as server, api(harness, server.url) as client:
+    async with ByteServer([hints + GONE]) as server, api(harness, server.url) as client:
         seen = await client.send()
     assert seen.headers.get("x-request-id") == "r1"
     assert "retry-after" not in seen.headers
 
 
 async def test_the_request_is_what_was_asked_for(harness: Ours | Httpx) -> None:
-    async with RawServer() as server, api(harness, server.url) as client:
+    async with ByteServer() as server, api(harness, server.url) as client:
         assert (await client.send("/api/sessions/a%2Fb?x=1")).status == 204
         assert (await client.send("/api/sessions", method="GET")).status == 204
     lines = server.requests[0].decode().split("\r\n")
@@ -98,7 +98,7 @@ async def test_the_request_is_what_was_asked_for(harness: Ours | Httpx) -> None:
 async def test_what_comes_to_an_idle_connection_is_no_answer(harness: Ours | Httpx, ending: str) -> None:
     late = {"garbage": b"\0\0", "408": b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", "close": b""}[ending]
     script: Script = [GONE, Wait(0.05), late, Wait(0.01), End.CLOSE]
-    async with RawServer(script, [GONE]) as server, api(harness, server.url) as client:
+    async with ByteServer(script, [GONE]) as server, api(harness, server.url) as client:
         assert (await client.send()).status == 204
         await eventually_async(lambda: server.open == 0)
         assert (await client.send()).status == 204
@@ -107,7 +107,7 @@ async def test_what_comes_to_an_idle_connection_is_no_answer(harness: Ours | Htt
 
 
 async def test_a_connection_that_closes_at_the_next_request_is_replaced(harness: Ours | Httpx) -> None:
-    async with RawServer([GONE], [End.CLOSE], [GONE]) as server, api(harness, server.url) as client:
+    async with ByteServer([GONE], [End.CLOSE], [GONE]) as server, api(harness, server.url) as client:
         assert (await client.send()).status == 204
         seen = await client.send()
         assert seen.status == 204, seen.trouble
@@ -121,7 +121,7 @@ async def test_a_connection_that_closes_at_the_next_request_is_replaced(harness:
     ids=["after a byte", "new connection"],
 )
 async def test_when_nothing_is_sent_again(harness: Ours | Httpx, scripts: list[Script], requests: int) -> None:
-    async with RawServer(*scripts) as server, api(harness, server.url) as client:
+    async with ByteServer(*scripts) as server, api(harness, server.url) as client:
         while len(server.requests) < requests - 1:
             assert (await client.send()).status == 204
         assert (await client.send()).trouble == "broken"
@@ -139,7 +139,7 @@ async def test_when_nothing_is_sent_again(harness: Ours | Httpx, scripts: list[S
     ids=["drip in the head", "drip in the body", "silence", "silence in the body"],
 )
 async def test_the_total_deadline_holds(harness: Ours | Httpx, script: Script, most_s: float) -> None:
-    async with RawServer(script, [GONE]) as server, api(harness, server.url) as client:
+    async with ByteServer(script, [GONE]) as server, api(harness, server.url) as client:
         begun = anyio.current_time()
         seen = await client.send(timeout_s=most_s)
         assert seen.trouble == "late"
@@ -149,7 +149,7 @@ async def test_the_total_deadline_holds(harness: Ours | Httpx, script: Script, m
 
 
 async def test_a_deadline_covers_the_wait_for_a_connection(harness: Ours | Httpx) -> None:
-    async with RawServer([End.SILENCE]) as server, api(harness, server.url, most=1) as client:
+    async with ByteServer([End.SILENCE]) as server, api(harness, server.url, most=1) as client:
         async with asyncio.TaskGroup() as group:
             first = group.create_task(client.send(timeout_s=1.0))
             await eventually_async(lambda: len(server.requests) == 1)
@@ -177,13 +177,13 @@ async def test_a_name_that_does_not_resolve(harness: Ours | Httpx) -> None:
 
 
 async def test_a_name_of_two_addresses_of_which_one_answers(harness: Ours | Httpx) -> None:
-    async with RawServer() as server, api(harness, f"http://localhost:{server.port}") as client:
+    async with ByteServer() as server, api(harness, f"http://localhost:{server.port}") as client:
         assert (await client.send()).status == 204
 
 
 async def test_a_handshake_that_does_not_come_ends_with_the_connect_timeout(harness: Ours | Httpx) -> None:
     tls = ssl.create_default_context()
-    async with RawServer(greeting=[End.SILENCE]) as server:
+    async with ByteServer(greeting=[End.SILENCE]) as server:
         async with api(harness, server.url.replace("http:", "https:"), tls=tls, connect_s=0.3) as client:
             begun = anyio.current_time()
             seen = await client.send(timeout_s=5)
@@ -195,7 +195,7 @@ async def test_a_handshake_that_does_not_come_ends_with_the_connect_timeout(harn
 async def test_no_file_descriptor_is_left(harness: Ours | Httpx) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held: list[int] = []
-    async with RawServer() as server, api(harness, server.url) as client:
+    async with ByteServer() as server, api(harness, server.url) as client:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
         try:
             with pytest.raises(OSError, match="Too many open files"):
@@ -213,7 +213,7 @@ async def test_no_file_descriptor_is_left(harness: Ours | Httpx) -> None:
 
 async def test_a_cancelled_request_poisons_nothing(harness: Ours | Httpx) -> None:
     late: Script = [Wait(0.05), b"HTTP/1.1 410 Late\r\nContent-Length: 0\r\n\r\n"]
-    async with RawServer(*[late] * 8, [GONE]) as server, api(harness, server.url, most=2) as client:
+    async with ByteServer(*[late] * 8, [GONE]) as server, api(harness, server.url, most=2) as client:
         for number in range(8):
             with anyio.move_on_after(0.045 + number * 0.003):
                 assert (await client.send()).status == 410
@@ -227,7 +227,7 @@ async def test_a_cancelled_request_poisons_nothing(harness: Ours | Httpx) -> Non
 
 async def test_deadlines_that_pass_do_not_fail_those_who_wait(harness: Ours | Httpx) -> None:
     silent: Script = [Wait(5.0)]
-    async with RawServer(*[silent] * 4, [GONE]) as server, api(harness, server.url, most=1) as client:
+    async with ByteServer(*[silent] * 4, [GONE]) as server, api(harness, server.url, most=1) as client:
         hanging = [asyncio.create_task(client.send(timeout_s=0.15 * (turn + 1))) for turn in range(4)]
         await eventually_async(lambda: server.open == 1)
         assert (await client.send(timeout_s=10)).status == 204
@@ -235,10 +235,10 @@ async def test_deadlines_that_pass_do_not_fail_those_who_wait(harness: Ours | Ht
 
 
 async def test_many_at_once_share_few_connections_in_order(harness: Ours | Httpx) -> None:
-    async with RawServer([Wait(0.01), GONE]) as server, api(harness, server.url, most=64) as client:
+    async with ByteServer([Wait(0.01), GONE]) as server, api(harness, server.url, most=64) as client:
         seen = await asyncio.gather(*(client.send(f"/{n}", timeout_s=60) for n in range(harness.many)))
         assert {one.status for one in seen} == {204}
-        assert server.connections == server.most_open == 64
+        assert server.connections == server.max_open == 64
     arrived = [int(request.split(b" ", 2)[1][1:]) for request in server.requests]
     assert sorted(arrived) == list(range(harness.many))
     assert max(abs(place - number) for place, number in enumerate(arrived)) <= 128
@@ -246,7 +246,7 @@ async def test_many_at_once_share_few_connections_in_order(harness: Ours | Httpx
 
 async def test_over_tls(harness: Ours | Httpx) -> None:
     made = certified("127.0.0.1")
-    async with RawServer(tls=made.server) as server:
+    async with ByteServer(tls=made.server) as server:
         async with api(harness, server.url, tls=made.client) as client:
             for _ in range(5):
                 assert (await client.send()).status == 204
@@ -259,7 +259,7 @@ async def test_tls_that_fails_sends_nothing(harness: Ours | Httpx, why: str) -> 
     made = certified("elsewhere.test" if why == "another name" else "127.0.0.1")
     tls = ssl.create_default_context() if why == "unknown authority" else made.client
     script: Script | None = [b"HTTP/1.1 400 Plain\r\n\r\n", End.CLOSE] if why == "no TLS there" else None
-    async with RawServer(tls=None if script else made.server, greeting=script) as server:
+    async with ByteServer(tls=None if script else made.server, greeting=script) as server:
         async with api(harness, server.url.replace("http:", "https:"), tls=tls) as client:
             seen = await client.send()
             assert isinstance(seen.error, httpx.ConnectError)

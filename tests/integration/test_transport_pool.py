@@ -13,7 +13,7 @@ from reaper.api.http import http11 as h1
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.transport import Transport
 from tests.support.eventually import eventually_async
-from tests.support.http.raw_server import GONE, End, RawServer, Script
+from tests.support.http.byte_server import GONE, ByteServer, End, Script
 from tests.support.http.transports import (
     SECRET,
     Ours,
@@ -43,7 +43,7 @@ def exchange(target: bytes = b"/x", *, max_body_bytes: int = 100, timeout_s: flo
     ],
 )
 async def test_what_a_failure_is_called(script: Script | None, error: type[Exception], written: bool) -> None:
-    async with RawServer(script or []) as server:
+    async with ByteServer(script or []) as server:
         transport = Transport(server.url if script else "http://127.0.0.1:1")
         asked = exchange(timeout_s=0.3)
         with pytest.raises(error) as raised:
@@ -57,7 +57,7 @@ async def test_what_a_failure_is_called(script: Script | None, error: type[Excep
 
 async def test_a_body_is_cut_and_its_connection_closed() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n"
-    async with RawServer([answer, b"x" * 300_000, End.SILENCE], [GONE]) as server:
+    async with ByteServer([answer, b"x" * 300_000, End.SILENCE], [GONE]) as server:
         transport = Transport(server.url)
         asked = exchange()
         await transport.send(asked)
@@ -83,7 +83,7 @@ async def test_a_body_is_cut_and_its_connection_closed() -> None:
     ],
 )
 async def test_what_must_not_be_sent(method: bytes, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    async with RawServer() as server:
+    async with ByteServer() as server:
         transport = Transport(server.url)
         asked = Exchange(method, target, headers, max_body_bytes=1, deadline=asyncio.get_running_loop().time() + 1)
         with pytest.raises(httpx.LocalProtocolError) as raised:
@@ -94,7 +94,7 @@ async def test_what_must_not_be_sent(method: bytes, target: bytes, headers: tupl
 
 
 async def test_the_token_goes_to_one_host_only() -> None:
-    async with RawServer() as server, RawServer() as other:
+    async with ByteServer() as server, ByteServer() as other:
         transport = Transport(server.url)
         await transport.send(exchange(f"{other.url}/x".encode()))
         assert (server.connections, other.connections) == (1, 0)
@@ -123,7 +123,7 @@ async def test_no_task_no_timer_and_no_rendering_per_request(monkeypatch: pytest
 
         monkeypatch.setattr(owner, name, counting)
 
-    async with RawServer() as server:
+    async with ByteServer() as server:
         transport = Transport(server.url)
         await transport.send(exchange())
         loop = asyncio.get_running_loop()
@@ -141,7 +141,7 @@ async def test_no_task_no_timer_and_no_rendering_per_request(monkeypatch: pytest
 
 
 async def test_an_idle_connection_is_closed_after_its_time() -> None:
-    async with RawServer() as server, api(Ours(), server.url, keep_idle_s=0.2) as client:
+    async with ByteServer() as server, api(Ours(), server.url, keep_idle_s=0.2) as client:
         for _ in range(3):
             assert (await client.send(timeout_s=0.5)).status == 204
             await asyncio.sleep(0.1)

@@ -25,7 +25,7 @@ class HyperServer:
         self._tls = tls
         self._talks: set[asyncio.Task[None]] = set()
         self.faults: list[str] = []
-        self.most_open = 0
+        self.max_open = 0
         self.resets: list[int] = []
         self.goodbyes: list[int] = []
 
@@ -80,7 +80,7 @@ class _Talk:
         if isinstance(event, h2.events.RequestReceived):
             assert event.headers is not None
             self.open.add(event.stream_id)
-            self.server.most_open = max(self.server.most_open, len(self.open))
+            self.server.max_open = max(self.server.max_open, len(self.open))
             with suppress(h2.exceptions.StreamClosedError):  # its reset came in the same read
                 self.answer(event.stream_id, {str(name): str(value) for name, value in event.headers})
         elif isinstance(event, h2.events.StreamReset):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.support.http.raw_server import GONE, Drip, End, Script, Wait
+from tests.support.http.byte_server import GONE, Drip, End, Script, Wait
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
