@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar, assert_never
 
-from reaper.core.model import DEAD, AuditLine, Decision, Outcome, Release, Retry, Send, Settle
+from reaper.core.model import DEAD, AuditLine, Decision, Outcome, Release, Retry, Send, Settle, Stats
 
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
@@ -204,6 +204,19 @@ def balance_checks(figures: LedgerCounts) -> tuple[AuditLine, ...]:
     return tuple(lines)
 
 
-def dead_kept(counters: Mapping[str, int]) -> int:
-    """Return how many dead letters are kept now, by the counters."""
-    return sum(counters.get(settled(o), 0) - counters.get(pruned(o), 0) - counters.get(reopened(o), 0) for o in DEAD)
+def ledger_stats(
+    counters: Mapping[str, int], *, ready: int, delayed: int, in_flight: int, oldest_due_s: float
+) -> Stats:
+    """Return the figures of a queue: the open rows as they were counted, all else by the counters."""
+    ended = {outcome: counters.get(settled(outcome), 0) for outcome in Outcome}
+    return Stats(
+        ready=ready,
+        delayed=delayed,
+        in_flight=in_flight,
+        accepted=counters.get(ACCEPTED, 0),
+        settled=ended,
+        dead=sum(ended[one] - counters.get(pruned(one), 0) - counters.get(reopened(one), 0) for one in DEAD),
+        duplicate=counters.get(DUPLICATE, 0),
+        invalid=counters.get(INVALID, 0),
+        oldest_due_s=oldest_due_s,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -71,6 +71,15 @@ class SetView:
     retrying: int
     in_flight: int
     settled: dict[Outcome, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int]) -> SetView:
+        """Return the view of counts by outcome, and by state with a `+` before its name."""
+        ready, delayed, retrying, in_flight = (
+            counts.get(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
+        )
+        settled = {Outcome(name): number for name, number in counts.items() if name[0] != "+"}
+        return cls(ready, delayed, retrying, in_flight, settled)
 
     @property
     def open(self) -> int:

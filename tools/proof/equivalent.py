@@ -18,7 +18,6 @@ _SEARCH = "which of two ways to search: both find the same"
 _TRACE = "only a traceback shows it"
 _LAST = "the last thing that happens to it: nobody asks afterwards"
 _SIZE = "the size of a portion or a cache"
-_COUNTED = "each counter has its row from the beginning; the audit misses one that is gone"
 _TWICE = "the counts of answers beside it give the audit the same"
 _BOUND = "a bound that only has to be high enough"
 
@@ -103,10 +102,6 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/queues/sqlite/claims.py", "SqliteWork.close", "self._has_heartbeat = False", "pass", 0): _LAST,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.close", "False", "True", 0): _LAST,
     ("reaper/queues/sqlite/maintenance.py", "", "1_000", "1001", 0): _SIZE,
-    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 3): _COUNTED,
-    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 4): _COUNTED,
-    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 5): _COUNTED,
-    ("reaper/queues/sqlite/audit.py", "stats", "0", "1", 6): _COUNTED,
     ("reaper/queues/sqlite/backup.py", "", "1024", "1025", 0): _SIZE,
     ("reaper/queues/sqlite/backup.py", "_copy", "True", "False", 0): "the source is not written to",
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reaper.core.model import Audit, Outcome, Stats
-from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, dead_kept, settled
+from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, ledger_stats
 from reaper.queues.postgres.database import Database
 from reaper.queues.postgres.statements import load
 
@@ -21,15 +21,11 @@ async def stats(database: Database) -> Stats:
 
 def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:
     oldest = rows["now"] if rows["oldest"] is None else rows["oldest"]
-    return Stats(
+    return ledger_stats(
+        counters,
         ready=rows["ready"],
         delayed=rows["later"] - rows["in_flight"],
         in_flight=rows["in_flight"],
-        accepted=counters.get(ACCEPTED, 0),
-        settled={outcome: counters.get(settled(outcome), 0) for outcome in Outcome},
-        dead=dead_kept(counters),
-        duplicate=counters.get(DUPLICATE, 0),
-        invalid=counters.get(INVALID, 0),
         oldest_due_s=max(0.0, rows["now"] - oldest),
     )
 

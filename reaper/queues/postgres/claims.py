@@ -11,7 +11,7 @@ from reaper.queues.postgres import maintenance, rows
 from reaper.queues.postgres.connection import BatchedConnection, Connection
 from reaper.queues.postgres.database import Database, fetch
 from reaper.queues.postgres.executor import Apply, BatchExecutor, Claim
-from reaper.queues.postgres.owners import Owner, drop_dead_owners
+from reaper.queues.postgres.owners import Owner
 from reaper.queues.postgres.run_sets import PostgresRunSet, own_set
 from reaper.queues.postgres.statements import load
 from reaper.queues.server_time import ServerTime
@@ -95,12 +95,10 @@ class PostgresWork:
         now = self._database.params()["now"]
 
         async def maintain(connection: Connection) -> int:
-            released = await maintenance.release(connection, now)
-            await maintenance.prune(connection, keep_settled_s, now)
-            if time.monotonic() - self._tidied_at > TIDY_S:
+            tidy = time.monotonic() - self._tidied_at > TIDY_S
+            released = await maintenance.maintain(connection, keep_settled_s, now, tidy=tidy)
+            if tidy:
                 self._tidied_at = time.monotonic()
-                await maintenance.add_up_counters(connection)
-                await drop_dead_owners(connection, now)
             ((server_time,),) = await fetch(connection, _SQL["server_time"], {})
             self._time.measured(server_time)
             return released
@@ -108,11 +106,11 @@ class PostgresWork:
         return await self._database.write(maintain)
 
     async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
-        await self._owner.heartbeat(limit, pauses)
+        await self._owner.write(limit, pauses)
 
     async def close(self) -> None:
         """Finish the claims and applies; then release the rest by deregistering, unless the server is away."""
-        if self._owner.is_registered and not self._database.connector.blocked:
+        if self._owner.registered_at is not None and not self._database.connector.blocked:
             await self._connection.close()
             await self._owner.deregister()
 

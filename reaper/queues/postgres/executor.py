@@ -68,17 +68,23 @@ class BatchExecutor:
         async with connection.pipeline():
             applied = []
             if results:
-                applied.append(await connection.execute(_SQL["apply"], apply_params(results, now)))
+                asked = json.dumps([_fields(number, result) for number, result in enumerate(results)])
+                applied.append(await connection.execute(_SQL["apply"], {"asked": asked, "now": now}))
             receipts = frozenset[str]().union(*(apply.maybe_applied for _, apply in applies))
             maybe = [(number, result) for number, result in enumerate(results) if result.lease.receipt in receipts]
             if maybe:
-                applied.append(await connection.execute(_SQL["find_applied"], find_params(maybe)))
+                params = {
+                    "numbers": [number for number, _ in maybe],
+                    "ids": [result.lease.session_id for _, result in maybe],
+                    "receipts": [result.lease.receipt for _, result in maybe],
+                }
+                applied.append(await connection.execute(_SQL["find_applied"], params))
             claimed = []
             for group in groups.values():
                 limit, first = sum(claim.limit for _, claim in group), group[0][1]
                 self._statements += 1
                 cursor = await connection.execute(
-                    claim_query(first),
+                    (_SQL if first.set_id is None else _SMALL if first.small_set else _LARGE)["claim"],
                     {
                         "limit": limit,
                         "turns": retries_in(turn, limit),
@@ -100,11 +106,6 @@ class BatchExecutor:
             for place, claim in group:
                 outcomes[place], got = got[: claim.limit], got[claim.limit :]
         return outcomes
-
-
-def claim_query(claim: Claim) -> str:
-    """Return the statement of a claim."""
-    return (_SQL if claim.set_id is None else _SMALL if claim.small_set else _LARGE)["claim"]
 
 
 def retries_in(turn: int, limit: int) -> int:
@@ -133,20 +134,6 @@ def _lease(row: tuple[Any, ...]) -> Lease:
         source=source,
         expires_at=until,
     )
-
-
-def apply_params(results: Sequence[LeaseResult], now: float | None) -> dict[str, Any]:
-    """Return the parameters of `apply`."""
-    return {"asked": json.dumps([_fields(number, result) for number, result in enumerate(results)]), "now": now}
-
-
-def find_params(results: Sequence[tuple[int, LeaseResult]]) -> dict[str, Any]:
-    """Return the parameters of `find_applied` for numbered results."""
-    return {
-        "numbers": [number for number, _ in results],
-        "ids": [result.lease.session_id for _, result in results],
-        "receipts": [result.lease.receipt for _, result in results],
-    }
 
 
 def _fields(number: int, result: LeaseResult) -> dict[str, Any]:

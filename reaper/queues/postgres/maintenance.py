@@ -1,4 +1,4 @@
-"""The upkeep of the queue: releases, pruning, counters. One statement each."""
+"""The upkeep of the queue: releases, pruning, counters, what dead processes left."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from reaper.queues.postgres.statements import load
 
 MAX_PRUNED = 1_000
 """Rows that one call deletes at most, so that no other work waits for long."""
+DEAD_AFTER_S = 7 * 86_400.0
+"""The row of a dead process is deleted so long after it was last written; its leases expired long before."""
 _SQL = load("maintenance.sql")
 
 
-async def release(connection: Connection, now: object) -> int:
-    """Release the leases of processes that deregistered, settle cancelled rows whose lease expired.
+async def maintain(connection: Connection, keep_settled_s: float, now: object, *, tidy: bool) -> int:
+    """Release leases, prune rows, and with `tidy` add up counters and delete what dead processes left.
 
-    Returns how many leases were released. `now` is the time in tests, else None.
+    Leases of processes that deregistered are released, cancelled rows whose lease expired settled. `now` is the time in
+    tests, else None. Returns how many leases were released.
     """
     ((released,),) = await fetch(connection, _SQL["release"], {"now": now})
+    await connection.execute(_SQL["prune"], {"keep_s": keep_settled_s, "limit": MAX_PRUNED, "now": now})
+    if tidy:
+        await connection.execute(_SQL["add_up_counters"])
+        await connection.execute(_SQL["drop_dead_owners"], {"dead_s": DEAD_AFTER_S, "now": now})
+        await drop_sets(connection)
     return int(released)
 
 
-async def prune(connection: Connection, keep_s: float, now: object) -> None:
-    """Delete some of the rows settled more than `keep_s` seconds ago, dead letters excepted."""
-    await connection.execute(_SQL["prune"], {"keep_s": keep_s, "limit": MAX_PRUNED, "now": now})
-
-
-async def add_up_counters(connection: Connection) -> None:
-    """Add the counters of ended server processes to the common ones."""
-    await connection.execute(_SQL["add_up_counters"])
+async def drop_sets(connection: Connection) -> None:
+    """Delete the run sets of processes that have no row."""
+    await connection.execute(_SQL["drop_sets"])

@@ -40,3 +40,12 @@ taken AS (
 INSERT INTO reaper_counter AS c (name, source, shard, value)
 SELECT name, source, 0, sum(value) FROM taken GROUP BY name, source ORDER BY name, source
 ON CONFLICT (name, source, shard) DO UPDATE SET value = c.value + excluded.value
+
+-- name: drop_dead_owners
+DELETE FROM reaper_owner WHERE seen_at < {NOW} - make_interval(secs => %(dead_s)s)
+
+-- name: drop_sets
+WITH gone AS (
+    DELETE FROM reaper_set s WHERE NOT EXISTS (SELECT 1 FROM reaper_owner o WHERE o.owner = s.owner) RETURNING set_id
+)
+DELETE FROM reaper_member m USING gone WHERE m.set_id = gone.set_id

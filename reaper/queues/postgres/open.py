@@ -37,15 +37,10 @@ async def open_postgres(
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether its tables were created now, and the risks in the server's settings.
 
-    Args:
-        url: see `errors.parameters`.
-        create: allows tables to be created and brought to this version, unless `read_only`.
-        read_only: refuses every change.
-        worker: registers this process at once; others register with their first claim.
-        positions: gets the queue's identity, which lives as long as its tables; returns the store of this machine's
-            files.
-        inbox_after_s: for Redis; here other programs insert rows with a due time of their own.
-        clock: replaces the server's time in tests, Unix seconds.
+    `create` allows tables to be created and brought to this version, unless `read_only`. A `worker` is registered at
+    once, others with their first claim. `positions` gets the queue's identity, which lives as long as its tables, and
+    returns the store of this machine's files. `clock` replaces the server's time in tests. `inbox_after_s` is for
+    Redis: here other programs insert rows with a due time of their own.
 
     Raises ConfigError for a URL that cannot be read, QueueError when the queue cannot be used.
     """

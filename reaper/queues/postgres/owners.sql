@@ -1,12 +1,3 @@
--- name: drop_dead_owners
-DELETE FROM reaper_owner WHERE seen_at < {NOW} - make_interval(secs => %(dead_s)s)
-
--- name: drop_sets
-WITH gone AS (
-    DELETE FROM reaper_set s WHERE NOT EXISTS (SELECT 1 FROM reaper_owner o WHERE o.owner = s.owner) RETURNING set_id
-)
-DELETE FROM reaper_member m USING gone WHERE m.set_id = gone.set_id
-
 -- name: write_owner
 INSERT INTO reaper_owner AS o (owner, pid, started_at, seen_at, told_at, "limit", pauses)
 VALUES (%(owner)s, %(pid)s, coalesce(to_timestamp(%(started)s::float8), {NOW}), {NOW},

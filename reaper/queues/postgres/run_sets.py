@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import SessionId
 from reaper.queues.base import RunSet
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.database import Database, Row, fetch
@@ -64,11 +64,7 @@ class PostgresRunSet:
 
     async def view(self) -> SetView:
         ((counts,),) = await self._fetch("view")
-        ready, delayed, retrying, in_flight = (
-            counts.pop(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
-        )
-        settled = {Outcome(name): number for name, number in counts.items()}
-        return SetView(ready, delayed, retrying, in_flight, settled)
+        return SetView.of_counts(counts)
 
     async def next_at(self) -> float | None:
         ((at,),) = await self._fetch("next_at")

@@ -54,14 +54,6 @@ async def audit(connection: RedisConnection) -> Audit:
 def _stats(answer: Any) -> Stats:
     ready, delayed, in_flight, oldest_due_s, flat, *_ = answer
     counts = {name: int(value) for name, value in rows.pairs(flat).items()}
-    return Stats(
-        ready=ready,
-        delayed=delayed,
-        in_flight=in_flight,
-        accepted=counts.get(accounting.ACCEPTED, 0),
-        settled={outcome: counts.get(accounting.settled(outcome), 0) for outcome in Outcome},
-        dead=accounting.dead_kept(counts),
-        duplicate=counts.get(accounting.DUPLICATE, 0),
-        invalid=counts.get(accounting.INVALID, 0),
-        oldest_due_s=float(oldest_due_s),
+    return accounting.ledger_stats(
+        counts, ready=ready, delayed=delayed, in_flight=in_flight, oldest_due_s=float(oldest_due_s)
     )

@@ -18,7 +18,7 @@ from reaper.queues.redis.run_sets import SMALL, RedisRunSet, own_key
 from reaper.queues.redis.scripts import load
 from reaper.queues.server_time import ServerTime
 
-_CLAIM, _NEXT_AT, _PAUSED = load("claim"), load("next_at"), load("paused")
+_CLAIM, _NEXT_AT, _PAUSED, _HEARTBEAT = load("claim"), load("next_at"), load("paused"), load("heartbeat")
 
 
 class RedisWork:
@@ -110,7 +110,7 @@ class RedisWork:
         self._connection.refuse_read_only()
         self._has_heartbeat = True
         text = rows.heartbeat_text(os.getpid(), self._started_at, limit, pauses)
-        await self._connection.run_shielded(maintenance.write_heartbeat(self._connection, self.owner, text))
+        await self._connection.run_shielded(self._connection.run(_HEARTBEAT, self.owner, text))
 
     async def deregister(self) -> None:
         """Remove every trace of this process but its leases: the next `maintain` releases them."""

@@ -49,9 +49,8 @@ def _take_values(entry_id: str, flat: Sequence[str]) -> list[str]:
     try:
         new = parse_entry(flat)
     except ValueError as fault:
-        shown = (
-            json.dumps(pairs) if (pairs := [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]) else ""
-        )
+        pairs = [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]
+        shown = json.dumps(pairs) if pairs else ""
         text = printable(shown.encode("utf-8", "surrogateescape"))
         return [entry_id, "", "", invalid(SOURCE, InvalidLine(0, f"entry {entry_id}: {fault}", text))]
     return [entry_id, new.session_id, "" if new.due_at is None else repr(new.due_at), ""]

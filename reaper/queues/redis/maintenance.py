@@ -1,4 +1,4 @@
-"""The upkeep of the queue: releases and pruning, heartbeats, the end of a process."""
+"""The upkeep of the queue: releases and pruning, the end of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PRUNED = 1_000
 """Rows that one call deletes at most, so that no other script waits for long."""
 _HEARTBEAT_KEPT_S = 3_600.0
 _PRUNED = ",".join(outcome for outcome in Outcome if outcome not in DEAD)
-_MAINTAIN, _HEARTBEAT, _DEREGISTER = load("maintain"), load("heartbeat"), load("deregister")
+_MAINTAIN, _DEREGISTER = load("maintain"), load("deregister")
 
 
 async def maintain(connection: RedisConnection, keep_settled_s: float, sets: Sequence[str]) -> tuple[int, int]:
@@ -22,11 +22,6 @@ async def maintain(connection: RedisConnection, keep_settled_s: float, sets: Seq
         _MAINTAIN, keep_settled_s, MAX_PRUNED, _HEARTBEAT_KEPT_S, KEPT_S, _PRUNED, *sets
     )
     return int(released), int(unread)
-
-
-async def write_heartbeat(connection: RedisConnection, owner: str, text: str) -> None:
-    """Store the heartbeat of a process."""
-    await connection.run(_HEARTBEAT, owner, text)
 
 
 async def deregister(connection: RedisConnection, owner: str, sets: Sequence[str], *, has_claimed: bool) -> None:

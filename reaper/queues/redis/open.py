@@ -37,14 +37,10 @@ async def open_redis(
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether it was created now, and the risks in the server's settings.
 
-    Args:
-        url: see `parse_url`.
-        create: allows a queue to be created, unless `read_only`.
-        read_only: refuses every change.
-        worker: for the other engines; here the first claim makes a process known.
-        positions: gets the queue's identity, a name that no other queue has; returns the store of this machine's files.
-        inbox_after_s: delay in seconds of inbox entries without a due time.
-        clock: replaces the server's time in tests, Unix seconds.
+    `create` allows a queue to be created, unless `read_only`. `worker` is for the other engines: here the first claim
+    makes a process known. `positions` gets the queue's identity, a name that no other queue has, and returns the store
+    of this machine's files. `inbox_after_s` is the delay in seconds of inbox entries without a due time. `clock`
+    replaces the server's time in tests.
 
     Raises ConfigError for a URL that cannot be used, QueueUnavailableError while the server is away, another QueueError
     when there is no queue, the server is too old, the queue too new, or a right is missing.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import SessionId
 from reaper.queues.base import RunSet
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
@@ -67,10 +67,7 @@ class RedisRunSet:
             after, flat = await self.connection.run(_VIEW, self.key, KEPT_S, after, PAGE)
             for state, number in zip(flat[::2], flat[1::2], strict=True):
                 counts[state] += number
-        ready, delayed, retrying, in_flight = (
-            counts.pop(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
-        )
-        return SetView(ready, delayed, retrying, in_flight, {Outcome(name): n for name, n in counts.items()})
+        return SetView.of_counts(counts)
 
     async def next_at(self) -> float | None:
         """Return when the next open ID of the set can be claimed, delayed ones aside."""

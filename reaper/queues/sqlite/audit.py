@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from reaper.core.model import MAX_HISTORY, Audit, Outcome, Stats
-from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, dead_kept, settled
+from reaper.queues.accounting import LedgerCounts, balance_checks, ledger_stats
 from reaper.queues.sqlite.counters import counters
 from reaper.queues.sqlite.errors import damaged
 from reaper.queues.sqlite.rows import written_by_us
@@ -16,7 +16,6 @@ SQL = statements("audit.sql", MAX_HISTORY=str(MAX_HISTORY))
 
 def stats(connection: sqlite3.Connection, now: float) -> Stats:
     """Count the open rows in their indexes; what is settled comes from the counters."""
-    found = counters(connection)
     ready = later = 0
     oldest = now
     for retry in (0, 1):
@@ -25,16 +24,8 @@ def stats(connection: sqlite3.Connection, now: float) -> Stats:
         first = connection.execute(SQL["oldest_ready"], (retry, now)).fetchone()
         oldest = oldest if first is None else min(oldest, first[0])
     in_flight = _one(connection, "count_in_flight", now)
-    return Stats(
-        ready=ready,
-        delayed=later - in_flight,
-        in_flight=in_flight,
-        accepted=found.get(ACCEPTED, 0),
-        settled={outcome: found.get(settled(outcome), 0) for outcome in Outcome},
-        dead=dead_kept(found),
-        duplicate=found.get(DUPLICATE, 0),
-        invalid=found.get(INVALID, 0),
-        oldest_due_s=now - oldest,
+    return ledger_stats(
+        counters(connection), ready=ready, delayed=later - in_flight, in_flight=in_flight, oldest_due_s=now - oldest
     )
 
 

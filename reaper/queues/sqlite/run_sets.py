@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import SessionId
 from reaper.queues.base import RunSet
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.thread import LedgerThread
@@ -46,12 +46,8 @@ class SqliteRunSet:
 
     async def view(self) -> SetView:
         def view(connection: sqlite3.Connection) -> SetView:
-            counts = dict(connection.execute(SQL["view"], {"set_id": self.set_id, "now": self.now()}))
-            ready, delayed, retrying, in_flight = (
-                counts.pop(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
-            )
-            settled = {Outcome(name): number for name, number in counts.items()}
-            return SetView(ready, delayed, retrying, in_flight, settled)
+            counts: dict[str, int] = dict(connection.execute(SQL["view"], {"set_id": self.set_id, "now": self.now()}))
+            return SetView.of_counts(counts)
 
         return await self.thread.read(view)
 

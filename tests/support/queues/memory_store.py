@@ -145,15 +145,11 @@ class Store:
     def stats(self, now: float) -> Stats:
         states = Counter(row.state(now) for row in self.open.values())
         oldest = min((row.at for row in self.open.values()), default=now)
-        return Stats(
+        return books.ledger_stats(
+            self.counters,
             ready=states[State.READY],
             delayed=states[State.DELAYED],
             in_flight=states[State.IN_FLIGHT],
-            accepted=self.counters[books.ACCEPTED],
-            settled={outcome: self.counters[books.settled(outcome)] for outcome in Outcome},
-            dead=books.dead_kept(self.counters),
-            duplicate=self.counters[books.DUPLICATE],
-            invalid=self.counters[books.INVALID],
             oldest_due_s=max(0.0, now - oldest),
         )
 
