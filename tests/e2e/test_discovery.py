@@ -15,6 +15,7 @@ from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
+from tests.support.processes.ghosts import age_the_ghosts
 
 H = 3600.0
 ON = {"discovery__enforce": "true"}
@@ -334,18 +335,3 @@ def test_a_daemon_finds_spares_and_reports_ghosts(command: Command, tmp_path: Pa
         assert events(command, "session.ghost")[0]["session_id"] == "env_ghost"
         assert sandbox.do(lambda s: s.sends["env_ghost"]) == 1, "a ghost is not hammered"
     command.audit()
-
-
-def age_the_ghosts(command: Command, ghost: str = "env_ghost") -> None:
-    import sqlite3
-
-    def aged() -> bool:
-        with sqlite3.connect(command.ledger) as ledger:
-            row = ledger.execute("SELECT value FROM setting WHERE name = 'note.ghosts'").fetchone()
-            value = json.loads(row[0]) if row else {"first": {}}
-            value["first"] = {one: at - 61 for one, at in value["first"].items()}
-            ledger.execute("UPDATE setting SET value = ? WHERE name = 'note.ghosts'", (json.dumps(value),))
-        ledger.close()
-        return ghost in value["first"]
-
-    eventually(aged)

@@ -22,9 +22,9 @@ from reaper.core.model import Outcome, SessionId
 from reaper.queues.sqlite.open import open_ledger
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.fault.conftest import Profile
 from tests.support.fault.disk import Disk
 from tests.support.fault.planting import UNSYNCED, plant
+from tests.support.fault.profile import Profile
 from tests.support.fault.syscalls import OPTIONS, Call, calls
 from tests.support.fault.tracing import strace, traced
 from tests.support.fault.warm import Warm

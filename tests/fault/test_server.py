@@ -13,9 +13,9 @@ import pytest
 
 from reaper.sandbox.sessions import Session
 from reaper.sandbox.thread import running_sandbox
-from tests.fault.conftest import Profile
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
+from tests.support.fault.profile import Profile
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import TOKEN, Command, aim, write_ids
 from tests.support.sandbox import script, start_sessions

@@ -61,7 +61,7 @@ def harness(case: tuple[type[Ours] | type[Httpx], bool], request: pytest.Fixture
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_answers(harness: Ours | Httpx, name: str) -> None:
     script, status, body, kept = ANSWERS[name]
-    # The second answer is told from anything left of the first by its status.
+    # The second answer has another status than anything that remains of the first.
     async with ByteServer(script, [b"HTTP/1.1 410 Next\r\nContent-Length: 0\r\n\r\n"]) as server:
         async with api(harness, server.url) as client:
             first = await client.send()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
-from tests.unit.test_http11 import MALFORMED, RESET, VALID
+from tests.support.http.h1_cases import MALFORMED, RESET, VALID
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ-", min_size=1, max_size=12).filter(
     lambda name: name.lower() not in {"content-length", "transfer-encoding", "connection", "upgrade", "keep-alive"}

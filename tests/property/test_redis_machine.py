@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.property.test_queue_machine import QueueMachine
 from tests.support.queues.harness import Harness
+from tests.support.queues.queue_machine import QueueMachine
 from tests.support.queues.redis_harness import RedisHarness
 
 
