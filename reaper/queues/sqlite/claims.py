@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from reaper.core.errors import QueueError
@@ -29,22 +29,18 @@ FEW_RESULTS = 4
 SQL = statements("claims.sql")
 
 
-@dataclass(slots=True, eq=False)
 class SqliteWork:
     """The work port of an open ledger."""
 
-    thread: LedgerThread
-    locks: Locks
-    now: Callable[[], float]
-    owner: str = field(init=False)
-    _started_at: float = field(init=False)
-    _has_heartbeat: bool = False
-    _claimed: int = 0
-    _sets: int = 0
-
-    def __post_init__(self) -> None:
-        self.owner = self.locks.owner
-        self._started_at = self.now()
+    def __init__(self, thread: LedgerThread, locks: Locks, now: Callable[[], float]) -> None:
+        self.owner = locks.owner
+        self.thread = thread
+        self.locks = locks
+        self.now = now
+        self._started_at = now()
+        self._has_heartbeat = False
+        self._claimed = 0
+        self._sets = 0
 
     def new_set(self) -> RunSet:
         self._sets += 1

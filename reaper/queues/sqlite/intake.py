@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 
 from reaper.core.model import Outcome, SessionId
 from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, reopened
@@ -26,12 +26,12 @@ Known = Mapping[str, tuple[int, Outcome | None]]
 """Rows by session ID: the row's ID and outcome."""
 
 
-@dataclass(slots=True, eq=False)
 class SqliteIntake:
     """The intake port of an open ledger."""
 
-    thread: LedgerThread
-    now: Callable[[], float]
+    def __init__(self, thread: LedgerThread, now: Callable[[], float]) -> None:
+        self.thread = thread
+        self.now = now
 
     async def add(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from reaper.core.model import DEAD, Outcome, Pause, SessionId
 from reaper.queues.sqlite.intake import count_by_source, reopen_row
@@ -18,12 +18,12 @@ from reaper.queues.values import CancelResult, PostponeResult
 SQL = statements("operators.sql")
 
 
-@dataclass(slots=True, eq=False)
 class SqliteOperators:
     """The operator port of an open ledger."""
 
-    thread: LedgerThread
-    now: Callable[[], float]
+    def __init__(self, thread: LedgerThread, now: Callable[[], float]) -> None:
+        self.thread = thread
+        self.now = now
 
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
         def postpone(connection: sqlite3.Connection) -> PostponeResult:

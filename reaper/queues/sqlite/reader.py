@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,14 +27,14 @@ Place = tuple[float, int]
 BEFORE_ALL: Place = (float("-inf"), -1)
 
 
-@dataclass(slots=True, eq=False)
 class SqliteReader:
     """The reading port of an open ledger."""
 
-    path: str
-    thread: LedgerThread
-    locks: Locks
-    now: Callable[[], float]
+    def __init__(self, path: str, thread: LedgerThread, locks: Locks, now: Callable[[], float]) -> None:
+        self.path = path
+        self.thread = thread
+        self.locks = locks
+        self.now = now
 
     async def show(self, session_id: SessionId) -> Item | None:
         row = await self.thread.read(lambda connection: connection.execute(SQL["show"], (session_id,)).fetchone())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.thread import LedgerThread
@@ -28,12 +27,12 @@ def write_setting(connection: sqlite3.Connection, name: str, text: str | None) -
         connection.execute(SQL["set_setting"], (name, text))
 
 
-@dataclass(slots=True, eq=False)
 class SqliteValues:
     """The value port of an open ledger."""
 
-    thread: LedgerThread
-    now: Callable[[], float]
+    def __init__(self, thread: LedgerThread, now: Callable[[], float]) -> None:
+        self.thread = thread
+        self.now = now
 
     async def read_value(self, name: str) -> str | None:
         return await self.thread.read(lambda connection: read_setting(connection, f"note.{name}"))

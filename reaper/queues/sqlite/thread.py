@@ -11,10 +11,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from reaper.core.errors import QueueError
 from reaper.queues.batching import Call
@@ -27,8 +26,7 @@ MAX_BATCH = 256
 """A batch of so many calls is begun without waiting for more, so that its first call does not wait for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Operation:
+class _Operation(NamedTuple):
     work: Work[object]
     writes: bool
 
