@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import reaper
 
 ROOT = Path(reaper.__file__).parents[1]
