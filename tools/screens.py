@@ -205,7 +205,7 @@ def pauses(at: Terminal, sandbox: Sandbox) -> None:
 
 
 def whole(at: Terminal, sandbox: Sandbox) -> None:
-    """A daemon beside the terminal: the dashboard."""
+    """Capture the dashboard, beside a daemon that works."""
     sandbox.steer(fail="502:0.4", latency="p50=60ms,p99=900ms")
     environ = {"HOME": str(at.home), "PATH": os.environ["PATH"], "ARCHAL_TOKEN": TOKEN}
     environ |= {"REAPER_API__BASE_URL": sandbox.url, "REAPER_TELEMETRY__LISTEN": ""}

@@ -19,22 +19,22 @@ class IntakeReport(Protocol):
     """Receives the events of sources. `source` is a path. No method may raise or block."""
 
     def imported(self, kind: str, source: str, added: Added) -> None:
-        """The IDs that one poll read from one file are durable. `kind` is `file` or `spool`."""
+        """Report that the IDs of one poll of one file are durable. `kind` is `file` or `spool`."""
 
     def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
-        """These lines were refused; the queue has recorded them."""
+        """Report lines that were refused; the queue has recorded them."""
 
     def noted(self, source: str, note: str) -> None:
-        """The source has a problem that its operator should know. `note` is a sentence; called once per problem."""
+        """Report a problem that the operator should know. `note` is a sentence; called once per problem."""
 
     def failed(self, source: str, error: str) -> None:
-        """The source cannot be used now. Called once per change of the error; every poll tries again."""
+        """Report that the source cannot be used now. Called once per change of the error; every poll tries again."""
 
     def recovered(self, source: str) -> None:
-        """The source works again."""
+        """Report that the source works again."""
 
     def unavailable(self, error: QueueUnavailableError) -> None:
-        """The queue is unavailable; new lines stay in their source."""
+        """Report that the queue is unavailable; new lines stay in their source."""
 
 
 def add_up(one: Added, other: Added) -> Added:

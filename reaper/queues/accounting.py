@@ -141,8 +141,9 @@ def apply_decision(held: ClaimedRow, decision: Decision, send: Send | None, now:
 
 
 def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
-    """Name the counters that grow with a round's end: the answer is counted from the send, the outcome from the
-    decision, and the audit compares the two.
+    """Name the counters that grow with a round's end.
+
+    The answer is counted from the send, the outcome from the decision, and the audit compares the two.
     """
     if outcome not in BY_ANSWER:
         return (settled(outcome),)

@@ -68,7 +68,7 @@ async def open_queue(
         raise ConfigError(f"queue.url {error}") from None
     scheme = url.partition(":")[0]
     if scheme in EXTRAS:
-        positions = partial(_positions, state_dir)
+        positions = partial(positions_beside, state_dir)
         queue, _, warnings = await _shared(scheme)(
             url,
             create=create,
@@ -116,7 +116,7 @@ def _shared(scheme: str) -> _OpenShared:
         ) from error
 
 
-def _positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
+def positions_beside(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
     """Keep positions under the name of the queue they speak of: another queue starts anew."""
 
     async def opened() -> Queue:

@@ -24,6 +24,7 @@ def envelope(status: int, message: str, *, headers: tuple[tuple[str, str], ...] 
 
 
 def as_json(value: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """Return an answer of JSON."""
     return Answer(status, json.dumps(value, separators=(",", ":")).encode(), headers=headers)
 
 
@@ -34,6 +35,7 @@ def page(status: int, text: str, *, headers: tuple[tuple[str, str], ...] = ()) -
 
 
 def reason(status: int) -> str:
+    """Return the reason phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

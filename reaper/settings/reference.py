@@ -184,6 +184,7 @@ def _plain(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Write the example configuration and the table of docs/configuration.md."""
     Path("config/reaper.toml").write_text(example_toml(), encoding="utf-8")
     page = Path("docs/configuration.md")
     page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -20,7 +20,7 @@ FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
 """Pages for browsers, guarded by their Host header. Probes and scrapers may request the others under any name."""
 
 
-def health_pages(
+def health_pages(  # noqa: C901  # each page is a function of its own in here
     worker: WorkerView, queue: QueueView, metrics: Metrics, open_items: Callable[[], Awaitable[Mapping[str, int]]]
 ) -> dict[str, Handler]:
     """Return the pages by path. `open_items` counts the open `holds` and `ghosts`."""

@@ -126,7 +126,7 @@ def redacted(text: str) -> str:
 
 
 def _console_time() -> str:
-    return datetime.now().strftime("%H:%M:%S")  # local time, for the person at the terminal
+    return datetime.now().strftime("%H:%M:%S")  # noqa: DTZ005  # local time, for the person at the terminal
 
 
 class _Rfc3339Clock:

@@ -48,7 +48,7 @@ class Killing:
         self.some = generate(10_000_000, self.seed)
 
     def measure(self) -> None:
-        """Let each end by itself once: how long is a run?"""
+        """Let each end by itself once, and keep how long it took."""
         for verb in ("add", "once"):
             begun = time.monotonic()
             ids = self._new_ids()

@@ -182,7 +182,7 @@ async def test_mistakes_are_reaper_errors(options: reaper.Options, tmp_path: Pat
         with pytest.raises(reaper.UsageError, match="contradict"):
             await r.add("env_1", after=1, at=datetime.now(UTC))
         with pytest.raises(reaper.UsageError, match="must have a zone"):
-            await r.add("env_1", at=datetime(2030, 1, 1))
+            await r.add("env_1", at=datetime(2030, 1, 1))  # noqa: DTZ001
         with pytest.raises(reaper.UsageError, match="after must be from 0"):
             await r.add("env_1", after=-1)
         with pytest.raises(reaper.UsageError, match="the reason must say why"):

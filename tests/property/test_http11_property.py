@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,3 +111,19 @@ def test_answers_on_one_connection_do_not_touch(many: list[tuple[bytes, Seen]], 
         assert tuple(asked.response_headers) == expected.headers
     assert connection.room == 1
     assert not wire.closed
+
+
+@pytest.mark.parametrize("name", [*VALID, *MALFORMED, *RESET])
+def test_the_pieces_do_not_matter(name: str) -> None:
+    data = VALID[name][0] if name in VALID else {**MALFORMED, **RESET}[name]
+    at_once = play([data])
+    assert at_once is not None
+    followed = name in VALID and name.endswith("after it")
+    for pieces in (list(one_by_one(data)), *([data[:at], data[at:]] for at in range(1, min(len(data), 400)))):
+        seen = play(pieces)
+        assert seen is not None
+        if followed or name in ("bytes after a close", "204 with a body", "204 with chunks"):
+            # What follows may come after the connection was given back: an idle one that hears something closes.
+            assert (seen.status, seen.body, seen.fault) == (at_once.status, at_once.body, None)
+        else:
+            assert seen == at_once, pieces

@@ -36,7 +36,7 @@ def test_any_line_is_judged_and_only_well_formed_ids_pass(line: bytes, number: i
         assert found.text.isprintable()
 
 
-@given(ids, st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=zones))
+@given(ids, st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=zones))  # noqa: DTZ001  # hypothesis adds the zone
 def test_what_a_json_line_says_comes_through(session_id: str, due: datetime) -> None:
     line = json.dumps({"sessionId": session_id, "expiresAt": due.isoformat()}).encode()
     found = parse(line, 1)

@@ -27,7 +27,7 @@ def test_an_account_is_read_and_survives_as_text() -> None:
     assert account_of(answered(200, b'{"userId": "u-2", "email": 5}')) == Account("u-2")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"userId": ""}', b'{"userId": 7}', b"[" * 60_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"userId": ""}', b'{"userId": 7}', b"[" * 20_000])
 def test_a_body_without_an_account_leaves_the_account_unknown(body: bytes) -> None:
     assert isinstance(account_of(answered(200, body)), AccountUnknown)
 

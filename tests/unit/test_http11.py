@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reaper.api.http.exchange import WireFault
-from tests.support.http.h1 import Seen, cut, exchange, one_by_one, opened, play
+from tests.support.http.h1 import Seen, cut, exchange, opened, play
 from tests.support.http.h1_cases import CHUNKED, GONE, MALFORMED, OK, RESET, VALID, head, length
 
 
@@ -26,22 +26,6 @@ def test_a_malformed_answer(name: str) -> None:
 def test_a_close_before_the_end(name: str) -> None:
     assert play([RESET[name]], eof=False) is None
     assert play([RESET[name]]) == Seen(0, (), b"", False, "reset", False)
-
-
-@pytest.mark.parametrize("name", [*VALID, *MALFORMED, *RESET])
-def test_the_pieces_do_not_matter(name: str) -> None:
-    data = VALID[name][0] if name in VALID else {**MALFORMED, **RESET}[name]
-    at_once = play([data])
-    assert at_once is not None
-    followed = name in VALID and name.endswith("after it")
-    for pieces in (list(one_by_one(data)), *([data[:at], data[at:]] for at in range(1, min(len(data), 400)))):
-        seen = play(pieces)
-        assert seen is not None
-        if followed or name in ("bytes after a close", "204 with a body", "204 with chunks"):
-            # What follows may come after the connection was given back: an idle one that hears something closes.
-            assert (seen.status, seen.body, seen.fault) == (at_once.status, at_once.body, None)
-        else:
-            assert seen == at_once, pieces
 
 
 def test_headers_are_lower_case_and_bare() -> None:

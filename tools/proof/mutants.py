@@ -124,7 +124,7 @@ class _Finder(ast.NodeVisitor):
         first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
         self._within(node.name, node.body, first)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # a name of ast
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Walk its body; a lambda outside of functions is a function of its own."""
@@ -219,7 +219,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        """True for False; one more than a number."""
+        """Swap True and False; add one to a number."""
         if isinstance(node.value, bool):
             self._add(node, "truth", str(not node.value))
         elif isinstance(node.value, int | float):

@@ -24,7 +24,7 @@ _SQL = load("owners.sql")
 
 @dataclass(slots=True, eq=False)
 class Owner:
-    """This process as an owner of leases and sets, by its random `name`.
+    """Owns the leases and sets of this process, by its random `name`.
 
     `started_at` is by the server's clock, `registered_at` (None: not yet) by the monotonic one, both in seconds.
     """

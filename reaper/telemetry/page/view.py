@@ -17,7 +17,7 @@ MINUTES = (1, 5, 15)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """This reaper. `stalled_s`: for how long its claim loop has hung, 0 while it works."""
+    """Describes this process. `stalled_s`: for how long its claim loop has hung, 0 while it works."""
 
     pid: int
     version: str

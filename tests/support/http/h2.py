@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpack import Decoder
+
 from reaper.api.http.exchange import Connection, Exchange, Headers, WireFault
 from reaper.api.http.h2.connection import H2Connection
 
@@ -228,3 +230,18 @@ def became(one: Exchange) -> int | str | None:
 
 def fates(many: Iterable[Exchange]) -> list[int | str | None]:
     return [became(one) for one in many]
+
+
+def requests(stage: Stage) -> list[list[tuple[bytes, bytes]]]:
+    """Decode what was written, with a table of the size that a server begins with."""
+    found: list[list[tuple[bytes, bytes]]] = []
+    block = b""
+    for said in stage.said():
+        assert said.kind in (HEADERS, CONTINUATION)
+        assert len(said.payload) <= 16384
+        block = said.payload if said.kind == HEADERS else block + said.payload
+        if said.kind == HEADERS:
+            assert said.flags & 0x1
+        if said.flags & 0x4:
+            found.append([*Decoder(max_header_list_size=1 << 20).decode(block, raw=True)])
+    return found

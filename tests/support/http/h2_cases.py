@@ -40,8 +40,11 @@ JSON = b'{"error":"no such session"}'
 
 @dataclass(frozen=True)
 class Case:
-    """`said` by the peer after its settings; the `fates` of 1, 3 and 5; the `code` with which we say goodbye, if we do;
-    the streams that we reset, each with its code."""
+    """What the peer says after its settings, and what comes of it.
+
+    `fates`: of the streams 1, 3 and 5. `code`: with which we close the connection, if we do. `resets`: the streams that
+    we reset, each with its code.
+    """
 
     said: bytes
     fates: list[Fate] = field(default_factory=lambda: list(OPEN))

@@ -303,6 +303,7 @@ class MemoryQueue:
             raise QueueError("the queue was closed")
         await checkpoint()
         if self.store.away:
+            self.store.refused += 1
             raise QueueUnavailableError("the engine cannot be reached")
         return self.store, self._clock()
 

@@ -102,6 +102,8 @@ class Store:
     told: dict[str, WorkerHeartbeat] = field(default_factory=dict)
     places: int = 0
     away: bool = False
+    refused: int = 0
+    """Calls that found the engine away."""
     """For tests: the engine cannot be reached."""
 
     def make_due(self, now: float, retries: bool) -> int:
