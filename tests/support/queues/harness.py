@@ -66,7 +66,7 @@ class MemoryHarness:
         return MemoryQueue(self._store, self._clock)
 
     async def die(self, queue: Queue) -> None:
-        self._store.bury(queue.owner)
+        self._store.mark_dead(queue.owner)
 
     async def close(self) -> None:
         pass
