@@ -22,7 +22,7 @@ LEASE_S = 60.0
 
 
 class Clock:
-    """A clock that stands still unless it is told to go on."""
+    """A clock that stands still until `advance`."""
 
     def __init__(self) -> None:
         self.now = START
