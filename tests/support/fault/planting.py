@@ -37,7 +37,7 @@ UNCOUNTED = bug(
     "an ID that was sent more than once is settled, and the counters do not know",
     "reaper/queues/accounting.py",
     "counts=() if outcome is None else counts_of(outcome, send),",
-    "counts=() if outcome is None or held.sends > 1 else counts_of(outcome, send),",
+    "counts=() if outcome is None or claimed.sends > 1 else counts_of(outcome, send),",
     fails=(),
 )
 FAULT_IS_END = bug(
