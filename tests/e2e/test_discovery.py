@@ -225,7 +225,7 @@ def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
         assert sent(sandbox) == {some[2].session_id}
         done = command.run("sessions")
         assert "[queue: cancelled]" in done.stdout
-        assert "2 to reap (2 of them are the queue's already" in done.stderr
+        assert "2 to reap (2 of them are in the queue already" in done.stderr
     command.audit()
 
 
