@@ -31,8 +31,8 @@ def build_parser() -> LazyParser:
     add_options(root, works=True)
     commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
     for name, verb in VERBS.items():
-        description = f"{verb.help[0].upper()}{verb.help[1:]}."
-        parser = commands.add_parser(name, description=description, allow_abbrev=False, formatter_class=Help)
+        about = _sentence(verb.help)
+        parser = commands.add_parser(name, description=about, allow_abbrev=False, formatter_class=Help)
         parser.fill = _filler(name)
     return root
 
@@ -65,29 +65,34 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
     every.add_argument("--config", metavar="FILE", default=absent, help="settings file (TOML)")
     every.add_argument("--json", action="store_true", default=absent, help="print JSON")
     loud = every.add_mutually_exclusive_group()
-    loud.add_argument(
-        "-v", "--verbose", action="store_true", default=absent, help="log at level debug, show tracebacks"
-    )
+    loud.add_argument("-v", "--verbose", action="store_true", default=absent, help="log at debug, show tracebacks")
     loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
     if works:
         over = parser.add_argument_group("settings")
-        over.add_argument(
-            "--concurrency",
-            dest="set:worker.concurrency",
-            type=int,
-            metavar="N",
-            default=absent,
-            help="maximum of requests in flight",
-        )
-        over.add_argument(
-            "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
-        )
-        over.add_argument(
-            "--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address"
-        )
-        over.add_argument(
-            "--token-file", dest="set:api.token_file", metavar="FILE", default=absent, help="file that holds the token"
-        )
+        for option, key, metavar, text in (
+            ("--concurrency", "worker.concurrency", "N", "maximum of requests in flight"),
+            ("--queue", "queue.url", "URL", "the queue, as sqlite:///path"),
+            ("--base-url", "api.base_url", "URL", "the API's address"),
+            ("--token-file", "api.token_file", "FILE", "file that holds the token"),
+        ):
+            value = int if metavar == "N" else str
+            over.add_argument(option, dest=f"set:{key}", type=value, metavar=metavar, default=absent, help=text)
+
+
+def add_part(
+    parts: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, name: str, text: str
+) -> argparse.ArgumentParser:
+    """Add a part of a verb, as `dead list`, with the common options and its own examples; return its parser."""
+    after = examples(verb, name)
+    parser = parts.add_parser(
+        name, help=text, description=_sentence(text), epilog=after, allow_abbrev=False, formatter_class=Help
+    )
+    add_options(parser, works=True)
+    return parser
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def parse(words: list[str]) -> argparse.Namespace:

@@ -139,12 +139,8 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
         pinned = read_account(await queue.read_value(KEY))
     match compare(Proven(), whose, pinned):
         case OtherAccount(pinned=before, found=found):
-            return Line(
-                "account",
-                False,
-                f"the token belongs to {found}, but the queue was filled for {before}: reaper stops nothing. If the "
-                "new account is right: reaper check --accept-account",
-            )
+            fault = f"the token belongs to {found}, but the queue was filled for {before}: reaper stops nothing"
+            return Line("account", False, f"{fault}. If the new account is right: reaper check --accept-account")
         case Proven():
             return Line("account", True, account if pinned else f"{account}; none is pinned yet")
 
@@ -175,10 +171,5 @@ def _clock_lines(reply: Reply) -> list[Line]:
         return []
     if abs(skew_s) <= SKEW_S:
         return [Line("clock", True, "agrees with the server's")]
-    return [
-        Line(
-            "clock",
-            False,
-            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set this machine's clock",
-        )
-    ]
+    side = "ahead of" if skew_s > 0 else "behind"
+    return [Line("clock", False, f"{abs(skew_s):.0f} s {side} the server's: set this machine's clock")]

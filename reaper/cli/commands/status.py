@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskStatus
@@ -55,10 +56,12 @@ async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
         # Before anything is drawn, so that a signal leaves the terminal as it was.
         await group.start(_cancel_on_signal, group.cancel_scope.cancel)
         if not args.json and _can_draw():
-            from reaper.cli.terminal.dashboard import Dashboard
+            from reaper.cli.terminal.dashboard import dashboard_frame
+            from reaper.cli.terminal.live import LiveDisplay
 
-            with Dashboard(sys.stdout, WATCH_S) as dashboard:
-                await _repeat(queue, watcher, lambda: dashboard.draw(watcher))
+            with LiveDisplay(sys.stdout, screen=True) as screen:
+                draw = partial(dashboard_frame, watcher, refresh_s=WATCH_S)
+                await _repeat(queue, watcher, lambda: screen.draw(draw(screen.console.width)))
         else:
             await _repeat(queue, watcher, lambda: _print_again(watcher, as_json=args.json))
     return Exit.OK
