@@ -136,7 +136,7 @@ class Once:
         self._why: str | None = None
 
     async def idle(self, paused: bool) -> float | None:
-        """Return how long to rest; None when nothing of the set can be stopped any more in this run (SPEC 3)."""
+        """Return how long to rest; None when nothing of the set can be stopped any more in this run."""
         next_at = await self._members.next_at()
         if next_at is None:
             return None

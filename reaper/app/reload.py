@@ -17,7 +17,7 @@ from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 
 FIXED = ("queue.url", "telemetry.listen")
-"""Keys that only a restart changes (SPEC 3)."""
+"""Keys that only a restart changes (docs/commands.md)."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Every error that reaper raises on purpose, and its exit code (SPEC 3).
+"""Every error that reaper raises on purpose, and its exit code (docs/commands.md).
 
     ReaperError                1   an internal error, or a fault that `audit` or `check` found
     ├── UsageError             2   the command line, or an input that cannot be read

@@ -40,7 +40,7 @@ def sent(sandbox: RunningSandbox) -> set[str]:
 
 
 def table(session: Session, owners: set[str], now: float) -> str:
-    """SPEC 7 once more, from the stand-in's own values, for sessions that nothing is odd about."""
+    """docs/discovery.md once more, from the stand-in's own values, for sessions that nothing is odd about."""
     assert session.created_at is not None
     assert session.expires_at is not None
     if session.status == "ended" or session.ended_at is not None:

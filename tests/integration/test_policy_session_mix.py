@@ -26,7 +26,7 @@ H = 3600
 
 
 def table(summary: dict[str, object], now: float) -> str:
-    """SPEC 7, written a second time: the answer's own JSON in, the rule out. Orphans were seen an hour before."""
+    """docs/discovery.md: the answer's own JSON in, the rule out. Orphans were seen an hour before."""
     age_s, past_s = (now - datetime.fromisoformat(str(summary[key])).timestamp() for key in ("createdAt", "expiresAt"))
     if summary.get("batchId") == "batch-01" or str(summary["sessionId"]).startswith("env_00000"):
         return "protected"

@@ -109,7 +109,7 @@ class PostgresWork:
         await self._owner.write(limit, pauses)
 
     async def close(self) -> None:
-        """Finish the claims and applies; then release the rest by deregistering, unless the server is away."""
+        """Finish the claims and applies; then release the rest by deregistering, unless the server is unavailable."""
         if self._owner.registered_at is not None and not self._database.connector.blocked:
             await self._connection.close()
             await self._owner.deregister()
