@@ -12,13 +12,12 @@ import anyio
 
 from reaper.api.credentials import Credentials
 from reaper.app.startup import protector_of
-from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.guard import GuardLimits
 from reaper.core.discovery.policy import PolicyOptions
 from reaper.core.discovery.sightings import Sightings, read_sightings
 from reaper.core.gate import Gate
-from reaper.core.model import Pause, Reply
+from reaper.core.model import Pause
 from reaper.core.rate_limit import RateLimit
 from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
@@ -113,15 +112,11 @@ def new_discovery(
         limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
     )
 
-    async def read() -> tuple[Reply, ReadVerdict]:
-        seen = await identity.read()
-        return seen.reply, seen.verdict
-
     async def sightings() -> Sightings:
         return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
-        Discovery(queue, read, owners.read, protector.now, options, report),
+        Discovery(queue, identity.read, owners.read, protector.now, options, report),
         PreflightCheck(
             lambda: connection.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
