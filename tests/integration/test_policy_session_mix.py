@@ -15,8 +15,8 @@ from reaper.core.discovery.policy import Judged, PolicyOptions, judge
 from reaper.core.discovery.protection import protection
 from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.discovery.sightings import Sightings, update_sightings
-from reaper.sandbox import session_mix
 from reaper.sandbox.server import Sandbox
+from tests.support.session_mix import session_mix
 
 pytestmark = pytest.mark.anyio
 
