@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from reaper.cli.examples import examples
 from reaper.cli.parser import Help, LazyParser
 from reaper.cli.verbs import EXIT_CODES, GROUPS, VERBS
 from reaper.core.times import parse_duration
 from reaper.core.version import __version__
+
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+SETTING_OPTIONS = (
+    ("--concurrency", "worker.concurrency", "N", "maximum of requests in flight"),
+    ("--queue", "queue.url", "URL", "the queue, as sqlite:///path"),
+    ("--base-url", "api.base_url", "URL", "the API's address"),
+    ("--token-file", "api.token_file", "FILE", "file that holds the token"),
+)
+"""Each option that overrides a setting: the setting's key, the word for its value (`N`: a number), and its help."""
 
 
 def build_parser() -> LazyParser:
@@ -31,7 +42,7 @@ def build_parser() -> LazyParser:
     add_options(root, works=True)
     commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
     for name, verb in VERBS.items():
-        about = _sentence(verb.help)
+        about = f"{verb.help[0].upper()}{verb.help[1:]}."
         parser = commands.add_parser(name, description=about, allow_abbrev=False, formatter_class=Help)
         parser.fill = _filler(name)
     return root
@@ -46,8 +57,11 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
     return fill
 
 
-def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`."""
+def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Any]]:
+    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`.
+
+    `run` takes the arguments and returns the exit code. One that is a coroutine function takes the settings, too.
+    """
     module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
     if hasattr(module, "COMMANDS"):
         configure, run = module.COMMANDS[name]
@@ -69,30 +83,23 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
     loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
     if works:
         over = parser.add_argument_group("settings")
-        for option, key, metavar, text in (
-            ("--concurrency", "worker.concurrency", "N", "maximum of requests in flight"),
-            ("--queue", "queue.url", "URL", "the queue, as sqlite:///path"),
-            ("--base-url", "api.base_url", "URL", "the API's address"),
-            ("--token-file", "api.token_file", "FILE", "file that holds the token"),
-        ):
-            value = int if metavar == "N" else str
-            over.add_argument(option, dest=f"set:{key}", type=value, metavar=metavar, default=absent, help=text)
+        for option, key, metavar, text in SETTING_OPTIONS:
+            kind = int if metavar == "N" else str
+            over.add_argument(option, dest=f"set:{key}", type=kind, metavar=metavar, default=absent, help=text)
 
 
-def add_part(
-    parts: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, name: str, text: str
-) -> argparse.ArgumentParser:
-    """Add a part of a verb, as `dead list`, with the common options and its own examples; return its parser."""
-    after = examples(verb, name)
-    parser = parts.add_parser(
-        name, help=text, description=_sentence(text), epilog=after, allow_abbrev=False, formatter_class=Help
+def add_action(actions: Actions, verb: str, name: str, help: str, description: str = "") -> argparse.ArgumentParser:
+    """Add the part `name` of a verb, as `dead list`, with the options that every verb has."""
+    action = actions.add_parser(
+        name,
+        help=help,
+        description=description or f"{help[0].upper()}{help[1:]}.",
+        epilog=examples(verb, name),
+        allow_abbrev=False,
+        formatter_class=Help,
     )
-    add_options(parser, works=True)
-    return parser
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    add_options(action, works=True)
+    return action
 
 
 def parse(words: list[str]) -> argparse.Namespace:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from reaper.app.operator_input import operator_name, session_ids
-from reaper.cli.arguments import add_part
+from reaper.cli.arguments import add_action
 from reaper.cli.commands.ledger import settled_json
 from reaper.cli.context import loaded, open_reading, open_writing, run_async
 from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("retry", "start a new round for them, due now"),
         ("purge", "delete them; their counts stay"),
     ):
-        action = add_part(actions, "dead", name, text)
+        action = add_action(actions, "dead", name, text)
         action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
         action.add_argument(
             "--outcome",

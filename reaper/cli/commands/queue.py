@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from reaper.cli.arguments import add_part
+from reaper.cli.arguments import add_action
 from reaper.cli.context import loaded, open_reading, open_writing, run_async
 from reaper.cli.output import emit, emit_json
 from reaper.core.errors import Exit
@@ -13,9 +13,20 @@ from reaper.settings.load import Loaded
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="init|backup", required=True)
-    add_part(actions, "queue", "init", "create what the queue needs, unless it is there; change nothing else")
-    text = "write a consistent copy of the ledger to a new file, also while a daemon runs"
-    backup = add_part(actions, "queue", "backup", text)
+    add_action(
+        actions,
+        "queue",
+        "init",
+        "create what the queue needs, unless it is there",
+        "Creates what the queue needs, unless it is there; changes nothing else.",
+    )
+    backup = add_action(
+        actions,
+        "queue",
+        "backup",
+        "write a consistent copy of the ledger",
+        "Writes a consistent copy of the ledger to a new file, also while a daemon runs.",
+    )
     backup.add_argument("file", metavar="FILE", help="the copy; must not exist")
 
 

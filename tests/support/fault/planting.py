@@ -16,11 +16,11 @@ SETTLED_FIRST = bug(
     "reaper/worker/attempt.py",
     "import Decision, Lease, Outcome, Release, Reply, Send\n",
     "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
-    "        reply = await self._send(lease, began, sent_at)\n",
-    "        self.settle(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
+    "        reply = await self._send(lease, sent_at)\n",
+    "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
     "        await anyio.sleep(0.1)\n"
-    "        reply = await self._send(lease, began, sent_at)\n",
-    "        return self.settle(lease, result, record(reply, sent_at))\n",
+    "        reply = await self._send(lease, sent_at)\n",
+    "        return self.post_result(lease, result, record(reply, sent_at))\n",
     "        return None\n",
     fails=(),
 )
