@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from reaper.cli.examples import examples
 from reaper.cli.parser import Help, LazyParser
@@ -46,8 +47,11 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
     return fill
 
 
-def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`."""
+def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Any]]:
+    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`.
+
+    `run` takes the arguments and returns the exit code. One that is a coroutine function takes the settings, too.
+    """
     module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
     if hasattr(module, "COMMANDS"):
         configure, run = module.COMMANDS[name]

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
+from reaper.cli.context import no_ledger_yet, open_reading, open_writing, opened
 from reaper.cli.output import emit_json, emit_wrapped
 from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import (
@@ -54,11 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    return run_async(_check, args, loaded(args))
-
-
-async def _check(args: argparse.Namespace, settings: Loaded) -> int:
+async def run(args: argparse.Namespace, settings: Loaded) -> int:
     where = settings.config_path or "no file; defaults and environment"
     lines = [Line("configuration", True, str(where))]
     lines += await _api_lines(settings, accept=args.accept_account)
