@@ -34,7 +34,7 @@ from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from reaper.api.client import Client
+    from reaper.api.client import Client, Target
 
 
 @dataclass(slots=True)
@@ -45,12 +45,11 @@ class ApiConnection:
     credentials: Credentials
 
 
-def new_client(settings: Settings, credentials: Credentials) -> Client:
-    """Return a client for the API. Raises ConfigError when a setting of it cannot be used."""
-    # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
-    from reaper.api.client import Client, Target
+def target_of(settings: Settings) -> Target:
+    """Return the settings that a client is made of: another value of one wants another client."""
+    from reaper.api.client import Target
 
-    target = Target(
+    return Target(
         base_url=settings.api.base_url,
         timeout_s=settings.api.timeout_s,
         connect_timeout_s=settings.api.connect_timeout_s,
@@ -59,7 +58,14 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
         http=settings.api.http,
         concurrency=settings.worker.concurrency,
     )
-    return Client(target, credentials)
+
+
+def new_client(settings: Settings, credentials: Credentials) -> Client:
+    """Return a client for the API. Raises ConfigError when a setting of it cannot be used."""
+    # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
+    from reaper.api.client import Client
+
+    return Client(target_of(settings), credentials)
 
 
 @asynccontextmanager

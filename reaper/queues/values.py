@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +103,38 @@ class PostponeResult(StrEnum):
     IN_FLIGHT = "in_flight"
     SETTLED = "settled"
     UNKNOWN = "unknown"
+
+
+def item_of(row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: bool, is_leased: bool) -> Item:
+    """Return the item of an SQL engine's row, its columns in the order below, and of the fields of its sends."""
+    session_id, outcome, source, added_at, at, round_, attempts, sent, recorded, _, *rest = row
+    status, detail, settled_at, by, reason = rest
+    if outcome is not None:
+        state = State.SETTLED
+    elif is_due:
+        state = State.READY
+    else:
+        state = State.IN_FLIGHT if is_leased else State.DELAYED
+    return Item(
+        session_id=SessionId(session_id),
+        state=state,
+        outcome=None if outcome is None else Outcome(outcome),
+        source=source,
+        added_at=added_at,
+        due_at=at,
+        round=round_,
+        attempts=attempts,
+        sends=sent,
+        unanswered=sent - recorded - (state is State.IN_FLIGHT),
+        history=tuple(Send(**fields) for fields in sends),
+        status=status,
+        detail=detail,
+        settled_at=settled_at,
+        by=by,
+        reason=reason,
+    )
+
+
+def pause_of(fields: Mapping[str, Any]) -> Pause:
+    """Return the pause that was stored as these fields."""
+    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))

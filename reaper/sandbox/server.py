@@ -137,15 +137,6 @@ class Sandbox:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._ssl else 'http'}://{host}:{self._port}"
 
-    @property
-    def skew_s(self) -> float:
-        """Return the seconds by which its clock is ahead of this machine's."""
-        return self.stamp.skew_s
-
-    @skew_s.setter
-    def skew_s(self, skew_s: float) -> None:
-        self.stamp.skew_s = skew_s
-
     # --- observing ----------------------------------------------------------------------------------------------
 
     @property

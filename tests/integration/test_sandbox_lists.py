@@ -120,7 +120,7 @@ async def test_the_account_can_be_another_one_or_not_told() -> None:
 async def test_its_clock_can_be_moved_and_its_date_left_out() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         for skew_s in (0, 86_400, -86_400):
-            sandbox.skew_s = skew_s
+            sandbox.stamp.skew_s = skew_s
             date = (await api.get(LIST)).headers["date"]
             assert parsedate_to_datetime(date).timestamp() == pytest.approx(time.time() + skew_s, abs=30)
         sandbox.stamp.dated = False

@@ -20,7 +20,7 @@ SETTLED_FIRST = bug(
     "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
     "        await anyio.sleep(0.1)\n"
     "        reply = await self._send(lease, sent_at)\n",
-    "        return self.post_result(lease, result, record(reply, sent_at))\n",
+    "        return self.post_result(lease, decision, record(reply, sent_at))\n",
     "        return None\n",
     fails=(),
 )
