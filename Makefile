@@ -61,8 +61,9 @@ format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generated: $(READY) ## Write completions/, man/ and docs/commands.md anew from the command line
+generated: $(READY) ## Write completions/, man/, config/ and the tables of docs/ anew from the code
 	@$(BIN)/python -m tools.cli_reference
+	@$(BIN)/python -m tools.settings_reference
 
 .PHONY: screens
 screens: $(READY) ## Capture docs/screens/, its page and the picture of the README anew (needs tmux and chromium)

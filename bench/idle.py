@@ -18,7 +18,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from reaper.sandbox.thread import running_sandbox
+from tests.support.sandbox import running_sandbox
 
 PROBE_S = 10.0
 

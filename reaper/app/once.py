@@ -62,7 +62,8 @@ class Summary:
     why: str | None = None
     """Why work was left, in words."""
 
-    def as_json(self) -> dict[str, object]:
+    def counts(self) -> dict[str, int]:
+        """Return every count by its name in `once --json` and in `reaper.Summary`."""
         settled = {outcome.value: self.view.settled.get(outcome, 0) for outcome in Outcome}
         return {
             "accepted": self.added.accepted,
@@ -72,9 +73,10 @@ class Summary:
             "waiting": self.view.open,
             "delayed": self.view.delayed,
             "sends": self.sends,
-            "duration_s": round(self.duration_s, 3),
-            "exit": int(self.exit),
         }
+
+    def as_json(self) -> dict[str, object]:
+        return {**self.counts(), "duration_s": round(self.duration_s, 3), "exit": int(self.exit)}
 
 
 @dataclass(slots=True)
@@ -100,9 +102,13 @@ async def run_once(
     view = await members.view()
     if view.open == view.delayed:
         return await summarize(members, added)
-    worker = await parts.worker(
-        idle=once.idle, should_stop=once.should_stop, within=members, meter=watch.meter, each=watch.each
-    )
+    opened = await parts.open()
+    from reaper.app.wiring import new_worker
+
+    worker = new_worker(
+        parts.settings, parts.queue, *opened,
+        idle=once.idle, should_stop=once.should_stop, within=members, meter=watch.meter, each=watch.each,
+    )  # fmt: skip
     async with watch.show(worker, once, view):
         return await raise_first_error(once.run(worker, added, signals=signals))
 
@@ -136,7 +142,7 @@ class Once:
         self._why: str | None = None
 
     async def idle(self, paused: bool) -> float | None:
-        """Return how long to rest; None when nothing of the set can be stopped any more in this run (SPEC 3)."""
+        """Return how long to rest; None when nothing of the set can be stopped any more in this run."""
         next_at = await self._members.next_at()
         if next_at is None:
             return None

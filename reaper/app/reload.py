@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reaper.app.wiring import ApiConnection, DiscoveryParts, new_client, sources_of, worker_options
+from reaper.app.wiring import ApiConnection, DiscoveryParts, new_client, sources_of, target_of, worker_options
 from reaper.core.rate_limit import RateLimit
 from reaper.intake.poller import Intake, Source
 from reaper.queues.base import Queue
@@ -17,7 +17,7 @@ from reaper.telemetry import logs
 from reaper.worker.worker import Worker
 
 FIXED = ("queue.url", "telemetry.listen")
-"""Keys that only a restart changes (SPEC 3)."""
+"""Keys that only a restart changes (docs/commands.md)."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
     old, new = parts.settings, loaded.settings
     source = token_source(new.api, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
-    client = new_client(new, parts.connection.credentials) if _client_keys(new) != _client_keys(old) else None
+    client = new_client(new, parts.connection.credentials) if target_of(new) != target_of(old) else None
     sources = sources_of(new, parts.queue) if new.intake != old.intake else None
     discovery_parts = parts.new_discovery(new)
 
@@ -78,13 +78,6 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
         await parts.intake.swap(sources, new.intake.poll_s)
     fixed = [key for key in _changed(parts.began_with, new) if key in FIXED]
     return [key for key in _changed(old, new) if key not in FIXED], fixed
-
-
-def _client_keys(settings: Settings) -> tuple[object, ...]:
-    """Return the settings that a client is made of: another value of one wants another client."""
-    api = settings.api
-    bound = settings.worker.concurrency
-    return (api.base_url, api.timeout_s, api.connect_timeout_s, api.ca_file, api.proxy, api.http, bound)
 
 
 def _changed(old: Settings, new: Settings) -> list[str]:

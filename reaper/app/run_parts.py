@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reaper.api.credentials import Credentials
-from reaper.core.model import Pause
-from reaper.queues.base import Queue, RunSet
+from reaper.queues.base import Queue
 from reaper.settings.schema import Settings
 
 if TYPE_CHECKING:
     from reaper.app.wiring import ApiConnection, DiscoveryParts
-    from reaper.telemetry.event_log import Meter
     from reaper.worker.identity import Identity
-    from reaper.worker.ports import IdleWait
-    from reaper.worker.worker import Worker
 
 
 @dataclass(slots=True)
@@ -32,7 +27,8 @@ class RunParts:
     """Whether to write the account into the queue; not when it is open for reading only."""
     _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
 
-    async def _open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
+    async def open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
+        """Return the connection to the API, the identity reads and discovery."""
         # Imported here, because cron runs find nothing to do most of the time: 30 modules fewer at such a start.
         from reaper.app.wiring import new_discovery, new_identity, open_api
         from reaper.telemetry.event_log import SweepLog
@@ -49,21 +45,4 @@ class RunParts:
 
     async def discovery(self) -> DiscoveryParts:
         """Return discovery and the preflight check."""
-        return (await self._open())[2]
-
-    async def worker(
-        self,
-        *,
-        idle: IdleWait,
-        should_stop: Callable[[Sequence[Pause], float], bool],
-        within: RunSet,
-        meter: Meter | None = None,
-        each: bool = True,
-    ) -> Worker:
-        """Return a new worker; see `new_worker`."""
-        from reaper.app.wiring import new_worker
-
-        parts = await self._open()
-        return new_worker(
-            self.settings, self.queue, *parts, idle=idle, should_stop=should_stop, within=within, meter=meter, each=each
-        )
+        return (await self.open())[2]

@@ -12,13 +12,12 @@ import anyio
 
 from reaper.api.credentials import Credentials
 from reaper.app.startup import protector_of
-from reaper.core.classify import ReadVerdict
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.guard import GuardLimits
 from reaper.core.discovery.policy import PolicyOptions
 from reaper.core.discovery.sightings import Sightings, read_sightings
 from reaper.core.gate import Gate
-from reaper.core.model import Pause, Reply
+from reaper.core.model import Pause
 from reaper.core.rate_limit import RateLimit
 from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
@@ -35,7 +34,7 @@ from reaper.worker.ports import IdleWait, WorkerOptions
 from reaper.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from reaper.api.client import Client
+    from reaper.api.client import Client, Target
 
 
 @dataclass(slots=True)
@@ -46,12 +45,11 @@ class ApiConnection:
     credentials: Credentials
 
 
-def new_client(settings: Settings, credentials: Credentials) -> Client:
-    """Return a client for the API. Raises ConfigError when a setting of it cannot be used."""
-    # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
-    from reaper.api.client import Client, Target
+def target_of(settings: Settings) -> Target:
+    """Return the settings that a client is made of: another value of one wants another client."""
+    from reaper.api.client import Target
 
-    target = Target(
+    return Target(
         base_url=settings.api.base_url,
         timeout_s=settings.api.timeout_s,
         connect_timeout_s=settings.api.connect_timeout_s,
@@ -60,7 +58,14 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
         http=settings.api.http,
         concurrency=settings.worker.concurrency,
     )
-    return Client(target, credentials)
+
+
+def new_client(settings: Settings, credentials: Credentials) -> Client:
+    """Return a client for the API. Raises ConfigError when a setting of it cannot be used."""
+    # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
+    from reaper.api.client import Client
+
+    return Client(target_of(settings), credentials)
 
 
 @asynccontextmanager
@@ -113,15 +118,11 @@ def new_discovery(
         limits=GuardLimits(guard.max_per_sweep, guard.max_share, guard.list_shrink),
     )
 
-    async def read() -> tuple[Reply, ReadVerdict]:
-        seen = await identity.read()
-        return seen.reply, seen.verdict
-
     async def sightings() -> Sightings:
         return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
-        Discovery(queue, read, owners.read, protector.now, options, report),
+        Discovery(queue, identity.read, owners.read, protector.now, options, report),
         PreflightCheck(
             lambda: connection.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),

@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from reaper.cli.examples import examples
 from reaper.cli.parser import Help, LazyParser
 from reaper.cli.verbs import EXIT_CODES, GROUPS, VERBS
 from reaper.core.times import parse_duration
 from reaper.core.version import __version__
+
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+SETTING_OPTIONS = (
+    ("--concurrency", "worker.concurrency", "N", "maximum of requests in flight"),
+    ("--queue", "queue.url", "URL", "the queue, as sqlite:///path"),
+    ("--base-url", "api.base_url", "URL", "the API's address"),
+    ("--token-file", "api.token_file", "FILE", "file that holds the token"),
+)
+"""Each option that overrides a setting: the setting's key, the word for its value (`N`: a number), and its help."""
 
 
 def build_parser() -> LazyParser:
@@ -31,8 +42,8 @@ def build_parser() -> LazyParser:
     add_options(root, works=True)
     commands = root.add_subparsers(dest="verb", metavar="COMMAND", prog="reaper", required=True, help=argparse.SUPPRESS)
     for name, verb in VERBS.items():
-        description = f"{verb.help[0].upper()}{verb.help[1:]}."
-        parser = commands.add_parser(name, description=description, allow_abbrev=False, formatter_class=Help)
+        about = f"{verb.help[0].upper()}{verb.help[1:]}."
+        parser = commands.add_parser(name, description=about, allow_abbrev=False, formatter_class=Help)
         parser.fill = _filler(name)
     return root
 
@@ -46,8 +57,11 @@ def _filler(name: str) -> Callable[[argparse.ArgumentParser], None]:
     return fill
 
 
-def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`."""
+def load_verb(name: str) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Any]]:
+    """Import a verb's module; return the verb's `configure` and `run`, which a family's module keeps in `COMMANDS`.
+
+    `run` takes the arguments and returns the exit code. One that is a coroutine function takes the settings, too.
+    """
     module = importlib.import_module(f"reaper.cli.commands.{VERBS[name].module}")
     if hasattr(module, "COMMANDS"):
         configure, run = module.COMMANDS[name]
@@ -65,29 +79,27 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
     every.add_argument("--config", metavar="FILE", default=absent, help="settings file (TOML)")
     every.add_argument("--json", action="store_true", default=absent, help="print JSON")
     loud = every.add_mutually_exclusive_group()
-    loud.add_argument(
-        "-v", "--verbose", action="store_true", default=absent, help="log at level debug, show tracebacks"
-    )
+    loud.add_argument("-v", "--verbose", action="store_true", default=absent, help="log at debug, show tracebacks")
     loud.add_argument("-q", "--quiet", action="store_true", default=absent, help="log warnings and errors only")
     if works:
         over = parser.add_argument_group("settings")
-        over.add_argument(
-            "--concurrency",
-            dest="set:worker.concurrency",
-            type=int,
-            metavar="N",
-            default=absent,
-            help="maximum of requests in flight",
-        )
-        over.add_argument(
-            "--queue", dest="set:queue.url", metavar="URL", default=absent, help="the queue, as sqlite:///path"
-        )
-        over.add_argument(
-            "--base-url", dest="set:api.base_url", metavar="URL", default=absent, help="the API's address"
-        )
-        over.add_argument(
-            "--token-file", dest="set:api.token_file", metavar="FILE", default=absent, help="file that holds the token"
-        )
+        for option, key, metavar, text in SETTING_OPTIONS:
+            kind = int if metavar == "N" else str
+            over.add_argument(option, dest=f"set:{key}", type=kind, metavar=metavar, default=absent, help=text)
+
+
+def add_action(actions: Actions, verb: str, name: str, help: str, description: str = "") -> argparse.ArgumentParser:
+    """Add the part `name` of a verb, as `dead list`, with the options that every verb has."""
+    action = actions.add_parser(
+        name,
+        help=help,
+        description=description or f"{help[0].upper()}{help[1:]}.",
+        epilog=examples(verb, name),
+        allow_abbrev=False,
+        formatter_class=Help,
+    )
+    add_options(action, works=True)
+    return action
 
 
 def parse(words: list[str]) -> argparse.Namespace:

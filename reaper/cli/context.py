@@ -6,12 +6,14 @@ import argparse
 import gc
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 
 import anyio
+from anyio.abc import TaskStatus
 
 from reaper.cli.output import say
 from reaper.core.urls import sqlite_path
@@ -107,3 +109,13 @@ def run_async(run: Callable[..., Awaitable[int]], *args: object, fast: bool = Fa
         gc.freeze()
         gc.set_threshold(*CALM_COLLECTOR)
     return anyio.run(run, *args, backend_options=options)
+
+
+async def call_on_signal(
+    call: Callable[[], object], *numbers: int, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """Call `call` on each of these signals, until cancelled; started once they are caught."""
+    with anyio.open_signal_receiver(*map(signal.Signals, numbers)) as signals:
+        task_status.started()
+        async for _ in signals:
+            call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -42,7 +43,12 @@ def _run(words: list[str]) -> int:
         args = parse(words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else Exit.USAGE
-    return int(load_verb(args.verb)[1](args))
+    run = load_verb(args.verb)[1]
+    if not inspect.iscoroutinefunction(run):
+        return int(run(args))
+    from reaper.cli.context import loaded, run_async
+
+    return run_async(run, args, loaded(args))
 
 
 def _innermost(error: BaseException) -> BaseException:

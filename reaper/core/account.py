@@ -1,4 +1,4 @@
-"""The account of a token, as `GET /auth/me` names it, and the account of a queue (SPEC 2). Pure."""
+"""The account of a token, as `GET /auth/me` names it, and the account of a queue (docs/concepts.md). Pure."""
 
 from __future__ import annotations
 

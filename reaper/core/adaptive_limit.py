@@ -1,4 +1,4 @@
-"""The adaptive limit on sends in flight, as many as the API has shown to bear (SPEC 5, `worker.adaptive`). Pure.
+"""The adaptive limit on sends in flight, `worker.adaptive` (docs/configuration.md). Pure.
 
 It starts at 8, doubles per clean window until the first overload, adds 1 per clean window from then on, and shrinks to
 0.7 of itself at most once per window. A window is as many answers as the limit.
@@ -22,9 +22,9 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.model import Fault
 
 START = 8
-"""The limit at the start (SPEC 5)."""
+"""The limit at the start (docs/configuration.md)."""
 CUT_TENTHS = 7
-"""The tenths of the limit that remain after an overload (SPEC 5)."""
+"""The tenths of the limit that remain after an overload (docs/configuration.md)."""
 USED_SHARE = 2
 """The limit counts as used while at least one part in this many of it is in flight."""
 

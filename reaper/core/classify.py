@@ -1,4 +1,4 @@
-"""The meaning of answers (SPEC 2): the one place that knows HTTP statuses. Pure."""
+"""The meaning of answers (docs/concepts.md): the one place that makes a verdict of a DELETE's status. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from reaper.core.text import json_value
 from reaper.core.times import http_date
 
 DETAIL_BYTES = 200
-"""The bytes of a rejecting answer's body that are kept (SPEC 2)."""
+"""The bytes of a rejecting answer's body that are kept (docs/concepts.md)."""
 
 MAX_RETRY_AFTER_S = 86_400.0
 """The longest `Retry-After` that is believed: a session lives at most 24 h."""
 
 _ERROR_KEYS = ("error", "code", "message", "detail")
-"""An error of the API itself is a JSON object with a string under one of these keys (SPEC 2)."""
+"""An error of the API itself is a JSON object with a string under one of these keys (docs/concepts.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ Verdict = Final | Unauthorized | Foreign | Throttled | ServerFault | Broken | Un
 
 
 def classify(reply: Reply) -> Verdict:
-    """Return the meaning of the reply to a DELETE (SPEC 2, the table)."""
+    """Return the meaning of the reply to a DELETE (docs/concepts.md)."""
     if isinstance(reply, Failed):
         if reply.fault is Fault.NO_TOKEN:
             return Unauthorized(generation=None)
@@ -104,7 +104,7 @@ def classify(reply: Reply) -> Verdict:
 
 
 def is_own(verdict: Verdict) -> bool:
-    """Return whether the answer is the API's own (SPEC 2), whatever it says."""
+    """Return whether the answer is the API's own (docs/concepts.md), whatever it says."""
     match verdict:
         case Final():
             return True
@@ -137,7 +137,7 @@ ReadVerdict = Proven | OtherAccount | Unauthorized | Throttled | Foreign | Serve
 
 
 def classify_read(reply: Reply) -> ReadVerdict:
-    """Return what the reply to `GET /api/sessions` proves about token and address (SPEC 2, *Identity first*)."""
+    """Return what the reply to `GET /api/sessions` proves about token and address (docs/concepts.md)."""
     if isinstance(reply, Answered) and reply.status == 200:
         value = json_value(reply.body)
         if isinstance(value, dict) and isinstance(value.get("sessions"), list):

@@ -1,4 +1,4 @@
-"""The decision about an ID after an answer (SPEC 2). Pure: jitter is an argument."""
+"""The decision about an ID after an answer (docs/concepts.md). Pure: jitter is an argument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled,
 from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
 MAX_UNANSWERED = 25
-"""Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes (SPEC 2)."""
+"""Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Every error that reaper raises on purpose, and its exit code (SPEC 3).
+"""Every error that reaper raises on purpose, and its exit code (docs/commands.md).
 
     ReaperError                1   an internal error, or a fault that `audit` or `check` found
     ├── UsageError             2   the command line, or an input that cannot be read
@@ -17,30 +17,20 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit codes. When several apply, the first in `PRECEDENCE` wins."""
+    """The exit codes. When several apply, the first one here wins."""
 
-    OK = 0
     INTERNAL = 1
     USAGE = 2
-    DEAD = 3
-    HELD = 4
-    UNAVAILABLE = 69
-    WORK_LEFT = 75
-    CREDENTIALS = 77
     CONFIG = 78
+    CREDENTIALS = 77
+    UNAVAILABLE = 69
+    HELD = 4
+    DEAD = 3
+    WORK_LEFT = 75
+    OK = 0
 
 
-PRECEDENCE = (
-    Exit.INTERNAL,
-    Exit.USAGE,
-    Exit.CONFIG,
-    Exit.CREDENTIALS,
-    Exit.UNAVAILABLE,
-    Exit.HELD,
-    Exit.DEAD,
-    Exit.WORK_LEFT,
-    Exit.OK,
-)
+PRECEDENCE = tuple(Exit)
 
 
 class ReaperError(Exception):

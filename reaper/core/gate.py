@@ -2,7 +2,7 @@
 
 A state machine over answers, with time as an argument: seconds of any clock that never runs backwards. It combines the
 operator's pause, the identity read, the automatic pauses (`core/pauses.py`), the throttle, the rate and the limit on
-sends in flight; `admit` returns the least that any of them allows. SPEC 2 is its source.
+sends in flight; `admit` returns the least that any of them allows. docs/concepts.md is its source.
 
 Each automatic pause is a circuit breaker: *open* until the identity read succeeds, then *half-open* (one probe DELETE
 at a time), then closed. The pause `api_down` skips the probes: after the read the gate admits an eighth of the bound
@@ -36,17 +36,17 @@ from reaper.core.rate_limit import RateLimit
 from reaper.core.throttle import Throttle
 
 FAILURES_TO_PAUSE = 5
-"""Failures in a row, with no final answer between, that open `api_down` (SPEC 2, *Breaker*)."""
+"""Failures in a row, with no final answer between, that open `api_down` (docs/concepts.md)."""
 FAILURES_TO_PAUSE_AGAIN = 20
-"""The same after an outage, until the first final answer (SPEC 2, *Leaving an automatic pause*)."""
+"""The same after an outage, until the first final answer (docs/concepts.md)."""
 FOREIGN_IDS_TO_PAUSE = 5
-"""Different IDs with a foreign answer, with no own answer between, that open `wrong_target` (SPEC 2, the table)."""
+"""Different IDs with a foreign answer, with no own answer between, that open `wrong_target` (docs/concepts.md)."""
 FORBIDDEN_TO_PAUSE = 20
-"""Answers of 403 in a row, with no other final answer between, that open `forbidden_storm` (SPEC 2, the table)."""
+"""Answers of 403 in a row, with no other final answer between, that open `forbidden_storm` (docs/concepts.md)."""
 READ_FIRST_S, READ_MAX_S = 1.0, 5.0
-"""The gap between the first two reads, doubled after each one, and the longest gap (SPEC 2)."""
+"""The gap between the first two reads, doubled after each one, and the longest gap (docs/concepts.md)."""
 RECOVERY_SHARE = 8
-"""After an outage, one part in this many of the bound is admitted (SPEC 2)."""
+"""After an outage, one part in this many of the bound is admitted (docs/concepts.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,6 @@ class Gate:
         self.proven = not self.verify
         self._limiter = AdaptiveLimit(self.bound, adaptive=self.adaptive)
 
-    # --- questions -------------------------------------------------------------------------------------------------
-
     def admit(self, now: float) -> Admission:
         """Return how many sends may start now."""
         if self._operator is not None:
@@ -149,8 +147,6 @@ class Gate:
             *(breaker.pause for breaker in self._breakers.active.values()),
         )
 
-    # --- events ----------------------------------------------------------------------------------------------------
-
     def start(self, now: float) -> bool:
         """Count one send that starts now, and return True; count nothing and return False when it may not start."""
         if self.in_flight < self.limit and self._only_limited(now):
@@ -162,6 +158,10 @@ class Gate:
         self.rate.take(now)
         self._breakers.count_probe(now)
         return True
+
+    def withdraw(self) -> None:
+        """Take back a `start`: no DELETE went out, or its answer will never be known."""
+        self.in_flight -= 1
 
     def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> None:
         """Take in the answer to a send that `start` counted at the instant `began`; `jitter` is uniform in [0, 1)."""
@@ -246,8 +246,6 @@ class Gate:
         if not verify:
             self.proven = True
             self._breakers.half_open(float("-inf"), restart=True)
-
-    # --- inside ----------------------------------------------------------------------------------------------------
 
     def _only_limited(self, now: float) -> bool:
         """Return whether nothing but the limit can hold up a send: a short `admit` for the usual case."""

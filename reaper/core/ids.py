@@ -1,4 +1,4 @@
-"""Session IDs: which texts are well-formed (SPEC 4)."""
+"""Session IDs: which texts are well-formed (docs/index.md)."""
 
 from __future__ import annotations
 

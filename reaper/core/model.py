@@ -88,7 +88,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An HTTP answer. `body` is no longer than the call allows: 64 KiB for a DELETE, 32 MiB for the list (SPEC 2)."""
+    """An HTTP answer. `body` is no longer than the call allows: 64 KiB for a DELETE, 32 MiB for the list."""
 
     status: int
     body: bytes

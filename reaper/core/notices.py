@@ -57,7 +57,7 @@ def notices(
     """
     found = []
     if unavailable is not None:
-        todo = "nothing is lost: reaper keeps its results until the queue is back; if it stays away, see the log"
+        todo = "nothing is lost: reaper keeps its results until the queue is back; if it stays unavailable, see the log"
         found.append(Notice("bad", "Queue unavailable", "Queue unavailable", unavailable, todo))
     if stalled_s:
         title = f"Stuck: the claim loop has not turned for {format_duration(stalled_s)}"

@@ -1,4 +1,4 @@
-"""The automatic pauses, each a circuit breaker (SPEC 2, *Leaving an automatic pause*). Pure.
+"""The automatic pauses, each a circuit breaker (docs/concepts.md). Pure.
 
 *Open*: no DELETE is sent until the read of `GET /api/sessions` succeeds. *Half-open*: one DELETE at a time is sent as a
 probe, 1 s apart doubling to 60 s, until one gets an answer of another kind than the answers that opened the breaker.
@@ -15,7 +15,7 @@ from reaper.core.classify import Broken, Foreign, OtherAccount, ServerFault, Una
 from reaper.core.model import Fault, Pause, PauseReason
 
 PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
-"""The gap after the first probe, doubled after each one, and the longest gap (SPEC 2)."""
+"""The gap after the first probe, doubled after each one, and the longest gap (docs/concepts.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Breakers:
 def read_refusal(
     verdict: OtherAccount | Unauthorized | Foreign | ServerFault | Broken | Unsent,
 ) -> tuple[PauseReason, str]:
-    """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (SPEC 2, identity first)."""
+    """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (docs/concepts.md)."""
     match verdict:
         case OtherAccount(pinned=pinned, found=found):
             return PauseReason.WRONG_TARGET, f"the token is that of {found}, the queue was filled for {pinned}"

@@ -1,4 +1,4 @@
-"""What follows from a preflight check, the reading of a session just before its DELETE (SPEC 7). Pure."""
+"""What follows from a preflight check, the reading of a session just before its DELETE (docs/discovery.md). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit of starts, evenly spaced (SPEC 5, `worker.rate_per_s`). Pure: time is an argument."""
+"""The rate limit of starts, evenly spaced (docs/configuration.md, `worker.rate_per_s`). Pure: time is an argument."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 MAX_SANITIZED_BYTES = 4097
-"""Bytes of a faulty text that are read: one more than an input line may have (SPEC 4: 4 KiB)."""
+"""Bytes of a faulty text that are read: one more than an input line may have (4 KiB)."""
 SHOWN_CHARS = 80
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1), ("", 1))

@@ -1,4 +1,4 @@
-"""The silence that the API asks for with a 429 (SPEC 2): nothing is sent before its end, plus up to 10 %. Pure."""
+"""The silence that the API asks for with a 429 : nothing is sent before its end, plus up to 10 % (docs/concepts.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reaper.core.backoff import backoff_s
 from reaper.core.model import Pause, PauseReason
 
 MIN_S, MAX_S, JITTER = 1.0, 900.0, 0.1
-"""The shortest and longest silence in seconds, and the share that jitter adds at most (SPEC 2)."""
+"""The shortest and longest silence in seconds, and the share that jitter adds at most (docs/concepts.md)."""
 MAX_UNSTATED_S = 60.0
 """The cap of the doubling silence after 429 answers that state no length."""
 

@@ -1,4 +1,4 @@
-"""Times and durations as people and servers write them (RFC 3339, HTTP-date, `1h30m`; SPEC 4)."""
+"""Times and durations as people and servers write them (RFC 3339, HTTP-date, `1h30m`)."""
 
 from __future__ import annotations
 

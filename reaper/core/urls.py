@@ -1,4 +1,4 @@
-"""The one grammar of URLs: the API's, the proxy's and the queue's (SPEC 5). No message repeats the URL.
+"""The one grammar of URLs: the API's, the proxy's and the queue's (docs/configuration.md). No message repeats the URL.
 
 A URL may hold a password. Each function raises ValueError with a phrase that follows the setting's name.
 """

@@ -1,4 +1,4 @@
-"""The events of the intake; telemetry turns them into log events and metrics (SPEC 6)."""
+"""The events of the intake; telemetry turns them into log events and metrics (docs/monitoring.md)."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Follower:
     async def _resume(self, report: IntakeReport) -> Tail | None:
         """Open the file of the committed position, else the current one."""
         known = [position for position in await self._queue.positions() if position.path == self.name]
-        # A back-end may keep a position for each file that the path has named; the last one is the newest.
+        # A engine may keep a position for each file that the path has named; the last one is the newest.
         self._committed = known[-1] if known else None
         tail, note = await to_thread.run_sync(_reopen, self.name, self._committed)
         if note:

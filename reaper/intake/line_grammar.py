@@ -1,4 +1,4 @@
-"""The grammar of input lines (SPEC 4). Pure."""
+"""The grammar of input lines (docs/index.md). Pure."""
 
 from __future__ import annotations
 

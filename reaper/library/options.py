@@ -13,9 +13,9 @@ from reaper.app.startup import credentials_of
 from reaper.core.errors import ConfigError, UsageError
 from reaper.core.urls import sqlite_url
 from reaper.settings.load import load
-from reaper.settings.parsers import clean_token
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import LEDGER, state_dir
+from reaper.settings.types import clean_token
 
 _SETTING_KEYS = {
     "base_url": "api.base_url",

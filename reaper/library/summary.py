@@ -63,16 +63,4 @@ class Summary:
 
 def summary_of(run: RunSummary) -> Summary:
     """Return the flat form of the summary of a run."""
-    settled = {outcome.value: run.view.settled.get(outcome, 0) for outcome in Outcome}
-    return Summary(
-        accepted=run.added.accepted,
-        duplicate=run.added.duplicate,
-        invalid=run.added.invalid,
-        **settled,
-        waiting=run.view.open,
-        delayed=run.view.delayed,
-        sends=run.sends,
-        duration_s=run.duration_s,
-        exit=run.exit,
-        why=run.why,
-    )
+    return Summary(**run.counts(), duration_s=run.duration_s, exit=run.exit, why=run.why)

@@ -1,1 +1,1 @@
-"""Where accepted IDs wait and where outcomes are recorded. `base` holds the promises, one file each back-end."""
+"""The queue of accepted IDs and their outcomes. `base` holds the promises; each engine has a folder."""

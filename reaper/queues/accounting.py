@@ -1,6 +1,6 @@
-"""The arithmetic that every back-end shares: whose turn it is, what an apply makes of a row, what the audit compares.
+"""The arithmetic that all engines share: the order of claims, the row after an apply, the checks of the audit.
 
-Pure: no clock, no store. A back-end keeps the counters named here, each written where its event happens.
+Pure: no clock, no store. An engine keeps the counters named here and writes each where its event happens.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
 INVALID = "invalid"
 FINALS = "finals"
-"""Rounds settled by an answer of the API; a claim notes it, so that the next one sees whether others got theirs."""
+"""Counts the rounds settled by an answer of the API. A claim stores it in its row: when it has grown by the next claim,
+other IDs got their answers meanwhile."""
 ANSWERED_STOPPED = "answered.stopped"
 ANSWERED_GONE = "answered.gone"
 
 BY_ANSWER = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE, Outcome.FORBIDDEN, Outcome.REJECTED})
-"""Outcomes that the API itself has given."""
+"""Outcomes that the API itself gives."""
 
 RETRY_EVERY = 4
-"""Promise 8: every fourth claim is a retry while both kinds are ready."""
+"""Every fourth claim is a retry while both kinds are ready (promise 8)."""
 
 T = TypeVar("T")
 
 
 def settled(outcome: Outcome) -> str:
-    """Name the counter of rounds that ended so, since the ledger began."""
+    """Return the name of the counter of rounds that ended with an outcome, since the ledger was created."""
     return f"settled.{outcome.value}"
 
 
 def pruned(outcome: Outcome) -> str:
-    """Name the counter of settled rows that were dropped, by age or by `dead purge`."""
+    """Return the name of the counter of settled rows that were dropped, by age or by `dead purge`."""
     return f"pruned.{outcome.value}"
 
 
 def reopened(outcome: Outcome) -> str:
-    """Name the counter of settled rows that became a new round."""
+    """Return the name of the counter of settled rows that became a new round."""
     return f"reopened.{outcome.value}"
 
 
@@ -55,13 +56,13 @@ COUNTERS = (
 )
 
 
-def interleave_retries(firsts: Iterator[T], retries: Iterator[T], most: int, turn: int) -> list[T]:
-    """Return up to `most` of both, each in its own order; `turn` counts the claims before (promise 8)."""
+def interleave_retries(firsts: Iterator[T], retries: Iterator[T], limit: int, turn: int) -> list[T]:
+    """Return up to `limit` of both, each in its own order. `turn` is how many were claimed before (promise 8)."""
     taken: list[T] = []
     first, retry = next(firsts, None), next(retries, None)
     if retry is None:
-        return taken if first is None else [first, *islice(firsts, most - 1)]
-    while len(taken) < most:
+        return taken if first is None else [first, *islice(firsts, limit - 1)]
+    while len(taken) < limit:
         retry_is_next = (turn + len(taken)) % RETRY_EVERY == RETRY_EVERY - 1
         if retry is not None and (first is None or retry_is_next):
             taken.append(retry)
@@ -76,7 +77,7 @@ def interleave_retries(firsts: Iterator[T], retries: Iterator[T], most: int, tur
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """What an apply has to know of a claimed row. `finals_before` is what `finals_seen` was before this claim."""
+    """The fields of a claimed row that an apply needs. `finals_before` is what `finals_seen` was before this claim."""
 
     attempts: int
     sends: int
@@ -90,7 +91,7 @@ class ClaimedRow:
 
 @dataclass(frozen=True, slots=True)
 class UpdatedRow:
-    """The row after its lease: `outcome` None is open again, due at `due_at`. `counts` grow by one each."""
+    """A row after its lease, open again when `outcome` is None. Each of the counters named in `counts` grows by one."""
 
     attempts: int
     sends: int
@@ -104,13 +105,13 @@ class UpdatedRow:
     counts: tuple[str, ...]
 
 
-def apply_decision(held: ClaimedRow, decision: Decision, send: Send | None, now: float) -> UpdatedRow:
-    """Return what a decision makes of a claimed row; a claim without a send is taken back, as if never made.
+def apply_decision(claimed: ClaimedRow, decision: Decision, send: Send | None, now: float) -> UpdatedRow:
+    """Return a claimed row as a decision leaves it; without a send the claim is undone, as if never made.
 
-    Handed back unsent and at once, an ID keeps its due time, and so its place in the line.
+    An ID that is released unsent and at once keeps its due time, and so its place among the others.
     """
     sent = send is not None
-    attempts, ambiguous, due_at = held.attempts, held.ambiguous, held.due_at
+    attempts, ambiguous, due_at = claimed.attempts, claimed.ambiguous, claimed.due_at
     outcome: Outcome | None = None
     detail: str | None = None
     match decision:
@@ -124,14 +125,14 @@ def apply_decision(held: ClaimedRow, decision: Decision, send: Send | None, now:
                 due_at = now + max(0.0, decision.after_s)
         case _ as never:
             assert_never(never)
-    if held.cancel_requested and outcome not in BY_ANSWER:
+    if claimed.cancel_requested and outcome not in BY_ANSWER:
         outcome, detail = Outcome.CANCELLED, None
     return UpdatedRow(
         attempts=attempts,
-        sends=held.sends if sent else held.sends - 1,
-        recorded=held.recorded + sent,
+        sends=claimed.sends if sent else claimed.sends - 1,
+        recorded=claimed.recorded + sent,
         ambiguous=ambiguous,
-        finals_seen=held.finals_seen if sent else held.finals_before,
+        finals_seen=claimed.finals_seen if sent else claimed.finals_before,
         due_at=due_at,
         outcome=outcome,
         status=send.status if send is not None and outcome is not None else None,
@@ -141,9 +142,9 @@ def apply_decision(held: ClaimedRow, decision: Decision, send: Send | None, now:
 
 
 def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
-    """Name the counters that grow with a round's end.
+    """Return the counters that grow with a round's end.
 
-    The answer is counted from the send, the outcome from the decision, and the audit compares the two.
+    The answer is counted from the send and the outcome from the decision: the audit compares the two.
     """
     if outcome not in BY_ANSWER:
         return (settled(outcome),)
@@ -157,10 +158,10 @@ def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCounts:
-    """What a back-end found in one consistent view: its counters, and what counting the rows gives.
+    """The counters of an engine and the numbers of its rows, read in one consistent view.
 
-    `unproven` are rows stopped or already gone without the recorded send that says so; `contradictory` those whose
-    own fields don't fit together.
+    `unproven` rows are stopped or already gone without the recorded send that says so; `contradictory` ones have
+    fields that do not fit together.
     """
 
     counters: Mapping[str, int]
@@ -174,23 +175,23 @@ class LedgerCounts:
     contradictory: int
 
 
-def balance_checks(figures: LedgerCounts) -> tuple[AuditLine, ...]:
-    """Return the equations of the accounting; each side was counted by other means than the other."""
+def balance_checks(ledger: LedgerCounts) -> tuple[AuditLine, ...]:
+    """Return the equations of the accounting; the two sides of each were counted by different means."""
 
     def count(name: str) -> int:
-        return figures.counters.get(name, 0)
+        return ledger.counters.get(name, 0)
 
     ended = sum(count(settled(outcome)) for outcome in Outcome)
     lines = [
         AuditLine(
-            "accepted = settled + waiting + in flight", count(ACCEPTED), ended + figures.waiting + figures.in_flight
+            "accepted = settled + waiting + in flight", count(ACCEPTED), ended + ledger.waiting + ledger.in_flight
         ),
-        AuditLine("accepted = accepted by source", count(ACCEPTED), figures.accepted_by_source),
-        AuditLine("duplicate = duplicate by source", count(DUPLICATE), figures.duplicate_by_source),
-        AuditLine("invalid = invalid by source", count(INVALID), figures.invalid_by_source),
+        AuditLine("accepted = accepted by source", count(ACCEPTED), ledger.accepted_by_source),
+        AuditLine("duplicate = duplicate by source", count(DUPLICATE), ledger.duplicate_by_source),
+        AuditLine("invalid = invalid by source", count(INVALID), ledger.invalid_by_source),
     ]
     for outcome in Outcome:
-        rows = figures.kept.get(outcome, 0) + count(pruned(outcome)) + count(reopened(outcome))
+        rows = ledger.kept.get(outcome, 0) + count(pruned(outcome)) + count(reopened(outcome))
         lines.append(AuditLine(f"{outcome.value} = rows kept + pruned + re-opened", count(settled(outcome)), rows))
     by_answer = sum(count(settled(outcome)) for outcome in BY_ANSWER)
     lines += [
@@ -199,8 +200,8 @@ def balance_checks(figures: LedgerCounts) -> tuple[AuditLine, ...]:
             "already_gone = answers 404, 410 recorded", count(settled(Outcome.ALREADY_GONE)), count(ANSWERED_GONE)
         ),
         AuditLine("settled by an answer = final answers", by_answer, count(FINALS)),
-        AuditLine("rows stopped or gone without the send that says so = 0", figures.unproven, 0),
-        AuditLine("rows that contradict themselves = 0", figures.contradictory, 0),
+        AuditLine("rows stopped or gone without the send that says so = 0", ledger.unproven, 0),
+        AuditLine("rows that contradict themselves = 0", ledger.contradictory, 0),
     ]
     return tuple(lines)
 

@@ -15,8 +15,8 @@
 11. *Repeatable.* An `apply` that raised `QueueUnavailableError` may be repeated with the same results: they are applied
     once, and the answer is the one of an undisturbed call.
 
-Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is away,
-another `QueueError` when it cannot be used.
+Instants are Unix seconds by the engine's clock. All methods raise `QueueUnavailableError` while the engine is
+unavailable, another `QueueError` when it cannot be used.
 """
 
 from __future__ import annotations

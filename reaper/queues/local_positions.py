@@ -1,6 +1,6 @@
-"""Positions of followed files when the rows are elsewhere: kept on this machine, written after the rows they stand for.
+"""Positions of followed files for a queue on another machine: kept here, written after the rows they stand for.
 
-A crash in between reads some lines twice, which the queue takes for duplicates; none is passed over.
+After a crash in between some lines are read twice, and count as duplicates; none is skipped.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from reaper.queues.values import Batch, Position
 
 @dataclass(slots=True, eq=False)
 class LocalPositions:
-    """A `PositionStore` over a queue on this machine, of which nothing else is used; `opened` opens it when needed."""
+    """A `PositionStore` in a ledger that has positions only. `open_store` opens it when it is first needed."""
 
-    opened: Callable[[], Awaitable[Queue]]
+    open_store: Callable[[], Awaitable[Queue]]
     _queue: Queue | None = None
     _opening: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def save(self, position: Position) -> None:
-        """Keep a position."""
+        """Store a position durably."""
         await (await self._open()).add(Batch(position.path, position=position))
 
     async def positions(self) -> list[Position]:
-        """Return all that are kept."""
+        """Return all stored positions, by path."""
         return await (await self._open()).positions()
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the ledger, if it was opened."""
         if self._queue is not None:
             with suppress(QueueError):
                 await self._queue.close()
@@ -41,5 +41,5 @@ class LocalPositions:
     async def _open(self) -> Queue:
         async with self._opening:
             if self._queue is None:
-                self._queue = await self.opened()
+                self._queue = await self.open_store()
             return self._queue

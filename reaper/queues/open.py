@@ -1,4 +1,4 @@
-"""From `queue.url` to an open queue. Back-ends are imported only when they are asked for."""
+"""Opening of the queue that `queue.url` names. An engine is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis"}
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open queue; `created_path` names the ledger's file when it was created just now, to be printed once.
+    """An open queue. `created_path` names the ledger's file when this call created it.
 
-    `warnings`: what the engine's settings put at risk, a sentence each.
+    `warnings` are sentences on what the engine's settings put at risk.
     """
 
     queue: Queue
@@ -57,9 +57,9 @@ async def open_queue(
 
     `create` allows a ledger to be made; `read_only` opens it for reading beside a running daemon; a `worker` claims.
     `clock` gives Unix seconds where the engine has no server. Beside a queue on other machines, positions of followed
-    files are kept in `state_dir` (asked when there is one to keep). `inbox_after_s` is the time to live of what
+    files are kept in `state_dir` (called when there is one to keep). `inbox_after_s` is the time to live of what
     producers put into the queue without a time.
-    Raises ConfigError for a URL that no back-end of this version knows (the message holds no part of it that may be
+    Raises ConfigError for a URL that no engine of this version knows (the message has no part of it that may be
     secret), QueueError when the queue cannot be used.
     """
     try:
@@ -68,7 +68,7 @@ async def open_queue(
         raise ConfigError(f"queue.url {error}") from None
     scheme = url.partition(":")[0]
     if scheme in EXTRAS:
-        positions = partial(positions_beside, state_dir)
+        positions = partial(local_positions, state_dir)
         queue, _, warnings = await _shared(scheme)(
             url,
             create=create,
@@ -116,10 +116,10 @@ def _shared(scheme: str) -> _OpenShared:
         ) from error
 
 
-def positions_beside(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
-    """Keep positions under the name of the queue they speak of: another queue starts anew."""
+def local_positions(state_dir: Callable[[], Path] | None, identity: str) -> PositionStore:
+    """Return the store of positions for one queue, by its identity: another queue gets all lines from the beginning."""
 
-    async def opened() -> Queue:
+    async def open_store() -> Queue:
         if state_dir is None:
             raise QueueError("no directory is known for the positions of followed files: set STATE_DIRECTORY")
         from reaper.queues.sqlite.open import open_ledger
@@ -127,4 +127,4 @@ def positions_beside(state_dir: Callable[[], Path] | None, identity: str) -> Pos
         path = str(state_dir() / f"positions-{identity}.db")
         return (await open_ledger(path, create=True, read_only=False, worker=False))[0]
 
-    return LocalPositions(opened)
+    return LocalPositions(open_store)

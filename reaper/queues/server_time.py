@@ -1,4 +1,4 @@
-"""The time of an engine on another machine, between two measurements of it."""
+"""The clock of an engine on another machine, between two measurements."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class ServerTime:
-    """Estimates an engine's clock from its last answer and this machine's monotonic clock."""
+    """Extrapolates an engine's time from its last measurement, by this machine's monotonic clock."""
 
     clock: Callable[[], float] | None = None
-    """For tests: replaces the engine's clock."""
+    """Replaces the engine's time in tests."""
     _ahead_s: float = 0.0
 
     def measured(self, at: float) -> None:
-        """Note the engine's time, just received, Unix seconds."""
+        """Set the engine's time, Unix seconds, as just received from it."""
         self._ahead_s = at - time.monotonic()
 
     def now(self) -> float:
-        """Tell the engine's time."""
+        """Return the engine's time, Unix seconds."""
         return self._ahead_s + time.monotonic() if self.clock is None else self.clock()

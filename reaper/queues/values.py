@@ -1,17 +1,18 @@
-"""What goes into and comes out of a queue's methods: batches, positions, run-set views, results of commands."""
+"""Arguments and results of a queue's methods: batches, positions, views of run sets, results of commands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State
 
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An ID to be added; `due_at` None means now (by the engine's clock)."""
+    """An ID to add. `due_at` is in Unix seconds; None means now, by the engine's clock."""
 
     session_id: SessionId
     due_at: float | None = None
@@ -19,7 +20,7 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class InvalidLine:
-    """A line that was not accepted: where it stands (1-based) and why, with its first bytes made printable."""
+    """A rejected line: its number from 1, the reason, and its first bytes made printable."""
 
     line: int
     reason: str
@@ -28,7 +29,7 @@ class InvalidLine:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a followed file has been taken in. `offset` is the byte after the last whole line taken."""
+    """How far a followed file was read. `offset` is the byte after the last whole line that was added."""
 
     path: str
     device: int
@@ -41,7 +42,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one read of one source brought; it is taken in whole or not at all, its position with it."""
+    """The items of one read of one source. A batch is added wholly or not at all, together with its position."""
 
     source: str
     items: Sequence[NewItem] = ()
@@ -51,7 +52,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of a batch. `duplicates` names at most the first 100 of them."""
+    """The result of adding a batch, counted. `duplicates` names the first 100 of them."""
 
     accepted: int
     duplicate: int
@@ -61,9 +62,9 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class SetView:
-    """How the run's set stands: what is open, by state, and the outcomes of what is settled.
+    """A run set, counted: open IDs by state, settled ones by outcome.
 
-    `delayed` are IDs never sent in this round and not due yet; `retrying` those sent before and due later.
+    `delayed` IDs were never sent in this round and are not due yet; `retrying` ones were sent before and are due later.
     """
 
     ready: int
@@ -87,7 +88,7 @@ class SetView:
 
 
 class CancelResult(StrEnum):
-    """What `cancel` did: done at once, noted on an ID in flight (it applies unless the answer is final), or not."""
+    """The result of `cancel`. REQUESTED: the ID is in flight, and ends cancelled unless the answer settles it."""
 
     DONE = "done"
     REQUESTED = "requested"
@@ -96,9 +97,44 @@ class CancelResult(StrEnum):
 
 
 class PostponeResult(StrEnum):
-    """What `postpone` did: done, or why not."""
+    """The result of `postpone`: done, or the reason why not."""
 
     DONE = "done"
     IN_FLIGHT = "in_flight"
     SETTLED = "settled"
     UNKNOWN = "unknown"
+
+
+def item_of(row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: bool, is_leased: bool) -> Item:
+    """Return the item of an SQL engine's row, its columns in the order below, and of the fields of its sends."""
+    session_id, outcome, source, added_at, at, round_, attempts, sent, recorded, _, *rest = row
+    status, detail, settled_at, by, reason = rest
+    if outcome is not None:
+        state = State.SETTLED
+    elif is_due:
+        state = State.READY
+    else:
+        state = State.IN_FLIGHT if is_leased else State.DELAYED
+    return Item(
+        session_id=SessionId(session_id),
+        state=state,
+        outcome=None if outcome is None else Outcome(outcome),
+        source=source,
+        added_at=added_at,
+        due_at=at,
+        round=round_,
+        attempts=attempts,
+        sends=sent,
+        unanswered=sent - recorded - (state is State.IN_FLIGHT),
+        history=tuple(Send(**fields) for fields in sends),
+        status=status,
+        detail=detail,
+        settled_at=settled_at,
+        by=by,
+        reason=reason,
+    )
+
+
+def pause_of(fields: Mapping[str, Any]) -> Pause:
+    """Return the pause that was stored as these fields."""
+    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))

@@ -26,6 +26,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from reaper.sandbox.answers import Answer, as_json, envelope
+from reaper.sandbox.delivery import Stamp
 from reaper.sandbox.faults import Behaviour, Mode, Rates, parse_rates, parse_script
 from reaper.sandbox.http_server import Request
 from reaper.sandbox.latency import Latency, parse_latency
@@ -51,7 +52,7 @@ class Controlled(Protocol):
     list_fault: ListFault | None
     mode: Mode
     deletes_only: bool
-    skew_s: float
+    stamp: Stamp
     counters: Counters
 
     @property
@@ -88,7 +89,7 @@ def state(sandbox: Controlled) -> dict[str, object]:
         "deletes_only": sandbox.deletes_only,
         "list": sandbox.list_fault or "ok",
         "user": sandbox.user_id or "",
-        "skew_s": sandbox.skew_s,
+        "skew_s": sandbox.stamp.skew_s,
         "token": fingerprint(sandbox.token),
     }
 
@@ -116,7 +117,7 @@ def _change(sandbox: Controlled, changes: object) -> None:  # noqa: C901  # one 
         raise ValueError(f"mode {changes['mode']!r} is not known; use {', '.join(Mode)}")
     if changes.get("list", "ok") not in _LISTS:
         raise ValueError(f"list {changes['list']!r} is not known; use {', '.join(_LISTS)}")
-    skew_s, renewals = changes.get("skew_s", sandbox.skew_s), changes.get("renew", {})
+    skew_s, renewals = changes.get("skew_s", sandbox.stamp.skew_s), changes.get("renew", {})
     if not _is_seconds(skew_s):
         raise ValueError("skew_s must be a number of seconds, at most 1000 days")
     if not isinstance(renewals, dict) or not all(map(_is_seconds, renewals.values())):
@@ -129,7 +130,7 @@ def _change(sandbox: Controlled, changes: object) -> None:  # noqa: C901  # one 
 
     sandbox.latency, sandbox.rates = latency, rates
     sandbox.token = changes.get("token", sandbox.token)
-    sandbox.skew_s = skew_s
+    sandbox.stamp.skew_s = skew_s
     if "user" in changes:
         sandbox.user_id = changes["user"] or None
     if "list" in changes:

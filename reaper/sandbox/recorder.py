@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -53,9 +53,6 @@ class Counters:
     """DELETEs that have arrived, are not answered yet, and whose client is still connected."""
     peak_in_flight: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
-
-    def copy(self) -> Counters:
-        return replace(self, statuses=dict(self.statuses))
 
 
 class Recorder:

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +20,6 @@ from reaper.sandbox.latency import Latency, parse_latency
 from reaper.sandbox.listing import ListFault, list_behaviour
 from reaper.sandbox.recorder import Counters, Delete, Recorder, fingerprint
 from reaper.sandbox.routes import NO_ROUTE, UNAUTHORIZED, Call, bearer, call_of, decoded, perform
-from reaper.sandbox.seeded_random import seeded_random
 from reaper.sandbox.sessions import Account, Session, generate
 
 DEFAULT_TOKEN = "archal_ws_sandbox"
@@ -41,7 +41,7 @@ class _Arrival:
 class Sandbox:
     """A local stand-in for the API: `async with Sandbox(100) as sandbox:`, then `sandbox.url`, `sandbox.token`.
 
-    All methods belong to the thread of its event loop; from another one, use `reaper.sandbox.thread`.
+    All methods belong to the thread of its event loop; no other one may call them.
     """
 
     def __init__(
@@ -137,25 +137,11 @@ class Sandbox:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._ssl else 'http'}://{host}:{self._port}"
 
-    @property
-    def skew_s(self) -> float:
-        """Return the seconds by which its clock is ahead of this machine's."""
-        return self.stamp.skew_s
-
-    @skew_s.setter
-    def skew_s(self, skew_s: float) -> None:
-        self.stamp.skew_s = skew_s
-
     # --- observing ----------------------------------------------------------------------------------------------
 
     @property
     def open_connections(self) -> int:
         return len(self._connections)
-
-    @property
-    def stopped(self) -> list[str]:
-        """Return the IDs of sessions that a DELETE stopped, in order."""
-        return [delete.session_id for delete in self.deletes if delete.executed and delete.session_id is not None]
 
     async def until(self, condition: Callable[[Self], bool], timeout_s: float = 10.0) -> None:
         """Wait until `condition(self)` is true. Raises TimeoutError after `timeout_s`."""
@@ -172,12 +158,6 @@ class Sandbox:
         for arrival in paused:
             self._admit(arrival)
 
-    def set_latency(self, latency: str) -> None:
-        self.latency = parse_latency(latency)
-
-    def set_fail(self, fail: str) -> None:
-        self.rates = parse_rates(fail)
-
     def script(self, session_id: str, *behaviours: str | Behaviour) -> None:
         """Set the behaviours of the next DELETEs of one session; rates come after them. See `parse_script`."""
         self._scripts[session_id] = parse_script(behaviours)
@@ -189,10 +169,6 @@ class Sandbox:
     def renew(self, session_id: str, for_s: float) -> None:
         """Let a session expire in `for_s` seconds on the server's clock; below 0, it has expired. Raises KeyError."""
         self.sessions.renew(session_id, self.stamp.now() + for_s)
-
-    def switch_account(self, user_id: str | None, sessions: Iterable[Session] = ()) -> None:
-        """Make the token belong to another account, whose sessions replace those of the one before."""
-        self.user_id, self.sessions = user_id, Account(sessions, self._seed)
 
     # --- one request --------------------------------------------------------------------------------------------
 
@@ -294,3 +270,9 @@ class Sandbox:
     def _count(self, answer: Answer) -> None:
         statuses = self.counters.statuses
         statuses[answer.status] = statuses.get(answer.status, 0) + 1
+
+
+def seeded_random(*keys: object) -> float:
+    """Return a number in [0, 1) that depends on the keys alone, not on the order in which requests arrive."""
+    digest = blake2b("/".join(map(str, keys)).encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / (1 << 53)

@@ -31,8 +31,6 @@ class TokenSource:
 
     file: Path | None
     value: SecretStr | None
-    origin: str
-    """The setting, variable or credential to name when the token is refused."""
 
 
 def token_source(api: ApiSettings, environ: Mapping[str, str]) -> TokenSource:
@@ -41,12 +39,11 @@ def token_source(api: ApiSettings, environ: Mapping[str, str]) -> TokenSource:
     Raises ConfigError when none is configured.
     """
     if api.token_file is not None:
-        return TokenSource(api.token_file, None, "api.token_file")
+        return TokenSource(api.token_file, None)
     if folder := environ.get(CREDENTIALS_VARIABLE):
         file = Path(folder, CREDENTIAL)
         if os.path.exists(file):
-            return TokenSource(file, None, f"${CREDENTIALS_VARIABLE}/{CREDENTIAL}")
+            return TokenSource(file, None)
     if api.token is not None:
-        inherited = environ.get(TOKEN_VARIABLE, "").strip() == api.token.get_secret_value()
-        return TokenSource(None, api.token, TOKEN_VARIABLE if inherited else "api.token")
+        return TokenSource(None, api.token)
     raise ConfigError(NO_TOKEN)

@@ -1,7 +1,13 @@
-"""The types of settings: each reads and checks a value, from whichever source it comes."""
+"""The types of settings: each reads and checks a value, from whichever source it comes.
+
+No message repeats the value, because it may hold a secret.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +16,42 @@ from pydantic_settings import NoDecode
 
 from reaper.core.urls import http_url, queue_url
 from reaper.settings.listen_address import split_listen
-from reaper.settings.parsers import clean_token, items, words
+
+
+def clean_token(text: str) -> str:
+    """Return a token without surrounding white space. Raises ValueError if a header could not carry it."""
+    token = text.strip()
+    if not all("!" <= char <= "~" for char in token):
+        raise ValueError("must be one word of visible ASCII characters")
+    return token
+
+
+def _listed(split: Callable[[str], list[str]]) -> Callable[[object], object]:
+    """Return the reader of lists that are texts in the environment: JSON where one begins with `[`, else split."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not value.lstrip().startswith("["):
+            return split(value)
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("must be a list: JSON, or separated by commas") from None
+
+    return read
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _words(text: str) -> list[str]:
+    """Split and unquote a command line as a shell does."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise ValueError("must have its quotes closed") from None
 
 
 def _number(value: object) -> object:
@@ -48,10 +89,10 @@ def _listen(value: str) -> str:
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none), AfterValidator(_path)]
-# NoDecode: in the environment a list is JSON or separated by commas, so `items` must see the raw text.
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(items)]
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(items), AfterValidator(_paths)]
-Command = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
+# NoDecode: in the environment a list is JSON or separated by commas, so `_items` must see the raw text.
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(_listed(_items))]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed(_items)), AfterValidator(_paths)]
+Command = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed(_words))]
 Url = Annotated[str, AfterValidator(http_url)]
 ProxyUrl = Annotated[
     str | None,

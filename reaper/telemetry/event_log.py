@@ -1,4 +1,4 @@
-"""Implements the journals of worker, discovery and intake as log events and metrics (SPEC 6)."""
+"""Implements the journals of worker, discovery and intake as log events and metrics (docs/monitoring.md)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LogJournal:
             **({"detail": settle.detail} if settle.detail else {}),
         )
 
-    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+    def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
         if send is None:
             return
         if self.meter is not None:

@@ -1,4 +1,4 @@
-"""Defines the metrics of the daemon (SPEC 6). No label holds a session ID; all label sets start at 0."""
+"""Defines the metrics of the daemon (docs/monitoring.md). No label holds a session ID; all label sets start at 0."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The life of one claimed session ID: at most one DELETE, one decision, one result for the settler.
 
-`Attempts.process` reads top to bottom; everything else in this package exists so that it can be this plain.
+`Attempts.process` reads top to bottom. The rest of the package serves it: `claims.py` brings the items, `settler.py`
+writes the results.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import anyio
 
 from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
-from reaper.core.errors import QueueUnavailableError
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
@@ -22,8 +23,8 @@ from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown
 
 STALE_S = 1.0
-"""Release a claimed lease that was not sent within 1 s. Settings guarantee lease_s >= timeout_s + 1, so a send that
-started earlier cannot outlive its lease."""
+"""Release a claimed lease whose send or preflight check did not start within 1 s. Settings guarantee
+lease_s >= timeout_s + 1, so a send that started earlier cannot outlive its lease. After a check see `_latest_s`."""
 LATENCY_WINDOW = 16
 """How many answers the mean latency remembers, about."""
 RELEASE_NOW = Release(0.0)
@@ -55,37 +56,42 @@ class Attempts:
     clock: Callable[[], float]
     now: Callable[[], float]
     jitter: Callable[[], float]
-    settle: PostResult = field(init=False)
-    """Receives the one result of each lease. Set by whoever counts the leases."""
+    post_result: PostResult = field(init=False)
+    """Receives the one result of each lease: `Claims.post_result`, set by `Worker` because each needs the other."""
     sends: int = 0
     """DELETEs sent so far."""
     mean_latency_s: float = 1.0
+    """Of the last answers; `Claims` prefetches by it."""
 
     async def process(self, claimed: Claimed) -> None:
         """Take one claimed item to its result. A cancellation in between is a result, too: released, answer unknown."""
         lease, began = claimed.lease, self.now()
-        if decision := give_up(lease):
-            return self.settle(lease, decision, None)
-        if not self._may_start(claimed, began):
-            return self.settle(lease, RELEASE_NOW, None)
+        if hopeless := give_up(lease):
+            return self.post_result(lease, hopeless, None)
+        if not self._start(claimed, began):
+            return self.post_result(lease, RELEASE_NOW, None)
         if without_send := await self._check_first(claimed, began):
-            return self.settle(lease, without_send, None)
-        outage, sent_at = self.gate.outage, self.clock()
-        reply = await self._send(lease, began, sent_at)
+            return self.post_result(lease, without_send, None)
+        outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
+        reply = await self._send(lease, sent_at)
         verdict = classify(reply)
         self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
+        # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
-        result = decide(
+        decision = decide(
             verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage
         )
-        return self.settle(lease, result, record(reply, sent_at))
+        return self.post_result(lease, decision, record(reply, sent_at))
 
-    def _may_start(self, claimed: Claimed, now: float) -> bool:
-        """Ask the gate once more, right before the send; True counts the send as in flight."""
+    def _start(self, claimed: Claimed, now: float) -> bool:
+        """Ask the gate once more, right before the send. True: it counts as in flight from here."""
         return not self.shutdown.is_draining and now - claimed.at <= STALE_S and self.gate.start(now)
 
     async def _check_first(self, claimed: Claimed, began: float) -> Decision | None:
-        """Run the preflight check; return the decision when nothing may be sent now, and in flight no longer."""
+        """Run the preflight check; return None to send the DELETE, else the decision.
+
+        With a decision the item does not count as in flight any more.
+        """
         if self.preflight is None or not self.preflight.applies_to(claimed.lease):
             return None
         found: Recheck | None = None
@@ -93,27 +99,28 @@ class Attempts:
             found = await self.preflight(claimed.lease)
         except QueueUnavailableError as error:
             self.queue_health.mark_unavailable(error)
-        except anyio.get_cancelled_exc_class():
-            self.gate.in_flight -= 1
-            self.settle(claimed.lease, RELEASE_NOW, None)
+        except (QueueError, anyio.get_cancelled_exc_class()):
+            self.gate.withdraw()
+            self.post_result(claimed.lease, RELEASE_NOW, None)
             raise
+        # The answer to the check's GET tells the gate as much as one to a DELETE.
         if isinstance(found, Inconclusive) and _concerns_the_api(found):
             self.gate.observe(self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter())
         elif isinstance(found, Proceed) and not self.shutdown.is_draining and self.now() - claimed.at < self._latest_s:
             return None
         else:
-            self.gate.in_flight -= 1
+            self.gate.withdraw()
         return decision_without_send(found, self.jitter())
 
-    async def _send(self, lease: Lease, began: float, sent_at: float) -> Reply:
+    async def _send(self, lease: Lease, sent_at: float) -> Reply:
         """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""
         self.sends += 1
         try:
             reply = await self.api.stop(lease.session_id)
         except anyio.get_cancelled_exc_class():
-            self.gate.in_flight -= 1
-            send = Send(sent_at, self.now() - began, error="aborted: reaper ended before the answer came")
-            self.settle(lease, Release(0.0, ambiguous=True), send)
+            self.gate.withdraw()
+            send = Send(sent_at, max(0.0, self.clock() - sent_at), error="aborted: reaper ended before the answer came")
+            self.post_result(lease, Release(0.0, ambiguous=True), send)
             raise
         self.sends += reply.again
         self.mean_latency_s += (max(reply.duration_s, 1e-4) - self.mean_latency_s) / LATENCY_WINDOW
@@ -126,5 +133,5 @@ class Attempts:
 
 
 def _concerns_the_api(found: Inconclusive) -> bool:
-    """Whether the answer to the check concerns the API or the token, not this session alone."""
+    """Return whether the answer to the check concerns the API or the token, not this session alone."""
     return not isinstance(found.verdict, Final) or found.verdict.outcome is Outcome.FORBIDDEN

@@ -86,7 +86,7 @@ class Claims:
         """Make the loop turn at once: something was added, or a slot is free."""
         self._wake.set()
 
-    def settle(self, lease: Lease, decision: Decision, send: Send | None) -> None:
+    def post_result(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         """Post a lease's result. Its slot counts as free: the next claim commits with the result or after it."""
         self._outstanding -= 1
         if send is None or not self._prefetch or len(self._claimed) * 2 <= self._prefetch:
@@ -159,4 +159,4 @@ class Claims:
 
     def _release_unsent(self) -> None:
         while waiting := self._claimed or self._dispatched:
-            self.settle(waiting.popleft().lease, RELEASE_NOW, None)
+            self.post_result(waiting.popleft().lease, RELEASE_NOW, None)

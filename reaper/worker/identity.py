@@ -16,14 +16,6 @@ from reaper.queues.base import ValuePort
 from reaper.worker.ports import AccountJournal, Api
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityRead:
-    """One read of the list: the reply, and what it proves."""
-
-    reply: Reply
-    verdict: ReadVerdict
-
-
 @dataclass(slots=True)
 class Identity:
     """Makes the identity reads of one process. Raises QueueError as the queue does."""
@@ -36,18 +28,21 @@ class Identity:
     _reported: str | None = None
     """Why the account was unknown when that was last logged."""
 
-    async def read(self) -> IdentityRead:
-        """Read the list, ask whose token it is, and compare that with the queue's account."""
+    async def read(self) -> tuple[Reply, ReadVerdict]:
+        """Read the list, ask whose token it is, and compare that with the queue's account.
+
+        Returns the reply with the list, and what it proves.
+        """
         reply = await self.api().list_sessions()
         verdict = classify_read(reply)
         if isinstance(verdict, Proven):
             found = account_of(await self.api().whoami())
             verdict = await self._compare(verdict, found) if isinstance(found, Account | AccountUnknown) else found
-        return IdentityRead(reply, verdict)
+        return reply, verdict
 
     async def verdict(self) -> ReadVerdict:
         """Make the read; return what it proves."""
-        return (await self.read()).verdict
+        return (await self.read())[1]
 
     async def _compare(self, proven: Proven, found: Account | AccountUnknown) -> ReadVerdict:
         pinned = read_account(await self.queue.read_value(KEY))

@@ -1,4 +1,4 @@
-"""What the worker needs from other rooms, in its own words: the API, the token, the journal, its options."""
+"""What the worker needs from other rooms, in its own words. The queue's ports are in `queues/base.py`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ class Api(Protocol):
     async def stop(self, session_id: SessionId) -> Reply: ...
 
     async def list_sessions(self) -> Reply: ...
-
-    async def get_session(self, session_id: SessionId) -> Reply: ...
 
     async def whoami(self) -> Reply: ...
 
@@ -55,7 +53,7 @@ class Journal(QueueJournal, AccountJournal, Protocol):
 
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None: ...
 
-    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
+    def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None: ...
 
     def lease_lost(self, lease: Lease) -> None: ...
 
@@ -65,7 +63,7 @@ class Journal(QueueJournal, AccountJournal, Protocol):
 
 
 class Preflight(Protocol):
-    """The check just before a DELETE, where something may spare the session (SPEC 7)."""
+    """The check just before a DELETE, where something may spare the session (docs/discovery.md)."""
 
     def applies_to(self, lease: Lease) -> bool:
         """Return whether there is anything to check."""

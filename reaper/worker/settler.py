@@ -51,7 +51,7 @@ class Settler:
     """Batches being applied."""
     _flush_again: bool = False
     """Results wait for one of them to end."""
-    _attempts: dict[anyio.CancelScope, float] = field(default_factory=dict)
+    _applies: dict[anyio.CancelScope, float] = field(default_factory=dict)
     """When the queue was last asked to apply each batch."""
     _aborted: bool = False
     """The block around `open` was cancelled, or failed."""
@@ -139,7 +139,7 @@ class Settler:
                 self._fail(error)
                 return
         finally:
-            self._attempts.pop(scope, None)
+            self._applies.pop(scope, None)
         if scope.cancel_called:
             health = self.queue_health
             why = f": {health.why}" if health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
@@ -151,7 +151,7 @@ class Settler:
 
     async def _apply_with_retry(self, scope: anyio.CancelScope, results: Sequence[LeaseResult]) -> Sequence[bool]:
         while True:
-            self._attempts[scope] = self.queue_health.now()
+            self._applies[scope] = self.queue_health.now()
             try:
                 applied = await self.queue.apply(results)
             except QueueUnavailableError as error:
@@ -167,7 +167,7 @@ class Settler:
             elif isinstance(decision, Settle):
                 self.journal.settled(lease, decision, send)
             else:
-                self.journal.requeued(lease, decision, send)
+                self.journal.retry_scheduled(lease, decision, send)
 
     def _fail(self, error: QueueError) -> None:
         self._failure = self._failure or error
@@ -182,5 +182,5 @@ class Settler:
                 if unavailable and not (self.shutdown.is_aborted or self._aborted):
                     continue
                 late = self.queue_health.now() - (0.0 if unavailable else SETTLE_TIMEOUT_S)
-                for attempt in [attempt for attempt, since in self._attempts.items() if since < late]:
+                for attempt in [attempt for attempt, since in self._applies.items() if since < late]:
                     attempt.cancel()

@@ -59,7 +59,7 @@ class Worker:
             self.queue, self.gate, self.options, self._attempts, self._settler, self.queue_health, self._shutdown,
             self.idle, self.within, self.now,
         )  # fmt: skip
-        self._attempts.settle = self._claims.settle
+        self._attempts.post_result = self._claims.post_result
         self._supervisor = Supervisor(
             self.queue, self.gate, self.token, self.options, self.journal, self.queue_health, self._shutdown,
             self.identify, self.should_stop, self.drain, self.wake, self.clock, self.now, self.jitter,

@@ -1,4 +1,4 @@
-"""Promise 9: the books balance, and they notice when something is wrong. And what processes tell about themselves."""
+"""Promise 9: the accounting balances and shows when something is wrong; and the heartbeats of workers."""
 
 from pathlib import Path
 
@@ -158,19 +158,21 @@ async def test_a_backup_is_a_whole_ledger_or_is_refused(harness: Harness, queue:
         await queue.backup(str(copy))
 
 
-async def test_processes_tell_how_they_stand_until_they_are_gone(harness: Harness, queue: Queue, other: Queue) -> None:
+async def test_heartbeats_are_shown_until_their_processes_are_gone(
+    harness: Harness, queue: Queue, other: Queue
+) -> None:
     assert await queue.live_workers() == []
     pause = Pause(PauseReason.API_DOWN, harness.now(), "5 failures", until=None)
     await other.heartbeat(4, [pause])
     await queue.heartbeat(8, [])
     harness.advance(3)
     await queue.heartbeat(16, [])
-    told = {reaper.owner: reaper for reaper in await other.live_workers()}
-    assert set(told) == {queue.owner, other.owner}
-    assert (told[other.owner].limit, told[other.owner].pauses) == (4, (pause,))
-    assert (told[queue.owner].limit, told[queue.owner].last_seen_at) == (16, harness.now())
-    assert told[queue.owner].started_at == harness.now() - 3
-    assert told[queue.owner].pid > 0
+    workers = {reaper.owner: reaper for reaper in await other.live_workers()}
+    assert set(workers) == {queue.owner, other.owner}
+    assert (workers[other.owner].limit, workers[other.owner].pauses) == (4, (pause,))
+    assert (workers[queue.owner].limit, workers[queue.owner].last_seen_at) == (16, harness.now())
+    assert workers[queue.owner].started_at == harness.now() - 3
+    assert workers[queue.owner].pid > 0
     await harness.die(other)
     if "death" in harness.cannot:
         harness.advance(LEASE_S)

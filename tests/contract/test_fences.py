@@ -1,4 +1,4 @@
-"""Promises 3 and 4 where they are easily lost: settles that come together, and whoever tends the queue."""
+"""Promises 3 and 4 where they are easily lost: settles that come together, and maintenance in between."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 async def test_late_settles_that_come_together_are_refused_too(
     harness: Harness, queue: Queue, other: Queue, handed_back: bool
 ) -> None:
-    """What comes together may be written by one statement: it has to look at each receipt, too."""
+    """Results that come together may be written by one statement, which has to compare each receipt, too."""
     await queue.add(ids(*"abcdef"))
     late = await queue.claim(6, lease_s=LEASE_S)
     harness.advance(LEASE_S)
@@ -25,7 +25,9 @@ async def test_late_settles_that_come_together_are_refused_too(
     assert (await queue.audit()).balanced
 
 
-async def test_a_lease_ends_by_time_alone_whoever_tends_the_queue(harness: Harness, queue: Queue, other: Queue) -> None:
+async def test_a_lease_ends_by_time_alone_whatever_maintains_the_queue(
+    harness: Harness, queue: Queue, other: Queue
+) -> None:
     await queue.add(ids("a"))
     await queue.claim(1, lease_s=LEASE_S)
     for _ in range(3):

@@ -102,7 +102,7 @@ async def test_a_clean_close_frees_what_was_left_too(queue: Queue, other: Queue)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
 
 
-async def test_a_lease_tells_what_is_known_of_the_id(harness: Harness, queue: Queue) -> None:
+async def test_a_lease_has_what_is_known_of_the_id(harness: Harness, queue: Queue) -> None:
     await queue.add(replace(ids("a"), source="file"))
     lease = await claim_one(queue)
     assert (lease.session_id, lease.source, lease.round) == ("a", "file", 1)
@@ -249,7 +249,7 @@ async def test_to_claim_none_is_to_claim_nothing(queue: Queue) -> None:
     assert lease.sends == 1, "nothing was counted before"
 
 
-async def test_the_queue_tells_the_time_that_its_leases_are_measured_by(harness: Harness, queue: Queue) -> None:
+async def test_the_queues_time_is_the_one_of_its_leases(harness: Harness, queue: Queue) -> None:
     await queue.add(ids("a"))
     assert queue.now() == harness.now()
     harness.advance(90)

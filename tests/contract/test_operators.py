@@ -107,7 +107,7 @@ async def test_a_cancelled_id_is_never_claimed_again_when_its_lease_runs_out(har
 
 
 @pytest.mark.parametrize("asks", ["cancel", "postpone"])
-async def test_a_cancelled_id_whose_lease_ran_out_is_settled_for_whoever_asks(
+async def test_a_cancelled_id_whose_lease_ran_out_is_settled_at_the_next_call(
     harness: Harness, queue: Queue, other: Queue, asks: str
 ) -> None:
     await queue.add(ids("a"))

@@ -127,7 +127,7 @@ async def test_outcomes_come_oldest_settled_first(harness: Harness, queue: Queue
     assert [i async for i in queue.outcomes(only=frozenset())] == []
 
 
-async def test_outcomes_of_one_instant_are_all_told_over_several_pages(queue: Queue) -> None:
+async def test_outcomes_of_one_instant_are_complete_over_several_pages(queue: Queue) -> None:
     every = [f"s{number:04}" for number in range(1_203)]
     await queue.add(ids(*every))
     for number, lease in enumerate(await queue.claim(2_000, lease_s=LEASE_S)):
@@ -136,7 +136,7 @@ async def test_outcomes_of_one_instant_are_all_told_over_several_pages(queue: Qu
     assert [item.session_id async for item in queue.outcomes()] == every
 
 
-async def test_open_ids_have_no_outcome_to_tell(queue: Queue) -> None:
+async def test_open_ids_have_no_outcome(queue: Queue) -> None:
     await queue.add(ids("a", "b"))
     await stop_one(queue)
     await fail_one(queue)
@@ -160,7 +160,7 @@ async def test_a_lease_that_is_ended_twice_at_once_counts_once(queue: Queue) -> 
     assert audit.balanced
 
 
-async def test_what_waits_for_another_try_is_told_the_latest_due_first(harness: Harness, queue: Queue) -> None:
+async def test_what_waits_for_another_try_is_listed_the_latest_due_first(harness: Harness, queue: Queue) -> None:
     await queue.add(ids("flying", "long", "soon", "stopped", "twice"))
     flying = await claim_one(queue)
     for after_s in (600.0, 20.0):
@@ -170,9 +170,9 @@ async def test_what_waits_for_another_try_is_told_the_latest_due_first(harness: 
     await fail_one(queue, 60.0)
     await queue.add(ids("new"))
     assert flying.session_id == "flying"
-    told = await queue.retrying(10)
-    assert [(item.session_id, item.sends) for item in told] == [("long", 1), ("twice", 2), ("soon", 1)]
-    assert told == [await queue.show(item.session_id) for item in told]
+    waiting = await queue.retrying(10)
+    assert [(item.session_id, item.sends) for item in waiting] == [("long", 1), ("twice", 2), ("soon", 1)]
+    assert waiting == [await queue.show(item.session_id) for item in waiting]
     assert [item.session_id for item in await queue.retrying(1)] == ["long"]
     assert await queue.retrying(0) == []
     harness.advance(30.0)
@@ -180,7 +180,7 @@ async def test_what_waits_for_another_try_is_told_the_latest_due_first(harness: 
     assert states == {"long": State.DELAYED, "twice": State.DELAYED, "soon": State.READY}
 
 
-async def test_the_outcomes_of_many_are_told_at_once(queue: Queue) -> None:
+async def test_the_outcomes_of_many_are_returned_at_once(queue: Queue) -> None:
     await queue.add(ids("a", "b", "c"))
     await stop_one(queue)
     await claim_one(queue)

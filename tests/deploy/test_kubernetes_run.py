@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.deploy.kube import Doc, Overlay, overlay
 from tests.support.eventually import eventually
 from tests.support.fault.engines import Engine, Postgres, Redis
 from tests.support.processes.command import TOKEN
 from tests.support.processes.daemon import free_port
 from tests.support.programs import missing, need
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
 class Pod:

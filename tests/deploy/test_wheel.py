@@ -109,7 +109,7 @@ def test_the_bill_of_materials_is_the_lock_file(uv: str) -> None:
     export = ("export", "--quiet", "--frozen", "--no-dev", "--all-extras", "--format", "cyclonedx1.5")
     text = run(uv, *export, cwd=ROOT)
     done = subprocess.run(
-        [sys.executable, ROOT / ".ci" / "sbom.py", "1.2.3"], input=text, capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "tools" / "sbom.py", "1.2.3"], input=text, capture_output=True, text=True, check=True
     )
     bill = json.loads(done.stdout)
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")

@@ -27,13 +27,13 @@ import yaml
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, kill, write_ids
 from tests.support.processes.daemon import daemon, free_port, page, watch
 from tests.support.processes.ghosts import age_the_ghosts
 from tests.support.programs import need
 from tests.support.queues.redis_server import RedisServer
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "reaper.rules.yaml"
 FOR_S = 2

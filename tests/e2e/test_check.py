@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.processes.command import Command, aim, write_ids
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
 def check(command: Command, *, ok: bool) -> dict[str, str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, kill, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
+from tests.support.sandbox import running_sandbox
 
 
 def test_follows_a_file_and_a_spool_and_drains(command: Command, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def test_demo_stops_everything_and_needs_no_account(command: Command) -> None:
     assert "515 accepted" in done.stdout
     assert "0 sessions still run" in done.stderr
     assert "dead list" not in done.stdout + done.stderr, "the ledger is gone: there is nothing to list"
-    assert done.stderr.splitlines()[-1].endswith("Your turn: export ARCHAL_TOKEN=…, then: reaper check")
+    assert done.stderr.splitlines()[-1].endswith("To go on: export ARCHAL_TOKEN=…, then: reaper check")
     assert not (command.home / "state").exists(), "the demonstration left something behind"
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from reaper.sandbox import session_mix
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
 from tests.support.processes.ghosts import age_the_ghosts
+from tests.support.sandbox import RunningSandbox, running_sandbox, switch_account
+from tests.support.session_mix import session_mix
 
 H = 3600.0
 ON = {"discovery__enforce": "true"}
@@ -40,7 +40,7 @@ def sent(sandbox: RunningSandbox) -> set[str]:
 
 
 def table(session: Session, owners: set[str], now: float) -> str:
-    """SPEC 7 once more, from the stand-in's own values, for sessions that nothing is odd about."""
+    """docs/discovery.md once more, from the stand-in's own values, for sessions that nothing is odd about."""
     assert session.created_at is not None
     assert session.expires_at is not None
     if session.status == "ended" or session.ended_at is not None:
@@ -225,7 +225,7 @@ def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
         assert sent(sandbox) == {some[2].session_id}
         done = command.run("sessions")
         assert "[queue: cancelled]" in done.stdout
-        assert "2 to reap (2 of them are the queue's already" in done.stderr
+        assert "2 to reap (2 of them are in the queue already" in done.stderr
     command.audit()
 
 
@@ -235,7 +235,7 @@ def test_the_token_of_another_account_stops_nothing(command: Command, tmp_path: 
         aim(command, sandbox, api__unavailable_wait_s=1)
         assert command.json("once", str(write_ids(tmp_path / "first", [some[0].session_id])))["stopped"] == 1
         # The same address, another account: each of the first one's sessions is a 404 to it.
-        sandbox.do(lambda s: s.switch_account("usr_other"))
+        sandbox.do(lambda s: switch_account(s, "usr_other"))
         path = write_ids(tmp_path / "ids", [one.session_id for one in some[1:]])
         done = command.run("once", str(path), "--json")
         assert done.returncode == 69, done.stderr
@@ -257,7 +257,7 @@ def test_a_sweep_that_meets_another_account_holds_up_the_whole_daemon(command: C
         watch(command, sandbox, discovery__enabled="true", discovery__interval_s=1, telemetry__log_format="json")
         with daemon(command):
             eventually(lambda: len(events(command, "sweep.judged")) >= 1)
-            sandbox.do(lambda s: s.switch_account("usr_other"))
+            sandbox.do(lambda s: switch_account(s, "usr_other"))
             eventually(lambda: [p["reason"] for p in command.json("status")["pauses"]] == ["wrong_target"])
             command.json("add", *sorted(ids(some)))
             stopped = len(events(command, "sweep.stopped"))

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.processes.command import Command
+from tests.support.sandbox import running_sandbox
 
 GUIDE = Path(__file__).parents[2] / "docs" / "discovery.md"
 

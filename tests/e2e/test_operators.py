@@ -149,7 +149,7 @@ def test_dead_letters_are_listed_retried_and_purged(command: Command) -> None:
     assert command.json("show", "ses-1")["round"] == 2
     assert command.json("dead", "purge", "--all", "--outcome", "rejected") == {"purged": 0, "refused": []}
     assert command.json("dead", "purge", "--all") == {"purged": 1, "refused": []}
-    assert command.run("dead", "list").stdout == "no dead letters\n" * (command.json("status")["dead"] == 0)
+    assert command.run("dead", "list").stdout == "there are no dead letters\n" * (command.json("status")["dead"] == 0)
     command.audit()
 
 

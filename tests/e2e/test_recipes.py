@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, watch
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
 TTL_S = 5.0

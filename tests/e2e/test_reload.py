@@ -12,10 +12,10 @@ import pytest
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import daemon, events, free_port, page, watch
+from tests.support.sandbox import running_sandbox
 
 
 def configure(command: Command, text: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import daemon, events, page, watch
+from tests.support.sandbox import running_sandbox
 
 APP = """
 import os, sys, time

@@ -15,10 +15,9 @@ import pytest
 
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import Session, generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import TOKEN, Command, aim, kill, write_ids
-from tests.support.sandbox import script
+from tests.support.sandbox import RunningSandbox, running_sandbox, script
 
 
 def sessions(n: int, seed: int = 0) -> list[Session]:

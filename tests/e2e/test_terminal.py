@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.terminal import HIDE, on_terminal
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 SESSIONS = 40
 

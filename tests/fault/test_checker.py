@@ -12,13 +12,12 @@ import pytest
 
 from reaper.sandbox.recorder import Delete
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds, Evidence, Gauge, check
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.planting import CHECKED, plant
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
-from tests.support.sandbox import script
+from tests.support.sandbox import running_sandbox, script
 
 
 def delete(name: str, at: float, status: int | None) -> Delete:

@@ -8,14 +8,13 @@ from functools import partial
 
 import pytest
 
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.profile import Profile
 from tests.support.fault.tracing import WRITES, traced
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
-from tests.support.sandbox import script, start_sessions
+from tests.support.sandbox import running_sandbox, script, start_sessions
 
 BOUND, PORTION = 3, 6
 

@@ -14,7 +14,6 @@ from functools import partial
 import pytest
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.profile import Profile
@@ -23,7 +22,7 @@ from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
 from tests.support.programs import missing
-from tests.support.sandbox import script, start_sessions
+from tests.support.sandbox import running_sandbox, script, start_sessions
 
 BOUND, PORTION = 3, 6
 FULL = "inject=pwrite64,ftruncate:error=ENOSPC:when={}+"

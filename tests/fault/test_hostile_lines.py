@@ -15,12 +15,12 @@ from reaper.core.model import SessionId
 from reaper.intake.line_grammar import parse
 from reaper.queues.values import NewItem
 from reaper.sandbox.routes import decoded
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import settle_up
 from tests.support.fault.profile import Profile
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import TOKEN, Command, aim
+from tests.support.sandbox import running_sandbox
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 CORPUS = [

@@ -13,13 +13,12 @@ from functools import partial
 import pytest
 
 from reaper.sandbox.sessions import Session, generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.profile import Profile
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
-from tests.support.sandbox import start_sessions
+from tests.support.sandbox import RunningSandbox, running_sandbox, start_sessions
 
 BOUND = 8
 PORTION = 12

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
@@ -19,6 +18,7 @@ from tests.support.fault.network import Way, own_network, partition
 from tests.support.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, events, page, watch
+from tests.support.sandbox import running_sandbox
 
 WAYS = ["to", "from", "both"] if os.environ.get("FAULT_PROFILE") == "long" else ["both"]
 

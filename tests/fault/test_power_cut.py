@@ -21,7 +21,6 @@ from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
 from reaper.queues.sqlite.open import open_ledger
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.disk import Disk
 from tests.support.fault.planting import UNSYNCED, plant
 from tests.support.fault.profile import Profile
@@ -29,6 +28,7 @@ from tests.support.fault.syscalls import OPTIONS, Call, calls
 from tests.support.fault.tracing import strace, traced
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
+from tests.support.sandbox import running_sandbox
 
 DELETE = re.compile(rb"DELETE /api/sessions/([^ /]+) HTTP")
 KEPT = ("reaper.db", "reaper.db-wal", "reaper.db-journal")

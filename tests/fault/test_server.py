@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.profile import Profile
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import TOKEN, Command, aim, write_ids
-from tests.support.sandbox import script, start_sessions
+from tests.support.sandbox import running_sandbox, script, start_sessions
 
 MIXED = (
     "502:0.06,500:0.04,503:0:0.03,504:0.02,408:0.01,425:0.01,429:0:0.0005,reset:0.04,lost:0.03,garbage:0.03,"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from reaper.sandbox.sessions import generate
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
@@ -18,6 +17,7 @@ from tests.support.fault.profile import Profile
 from tests.support.fault.reapers import Reapers, check_all_stopped, operator, waiting
 from tests.support.processes.command import Command, write_ids
 from tests.support.processes.daemon import page
+from tests.support.sandbox import running_sandbox
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -12,14 +12,13 @@ from functools import partial
 import pytest
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.profile import Profile
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
-from tests.support.sandbox import start_sessions
+from tests.support.sandbox import running_sandbox, start_sessions
 
 BOUND, PORTION = 8, 40
 QUICK = {"api__timeout_s": 4, "api__connect_timeout_s": 2, "worker__drain_timeout_s": 5}

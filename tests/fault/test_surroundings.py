@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import peak, settle_up
@@ -19,6 +18,7 @@ from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.processes.daemon import daemon, watch
 from tests.support.programs import missing
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 KEPT_S = 20 * 365 * 86_400
 """Else what was settled by a clock of the past would be pruned by the next right one."""

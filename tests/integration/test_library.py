@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 import reaper
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
+from reaper.sandbox.faults import parse_rates
+from reaper.sandbox.latency import parse_latency
 from reaper.telemetry import host_logging as embedded
 from reaper.telemetry import logs
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +138,7 @@ async def test_no_signal_is_caught(sandbox: RunningSandbox, options: reaper.Opti
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in watched]
     seen: list[bool] = []
-    sandbox.do(lambda box: box.set_latency("80ms"))
+    sandbox.do(lambda box: setattr(box, "latency", parse_latency("80ms")))
     async with reaper.open(**options) as r:
         stop = asyncio.create_task(r.stop(some(sandbox, 3)))
         while not stop.done():
@@ -148,7 +150,7 @@ async def test_no_signal_is_caught(sandbox: RunningSandbox, options: reaper.Opti
 
 @pytest.mark.anyio
 async def test_a_stop_ends_in_time_and_says_why(sandbox: RunningSandbox, options: reaper.Options) -> None:
-    sandbox.do(lambda box: box.set_fail("502:1"))
+    sandbox.do(lambda box: setattr(box, "rates", parse_rates("502:1")))
     async with reaper.open(**options) as r:
         summary = await r.stop(some(sandbox, 2), budget=timedelta(seconds=1))
     assert (summary.waiting, summary.exit, summary.ok) == (2, reaper.Exit.WORK_LEFT, False)

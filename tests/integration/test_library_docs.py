@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import reaper
-from reaper.sandbox.thread import running_sandbox
+from tests.support.sandbox import running_sandbox
 
 DOCS = Path(__file__).parents[2] / "docs" / "library.md"
 BLOCKS = dict(re.findall(r"<!-- block: (\w+) -->\n```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL))

@@ -9,7 +9,7 @@ import pytest
 from reaper.core.errors import QueueUnavailableError
 from reaper.intake.follower import Follower
 from reaper.queues.base import Queue
-from reaper.queues.open import positions_beside
+from reaper.queues.open import local_positions
 from reaper.queues.values import Added, Batch, Position
 from tests.support.intake import RecordingReport
 from tests.support.queues.memory import MemoryQueue
@@ -27,7 +27,7 @@ class Shared:
 
     def __init__(self, rows: MemoryQueue, state_dir: Path, identity: str = "one") -> None:
         self.rows, self.crash = rows, False
-        self.store = positions_beside(lambda: state_dir, identity)
+        self.store = local_positions(lambda: state_dir, identity)
 
     async def add(self, batch: Batch, **more: object) -> Added:
         added = await self.rows.add(batch, **more)  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ from reaper.core.discovery.policy import Judged, PolicyOptions, judge
 from reaper.core.discovery.protection import protection
 from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.discovery.sightings import Sightings, update_sightings
-from reaper.sandbox import session_mix
 from reaper.sandbox.server import Sandbox
+from tests.support.session_mix import session_mix
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ H = 3600
 
 
 def table(summary: dict[str, object], now: float) -> str:
-    """SPEC 7, written a second time: the answer's own JSON in, the rule out. Orphans were seen an hour before."""
+    """docs/discovery.md: the answer's own JSON in, the rule out. Orphans were seen an hour before."""
     age_s, past_s = (now - datetime.fromisoformat(str(summary[key])).timestamp() for key in ("createdAt", "expiresAt"))
     if summary.get("batchId") == "batch-01" or str(summary["sessionId"]).startswith("env_00000"):
         return "protected"

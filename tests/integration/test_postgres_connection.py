@@ -164,9 +164,7 @@ async def test_an_idle_connection_that_was_closed_is_replaced(pg: BatchedConnect
     assert len(connector.made) == 2
 
 
-async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
-    pg: BatchedConnection[str], server: Server
-) -> None:
+async def test_a_result_that_comes_with_the_cancellation_is_undone(pg: BatchedConnection[str], server: Server) -> None:
     asked = await begin(pg, server, "a", undo)
     server.at_end = lambda: asyncio.get_running_loop().call_soon(asked.cancel)
     server.free.set()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 pytest_plugins = ["pytester"]
 

@@ -15,7 +15,7 @@ import pytest
 from reaper.sandbox.recorder import fingerprint
 from reaper.sandbox.server import Sandbox
 from reaper.sandbox.sessions import Session, generate
-from reaper.sandbox.thread import running_sandbox
+from tests.support.sandbox import running_sandbox, stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def test_a_session_is_listed_read_stopped_once_and_gone_after() -> None:
             ("env_1", 204, True),
             ("env_1", 404, False),
         ]
-        assert sandbox.stopped == ["env_1"]
+        assert stopped(sandbox) == ["env_1"]
         assert sandbox.sends == {"env_1": 2}
         assert (sandbox.counters.deletes, sandbox.counters.executed) == (2, 1)
         assert (sandbox.counters.lists, sandbox.counters.gets, sandbox.counters.connections) == (2, 2, 1)
@@ -59,7 +59,7 @@ async def test_somebody_elses_session_is_403_and_never_listed() -> None:
         assert (await api.get("/api/sessions/env_1")).status_code == 403
         answer = await api.delete("/api/sessions/env_1")
         assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
-        assert sandbox.stopped == []
+        assert stopped(sandbox) == []
 
 
 async def test_every_call_needs_the_token_and_the_log_never_holds_it(tmp_path: Path) -> None:
@@ -89,14 +89,14 @@ async def test_a_delete_that_names_not_exactly_one_segment_is_unclean(path: str)
     async with Sandbox([Session("a"), Session("env_1")]) as sandbox:
         status, body = await exchange(sandbox, "DELETE", path)
         assert (status, json.loads(body)["error"]) == (404, "not_found")
-        assert (sandbox.counters.unclean, sandbox.stopped) == (1, [])
+        assert (sandbox.counters.unclean, stopped(sandbox)) == (1, [])
         assert (sandbox.deletes[0].session_id, sandbox.deletes[0].path) == (None, path)
 
 
 async def test_one_percent_encoded_segment_is_decoded() -> None:
     async with Sandbox([Session("a/b c?é")]) as sandbox:
         assert (await exchange(sandbox, "DELETE", "/api/sessions/a%2Fb%20c%3F%C3%A9"))[0] == 204
-        assert (sandbox.stopped, sandbox.counters.unclean) == (["a/b c?é"], 0)
+        assert (stopped(sandbox), sandbox.counters.unclean) == (["a/b c?é"], 0)
 
 
 async def test_answers_carry_a_date_and_a_request_id_of_their_own() -> None:

@@ -12,6 +12,7 @@ from reaper.sandbox.http_server import Request
 from reaper.sandbox.latency import Latency, parse_latency
 from reaper.sandbox.server import Sandbox
 from reaper.sandbox.sessions import Session
+from tests.support.sandbox import stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ async def test_reset_spares_the_session_and_lost_stops_it() -> None:
             assert sandbox.deletes[-1].executed is executed
             assert sandbox.deletes[-1].status is None
         assert (await api.delete(ONE)).status_code == 404
-        assert sandbox.stopped == ["env_1"]
+        assert stopped(sandbox) == ["env_1"]
         await sandbox.until(lambda s: s.counters.in_flight == 0)
 
 
@@ -78,7 +79,7 @@ async def test_drip_answers_byte_by_byte_and_slow_later() -> None:
         assert dripped > 0.5
         assert (await api.delete("/api/sessions/env_2")).status_code == 204
         assert time.monotonic() - began - dripped >= 0.15
-        assert sandbox.stopped == ["env_1", "env_2"]
+        assert stopped(sandbox) == ["env_1", "env_2"]
 
 
 async def test_garbage_is_not_http() -> None:
@@ -86,7 +87,7 @@ async def test_garbage_is_not_http() -> None:
         sandbox.script("env_1", "garbage")
         with pytest.raises(httpx.RemoteProtocolError):
             await api.delete(ONE)
-        assert sandbox.stopped == []
+        assert stopped(sandbox) == []
 
 
 async def test_rates_are_kept_and_repeatable_whatever_the_order() -> None:
@@ -126,7 +127,7 @@ async def test_a_client_that_hangs_up_does_not_undo_its_request() -> None:
             with pytest.raises(httpx.ReadTimeout):
                 await api.delete(ONE)
         assert sandbox.deletes == []
-        await sandbox.until(lambda s: s.stopped == ["env_1"])
+        await sandbox.until(lambda s: stopped(s) == ["env_1"])
         assert sandbox.deletes[0].delivered is False
 
 

@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from reaper.sandbox import control, session_mix
+from reaper.sandbox import control
 from reaper.sandbox.http_server import Request
 from reaper.sandbox.listing import ListFault
 from reaper.sandbox.server import Sandbox
 from reaper.sandbox.sessions import Session
-from reaper.sandbox.thread import running_sandbox
+from tests.support.sandbox import running_sandbox, stopped, switch_account
+from tests.support.session_mix import session_mix
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +80,7 @@ async def test_a_ghost_answers_204_and_lives_on() -> None:
         for session_id in ("env_0", "env_0", "env_1"):
             assert (await api.delete(f"{LIST}/{session_id}")).status_code == 204
         assert [(s["sessionId"], s["alive"]) for s in (await api.get(LIST)).json()["sessions"]] == [("env_0", True)]
-        assert (sandbox.stopped, sandbox.sends["env_0"]) == (["env_1"], 2)
+        assert (stopped(sandbox), sandbox.sends["env_0"]) == (["env_1"], 2)
 
 
 async def test_a_session_is_renewed_on_the_servers_clock() -> None:
@@ -107,7 +108,7 @@ async def test_the_account_can_be_another_one_or_not_told() -> None:
             "email": "usr_a@example.invalid",
             "plan": "sandbox",
         }
-        sandbox.switch_account("usr_b", [Session("env_9")])
+        switch_account(sandbox, "usr_b", [Session("env_9")])
         assert (await api.get("/auth/me")).json()["userId"] == "usr_b"
         assert [s["sessionId"] for s in (await api.get(LIST)).json()["sessions"]] == ["env_9"]
         assert (await api.delete(f"{LIST}/env_0")).status_code == 404
@@ -119,7 +120,7 @@ async def test_the_account_can_be_another_one_or_not_told() -> None:
 async def test_its_clock_can_be_moved_and_its_date_left_out() -> None:
     async with Sandbox(four()) as sandbox, client(sandbox) as api:
         for skew_s in (0, 86_400, -86_400):
-            sandbox.skew_s = skew_s
+            sandbox.stamp.skew_s = skew_s
             date = (await api.get(LIST)).headers["date"]
             assert parsedate_to_datetime(date).timestamp() == pytest.approx(time.time() + skew_s, abs=30)
         sandbox.stamp.dated = False

@@ -19,19 +19,19 @@ from reaper.core.model import LeaseResult, Outcome, Send, SessionId, Settle
 from reaper.queues.values import Batch, NewItem
 from reaper.queues.sqlite.open import open_ledger
 
-def told(what, number):
-    os.write(2, f"told {what} {number}".encode())
+def acknowledged(what, number):
+    os.write(2, f"acknowledged {what} {number}".encode())
 
 async def main():
     queue, _ = await open_ledger(sys.argv[1], create=True, read_only=False, worker=True)
     for number in range(int(sys.argv[2])):
-        told("begin", number)
+        acknowledged("begin", number)
         await queue.add(Batch("test", [NewItem(SessionId(f"s{number}"))]))
-        told("add", number)
+        acknowledged("add", number)
         (lease,) = await queue.claim(1, lease_s=60)
-        told("claim", number)
+        acknowledged("claim", number)
         await queue.apply([LeaseResult(lease, Settle(Outcome.STOPPED), Send(1.0, 0.1, 204))])
-        told("apply", number)
+        acknowledged("apply", number)
     await queue.close()
 
 anyio.run(main)
@@ -55,7 +55,7 @@ def test_what_is_acknowledged_was_synced_before(tmp_path: Path) -> None:
     for line in trace.read_text().splitlines():
         if re.search(r"\bf(data)?sync\(|<\.\.\. f(data)?sync resumed", line) and line.rstrip().endswith("= 0"):
             synced += 1
-        elif found := re.search(r'write\(2, "told (\w+) \d+"', line):
+        elif found := re.search(r'write\(2, "acknowledged (\w+) \d+"', line):
             seen.append((found[1], synced))
             synced = 0
     assert [what for what, _ in seen] == ["begin", "add", "claim", "apply"] * ROUNDS

@@ -140,7 +140,7 @@ async def test_cancelled_before_it_began_a_call_has_not_happened(store: Store) -
     await store.thread.stop()
 
 
-async def test_a_result_that_nobody_got_is_taken_back(store: Store) -> None:
+async def test_a_result_that_no_caller_received_is_undone(store: Store) -> None:
     started = threading.Event()
 
     def slow(connection: sqlite3.Connection) -> int:
@@ -188,7 +188,7 @@ async def test_what_goes_wrong_at_the_start_reaches_the_opener() -> None:
 
 
 @pytest.mark.parametrize("undoes", [True, False])
-async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
+async def test_a_result_that_comes_with_the_cancellation_is_undone(
     store: Store, monkeypatch: pytest.MonkeyPatch, undoes: bool
 ) -> None:
     deliver = Call.deliver
@@ -212,7 +212,7 @@ async def test_a_result_that_comes_with_the_cancellation_is_taken_back(
     await store.thread.stop()
 
 
-async def test_what_failed_for_nobody_is_not_taken_back(store: Store) -> None:
+async def test_a_failure_that_no_caller_received_is_not_undone(store: Store) -> None:
     started, undone = threading.Event(), []
 
     def slow(connection: sqlite3.Connection) -> int:

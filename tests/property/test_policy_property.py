@@ -75,7 +75,7 @@ def judged(
 
 
 def wanted(value: dict[str, Any], owners: Owners, seen: float | None, now: float | None) -> set[str]:
-    """The rules of SPEC 7 that ask for a session's end, each by itself and in integers, independent of the policy."""
+    """Return the rules of docs/discovery.md that ask for a session's end, without the policy and in integers."""
     created, expires = (int(datetime.fromisoformat(value[key]).timestamp()) for key in ("createdAt", "expiresAt"))
     asking = set()
     if now is not None and expires < NOW - GRACE:

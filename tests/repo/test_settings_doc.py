@@ -13,11 +13,12 @@ import pytest
 
 from reaper.cli.commands import config as config
 from reaper.settings.load import load
-from reaper.settings.reference import example_toml, json_schema, sections, setting_specs, toml_value, with_table
+from reaper.settings.reference import json_schema, sections, setting_specs, toml_value
 from reaper.settings.schema import Settings
+from tools.settings_reference import example_toml, with_table
 
 ROOT = Path(__file__).parents[2]
-REGENERATE = "run `python -m reaper.settings.reference` and commit what it writes"
+REGENERATE = "run `make generated` and commit what it writes"
 
 
 def shown(capsys: pytest.CaptureFixture[str], what: str, *, as_json: bool = False) -> tuple[str, str]:

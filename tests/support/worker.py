@@ -105,7 +105,7 @@ class Noted:
     def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
         self.outcomes.append((lease.session_id, settle.outcome))
 
-    def requeued(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
+    def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
         self.unsent += send is None
 
     def lease_lost(self, lease: Lease) -> None:

@@ -1,4 +1,4 @@
-"""SPEC 2, row by row: which answers are the API's own, and the meaning of each answer."""
+"""docs/concepts.md: which answers are the API's own, and the meaning of each answer."""
 
 import pytest
 

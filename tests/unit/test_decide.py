@@ -1,4 +1,4 @@
-"""The decision about an ID: charged exactly when SPEC 2 says so, with its backoff, exhausted when it says."""
+"""The decision about an ID: charged exactly when docs/concepts.md says so, with its backoff, exhausted when it says."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""SPEC 7 as a table, at the borders of its rules: what is stopped, by which rule, and what is kept."""
+"""docs/discovery.md as a table, at the borders of its rules: what is stopped, by which rule, and what is kept."""
 
 from dataclasses import replace
 

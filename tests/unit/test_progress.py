@@ -185,9 +185,10 @@ def mode(
     quiet: bool = False,
 ) -> ProgressMode:
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: tty))
-    monkeypatch.setattr(progress, "columns", lambda: columns)
+    monkeypatch.setattr(progress, "columns", lambda stream: columns if stream.isatty() else None)
+    monkeypatch.setenv("TERM", term)
     settings: Any = SimpleNamespace(settings=SimpleNamespace(telemetry=SimpleNamespace(log_format=log_format)))
-    return progress.progress_mode(settings, quiet=quiet, environ={"TERM": term})
+    return progress.progress_mode(settings, quiet=quiet)
 
 
 @pytest.mark.parametrize(

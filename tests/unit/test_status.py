@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from reaper.cli.commands.status import status_text
 from reaper.cli.terminal.dashboard import dashboard_frame
 from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher
-from reaper.cli.terminal.status_text import status_text
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State, Stats, WorkerHeartbeat
 from reaper.core.status import status_json
 

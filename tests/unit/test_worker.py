@@ -197,7 +197,7 @@ async def test_an_id_whose_sends_vanish_is_given_up() -> None:
     for _ in range(25):
         doomed = MemoryQueue(w.queue.store, clock=anyio.current_time)
         assert await doomed.claim(1, lease_s=60)
-        w.queue.store.bury(doomed.owner)
+        w.queue.store.mark_dead(doomed.owner)
         await w.queue.maintain(1e9)
     summary = await w.run()
     assert summary.view.settled == {Outcome.EXHAUSTED: 1}

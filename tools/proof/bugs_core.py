@@ -15,7 +15,7 @@ CORE: tuple[Bug, ...] = (
         "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
         "        self.sends += 1\n        try:\n",
         "        self.sends += 1\n"
-        "        self.settle(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
+        "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
         "        try:\n",
         fails=(f"{_WORKER}test_abort_releases_everything_at_once", f"{_WORKER}test_a_lost_answer_ends_in_already_gone"),
     ),
@@ -122,8 +122,8 @@ CORE: tuple[Bug, ...] = (
         "time-of-the-first-attempt",
         "a batch that waited out an outage is given up in its first attempt after it",
         "reaper/worker/settler.py",
-        "            self._attempts[scope] = self.queue_health.now()\n            try:\n",
-        "            self._attempts.setdefault(scope, self.queue_health.now())\n            try:\n",
+        "            self._applies[scope] = self.queue_health.now()\n            try:\n",
+        "            self._applies.setdefault(scope, self.queue_health.now())\n            try:\n",
         fails="tests/unit/test_settler.py::test_after_a_long_outage_each_batch_has_its_whole_time_again",
     ),
     bug(

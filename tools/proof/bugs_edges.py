@@ -89,6 +89,6 @@ EDGES: tuple[Bug, ...] = (
         "reaper/queues/sqlite/schema.py",
         "os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600",
         "os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644",
-        fails="tests/integration/test_sqlite_ledger.py::test_everything_it_makes_is_private",
+        fails="tests/integration/test_sqlite_open.py::test_everything_it_makes_is_private",
     ),
 )

@@ -16,7 +16,7 @@ QUEUES: tuple[Bug, ...] = (
         'connection.execute("PRAGMA synchronous = FULL")',
         'connection.execute("PRAGMA synchronous = NORMAL")',
         fails=(
-            "tests/integration/test_sqlite_ledger.py::test_it_is_opened_for_durability",
+            "tests/integration/test_sqlite_open.py::test_it_is_opened_for_durability",
             "tests/integration/test_sqlite_sync.py::test_what_is_acknowledged_was_synced_before",
         ),
     ),
@@ -33,7 +33,7 @@ QUEUES: tuple[Bug, ...] = (
         "a late settle is taken although another process holds the ID by now (SQLite)",
         "reaper/queues/sqlite/claims.sql",
         "FROM item WHERE session_id = ? AND receipt = ?\n",
-        "FROM item WHERE session_id = ? AND receipt IS NOT ?\n",
+        "FROM item WHERE session_id = ? AND receipt IS NOT NULL AND ? IS NOT NULL\n",
         fails=f"{_FENCE}[sqlite]",
     ),
     bug(
@@ -67,7 +67,7 @@ QUEUES: tuple[Bug, ...] = (
         "reaper/queues/sqlite/claims.sql",
         "outcome IS NULL AND (sends > 0) = :retry",
         "outcome IS NULL AND receipt IS NULL AND (sends > 0) = :retry",
-        fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whoever_tends_the_queue[sqlite]",
+        fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whatever_maintains_the_queue[sqlite]",
     ),
     bug(
         "lease-extended",
@@ -77,7 +77,7 @@ QUEUES: tuple[Bug, ...] = (
         "            now = self.now()\n"
         '            connection.execute("UPDATE item SET lease_until = lease_until + 60 WHERE receipt IS NOT NULL")\n'
         "            released =",
-        fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whoever_tends_the_queue[sqlite]",
+        fails="tests/contract/test_fences.py::test_a_lease_ends_by_time_alone_whatever_maintains_the_queue[sqlite]",
     ),
     bug(
         "two-holders",
@@ -102,7 +102,7 @@ QUEUES: tuple[Bug, ...] = (
         "    if updated.counts:\n        count_each(connection, updated.counts)\n",
         '    if updated.counts:\n        connection.execute("COMMIT")\n        connection.execute("BEGIN IMMEDIATE")\n'
         "        count_each(connection, updated.counts)\n",
-        fails="tests/integration/test_sqlite_books.py::test_an_outcome_and_its_counts_are_one_step",
+        fails="tests/integration/test_sqlite_audit.py::test_an_outcome_and_its_counts_are_one_step",
     ),
     bug(
         "accepted-twice",
@@ -116,8 +116,8 @@ QUEUES: tuple[Bug, ...] = (
         "cancel-wins-over-an-answer",
         "a session that was stopped is recorded as cancelled",
         "reaper/queues/accounting.py",
-        "if held.cancel_requested and outcome not in BY_ANSWER:",
-        "if held.cancel_requested:",
+        "if claimed.cancel_requested and outcome not in BY_ANSWER:",
+        "if claimed.cancel_requested:",
         fails="tests/contract/test_operators.py::test_a_final_answer_wins_over_a_cancellation[sqlite-stopped-204]",
     ),
     bug(

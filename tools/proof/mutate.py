@@ -53,7 +53,7 @@ NOT_RUN = (
 PURE = ("tests/unit", "tests/property")
 QUEUES = (
     "tests/contract",
-    *(f"tests/integration/test_{name}.py" for name in ("opening", "queue_open", "local_positions")),
+    *(f"tests/integration/test_{name}.py" for name in ("queue_open", "local_positions")),
 )
 ENGINES = {"sqlite": "test_sqlite*", "postgres": "test_postgres*", "redis": "test_redis*"}
 ROOMS = ("core", "shared", "sqlite", "postgres", "redis")

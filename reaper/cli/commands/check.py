@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from reaper.cli.context import loaded, no_ledger_yet, open_reading, open_writing, opened, run_async
+from reaper.cli.context import no_ledger_yet, open_reading, open_writing, opened
 from reaper.cli.output import emit_json, emit_wrapped
 from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import (
@@ -54,11 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    return run_async(_check, args, loaded(args))
-
-
-async def _check(args: argparse.Namespace, settings: Loaded) -> int:
+async def run(args: argparse.Namespace, settings: Loaded) -> int:
     where = settings.config_path or "no file; defaults and environment"
     lines = [Line("configuration", True, str(where))]
     lines += await _api_lines(settings, accept=args.accept_account)
@@ -139,12 +135,8 @@ async def _account_line(settings: Loaded, whose: Account | AccountUnknown | Read
         pinned = read_account(await queue.read_value(KEY))
     match compare(Proven(), whose, pinned):
         case OtherAccount(pinned=before, found=found):
-            return Line(
-                "account",
-                False,
-                f"the token belongs to {found}, but the queue was filled for {before}: reaper stops nothing. If the "
-                "new account is right: reaper check --accept-account",
-            )
+            fault = f"the token belongs to {found}, but the queue was filled for {before}: reaper stops nothing"
+            return Line("account", False, f"{fault}. If the new account is right: reaper check --accept-account")
         case Proven():
             return Line("account", True, account if pinned else f"{account}; none is pinned yet")
 
@@ -175,10 +167,5 @@ def _clock_lines(reply: Reply) -> list[Line]:
         return []
     if abs(skew_s) <= SKEW_S:
         return [Line("clock", True, "agrees with the server's")]
-    return [
-        Line(
-            "clock",
-            False,
-            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's: set this machine's clock",
-        )
-    ]
+    side = "ahead of" if skew_s > 0 else "behind"
+    return [Line("clock", False, f"{abs(skew_s):.0f} s {side} the server's: set this machine's clock")]

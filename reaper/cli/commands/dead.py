@@ -6,12 +6,10 @@ import argparse
 import sys
 
 from reaper.app.operator_input import operator_name, session_ids
-from reaper.cli.arguments import add_options
+from reaper.cli.arguments import add_action
 from reaper.cli.commands.ledger import settled_json
 from reaper.cli.context import loaded, open_reading, open_writing, run_async
-from reaper.cli.examples import examples
 from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
-from reaper.cli.parser import Help
 from reaper.cli.wrap import columns, truncate
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
@@ -30,15 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("retry", "start a new round for them, due now"),
         ("purge", "delete them; their counts stay"),
     ):
-        action = actions.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog=examples("dead", name),
-            allow_abbrev=False,
-            formatter_class=Help,
-        )
-        add_options(action, works=True)
+        action = add_action(actions, "dead", name, text)
         action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
         action.add_argument(
             "--outcome",

@@ -7,15 +7,14 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from functools import partial
 
 from reaper.app.operator_input import clean_reason, operator_name
-from reaper.app.run_parts import RunParts
 from reaper.app.startup import credentials_of
-from reaper.cli.context import loaded, open_reading, open_reading_or_empty, open_writing, run_async
-from reaper.cli.output import clock_time, emit, emit_json, say
+from reaper.cli.commands.sweep_report import exit_of_unfit, observe
+from reaper.cli.context import open_reading, open_reading_or_empty, open_writing
+from reaper.cli.output import clock_time, emit, emit_json, say, table
 from reaper.cli.wrap import truncate
-from reaper.core.classify import Unauthorized
 from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Hold, Holds, HoldState, Refused, open_holds
 from reaper.core.discovery.policy import Action, Judged
@@ -25,7 +24,6 @@ from reaper.core.times import format_time
 from reaper.intake.discovery.held_sweeps import REOPENED, add_chosen, change_holds, reset_baseline
 from reaper.intake.discovery.sweep import Observation, UnfitListing
 from reaper.settings.load import Loaded
-from reaper.telemetry import logs
 
 MAX_SESSIONS_SHOWN = 10
 """Sessions of a hold that are printed without --json."""
@@ -36,23 +34,13 @@ def configure_sessions(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Reads the API's list; prints each session's verdict by discovery.* and protect.*; stops nothing."
 
 
-def run_sessions(args: argparse.Namespace) -> int:
-    return run_async(_sessions, args, loaded(args))
-
-
-async def _sessions(args: argparse.Namespace, settings: Loaded) -> int:
+async def run_sessions(args: argparse.Namespace, settings: Loaded) -> int:
     credentials = credentials_of(settings.settings)
-    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
-    async with AsyncExitStack() as opened:
-        queue = await opened.enter_async_context(open_reading_or_empty(settings))
-        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
-        seen = await parts.discovery.observe()
+    async with open_reading_or_empty(settings) as queue:
+        _, seen = await observe(settings, queue, credentials)
     if isinstance(seen, UnfitListing):
-        if seen.verdict is None:
-            say(seen.reason)
-            return Exit.HELD
-        say(f"{seen.reason}; see: reaper check")
-        return Exit.CREDENTIALS if isinstance(seen.verdict, Unauthorized) else Exit.UNAVAILABLE
+        say(seen.reason if seen.verdict is None else f"{seen.reason}; see: reaper check")
+        return exit_of_unfit(seen.verdict)
     for fault in seen.listing.faults:
         say(f"warning: {fault}; a sweep of this list would stop")
     if args.json:
@@ -109,10 +97,8 @@ def _table(seen: Observation) -> None:
         for queued in (_queued(each, seen),)
     ]
     head = ("session", "status", "age", "left", "owner", "verdict", "reason")
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(6)]
     width = shutil.get_terminal_size((UNBOUNDED_COLUMNS, 24)).columns if sys.stdout.isatty() else UNBOUNDED_COLUMNS
-    for row in (head, *rows):
-        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True)), row[6]])
+    for line in table(head, rows).split("\n"):
         emit(truncate(line, width))
     counts = Counter(each.verdict.action for each in seen.judged)
     known = sum(each.verdict.action is Action.REAP and _known(each, seen) for each in seen.judged)
@@ -136,11 +122,7 @@ def configure_holds(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_holds(args: argparse.Namespace) -> int:
-    return run_async(_holds, args, loaded(args))
-
-
-async def _holds(args: argparse.Namespace, settings: Loaded) -> int:
+async def run_holds(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue:
         now = queue.now()
         holds = core_holds.expire(_read(await queue.read_value(core_holds.KEY)), now)
@@ -186,17 +168,10 @@ def configure_decision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="the reason; kept with the hold")
 
 
-def run_approve(args: argparse.Namespace) -> int:
-    return run_async(_decide, args, loaded(args), core_holds.approve)
-
-
-def run_discard(args: argparse.Namespace) -> int:
-    return run_async(_decide, args, loaded(args), core_holds.discard)
-
-
-async def _decide(
-    args: argparse.Namespace, settings: Loaded, decide: Callable[..., tuple[Holds, Hold] | Refused]
+async def run_decision(
+    decide: Callable[..., tuple[Holds, Hold] | Refused], args: argparse.Namespace, settings: Loaded
 ) -> int:
+    """Carry out `decide`, `core_holds.approve` or `core_holds.discard`."""
     why = None if args.reason is None else clean_reason(args.reason)
     decided: list[Hold] = []
 
@@ -236,6 +211,6 @@ def _read(text: str | None) -> Holds:
 COMMANDS = {
     "sessions": (configure_sessions, run_sessions),
     "holds": (configure_holds, run_holds),
-    "approve": (configure_decision, run_approve),
-    "discard": (configure_decision, run_discard),
+    "approve": (configure_decision, partial(run_decision, core_holds.approve)),
+    "discard": (configure_decision, partial(run_decision, core_holds.discard)),
 }

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 
-from reaper.app.run_parts import RunParts
 from reaper.app.startup import credentials_of
-from reaper.cli.commands.sweep_report import report_sweep
+from reaper.cli.commands.sweep_report import observe, report_sweep
 from reaper.cli.context import open_reading_or_empty
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.discovery.guard import Pass, UnusableListing
@@ -19,7 +17,6 @@ from reaper.intake.inputs import open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
-from reaper.telemetry import logs
 from reaper.telemetry.event_log import log_invalid_line
 
 
@@ -64,15 +61,11 @@ async def dry_run(settings: Loaded, files: Sequence[str], limit: int | None, as_
 
 async def _discover(settings: Loaded, queue: Queue, send: dict[SessionId, None]) -> Exit:
     """Judge the API's list and add to `send` what a sweep would queue; return the exit code of that sweep."""
-    credentials = credentials_of(settings.settings)
-    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
-    async with AsyncExitStack() as opened:
-        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
-        seen = await parts.discovery.observe()
-    enforce = parts.discovery.options.enforce
+    discovery, seen = await observe(settings, queue, credentials_of(settings.settings))
+    enforce = discovery.options.enforce
     if isinstance(seen, UnfitListing):
         return report_sweep(SweepResult(UnusableListing(seen.reason), unread=seen.verdict), enforce=enforce, dry=True)
-    ruling = parts.discovery.apply_guards(seen)[1]
+    ruling = discovery.apply_guards(seen)[1]
     if isinstance(ruling, Pass) and enforce:
         send.update(dict.fromkeys(ruling.sessions))
     return report_sweep(SweepResult(ruling, seen.judged), enforce=enforce, dry=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from reaper.cli.arguments import duration
-from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.context import open_reading
 from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
 from reaper.core.errors import Exit
 from reaper.core.model import Item, Outcome
@@ -27,11 +27,7 @@ def configure_outcomes(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_outcomes(args: argparse.Namespace) -> int:
-    return run_async(_outcomes, args, loaded(args))
-
-
-async def _outcomes(args: argparse.Namespace, settings: Loaded) -> int:
+async def run_outcomes(args: argparse.Namespace, settings: Loaded) -> int:
     only = frozenset(map(Outcome, args.outcome)) if args.outcome else None
     async with open_reading(settings) as queue:
         since = None if args.since is None else queue.now() - args.since
@@ -70,11 +66,7 @@ def configure_audit(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Compares figures that were counted independently; exit 1 when any two differ."
 
 
-def run_audit(args: argparse.Namespace) -> int:
-    return run_async(_audit, args, loaded(args))
-
-
-async def _audit(args: argparse.Namespace, settings: Loaded) -> int:
+async def run_audit(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue:
         audit = await queue.audit()
     stats = audit.stats

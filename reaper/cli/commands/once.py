@@ -12,14 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskStatus
 
 from reaper.api.credentials import Credentials
 from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
 from reaper.app.run_parts import RunParts
 from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import duration
-from reaper.cli.context import loaded, open_writing, run_async
+from reaper.cli.context import call_on_signal, loaded, open_writing, run_async
 from reaper.cli.output import emit_json, say
 from reaper.cli.terminal.progress import (
     ProgressMode,
@@ -165,14 +164,11 @@ async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | No
     taken = _Intake()
     async with anyio.create_task_group() as around:
 
-        async def obey(*, task_status: TaskStatus[None]) -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                task_status.started()
-                async for _ in signals:
-                    taken.interrupted = True
-                    around.cancel_scope.cancel()
+        def interrupt() -> None:
+            taken.interrupted = True
+            around.cancel_scope.cancel()
 
-        await around.start(obey)
+        await around.start(call_on_signal, interrupt, signal.SIGTERM, signal.SIGINT)
         async with show_intake(mode, inputs, lambda: taken.added):
             for one in inputs:
                 await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))

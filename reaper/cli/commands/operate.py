@@ -28,11 +28,7 @@ def configure_postpone(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_postpone(args: argparse.Namespace) -> int:
-    return run_async(_postpone, args, loaded(args), session_ids(args.ids))
-
-
-async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
+async def run_postpone(args: argparse.Namespace, settings: Loaded) -> int:
     words = {
         PostponeResult.DONE: f"due in {format_duration(args.after)}" if args.after else "due now",
         PostponeResult.IN_FLIGHT: "refused: its DELETE is in flight",
@@ -44,7 +40,7 @@ async def _postpone(args: argparse.Namespace, settings: Loaded, ids: list[Sessio
         result = await queue.postpone(session_id, args.after)
         return result.value, words[result], result is PostponeResult.DONE
 
-    return await _each(settings, ids, change, as_json=args.json)
+    return await _each(settings, session_ids(args.ids), change, as_json=args.json)
 
 
 def configure_cancel(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +48,8 @@ def configure_cancel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason; `show` prints it")
 
 
-def run_cancel(args: argparse.Namespace) -> int:
-    return run_async(_cancel, args, loaded(args), session_ids(args.ids), clean_reason(args.reason))
-
-
-async def _cancel(args: argparse.Namespace, settings: Loaded, ids: list[SessionId], reason: str) -> int:
+async def run_cancel(args: argparse.Namespace, settings: Loaded) -> int:
+    ids, reason = session_ids(args.ids), clean_reason(args.reason)
     words = {
         CancelResult.DONE: "cancelled: reaper sends nothing more for it",
         CancelResult.REQUESTED: "in flight: cancelled unless the reply to its DELETE is final",
@@ -116,11 +109,7 @@ def configure_resume(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Ends the operator's pause. Automatic pauses end by themselves when their reason is gone."
 
 
-def run_resume(args: argparse.Namespace) -> int:
-    return run_async(_resume, args, loaded(args))
-
-
-async def _resume(args: argparse.Namespace, settings: Loaded) -> int:
+async def run_resume(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_writing(settings, create=False) as queue:
         held, now = await queue.paused(), queue.now()
         await queue.pause(None)

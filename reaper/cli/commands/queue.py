@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import argparse
 
-from reaper.cli.arguments import add_options
+from reaper.cli.arguments import add_action
 from reaper.cli.context import loaded, open_reading, open_writing, run_async
-from reaper.cli.examples import examples
 from reaper.cli.output import emit, emit_json
-from reaper.cli.parser import Help
 from reaper.core.errors import Exit
 from reaper.settings.load import Loaded
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="init|backup", required=True)
-    init = actions.add_parser(
+    add_action(
+        actions,
+        "queue",
         "init",
-        help="create what the queue needs, unless it is there",
-        description="Creates what the queue needs, unless it is there; changes nothing else.",
-        epilog=examples("queue", "init"),
-        allow_abbrev=False,
-        formatter_class=Help,
+        "create what the queue needs, unless it is there",
+        "Creates what the queue needs, unless it is there; changes nothing else.",
     )
-    backup = actions.add_parser(
+    backup = add_action(
+        actions,
+        "queue",
         "backup",
-        help="write a consistent copy of the ledger",
-        description="Writes a consistent copy of the ledger to a new file, also while a daemon runs.",
-        epilog=examples("queue", "backup"),
-        allow_abbrev=False,
-        formatter_class=Help,
+        "write a consistent copy of the ledger",
+        "Writes a consistent copy of the ledger to a new file, also while a daemon runs.",
     )
     backup.add_argument("file", metavar="FILE", help="the copy; must not exist")
-    for action in (init, backup):
-        add_options(action, works=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from reaper.cli.context import run_async
+from reaper.cli.context import call_on_signal, run_async
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.errors import Exit, UsageError
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
@@ -56,15 +56,9 @@ async def _serve(args: argparse.Namespace, sandbox: Sandbox) -> int:
             emit(f"\n  export REAPER_API__BASE_URL={sandbox.url} ARCHAL_TOKEN={token}")
         sys.stdout.flush()
 
-    async def until_signal(scope: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                scope.cancel()
-                return
-
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(until_signal, group.cancel_scope)
+            group.start_soon(call_on_signal, group.cancel_scope.cancel, signal.SIGINT, signal.SIGTERM)
             async with sandbox:
                 announce()
                 await anyio.sleep_forever()

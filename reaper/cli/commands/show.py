@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from reaper.app.operator_input import session_ids
-from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.context import open_reading
 from reaper.cli.output import OUTCOME_WORDS, clock_time, describe_state, emit_json, emit_wrapped, say
 from reaper.core.discovery import holds as core_holds
 from reaper.core.errors import Exit
@@ -42,11 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="a session ID")
 
 
-def run(args: argparse.Namespace) -> int:
-    return run_async(_show, args, loaded(args), session_ids([args.id])[0])
-
-
-async def _show(args: argparse.Namespace, settings: Loaded, session_id: SessionId) -> int:
+async def run(args: argparse.Namespace, settings: Loaded) -> int:
+    (session_id,) = session_ids([args.id])
     async with open_reading(settings) as queue:
         item, now = await queue.show(session_id), queue.now()
         held = await _held(queue, session_id) if item is None else None

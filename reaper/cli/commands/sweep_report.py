@@ -1,18 +1,43 @@
-"""Sweeps the API's list once for `once --discover`, and reports the result."""
+"""Reads the API's list once, for `sessions` and `once --discover`, and reports the result of a sweep."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-from reaper.app.wiring import DiscoveryParts
+from reaper.api.credentials import Credentials
+from reaper.app.run_parts import RunParts
 from reaper.cli.output import say
-from reaper.core.classify import Unauthorized
+from reaper.core.classify import ReadVerdict, Unauthorized
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.discovery.holds import Hold
 from reaper.core.errors import Exit
-from reaper.intake.discovery.sweep import SweepResult
-from reaper.queues.base import RunSet
+from reaper.intake.discovery.sweep import Discovery, Observation, SweepResult, UnfitListing
+from reaper.queues.base import Queue, RunSet
 from reaper.queues.values import Added
+from reaper.settings.load import Loaded
+from reaper.telemetry import logs
+
+if TYPE_CHECKING:
+    from reaper.app.wiring import DiscoveryParts
+
+
+async def observe(
+    settings: Loaded, queue: Queue, credentials: Credentials
+) -> tuple[Discovery, Observation | UnfitListing]:
+    """Read the API's list and judge it once, writing nothing; return what judged it, too."""
+    logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    async with AsyncExitStack() as opened:
+        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
+        return parts.discovery, await parts.discovery.observe()
+
+
+def exit_of_unfit(verdict: ReadVerdict | None) -> Exit:
+    """Return the exit code for a list that could not be read (the verdict says why), or must not be acted on (None)."""
+    if verdict is None:
+        return Exit.HELD
+    return Exit.CREDENTIALS if isinstance(verdict, Unauthorized) else Exit.UNAVAILABLE
 
 
 async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
@@ -26,9 +51,7 @@ def report_sweep(swept: SweepResult, *, enforce: bool, dry: bool = False) -> Exi
     match swept.ruling:
         case UnusableListing(reason=reason):
             say(f"discovery stopped: {reason}", logging.WARNING)
-            if swept.unread is None:
-                return Exit.HELD
-            return Exit.CREDENTIALS if isinstance(swept.unread, Unauthorized) else Exit.UNAVAILABLE
+            return exit_of_unfit(swept.unread)
         case Hold(reason=reason, sessions=sessions) if enforce and dry:
             say(f"discovery: a guard would hold all {len(sessions)} sessions: {reason}; see: reaper sessions")
             return Exit.HELD

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self, TextIO
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,30 +16,6 @@ MAX_WORKERS = 12
 """Workers in the table, so that what is below it stays on the screen."""
 ROOMY = 60
 """From this width in cells on, a row of a sample begins with the reason why it is there."""
-
-
-class Dashboard:
-    """A screen of its own on a terminal; the one before comes back at the end."""
-
-    def __init__(self, stream: TextIO, refresh_s: float) -> None:
-        self._refresh_s = refresh_s
-        self.console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
-        self._live = Live(
-            console=self.console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
-
-    def draw(self, watcher: StatusWatcher) -> None:
-        """Draw the screen anew."""
-        self._live.update(dashboard_frame(watcher, self.console.width, self._refresh_s), refresh=True)
 
 
 def dashboard_frame(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:

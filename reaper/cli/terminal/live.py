@@ -37,12 +37,17 @@ MAX_BAR = 60
 
 
 class LiveDisplay:
-    """Some lines at the foot of a terminal. With `stay` the last state remains there at the end, else nothing does."""
+    """Some lines at the foot of a terminal. With `stay` the last state remains there at the end, else nothing does.
 
-    def __init__(self, stream: TextIO, *, stay: bool = False) -> None:
+    `screen`: a screen of its own instead; the one before it comes back at the end.
+    """
+
+    def __init__(self, stream: TextIO, *, stay: bool = False, screen: bool = False) -> None:
+        self._screen = screen
         self.console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
         self._live = Live(
             console=self.console,
+            screen=screen,
             auto_refresh=False,
             transient=not stay,
             redirect_stdout=False,
@@ -52,7 +57,7 @@ class LiveDisplay:
     def __enter__(self) -> Self:
         self._live.start()
         # rich hides the cursor; a process that is killed, or stopped with Ctrl-Z, could not give it back.
-        self.console.show_cursor(True)
+        self.console.show_cursor(not self._screen)
         return self
 
     def __exit__(
@@ -64,11 +69,15 @@ class LiveDisplay:
             pass
 
     def draw(self, frame: RenderableType) -> None:
-        """Draw a frame over the one before it. A terminal that is gone does not stop the work."""
+        """Draw a frame over the one before it.
+
+        A terminal that is gone does not stop other work; with a screen of its own it is all the work: raises OSError.
+        """
         try:
             self._live.update(frame, refresh=True)
         except OSError:
-            pass
+            if self._screen:
+                raise
 
     def print_above(self, lines: str) -> None:
         """Write whole lines above the display, in their colours; no word is broken in two."""

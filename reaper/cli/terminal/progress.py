@@ -9,20 +9,20 @@ from __future__ import annotations
 import importlib
 import math
 import os
-import shutil
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import anyio
 from anyio import to_thread
 
 from reaper.cli.output import say
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
+from reaper.cli.wrap import columns
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
 from reaper.intake.inputs import Input
@@ -58,19 +58,19 @@ class ProgressMode(StrEnum):
     NONE = "none"
 
 
-def progress_mode(settings: Loaded, *, quiet: bool, environ: Mapping[str, str] = os.environ) -> ProgressMode:
+def progress_mode(settings: Loaded, *, quiet: bool) -> ProgressMode:
     """Return how this command shows its progress. With JSON logs nothing but log lines may go to stderr."""
     if quiet:
         return ProgressMode.NONE
-    can_draw = sys.stderr.isatty() and environ.get("TERM", "") not in NO_CURSOR
-    if not can_draw or settings.settings.telemetry.log_format == "json" or columns() < MIN_COLUMNS:
+    if settings.settings.telemetry.log_format == "json" or not can_draw(sys.stderr):
         return ProgressMode.LINES
     return ProgressMode.LIVE
 
 
-def columns() -> int:
-    """Return how wide the terminal is."""
-    return shutil.get_terminal_size().columns
+def can_draw(stream: TextIO) -> bool:
+    """Return whether `stream` is a terminal that is wide enough and can move its cursor."""
+    width = columns(stream)
+    return width is not None and width >= MIN_COLUMNS and os.environ.get("TERM", "") not in NO_CURSOR
 
 
 def log_each_session(settings: Loaded, mode: ProgressMode) -> bool:

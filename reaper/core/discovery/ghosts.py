@@ -1,4 +1,4 @@
-"""Ghosts: sessions that the API reported as stopped or gone and still lists as alive (SPEC 7). Pure.
+"""Ghosts: sessions that the API reported as stopped or gone and still lists as alive (docs/discovery.md). Pure.
 
 They are reported, not stopped again: a session that survived one 204 would survive the next one, too.
 """

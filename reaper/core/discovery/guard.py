@@ -1,4 +1,4 @@
-"""The guards of a sweep (SPEC 7): `guard.*`, and the lists that are unusable. Pure.
+"""The guards of a sweep (docs/discovery.md): `guard.*`, and the lists that are unusable. Pure.
 
 A sweep is one reading of the list, judged. It passes whole, is held whole or is refused whole, never cut to a portion.
 """
@@ -15,7 +15,7 @@ from reaper.core.discovery.policy import Action, Judged, Rule
 from reaper.core.model import SessionId
 
 SMALL = 10
-"""The least live sessions for which a share means something: two of three is an ordinary sweep (SPEC 7)."""
+"""The least live sessions for which a share means something: two of three is an ordinary sweep (docs/discovery.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Holds: sweeps held whole by a guard, until an operator approves or discards them or they expire (SPEC 7). Pure.
+"""Holds: sweeps held whole by a guard, until an operator decides or they expire (docs/discovery.md). Pure.
 
 The queue keeps all holds as one value that is replaced by compare-and-set, so each function returns new holds.
 """

@@ -1,6 +1,6 @@
 """Sessions as the API lists them: `GET /api/sessions` and `GET /api/sessions/{id}`, read with distrust. Pure.
 
-Nothing here raises: each field that cannot be read is named, and the policy keeps a session with such a field (SPEC 7).
+Nothing here raises: each field that cannot be read is named, and the policy keeps a session with such a field.
 """
 
 from __future__ import annotations

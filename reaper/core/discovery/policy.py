@@ -1,4 +1,4 @@
-"""The policy: the sessions to stop, and the reasons (SPEC 7). Pure: the server's time is an argument.
+"""The policy: the sessions to stop, and the reasons (docs/discovery.md). Pure: the server's time is an argument.
 
 A session that is not wholly understood is kept. Protection is checked first, so that no rule can win over it.
 """
@@ -17,7 +17,7 @@ from reaper.core.text import format_duration, sanitize
 MAX_LIFE_S = 86_400.0
 """The longest life of a session, seconds (`ttlSeconds` of the API); the API has forgotten one that lives longer."""
 STARTING_S = 900.0
-"""The time that a session may be starting before any rule applies to it, seconds (SPEC 7)."""
+"""The time that a session may be starting before any rule applies to it, seconds (docs/discovery.md)."""
 SIGHTINGS_APART_S = 60.0
 """The least time between two sightings of an orphan, seconds: a list of owners may be written anew between them."""
 

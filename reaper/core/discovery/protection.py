@@ -1,4 +1,4 @@
-"""Protection: the sessions that no rule and no intake may stop, `protect.*` (SPEC 7). Pure."""
+"""Protection: the sessions that no rule and no intake may stop, `protect.*` (docs/discovery.md). Pure."""
 
 from __future__ import annotations
 

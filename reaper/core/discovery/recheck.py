@@ -1,4 +1,4 @@
-"""The preflight check of a session just before its DELETE (SPEC 7): people renew sessions late. Pure."""
+"""The preflight check of a session just before its DELETE (docs/discovery.md): people renew sessions late. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's clock, read from its `Date` headers (SPEC 7). Pure: local clocks are arguments.
+"""The server's clock, read from its `Date` headers (docs/discovery.md). Pure: local clocks are arguments.
 
 Sessions are judged by the clock that wrote their times, so a wrong clock of this machine changes no judgement. A clock
 that contradicts itself is refused: between two answers the server's time must move as a monotonic clock does.

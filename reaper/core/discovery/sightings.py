@@ -1,4 +1,4 @@
-"""Sightings: the sessions that are listed without a live owner, and since when (SPEC 7, *orphaned*). Pure.
+"""Sightings: the sessions that are listed without a live owner, and since when (docs/discovery.md). Pure.
 
 The queue keeps them, so that two runs of `once --discover` from cron are two sightings.
 """

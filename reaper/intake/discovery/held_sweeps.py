@@ -1,4 +1,4 @@
-"""Queue chosen sessions, and change the holds on sweeps that wait for an operator (SPEC 7)."""
+"""Queue chosen sessions, and change the holds on sweeps that wait for an operator (docs/discovery.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the live batch IDs from a file or from a command of the operator (SPEC 7)."""
+"""Read the live batch IDs from a file or from a command of the operator (docs/discovery.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check a session before its DELETE: skip a protected one, and judge again one that discovery chose (SPEC 7)."""
+"""Check a session before its DELETE: skip a protected one, judge a chosen one again (docs/discovery.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery: read the session list of the API, judge each session, apply the guards, queue the chosen ones (SPEC 7).
+"""Discovery: read the session list of the API, judge each session, apply the guards, queue the chosen ones.
 
 The state between two readings is kept as values of the queue, so that two runs from cron count as two readings.
 """

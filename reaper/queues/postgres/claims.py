@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from reaper.core.model import Lease, LeaseResult, Pause, Release
 from reaper.queues.base import RunSet
-from reaper.queues.postgres import maintenance, rows
+from reaper.queues.postgres import maintenance
 from reaper.queues.postgres.connection import BatchedConnection, Connection
 from reaper.queues.postgres.database import Database, fetch
 from reaper.queues.postgres.executor import Apply, BatchExecutor, Claim
@@ -15,6 +15,7 @@ from reaper.queues.postgres.owners import Owner
 from reaper.queues.postgres.run_sets import PostgresRunSet, own_set
 from reaper.queues.postgres.statements import load
 from reaper.queues.server_time import ServerTime
+from reaper.queues.values import pause_of
 
 CALL_S = 5.0
 """How long a claim or an apply may take: with the time to cancel it, less than the 15 s that a worker waits."""
@@ -89,7 +90,7 @@ class PostgresWork:
 
     async def paused(self) -> Pause | None:
         found = await self._database.fetch(_SQL["paused"])
-        return rows.pause(found[0][0]) if found else None
+        return pause_of(found[0][0]) if found else None
 
     async def maintain(self, keep_settled_s: float) -> int:
         now = self._database.params()["now"]
@@ -109,7 +110,7 @@ class PostgresWork:
         await self._owner.write(limit, pauses)
 
     async def close(self) -> None:
-        """Finish the claims and applies; then release the rest by deregistering, unless the server is away."""
+        """Finish the claims and applies; then release the rest by deregistering, unless the server is unavailable."""
         if self._owner.registered_at is not None and not self._database.connector.blocked:
             await self._connection.close()
             await self._owner.deregister()

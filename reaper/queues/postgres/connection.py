@@ -38,7 +38,7 @@ A = TypeVar("A")
 
 
 class Connector:
-    """Opens connections to one server, and spaces out the attempts while it is away."""
+    """Opens connections to one server, and spaces out the attempts while it is unavailable."""
 
     def __init__(self, params: dict[str, str]) -> None:
         self._params = params

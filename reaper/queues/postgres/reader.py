@@ -11,6 +11,7 @@ from reaper.queues.postgres import audit, rows
 from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.database import Database, Row, fetch
 from reaper.queues.postgres.statements import load
+from reaper.queues.values import pause_of
 
 PAGE = 500
 """Rows of `outcomes` in memory at a time."""
@@ -66,7 +67,7 @@ class PostgresReader:
     async def live_workers(self) -> list[WorkerHeartbeat]:
         found = await self.database.fetch(_SQL["live_workers"], life_s=HEARTBEAT_LIFE_S)
         return [
-            WorkerHeartbeat(owner, pid, started_at, sent_at, limit, tuple(rows.pause(fields) for fields in pauses))
+            WorkerHeartbeat(owner, pid, started_at, sent_at, limit, tuple(map(pause_of, pauses)))
             for owner, pid, started_at, sent_at, limit, pauses in found
         ]
 

@@ -1,11 +1,12 @@
-"""Between the values of PostgreSQL and ours: texts, sends, items, pauses."""
+"""Between the values of PostgreSQL and ours: texts, sends, items."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State
+from reaper.core.model import Item, Send
+from reaper.queues.values import item_of
 
 
 def clean(text: str) -> str:
@@ -21,34 +22,4 @@ def send_fields(send: Send) -> dict[str, Any]:
 
 def item(row: tuple[Any, ...]) -> Item:
     """Return the item of a row of the statement `ITEM`."""
-    (session_id, outcome, source, added_at, at, round_, attempts, sends, recorded, history) = row[:10]
-    (status, detail, settled_at, by, reason, is_due, is_leased, _) = row[10:]
-    if outcome is not None:
-        state = State.SETTLED
-    elif is_due:
-        state = State.READY
-    else:
-        state = State.IN_FLIGHT if is_leased else State.DELAYED
-    return Item(
-        session_id=SessionId(session_id),
-        state=state,
-        outcome=None if outcome is None else Outcome(outcome),
-        source=source,
-        added_at=added_at,
-        due_at=at,
-        round=round_,
-        attempts=attempts,
-        sends=sends,
-        unanswered=sends - recorded - (state is State.IN_FLIGHT),
-        history=tuple(Send(**fields) for fields in history),
-        status=status,
-        detail=detail,
-        settled_at=settled_at,
-        by=by,
-        reason=reason,
-    )
-
-
-def pause(fields: dict[str, Any]) -> Pause:
-    """Return the pause that was stored as these fields."""
-    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
+    return item_of(row[:15], row[9], is_due=row[15], is_leased=row[16])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from reaper.core.model import DEAD, MAX_HISTORY
 from reaper.queues.statements import load_statements
 
-_DEAD = ", ".join(f"'{outcome.value}'" for outcome in sorted(DEAD))
-_SHARED = {"IS_DEAD": f"(outcome IN ({_DEAD}))", "MAX_HISTORY": str(MAX_HISTORY)}
-_SHARED |= load_statements(__package__, "fragments.sql", **_SHARED)
+_FRAGMENTS = load_statements(__package__, "fragments.sql")
 
 
 def load(file: str, **fragments: str) -> dict[str, str]:
     """Return the statements of a file by name, with the shared fragments and those given."""
-    return load_statements(__package__, file, **_SHARED, **fragments)
+    return load_statements(__package__, file, **_FRAGMENTS, **fragments)

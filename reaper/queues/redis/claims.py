@@ -73,8 +73,8 @@ class RedisWork:
         if not task.cancelled() and task.exception() is None:
             results = [LeaseResult(lease, Release(0.0), None) for lease in task.result()]
             for at in range(0, len(results), MAX_RESULTS):
-                # Nobody awaits the call: after an error the leases expire.
-                self._applies.post(results[at : at + MAX_RESULTS]).future.add_done_callback(_mark_retrieved)
+                # No caller is left to raise an error to: the leases expire then.
+                self._applies.post(results[at : at + MAX_RESULTS]).future.add_done_callback(asyncio.Future.exception)
 
     async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
         self._connection.refuse_read_only()
@@ -117,8 +117,3 @@ class RedisWork:
         claimed = self._claims > 0
         if claimed or self._has_heartbeat or self._sets:
             await maintenance.deregister(self._connection, self.owner, self._sets, has_claimed=claimed)
-
-
-def _mark_retrieved(future: asyncio.Future[list[bool]]) -> None:
-    """Retrieve the exception of a future: asyncio logs one that nobody retrieved."""
-    future.exception()

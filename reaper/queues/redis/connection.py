@@ -91,7 +91,7 @@ class RedisConnection:
             return await self._execute(*command)
 
     async def execute_if_allowed(self, *command: Value) -> Any:
-        """Run one command; return None when the server refuses it. Raises QueueError while the server is away."""
+        """Run one command; return None when the server refuses it. Raises QueueError when it cannot be asked."""
         with _Translated(self.name):
             try:
                 return await self._execute(*command)

@@ -42,8 +42,8 @@ async def open_redis(
     of this machine's files. `inbox_after_s` is the delay in seconds of inbox entries without a due time. `clock`
     replaces the server's time in tests.
 
-    Raises ConfigError for a URL that cannot be used, QueueUnavailableError while the server is away, another QueueError
-    when there is no queue, the server is too old, the queue too new, or a right is missing.
+    Raises ConfigError for a URL that cannot be used, QueueUnavailableError while the server is unavailable, another
+    QueueError when there is no queue, the server is too old, the queue too new, or a right is missing.
     """
     target = parse_url(url)
     if target.ca_file is not None:

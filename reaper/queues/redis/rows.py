@@ -14,14 +14,13 @@ from reaper.core.model import (
     LeaseResult,
     Outcome,
     Pause,
-    PauseReason,
     Send,
     SessionId,
     State,
     WorkerHeartbeat,
 )
 from reaper.queues import accounting
-from reaper.queues.values import InvalidLine
+from reaper.queues.values import InvalidLine, pause_of
 
 _KEPT = float("-inf")
 """Stands for the due time that the row has: only the server knows it."""
@@ -148,12 +147,8 @@ def invalid(source: str, line: InvalidLine) -> str:
 
 def pause(text: str | None, now: float) -> Pause | None:
     """Return the operator's pause, None when there is none or it is over."""
-    found = None if not text else _pause(json.loads(text))
+    found = None if not text else pause_of(json.loads(text))
     return None if found is None or (found.until is not None and found.until <= now) else found
-
-
-def _pause(fields: dict[str, Any]) -> Pause:
-    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
 
 
 def heartbeat_text(pid: int, started_at: float, limit: int, pauses: Sequence[Pause]) -> str:
@@ -165,5 +160,5 @@ def heartbeat_text(pid: int, started_at: float, limit: int, pauses: Sequence[Pau
 def heartbeat(owner: str, sent_at: str, text: str) -> WorkerHeartbeat:
     """Return a heartbeat from its text and the time it was stored at, Unix seconds."""
     fields = json.loads(text)
-    pauses = tuple(_pause(one) for one in fields["pauses"])
+    pauses = tuple(map(pause_of, fields["pauses"]))
     return WorkerHeartbeat(owner, fields["pid"], fields["started_at"], float(sent_at), fields["limit"], pauses)

@@ -10,7 +10,7 @@ from reaper.core.errors import ConfigError
 from reaper.core.urls import split_url
 
 SCHEMES = {"redis": False, "rediss": True}
-"""The schemes of this back-end, and whether they mean TLS."""
+"""The schemes of this engine, and whether they mean TLS."""
 PREFIX = "reaper"
 _prefix = re.compile(r"[A-Za-z0-9._:-]{1,64}").fullmatch
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from reaper.core.model import MAX_HISTORY, Audit, Outcome, Stats
+from reaper.core.model import Audit, Outcome, Stats
 from reaper.queues.accounting import LedgerCounts, balance_checks, ledger_stats
 from reaper.queues.sqlite.counters import counters
 from reaper.queues.sqlite.errors import damaged
 from reaper.queues.sqlite.rows import written_by_us
 from reaper.queues.sqlite.schema import statements
 
-SQL = statements("audit.sql", MAX_HISTORY=str(MAX_HISTORY))
+SQL = statements("audit.sql")
 
 
 def stats(connection: sqlite3.Connection, now: float) -> Stats:

@@ -1,4 +1,4 @@
-"""A consistent copy of the ledger, made while others go on writing."""
+"""Consistent copies of the ledger, made while other processes write."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reaper.core.errors import QueueError
 from reaper.queues.sqlite.errors import translated, translated_os
 from reaper.queues.sqlite.schema import connect
 
-PAGES_AT_ONCE = 1024
+MAX_PAGES_PER_STEP = 1024
 
 
 def back_up(path: str, copy: str) -> None:
-    """Copy the ledger at `path` to the new private file `copy` and verify it. Raises QueueError; leaves no half copy.
+    """Copy the ledger at `path` to the new private file `copy` and verify it. On QueueError no copy is left.
 
-    One read snapshot is held from first page to last: without it every write of another process would make the
-    copy start over.
+    One read snapshot covers the first page to the last: without it every write of another process would start the
+    copy over.
     """
     copy = os.path.abspath(copy)
     try:
@@ -41,7 +41,7 @@ def _copy(path: str, copy: str) -> None:
             with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target:
                 source.execute("BEGIN")
                 source.execute("SELECT count(*) FROM counter").fetchone()
-                source.backup(target, pages=PAGES_AT_ONCE)
+                source.backup(target, pages=MAX_PAGES_PER_STEP)
                 source.execute("COMMIT")
                 # A copy in the log's mode would leave two more files beside it.
                 target.execute("PRAGMA journal_mode = DELETE")

@@ -18,11 +18,12 @@ from reaper.queues.sqlite.bulk_settle import settle_plain
 from reaper.queues.sqlite.counters import count_each
 from reaper.queues.sqlite.maintenance import dead_owners, deregister, prune, release_dead, settle_cancelled
 from reaper.queues.sqlite.owners import Locks
-from reaper.queues.sqlite.rows import parse_pause, with_send, written_by_us
+from reaper.queues.sqlite.rows import with_send, written_by_us
 from reaper.queues.sqlite.run_sets import SqliteRunSet, is_small, own_set_id
 from reaper.queues.sqlite.schema import set_checkpointing, statements
 from reaper.queues.sqlite.shared_values import PAUSE, read_setting
 from reaper.queues.sqlite.thread import LedgerThread, Work
+from reaper.queues.values import pause_of
 
 FEW_RESULTS = 4
 """Up to so many results, one by one costs no more than one statement for all."""
@@ -78,7 +79,7 @@ class SqliteWork:
         if text is None:
             return None
         with written_by_us():
-            pause = parse_pause(json.loads(text))
+            pause = pause_of(json.loads(text))
         return None if pause.until is not None and pause.until <= self.now() else pause
 
     async def maintain(self, keep_settled_s: float) -> int:

@@ -1,4 +1,4 @@
-"""What SQLite and the file system say, in one sentence for the operator."""
+"""Errors of SQLite and the file system, translated into one sentence for the operator."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from reaper.core.errors import QueueError
 
 
 def code_of(error: BaseException) -> int:
-    """Return SQLite's primary result code, 0 for what is not its error."""
+    """Return SQLite's primary result code, 0 for an error of another kind."""
     code = getattr(error, "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else 0
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Tell whether nothing written later can be trusted: after a failed fsync, a later commit only seems to succeed."""
+    """Return whether no later write can be trusted: after a failed fsync, a later commit only seems to succeed."""
     return code_of(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def damaged(finding: str) -> sqlite3.DatabaseError:
-    """Return what SQLite raises for a damaged file, for damage that only a check finds."""
+    """Return the error that SQLite raises for a damaged file, for damage that only `integrity_check` finds."""
     error = sqlite3.DatabaseError(finding)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def translated(error: sqlite3.Error, path: str) -> QueueError:
-    """Return the error to raise, with the cause set."""
+    """Return the QueueError for an error of SQLite, with the cause set."""
     result = QueueError(_sentence(error, path))
     result.__cause__ = error
     return result
@@ -58,7 +58,7 @@ def _sentence(error: sqlite3.Error, path: str) -> str:
 
 
 def translated_os(error: OSError, path: str) -> QueueError:
-    """Return the error to raise for what the file system refused at `path`, with the cause set."""
+    """Return the QueueError for what the file system refused at `path`, with the cause set."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             text = f"there is no room for {path}: free some space on its file system"

@@ -1,8 +1,8 @@
-"""Who lives: lock files beside the ledger, `LEDGER.owners/OWNER`, each locked as long as its process runs.
+"""Lock files of living processes, beside the ledger: `LEDGER.owners/OWNER`, locked as long as its process runs.
 
-The kernel drops the lock with the process, however it ends, so no restart waits for a lease of the dead. A file gets
-its final name only when it is locked, and names are never used twice: a free lock or a missing file means dead.
-`flock` belongs to the open file, so two queues in one process are two owners.
+The kernel releases the lock with the process, however that ends, so a restart waits for no lease of a dead process. A
+file gets its final name only when it is locked, and names are never used twice: a file that is missing or not locked
+means dead. `flock` belongs to the open file, so two queues in one process are two owners.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHECKPOINT = ".checkpoint"
 
 @dataclass(slots=True)
 class Locks:
-    """The locks that one open queue holds in the directory `root`."""
+    """The locks of one open queue in the directory `root`. Methods raise QueueError when a lock cannot be made."""
 
     root: str
     owner: str
@@ -27,7 +27,7 @@ class Locks:
     _checkpoint: int | None = field(default=None, repr=False)
 
     def register(self) -> None:
-        """Say that this owner lives, from now until `release`. Idempotent. Raises QueueError if it can't."""
+        """Lock this owner's file, until `release`: from now on it counts as alive. Idempotent."""
         if self._own is not None:
             return
         path = os.path.join(self.root, self.owner)
@@ -39,7 +39,7 @@ class Locks:
             raise translated_os(error, path) from error
 
     def try_become_checkpointer(self) -> bool:
-        """Try to become, or stay, the one process that checkpoints. Raises QueueError if the lock can't be made."""
+        """Return whether this process is, now or already, the one that checkpoints."""
         if self._checkpoint is None:
             path = os.path.join(self.root, _CHECKPOINT)
             try:
@@ -51,7 +51,7 @@ class Locks:
         return True
 
     def is_alive(self, owner: str) -> bool:
-        """Tell whether an owner's process runs; in doubt, it does."""
+        """Return whether an owner's process runs; True in doubt."""
         if owner == self.owner:
             return True
         try:

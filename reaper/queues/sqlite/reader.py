@@ -14,9 +14,10 @@ from reaper.core.model import DEAD, Audit, Item, Outcome, SessionId, Stats, Work
 from reaper.queues.sqlite.audit import audit, stats
 from reaper.queues.sqlite.backup import back_up
 from reaper.queues.sqlite.owners import Locks
-from reaper.queues.sqlite.rows import parse_item, parse_pause, written_by_us
+from reaper.queues.sqlite.rows import parse_item, written_by_us
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.thread import LedgerThread
+from reaper.queues.values import pause_of
 
 PAGE_ROWS = 500
 """Rows of `outcomes` in memory at a time."""
@@ -69,7 +70,7 @@ class SqliteReader:
         rows = await self.thread.read(lambda connection: connection.execute(SQL["heartbeats"]).fetchall())
         with written_by_us():
             return [
-                WorkerHeartbeat(owner, pid, started_at, seen_at, limit, tuple(map(parse_pause, json.loads(pauses))))
+                WorkerHeartbeat(owner, pid, started_at, seen_at, limit, tuple(map(pause_of, json.loads(pauses))))
                 for owner, pid, started_at, seen_at, limit, pauses in rows
                 if self.locks.is_alive(owner)
             ]

@@ -1,4 +1,4 @@
-"""Conversions between rows and values: items, recorded sends, pauses."""
+"""Conversions between rows and values: items, recorded sends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from reaper.core.errors import QueueError
-from reaper.core.model import MAX_HISTORY, Item, Outcome, Pause, PauseReason, Send, SessionId, State
+from reaper.core.model import MAX_HISTORY, Item, Send
+from reaper.queues.values import item_of
 
 LAST_INSTANT = 253_402_300_799
 """The end of the year 9999 in Unix seconds, the last that a calendar can show."""
@@ -43,41 +44,12 @@ def fields_of(send: Send) -> dict[str, object]:
     return fields
 
 
-def parse_pause(fields: dict[str, Any]) -> Pause:
-    """Return a pause from its JSON fields."""
-    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
-
-
 def parse_item(row: Any, now: float) -> Item:
     """Return an item from a row of the statement `items`. Raises QueueError for a damaged one."""
-    (session_id, outcome, source, added_at, at, round_, attempts, sends, recorded, history) = row[:10]
-    (status, detail, settled_at, by, reason, lease_until) = row[10:16]
+    added_at, at, history, settled_at, lease_until = row[3], row[4], row[9], row[12], row[15]
     with written_by_us():
         _check_instants(added_at, at, settled_at)
-        if outcome is not None:
-            state = State.SETTLED
-        elif at <= now:
-            state = State.READY
-        else:
-            state = State.DELAYED if lease_until is None else State.IN_FLIGHT
-        return Item(
-            session_id=SessionId(session_id),
-            state=state,
-            outcome=None if outcome is None else Outcome(outcome),
-            source=source,
-            added_at=added_at,
-            due_at=at,
-            round=round_,
-            attempts=attempts,
-            sends=sends,
-            unanswered=sends - recorded - (state is State.IN_FLIGHT),
-            history=tuple(Send(**fields) for fields in json.loads(history)),
-            status=status,
-            detail=detail,
-            settled_at=settled_at,
-            by=by,
-            reason=reason,
-        )
+        return item_of(row[:15], json.loads(history), is_due=at <= now, is_leased=lease_until is not None)
 
 
 def _check_instants(*instants: float | None) -> None:

@@ -1,4 +1,4 @@
-"""The ledger's file and tables: made private, checked before use, opened with the settings that durability needs."""
+"""The file and tables of a ledger: created private, checked before use, opened with the settings durability needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from urllib.parse import quote
 
 from reaper.core.errors import QueueError
-from reaper.core.model import DEAD
 from reaper.queues.accounting import COUNTERS
 from reaper.queues.sqlite.errors import code_of, translated, translated_os
 from reaper.queues.statements import load_statements
@@ -21,26 +20,25 @@ APPLICATION_ID = 0x52454150
 BUSY_S = 10.0
 """How long a call waits for another process's transaction."""
 CHECKPOINT_PAGES = 4000
-"""The log is moved into the file when it has 16 MiB: at 4 MiB a large import takes a fifth longer."""
+"""The log is copied into the file at 16 MiB: at 4 MiB a large import takes a fifth longer."""
 LOG_KEPT_BYTES = 64 * 1024 * 1024
 CACHE_KIB = 4 * 1024
 """With 16 MiB neither a deep queue nor an import of a million random IDs went faster."""
 
 AT = "COALESCE(lease_until, due_at)"
-"""From when an open row can be claimed."""
-IS_DEAD = "(outcome IN ({}))".format(", ".join(f"'{outcome.value}'" for outcome in sorted(DEAD)))
+"""The instant from which an open row can be claimed; an index is on it."""
 
 
-def statements(file: str, **fragments: str) -> dict[str, str]:
+def statements(file: str) -> dict[str, str]:
     """Return the statements of one of this package's `.sql` files, by name."""
-    return load_statements(__package__, file, AT=AT, IS_DEAD=IS_DEAD, **fragments)
+    return load_statements(__package__, file, AT=AT)
 
 
 SQL = statements("schema.sql")
 
 
 def prepare_file(path: str, *, create: bool) -> bool:
-    """Make sure that the ledger's file is there and is ours; return whether it was created.
+    """Check that the ledger's file is there and is ours, or create it; return whether it was created.
 
     Its directory is created 0700 and the file 0600, before SQLite sees it. An existing file is not opened here: to
     close it would drop the locks that another connection of this process holds on it. Raises QueueError.
@@ -100,7 +98,7 @@ def connect_in_memory() -> sqlite3.Connection:
 
 
 def set_checkpointing(connection: sqlite3.Connection, is_checkpointer: bool) -> None:
-    """Have this connection move the log into the file from time to time, or never.
+    """Have this connection copy the log into the file from time to time, or never.
 
     SQLite before 3.51.3 can damage a ledger when two processes do it at one instant.
     """
@@ -187,7 +185,7 @@ def _sync_directory(path: str) -> None:
 
 
 def _refuse_other_user(path: str) -> None:
-    """Refuse what belongs to another user: our files beside it would lock its owner out."""
+    """Raise QueueError for a ledger of another user: our files beside it would lock its owner out."""
     seen = path
     while True:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from reaper.core import notices
 from reaper.core.model import Outcome, Pause, Stats, WorkerHeartbeat
@@ -139,17 +140,10 @@ def _state(facts: PageSnapshot) -> tuple[str, str]:
 
 def _notices(facts: PageSnapshot) -> list[notices.Notice]:
     process, whole = facts.process, facts.whole
+    found = partial(notices.notices, facts.at, process.pauses, stalled_s=process.stalled_s)
     if isinstance(whole, str):
-        return notices.notices(facts.at, process.pauses, unavailable=whole, stalled_s=process.stalled_s)
-    return notices.notices(
-        facts.at,
-        process.pauses,
-        stalled_s=process.stalled_s,
-        stats=whole.stats,
-        others=whole.others,
-        holds=whole.holds,
-        ghosts=whole.ghosts,
-    )
+        return found(unavailable=whole)
+    return found(stats=whole.stats, others=whole.others, holds=whole.holds, ghosts=whole.ghosts)
 
 
 def _figures(facts: PageSnapshot) -> dict[str, str]:

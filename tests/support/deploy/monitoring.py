@@ -15,10 +15,10 @@ import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from reaper.sandbox.thread import running_sandbox
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, page, watch
+from tests.support.sandbox import running_sandbox
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "config" / "prometheus" / "reaper.rules.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reaper.sandbox.recorder import Delete
-from reaper.sandbox.thread import RunningSandbox
 from tests.support.fault.checker import Bounds, Evidence, Gauge, prove
 from tests.support.processes.command import TOKEN, Command
+from tests.support.sandbox import RunningSandbox
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

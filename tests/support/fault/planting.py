@@ -16,11 +16,11 @@ SETTLED_FIRST = bug(
     "reaper/worker/attempt.py",
     "import Decision, Lease, Outcome, Release, Reply, Send\n",
     "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
-    "        reply = await self._send(lease, began, sent_at)\n",
-    "        self.settle(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
+    "        reply = await self._send(lease, sent_at)\n",
+    "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
     "        await anyio.sleep(0.1)\n"
-    "        reply = await self._send(lease, began, sent_at)\n",
-    "        return self.settle(lease, result, record(reply, sent_at))\n",
+    "        reply = await self._send(lease, sent_at)\n",
+    "        return self.post_result(lease, decision, record(reply, sent_at))\n",
     "        return None\n",
     fails=(),
 )
@@ -37,7 +37,7 @@ UNCOUNTED = bug(
     "an ID that was sent more than once is settled, and the counters do not know",
     "reaper/queues/accounting.py",
     "counts=() if outcome is None else counts_of(outcome, send),",
-    "counts=() if outcome is None or held.sends > 1 else counts_of(outcome, send),",
+    "counts=() if outcome is None or claimed.sends > 1 else counts_of(outcome, send),",
     fails=(),
 )
 FAULT_IS_END = bug(

@@ -6,12 +6,12 @@ import json
 import subprocess
 from pathlib import Path
 
-from reaper.sandbox.thread import RunningSandbox
 from tests.support.fault.checker import Bounds
 from tests.support.fault.engines import Engine
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.processes.command import Command, aim, kill
 from tests.support.processes.daemon import free_port
+from tests.support.sandbox import RunningSandbox
 
 QUICK = {"api__timeout_s": 4, "api__connect_timeout_s": 2, "worker__drain_timeout_s": 6, "queue__lease_s": 6}
 """Short times, so that leases of the dead run out while the test looks on."""

@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from reaper.sandbox.sessions import Session, generate
-from reaper.sandbox.thread import RunningSandbox, running_sandbox
 from tests.support.eventually import eventually
 from tests.support.fault.checker import Bounds
 from tests.support.fault.evidence import from_file, gauge, settle_up
 from tests.support.processes.command import TOKEN, Command, aim, kill
-from tests.support.sandbox import start_sessions
+from tests.support.sandbox import RunningSandbox, running_sandbox, start_sessions
 
 FAIL = "502:0.05,500:0.02,reset:0.02,lost:0.01,garbage:0.01,429:1:0.0005,hang:0.0005,slow:0.3:0.02,403:0.005"
 BOUND, PER_S = 32, 60
@@ -102,7 +101,7 @@ class Soak:
 
     def end(self) -> None:
         """Let all be settled, end the daemon, and hold everything against everything."""
-        self.sandbox.do(lambda s: s.set_fail(""))
+        self.sandbox.do(lambda s: setattr(s, "rates", ()))
         self.given = list(dict.fromkeys(self.given))
         eventually(lambda: sum(self.status()[name] for name in ("ready", "delayed", "in_flight")) == 0, 300)
         eventually(lambda: sum(self.status()["settled"].values()) >= len(self.given), 60)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reaper.sandbox.thread import RunningSandbox
+from tests.support.sandbox import RunningSandbox
 
 TOKEN = "archal_ws_sandbox"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from reaper.sandbox.thread import RunningSandbox
 from tests.support.processes.command import Command, aim, kill
+from tests.support.sandbox import RunningSandbox
 
 
 def free_port() -> int:

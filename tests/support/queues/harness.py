@@ -22,7 +22,7 @@ LEASE_S = 60.0
 
 
 class Clock:
-    """A clock that stands still unless it is told to go on."""
+    """A clock that stands still until `advance`."""
 
     def __init__(self) -> None:
         self.now = START
@@ -66,7 +66,7 @@ class MemoryHarness:
         return MemoryQueue(self._store, self._clock)
 
     async def die(self, queue: Queue) -> None:
-        self._store.bury(queue.owner)
+        self._store.mark_dead(queue.owner)
 
     async def close(self) -> None:
         pass

@@ -1,6 +1,6 @@
-"""A queue in memory, for tests and where there is no ledger yet: every promise but durability, no threads, any clock.
+"""A queue in memory, for tests: every promise but durability, no threads, any clock.
 
-Several queues can share one `Store`, as processes share a ledger; `Store.bury` plays the death of one of them.
+Several queues can share one `Store`, as processes share a ledger; `Store.mark_dead` is the death of one of them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MemoryQueue:
         self._started_at = clock()
         self._claimed = 0
         self._closed = False
-        self.store.living.add(self._owner)
+        self.store.alive.add(self._owner)
 
     @property
     def owner(self) -> str:
@@ -144,9 +144,9 @@ class MemoryQueue:
 
     async def maintain(self, keep_settled_s: float) -> int:
         store, now = await self._begin()
-        dead = [row for row in store.open.values() if row.owner is not None and row.owner not in store.living]
+        dead = [row for row in store.open.values() if row.owner is not None and row.owner not in store.alive]
         for row in dead:
-            row.free()
+            row.release()
         for row in [row for row in store.open.values() if row.cancel is not None and row.at <= now]:
             store.settle_cancelled(row, now)
         kept_from = now - keep_settled_s
@@ -161,16 +161,18 @@ class MemoryQueue:
 
     async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
         store, now = await self._begin()
-        store.told[self._owner] = WorkerHeartbeat(self._owner, os.getpid(), self._started_at, now, limit, tuple(pauses))
+        store.heartbeats[self._owner] = WorkerHeartbeat(
+            self._owner, os.getpid(), self._started_at, now, limit, tuple(pauses)
+        )
 
     async def live_workers(self) -> list[WorkerHeartbeat]:
         store, _ = await self._begin()
-        return [reaper for owner, reaper in store.told.items() if owner in store.living]
+        return [heartbeat for owner, heartbeat in store.heartbeats.items() if owner in store.alive]
 
     # operators
     async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
         store, now = await self._begin()
-        match self._standing(session_id, now):
+        match self._state(session_id, now):
             case None:
                 return PostponeResult.UNKNOWN
             case State.SETTLED:
@@ -179,7 +181,7 @@ class MemoryQueue:
                 return PostponeResult.IN_FLIGHT
             case State.READY | State.DELAYED:
                 row = store.open[session_id]
-                row.free()
+                row.release()
                 row.due_at = now + max(0.0, after_s)
                 return PostponeResult.DONE
             case _ as never:
@@ -191,7 +193,7 @@ class MemoryQueue:
 
     async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
         store, now = await self._begin()
-        match self._standing(session_id, now):
+        match self._state(session_id, now):
             case None:
                 return CancelResult.UNKNOWN
             case State.SETTLED:
@@ -206,7 +208,7 @@ class MemoryQueue:
             case _ as never:
                 assert_never(never)
 
-    def _standing(self, session_id: SessionId, now: float) -> State | None:
+    def _state(self, session_id: SessionId, now: float) -> State | None:
         """Return an ID's state; a cancelled one whose lease ran out is settled first."""
         row = self.store.find(session_id)
         if row is not None and row.cancel is not None and row.at <= now:
@@ -240,18 +242,18 @@ class MemoryQueue:
         pause = store.pause
         return None if pause is None or (pause.until is not None and pause.until <= now) else pause
 
-    # notes
+    # values
     async def read_value(self, name: str) -> str | None:
         store, _ = await self._begin()
-        return store.notes.get(name)
+        return store.values.get(name)
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:
         store, _ = await self._begin()
-        if store.notes.get(name) != was:
+        if store.values.get(name) != was:
             return False
-        store.notes.pop(name, None)
+        store.values.pop(name, None)
         if text is not None:
-            store.notes[name] = text
+            store.values[name] = text
         return True
 
     # reading
@@ -294,7 +296,7 @@ class MemoryQueue:
 
     async def close(self) -> None:
         self._closed = True
-        self.store.bury(self._owner)
+        self.store.mark_dead(self._owner)
         await checkpoint()
 
     async def _begin(self) -> tuple[Store, float]:
@@ -318,7 +320,7 @@ def _apply(store: Store, end: LeaseResult, now: float) -> bool:
     row = store.open.get(lease.session_id)
     if row is None or row.receipt != lease.receipt:
         return False
-    held = books.ClaimedRow(
+    claimed = books.ClaimedRow(
         row.attempts,
         row.sends,
         row.recorded,
@@ -328,16 +330,16 @@ def _apply(store: Store, end: LeaseResult, now: float) -> bool:
         row.due_at,
         cancel_requested=row.cancel is not None,
     )
-    ended = books.apply_decision(held, decision, send, now)
-    row.attempts, row.sends, row.recorded = ended.attempts, ended.sends, ended.recorded
-    row.ambiguous, row.finals_seen, row.due_at = ended.ambiguous, ended.finals_seen, ended.due_at
-    row.status, row.detail = ended.status, ended.detail
+    updated = books.apply_decision(claimed, decision, send, now)
+    row.attempts, row.sends, row.recorded = updated.attempts, updated.sends, updated.recorded
+    row.ambiguous, row.finals_seen, row.due_at = updated.ambiguous, updated.finals_seen, updated.due_at
+    row.status, row.detail = updated.status, updated.detail
     if send is not None:
         row.history = (*row.history, send)[-MAX_HISTORY:]
-    row.free()
-    if ended.outcome is not None:
-        if ended.outcome is Outcome.CANCELLED and row.cancel is not None:
+    row.release()
+    if updated.outcome is not None:
+        if updated.outcome is Outcome.CANCELLED and row.cancel is not None:
             row.by, row.reason = row.cancel
-        store.settle(row, ended.outcome, now)
-    store.counters.update(ended.counts)
+        store.settle(row, updated.outcome, now)
+    store.counters.update(updated.counts)
     return True

@@ -81,7 +81,7 @@ class Row:
             reason=self.reason,
         )
 
-    def free(self) -> None:
+    def release(self) -> None:
         self.owner = self.receipt = self.lease_until = None
 
 
@@ -97,9 +97,9 @@ class Store:
     invalid: Counter[str] = field(default_factory=Counter)
     positions: dict[str, Position] = field(default_factory=dict)
     pause: Pause | None = None
-    notes: dict[str, str] = field(default_factory=dict)
-    living: set[str] = field(default_factory=set)
-    told: dict[str, WorkerHeartbeat] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    alive: set[str] = field(default_factory=set)
+    heartbeats: dict[str, WorkerHeartbeat] = field(default_factory=dict)
     places: int = 0
     away: bool = False
     refused: int = 0
@@ -112,16 +112,16 @@ class Store:
             row.due_at = now
         return len(late)
 
-    def bury(self, owner: str) -> None:
+    def mark_dead(self, owner: str) -> None:
         """Let the process of `owner` be dead."""
-        self.living.discard(owner)
+        self.alive.discard(owner)
 
     def find(self, session_id: SessionId) -> Row | None:
         return self.open.get(session_id) or self.settled.get(session_id)
 
     def settle(self, row: Row, outcome: Outcome, now: float) -> None:
         row.outcome, row.settled_at, row.cancel = outcome, now, None
-        row.free()
+        row.release()
         self.settled[row.session_id] = self.open.pop(row.session_id)
 
     def settle_cancelled(self, row: Row, now: float) -> None:

@@ -103,7 +103,7 @@ def test_a_file_that_went_away_cannot_be_opened(path: Path) -> None:
         connect(str(path), read_only=True)
 
 
-def test_a_user_without_a_name_is_told_by_number(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_is_named_by_number(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(uid: int) -> None:
         raise KeyError(uid)
 
@@ -117,12 +117,12 @@ def test_a_user_without_a_name_is_told_by_number(empty: Path, monkeypatch: pytes
 def test_in_a_directory_that_may_not_be_searched_its_owner_counts(
     empty: Path, monkeypatch: pytest.MonkeyPatch, ours: bool
 ) -> None:
-    look = os.stat
+    stat = os.stat
 
     def closed(seen: str, **more: Any) -> os.stat_result:
         if seen == str(empty):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), seen)
-        return look(seen, **more)
+        return stat(seen, **more)
 
     if not ours:
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)

@@ -271,18 +271,18 @@ async def test_only_the_newest_invalid_lines_are_kept(path: Path) -> None:
     await queue.close()
 
 
-async def test_whoever_claims_or_tells_lives_for_others_though_it_is_no_worker(path: Path) -> None:
-    (claiming, _), (telling, _) = [
+async def test_a_claim_or_a_heartbeat_registers_a_process_that_is_no_worker(path: Path) -> None:
+    (claiming, _), (beating, _) = [
         await open_ledger(str(path), create=True, read_only=False, worker=False) for _ in range(2)
     ]
     await claiming.add(ids("a"))
     await claim_one(claiming)
-    await telling.heartbeat(4, [])
+    await beating.heartbeat(4, [])
     other, _ = await open_ledger(str(path), create=False, read_only=False, worker=True)
     await other.maintain(1e9)
     assert await other.claim(1, lease_s=LEASE_S) == []
-    assert [reaper.owner for reaper in await other.live_workers()] == [telling.owner]
-    for queue in (claiming, telling, other):
+    assert [reaper.owner for reaper in await other.live_workers()] == [beating.owner]
+    for queue in (claiming, beating, other):
         await queue.close()
 
 

@@ -92,10 +92,10 @@ async def test_what_add_returned_for_survives_a_kill(tmp_path: Path) -> None:
     process = start(ADD_UNTIL_KILLED, path)
     assert process.stdout is not None
     for _ in range(50):
-        told = await anyio.to_thread.run_sync(process.stdout.readline)
+        line = await anyio.to_thread.run_sync(process.stdout.readline)
     process.kill()
     rest, _ = await anyio.to_thread.run_sync(process.communicate)
-    promised = int((rest.split() or [told])[-1]) + 1 if not rest or rest.endswith("\n") else int(told) + 1
+    promised = int((rest.split() or [line])[-1]) + 1 if not rest or rest.endswith("\n") else int(line) + 1
     queue, _ = await open_ledger(path, create=False, read_only=False, worker=False)
     stats = await queue.stats()
     assert promised <= stats.accepted <= promised + 1

@@ -48,7 +48,7 @@ def asked(leases: list[Lease]) -> list[LeaseResult]:
     return [LeaseResult(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
 
 
-def told(connection: sqlite3.Connection) -> list[Any]:
+def contents(connection: sqlite3.Connection) -> list[Any]:
     """Return all that the ledger says of its IDs, but for the names of processes."""
     items = connection.execute(
         "SELECT session_id, json(history), attempts, sends, recorded, ambiguous, due_at, outcome, status,"
@@ -69,7 +69,7 @@ async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_
         queue, thread, leases = await claimed(tmp_path / f"{work.__name__}.db", 8)
         ends = asked(leases)
         assert await thread.write(partial(work, ends)) == [True] * 8
-        found.append(await thread.read(told))
+        found.append(await thread.read(contents))
         assert (await queue.audit()).balanced
         await queue.close()
     assert found[0] == found[1]
@@ -88,9 +88,9 @@ async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_pa
     assert await ended(queue, leases[5], NOW, None)
     assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
     ends: list[LeaseResult] = [LeaseResult(lease, STOPPED, sent()) for lease in leases]
-    before = await thread.read(told)
+    before = await thread.read(contents)
     assert await thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
-    assert await thread.read(told) == before
+    assert await thread.read(contents) == before
     assert await thread.write(lambda c: apply_results(c, ends, START + 1)) == [True] * 5 + [False]
     assert (await queue.stats()).settled[Outcome.STOPPED] == 5
     assert (await queue.audit()).balanced
