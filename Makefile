@@ -3,11 +3,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
-# Not tests/deploy: it runs installed copies of reaper, which are not measured.
-MEASURED := $(addprefix tests/,unit property contract integration fuzz repo e2e)
+JOBS ?= 3
+# Tests wait more than they work; a file's tests stay together.
+PYTEST := -m pytest -n $(JOBS) --dist loadfile
+# Not tests/deploy, which runs installed copies of reaper, and not tests/fault: both have a target of their own.
+KINDS := $(addprefix tests/,unit property contract integration fuzz repo e2e)
+# What another interpreter or an older library could break, without the engines' servers.
+PORTABLE := tests/unit tests/contract tests/e2e
+LIGHT := -m 'not slow' -k 'not postgres and not redis'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test coverage prove mutate fault soak check audit-deps format generated lock docs dist sbom clean
+.PHONY: help demo run check test engines deploy pythons lowest fault coverage prove mutate soak nightly audit-deps format generated lock docs dist sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,13 +31,43 @@ demo: $(READY) ## Stop 500 sessions of a local stand-in API that fails now and t
 run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a configuration)
 	@$(BIN)/reaper run
 
-test: $(READY) ## Run every test, three files at a time (JOBS=n; they wait more than they work)
-	@$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile
+test: $(READY) ## Run the tests of a normal change: all but those of deploy and fault (JOBS=n files at a time)
+	@$(BIN)/python $(PYTEST) $(KINDS)
+
+engines: $(READY) ## Run the tests that need PostgreSQL or Redis; fails where one is missing
+	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/python $(PYTEST) $(addprefix tests/,contract property integration) \
+	    -k 'postgres or redis or Postgres or Redis'
+
+deploy: $(READY) ## Run the tests of the wheel, the image, the units, the manifests, the dashboard and the site
+	@$(BIN)/python $(PYTEST) tests/deploy
+
+pythons: $(READY) ## Run unit, contract and e2e tests on Python 3.12 and 3.13, where they are found
+	@for version in 3.12 3.13; do \
+	    python=$$(.ci/find-python $$version) || { echo "Python $$version is not here: its tests are skipped" >&2; continue; }; \
+	    echo "Python $$version: $$python"; \
+	    UV_PROJECT_ENVIRONMENT=.venv/python$$version UV_SYSTEM_CERTS=1 \
+	        $(BIN)/uv sync --quiet --frozen --python "$$python" || exit 1; \
+	    .venv/python$$version/bin/python $(PYTEST) -q $(PORTABLE) $(LIGHT) || exit 1; \
+	done
+
+lowest: $(READY) ## Run unit, contract and some e2e tests with the lowest versions that pyproject.toml allows
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct \
+	    --editable '.[fast]' --group dev
+	@.venv/lowest/bin/python $(PYTEST) -q $(filter-out tests/e2e,$(PORTABLE)) \
+	    $(addprefix tests/e2e/test_,check.py daemon.py probe.py reload.py) $(LIGHT)
+
+nightly: $(READY) ## Run for hours: long faults, every mutant, a soak of eight hours, a million inputs of the fuzzers
+	@FAULT_PROFILE=long $(BIN)/python -m pytest -s tests/fault
+	@$(BIN)/python -m tools.proof.mutate --sample 0
+	@$(BIN)/python -m tests.support.fault.soak --hours $(or $(HOURS),8)
+	@$(BIN)/python -m tests.support.http.fuzz_h1 --inputs 1000000
+	@$(BIN)/python -m tests.support.http.fuzz_h2 --inputs 1000000
 
 coverage: $(READY) ## Measure which branches the tests take, room by room; fails below the bounds (needs PostgreSQL and Redis)
 	@rm -f .coverage .coverage.*
-	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run -m pytest -q -n $(or $(JOBS),3) --dist loadfile \
-	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(MEASURED) && passed=0 || passed=$$?; \
+	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run $(PYTEST) -q \
+	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(KINDS) && passed=0 || passed=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/python -m tools.coverage_rooms && exit $$passed
 
 prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)

@@ -47,7 +47,7 @@ def answering(line: bytes | None) -> Iterator[int]:
     [
         (b"HTTP/1.1 200 OK", 0, ""),
         (b"HTTP/1.1 503 Service Unavailable", 1, "answered 503"),
-        (b"SSH-2.0-x", 1, "is not the reaper"),
+        (b"SSH-2.0-x", 1, "is not reaper"),
         (None, 1, "within 2 s"),
     ],
 )
