@@ -88,15 +88,11 @@ def add_options(parser: argparse.ArgumentParser, *, works: bool) -> None:
             over.add_argument(option, dest=f"set:{key}", type=kind, metavar=metavar, default=absent, help=text)
 
 
-def add_action(actions: Actions, verb: str, name: str, help: str, description: str = "") -> argparse.ArgumentParser:
+def add_action(actions: Actions, verb: str, name: str, text: str) -> argparse.ArgumentParser:
     """Add the part `name` of a verb, as `dead list`, with the options that every verb has."""
+    about, after = f"{text[0].upper()}{text[1:]}.", examples(verb, name)
     action = actions.add_parser(
-        name,
-        help=help,
-        description=description or f"{help[0].upper()}{help[1:]}.",
-        epilog=examples(verb, name),
-        allow_abbrev=False,
-        formatter_class=Help,
+        name, help=text, description=about, epilog=after, allow_abbrev=False, formatter_class=Help
     )
     add_options(action, works=True)
     return action

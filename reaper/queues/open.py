@@ -39,7 +39,6 @@ class _OpenShared(Protocol):
         read_only: bool,
         worker: bool,
         positions: Callable[[str], PositionStore],
-        inbox_after_s: float,
     ) -> tuple[Queue, bool, tuple[str, ...]]: ...
 
 
@@ -68,14 +67,9 @@ async def open_queue(
         raise ConfigError(f"queue.url {error}") from None
     scheme = url.partition(":")[0]
     if scheme in EXTRAS:
-        positions = partial(local_positions, state_dir)
-        queue, _, warnings = await _shared(scheme)(
-            url,
-            create=create,
-            read_only=read_only,
-            worker=worker,
-            positions=positions,
-            inbox_after_s=inbox_after_s,
+        open_shared, positions = _shared(scheme, inbox_after_s), partial(local_positions, state_dir)
+        queue, _, warnings = await open_shared(
+            url, create=create, read_only=read_only, worker=worker, positions=positions
         )
         return Opened(queue, warnings=warnings)
     path = str(sqlite_path(url))
@@ -98,7 +92,7 @@ def is_shared(url: str) -> bool:
     return url.partition(":")[0] in EXTRAS
 
 
-def _shared(scheme: str) -> _OpenShared:
+def _shared(scheme: str, inbox_after_s: float) -> _OpenShared:
     try:
         match EXTRAS[scheme]:
             case "postgres":
@@ -108,7 +102,7 @@ def _shared(scheme: str) -> _OpenShared:
             case _:
                 from reaper.queues.redis.open import open_redis
 
-                return open_redis
+                return partial(open_redis, inbox_after_s=inbox_after_s)
     except ImportError as error:
         extra = EXTRAS[scheme]
         raise ConfigError(

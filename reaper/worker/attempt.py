@@ -103,7 +103,7 @@ class Attempts:
             self.gate.withdraw()
             self.post_result(claimed.lease, RELEASE_NOW, None)
             raise
-        # The answer to the check's GET tells the gate as much as one to a DELETE.
+        # The gate learns as much from the answer to the check's GET as from one to a DELETE.
         if isinstance(found, Inconclusive) and _concerns_the_api(found):
             self.gate.observe(self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter())
         elif isinstance(found, Proceed) and not self.shutdown.is_draining and self.now() - claimed.at < self._latest_s:

@@ -1,4 +1,4 @@
-"""The container image: built from the Dockerfile, looked through, and run with a read-only root as its own user."""
+"""The container image: built from the Dockerfile, searched, and run with a read-only root as its own user."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def test_nothing_in_it_can_install_or_build(image: Built) -> None:
 
 
 def test_nothing_in_it_tells_of_the_machine_that_built_it(image: Built) -> None:
-    told = local_names()
-    assert told
-    assert [(file, name) for file in image.files("opt") for name in told if name in file.read_bytes()] == []
+    local = local_names()
+    assert local
+    assert [(file, name) for file in image.files("opt") for name in local if name in file.read_bytes()] == []
     whole = json.dumps(image.tool.inspect(IMAGE)).encode()
-    assert [name for name in told if name in whole] == []
+    assert [name for name in local if name in whole] == []
     for name in ("etc/pip.conf", "etc/uv", "root/.config", "root/.cache", "src", "run/secrets"):
         assert not (image.rootfs / name).exists(), name
     origins = [json.loads(file.read_text())["url"] for file in image.files("opt") if file.name == "direct_url.json"]

@@ -363,7 +363,7 @@ def test_a_slip_in_the_scaling_is_seen(place: str, value: object) -> None:
 
 
 def test_the_depth_is_counted_once_and_unknown_while_nobody_knows_it(tmp_path: Path) -> None:
-    """Every pod tells of the whole queue, one that has lost it says NaN; no sample at all is an error to KEDA."""
+    """Every pod reports the whole queue, one that has lost it says NaN; no sample at all is an error to KEDA."""
     name = overlay("queue").workload["metadata"]["name"]
     labels = f'{{job="reaper", namespace="reaper", state="ready", pod="{name}-5d9c7b6f4-%s"}}'
     series = {

@@ -156,7 +156,7 @@ class Pod:
 def pod(
     name: str, sandbox: RunningSandbox, *, ids: str = "", users: bool = False, secret: str | None = None
 ) -> Iterator[Pod]:
-    # Not pytest's own directory: nobody else may look into that.
+    # Not pytest's own directory: other users cannot read that.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         one = Pod(overlay(name), Path(folder), sandbox, ids, users, secret)

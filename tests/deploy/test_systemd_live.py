@@ -57,7 +57,8 @@ def test_the_docs_make_a_working_service(machine: Host) -> None:
     machine.add(3)
     eventually(lambda: machine.stopped() == 3, what="the daemon stops what an operator added")
     eventually(
-        lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 delayed, 0 dead, "), what="systemd is told"
+        lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 delayed, 0 dead, "),
+        what="systemd has the status",
     )
 
     said = machine.follow("operate")
@@ -114,7 +115,7 @@ def test_a_reload_takes_over_the_settings_and_refuses_bad_ones(machine: Host) ->
     eventually(lambda: machine.events("config.refused"), what="the bad settings are refused")
     assert "rate_per_s" in machine.events("config.refused")[0]["detail"]
     assert machine.events("config.refused")[0]["PRIORITY"] == "3"
-    # It told systemd of the reload's end too.
+    # It notified systemd of the reload's end, too.
     eventually(lambda: machine.show("reaper", "ActiveState") == "active", what="it is active again")
     assert machine.show("reaper", "MainPID") == pid
     # The operator's commands read the same file.
@@ -135,7 +136,7 @@ def refuse(machine: Host, count: int) -> None:
     ids = machine.live(count)
     machine.order(token=SECOND)
     machine.operator("add", *ids)
-    eventually(lambda: paused(machine), what="systemd is told of the pause")
+    eventually(lambda: paused(machine), what="systemd has the pause")
     assert machine.stopped() == 0
 
 
@@ -172,7 +173,7 @@ def test_a_token_file_is_taken_up_without_a_restart(machine: Host) -> None:
 
     eventually(lambda: machine.stopped() == 3, what="what waited for a token is stopped")
     assert machine.show("reaper", "MainPID") == pid
-    eventually(lambda: bool(machine.events("api.resumed")), what="the journal tells of it")
+    eventually(lambda: bool(machine.events("api.resumed")), what="the journal has it")
     assert machine.box.run("stat", "-c", "%U:%G %a", "/etc/reaper/token").stdout.split() == ["root:reaper", "640"]
     machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/token", expect=1)
     # The one-shot run reads the same file.
@@ -284,7 +285,7 @@ def test_work_that_is_left_is_no_failure(machine: Host) -> None:
     machine.box.write("/etc/reaper/ids.txt", "\n".join(machine.live(2)))
     machine.operator("queue", "init")
     machine.operator("pause", "--reason", "a quiet hour")
-    # `start` waits for its end, and tells of a failure.
+    # `start` waits for its end, and reports a failure.
     machine.box.run("systemctl", "start", "reaper-once.service")
     assert "stopped early" in machine.journal("reaper-once.service")
     assert machine.status()["ready"] == 2
@@ -350,7 +351,7 @@ def test_the_service_and_its_operators_share_a_queue(machine: Host) -> None:
         machine.box.run("sudo", "-u", "nobody", "cat", "/etc/reaper/reaper.toml", expect=1)
 
         machine.box.run("systemctl", "stop", "engine")
-        eventually(lambda: "queue unavailable" in machine.show("reaper", "StatusText"), what="systemd is told")
+        eventually(lambda: "queue unavailable" in machine.show("reaper", "StatusText"), what="systemd has the status")
         assert machine.show("reaper", "ActiveState") == "active"
     finally:
         machine.box.run("systemctl", "stop", "engine", expect=None)
@@ -382,7 +383,7 @@ def test_the_way_out_can_be_closed(machine: Host) -> None:
     machine.box.run("systemctl", "daemon-reload")
     machine.follow("start")
     machine.add(1)
-    eventually(lambda: machine.stopped() == 1, what="this machine stays in reach")
+    eventually(lambda: machine.stopped() == 1, what="this machine stays reachable")
 
     if "does not support BPF" in machine.journal("reaper"):
         missing("bpf", "is not there for the kernel to filter addresses with")
@@ -391,7 +392,7 @@ def test_the_way_out_can_be_closed(machine: Host) -> None:
     machine.box.run("sed", "-i", "/localhost/d", "/etc/systemd/system/reaper.service.d/egress.conf")
     machine.box.shell("systemctl daemon-reload; systemctl restart reaper")
     machine.add(1)
-    eventually(lambda: "paused: api_down" in machine.show("reaper", "StatusText"), 60, what="the API is out of reach")
+    eventually(lambda: "paused: api_down" in machine.show("reaper", "StatusText"), 60, what="the API is unreachable")
     assert machine.stopped() == 1
 
 

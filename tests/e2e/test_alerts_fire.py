@@ -197,7 +197,7 @@ class Prometheus:
     url: str
     targets: Path
     fired: set[tuple[str, str]] = field(default_factory=set)
-    told: dict[str, dict[str, str]] = field(default_factory=dict)
+    annotations: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def get(self, path: str, **query: str) -> Any:
         url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
@@ -215,11 +215,11 @@ class Prometheus:
         new.write_text(json.dumps([{"targets": instances}] if instances else []))
         new.rename(self.targets)
 
-    def look(self) -> set[tuple[str, str]]:
+    def poll(self) -> set[tuple[str, str]]:
         for alert in self.get("/api/v1/alerts")["alerts"]:
             if alert["state"] == "firing":
                 self.fired.add((alert["labels"].get("instance", ""), alert["labels"]["alertname"]))
-                self.told[alert["labels"]["alertname"]] = alert["annotations"]
+                self.annotations[alert["labels"]["alertname"]] = alert["annotations"]
         return self.fired
 
 
@@ -300,7 +300,7 @@ def crash_again_and_again(stage: Stage, server: Prometheus) -> None:
         before = server.values(started)
         with daemon(stage.command):
             eventually(partial(restarted, before))
-    server.look()
+    server.poll()
 
 
 @pytest.mark.slow
@@ -314,7 +314,7 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
             name: stack.enter_context(staged(scene, tmp_path / name.replace(" ", "_"), seed))
             for seed, (name, scene) in enumerate(SCENES.items())
         }
-        eventually(lambda: ("", "ReaperAbsent") in server.look())
+        eventually(lambda: ("", "ReaperAbsent") in server.poll())
         instances = [stage.instance for stage in stages.values()]
         eventually(lambda: all(page(stage.command, "/metrics")[0] == 200 for stage in stages.values()), 60)
         server.scrape(instances)
@@ -330,7 +330,7 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
         wanted = {(stages[name].instance, alert) for name, scene in SCENES.items() for alert in scene.fires}
         named = {stage.instance: name for name, stage in stages.items()}
         deadline = time.monotonic() + 60
-        while missing := wanted - server.look():
+        while missing := wanted - server.poll():
             assert time.monotonic() < deadline, sorted((named[at], alert) for at, alert in missing)
             time.sleep(0.3)
 
@@ -340,6 +340,6 @@ def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
         assert "ReaperNoSuccess" not in of["operator"], "a pause that was ordered is no fault"
         assert of["engine away"] == {"ReaperQueueUnavailable"}, "nothing else is known of a queue that is away"
         assert {alert for alert in of["stalled"] if alert.startswith("ReaperPaused")} == set()
-    for alert, notes in server.told.items():
+    for alert, notes in server.annotations.items():
         text = " ".join(notes.values())
         assert not any(bad in text for bad in ("<error", "<no value>", "%!", "{{")), f"{alert}: {text}"

@@ -10,7 +10,7 @@ import pytest
 from tests.support.processes.command import Command
 
 
-def told(command: Command, *args: str, code: int, words: str, stdin: str | None = None) -> str:
+def expect(command: Command, *args: str, code: int, words: str, stdin: str | None = None) -> str:
     done = command.run(*args, stdin=stdin)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     assert words in done.stderr, done.stderr
@@ -19,10 +19,10 @@ def told(command: Command, *args: str, code: int, words: str, stdin: str | None 
 
 
 def test_inputs_that_cannot_be_read(command: Command, tmp_path: Path) -> None:
-    told(command, "once", "missing.txt", code=2, words="missing.txt")
-    told(command, "once", str(tmp_path), code=2, words="directory")
+    expect(command, "once", "missing.txt", code=2, words="missing.txt")
+    expect(command, "once", str(tmp_path), code=2, words="directory")
     (tmp_path / "binary").write_bytes(b"\x7fELF\x02\x01\x01\x00\x00\x00\x00")
-    told(command, "once", "binary", code=2, words="binary")
+    expect(command, "once", "binary", code=2, words="binary")
     assert not command.ledger.exists() or command.json("status")["ready"] == 0
 
 
@@ -33,15 +33,15 @@ def test_an_empty_file_is_done_at_once(command: Command, tmp_path: Path) -> None
 
 def test_a_pipe_that_nobody_asked_for_is_not_passed_over_in_silence(command: Command) -> None:
     words = "standard input was not read; to read it: reaper once -"
-    told(command, "once", code=0, words=words, stdin="env_1\n")
-    told(command, "once", "--dry-run", code=0, words=words, stdin="env_1\n")
+    expect(command, "once", code=0, words=words, stdin="env_1\n")
+    expect(command, "once", "--dry-run", code=0, words=words, stdin="env_1\n")
     for done in (command.run("once"), command.run("once", "--dry-run", "-", stdin="env_1\n")):
         assert "standard input" not in done.stderr
 
 
 def test_a_file_that_is_named_as_an_id_is_not_passed_over_in_silence(command: Command) -> None:
     (command.home / "ids.txt").write_text("env_1\n")
-    told(command, "add", "ids.txt", code=0, words="reaper add --from ids.txt")
+    expect(command, "add", "ids.txt", code=0, words="reaper add --from ids.txt")
     assert "file" not in command.run("add", "env_1").stderr
     odd = "a b\x1b[2J"
     for name in (odd, *(f"{n}.txt" for n in range(25))):
@@ -90,12 +90,12 @@ def test_odd_lines_are_named_and_the_rest_is_taken(command: Command, tmp_path: P
 )
 def test_bad_settings(command: Command, name: str, value: str, words: str) -> None:
     command.env[name] = value
-    told(command, "once", "-", code=78, words=words)
+    expect(command, "once", "-", code=78, words=words)
 
 
 def test_no_token(command: Command) -> None:
     command.env["ARCHAL_TOKEN"] = ""
-    told(command, "once", "-", code=78, words="ARCHAL_TOKEN", stdin="env_1\n")
+    expect(command, "once", "-", code=78, words="ARCHAL_TOKEN", stdin="env_1\n")
 
 
 @pytest.mark.parametrize("content", [None, ""])
@@ -103,7 +103,7 @@ def test_a_token_file_that_is_missing_or_empty(command: Command, tmp_path: Path,
     if content is not None:
         (tmp_path / "token").write_text(content)
     command.env |= {"REAPER_API__CREDENTIALS_WAIT_S": "1", "REAPER_API__TOKEN_FILE": str(tmp_path / "token")}
-    told(command, "once", "-", code=77, words="token", stdin="env_1\n")
+    expect(command, "once", "-", code=77, words="token", stdin="env_1\n")
     assert command.json("status")["ready"] == 1
 
 
@@ -113,9 +113,9 @@ def test_a_ledger_that_cannot_be_used(command: Command, tmp_path: Path) -> None:
     with sqlite3.connect(command.ledger) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    told(command, "status", code=69, words="99")
+    expect(command, "status", code=69, words="99")
     command.ledger.write_bytes(b"this is not a ledger" * 500)
-    told(command, "add", "env_2", code=69, words=str(command.ledger))
+    expect(command, "add", "env_2", code=69, words=str(command.ledger))
     command.ledger.write_bytes(whole)
     assert command.json("show", "env_1")["state"] == "ready"
 
@@ -123,9 +123,9 @@ def test_a_ledger_that_cannot_be_used(command: Command, tmp_path: Path) -> None:
 def test_a_state_directory_that_cannot_be_written(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command.env["XDG_STATE_HOME"] = str(tmp_path / "file")
-    told(command, "add", "env_1", code=69, words=str(tmp_path / "file"))
+    expect(command, "add", "env_1", code=69, words=str(tmp_path / "file"))
 
 
 def test_no_ledger_is_said_and_none_is_made(command: Command) -> None:
-    told(command, "status", code=69, words=str(command.ledger))
+    expect(command, "status", code=69, words=str(command.ledger))
     assert not command.ledger.exists()

@@ -14,9 +14,9 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 
 def check(command: Command, *, ok: bool) -> dict[str, str]:
     """Return what was said of each subject."""
-    told = command.json("check", code=0 if ok else 1)
-    assert told["ok"] is ok
-    return {line["subject"]: line["text"] for line in told["lines"]}
+    printed = command.json("check", code=0 if ok else 1)
+    assert printed["ok"] is ok
+    return {line["subject"]: line["text"] for line in printed["lines"]}
 
 
 def test_before_the_first_run_all_is_well(command: Command) -> None:
@@ -80,8 +80,8 @@ def test_a_ledger_that_does_not_add_up_is_named(command: Command) -> None:
 
 
 def dry(command: Command, *args: str, code: int = 0) -> dict[str, object]:
-    told: dict[str, object] = command.json("once", "--dry-run", *args, code=code)
-    return told
+    printed: dict[str, object] = command.json("once", "--dry-run", *args, code=code)
+    return printed
 
 
 def test_a_dry_run_with_files_sends_nothing_and_makes_no_ledger(command: Command) -> None:

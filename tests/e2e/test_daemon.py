@@ -166,7 +166,7 @@ def test_an_error_of_a_service_is_an_error_in_the_journal(command: Command, tmp_
 
 
 def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:
-    """Ready once it listens, alive while the work moves, stopping when told to: as datagrams."""
+    """Ready once it listens, alive while the work moves, stopping on a signal: as datagrams."""
     path = str(tmp_path / "notify")
     with running_sandbox(1) as sandbox, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)

@@ -69,8 +69,8 @@ def test_health_without_a_daemon(command: Command) -> None:
 def test_sandbox_tells_where_it_is_and_ends_on_a_signal(command: Command) -> None:
     process = command.start("sandbox", "--json", "--token", "hush-hush", "--sessions", "3")
     assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
-    assert told["sessions"] == 3
-    assert told["url"].startswith("http://127.0.0.1:")
+    printed = json.loads(process.stdout.readline())
+    assert printed["sessions"] == 3
+    assert printed["url"].startswith("http://127.0.0.1:")
     kill(process, signal.SIGTERM)
     assert process.returncode == 0

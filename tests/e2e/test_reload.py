@@ -60,9 +60,9 @@ def test_everything_but_two_keys_follows_the_file_while_sends_go_on(command: Com
             eventually(lambda: len(sandbox.sends) == 120)
             assert events(command, "config.reloaded") == [], "the new log level holds already"
             configure(command, "[worker]\nconcurrency = 3\nadaptive = false\n")
-            told = reload(command, process)
+            event = reload(command, process)
             assert "reaper_concurrency_limit 3.0" in page(command, "/metrics")[1]
-            assert set(told["changed"]) == {  # type: ignore[call-overload]
+            assert set(event["changed"]) == {  # type: ignore[call-overload]
                 "worker.concurrency", "retry.max_attempts", "intake.files", "intake.spool_dir", "intake.poll_s",
                 "telemetry.log_level",
             }  # fmt: skip
@@ -86,8 +86,8 @@ def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) 
                 command,
                 f'[telemetry]\nlisten = "127.0.0.1:{free_port()}"\n[queue]\nurl = "sqlite:///{tmp_path}/o.db"\n',
             )
-            told = reload(command, process)
-            assert (told["changed"], told["after_restart"]) == ([], ["queue.url", "telemetry.listen"])
+            event = reload(command, process)
+            assert (event["changed"], event["after_restart"]) == ([], ["queue.url", "telemetry.listen"])
             command.env["REAPER_TELEMETRY__LISTEN"] = listen
             assert page(command, "/livez")[0] == 200
 
@@ -117,16 +117,16 @@ def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, t
         with daemon(command) as process:
             eventually(lambda: bool(events(command, "reaper.ready")))
             configure(command, text)
-            told = reload(command, process, "config.refused")
-            assert words in str(told["detail"]), told
-            assert "the old one kept" in str(told["detail"])
+            event = reload(command, process, "config.refused")
+            assert words in str(event["detail"]), event
+            assert "the old one kept" in str(event["detail"])
             assert "reaper_concurrency_limit 7.0" in page(command, "/metrics")[1]
             configure(command, good)
             assert command.run("add", *some).returncode == 0
             eventually(lambda: len(sandbox.sends) == 20)
             (command.home / "reaper.toml").unlink()
-            told = reload(command, process, "config.refused")
-            assert "reaper.toml" in str(told["detail"])
+            event = reload(command, process, "config.refused")
+            assert "reaper.toml" in str(event["detail"])
 
 
 def test_another_address_and_another_token_need_identity_again(command: Command, tmp_path: Path) -> None:

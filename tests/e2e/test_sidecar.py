@@ -68,9 +68,9 @@ def test_what_is_left_when_time_runs_out_is_said_and_kept(command: Command, tmp_
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=20) == 75
             assert 2.5 < time.monotonic() - begun < 8
-        told = events(command, "reaper.exited")[-1]
-        assert told["waiting"] == 20
-        assert "stays in the ledger" in str(told["detail"])
+        event = events(command, "reaper.exited")[-1]
+        assert event["waiting"] == 20
+        assert "stays in the ledger" in str(event["detail"])
         sandbox.do(lambda s: s.set_mode(Mode.OK))
         with daemon(command, "--on-term", "reap") as process:
             eventually(lambda: len(events(command, "reaper.ready")) == 2)

@@ -147,10 +147,10 @@ def test_without_a_terminal_a_line_shows_the_progress(command: Command, slow: Ru
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    told = [line for line in lines if line["event"] == "once.progressed"]
-    assert told
-    assert (told[0]["total"], told[0]["limit"], told[0]["level"]) == (40, 2, "info")
-    assert 0 < told[-1]["done"] <= 40
+    written = [line for line in lines if line["event"] == "once.progressed"]
+    assert written
+    assert (written[0]["total"], written[0]["limit"], written[0]["level"]) == (40, 2, "info")
+    assert 0 < written[-1]["done"] <= 40
     assert [line for line in lines if line["event"] == "session.settled"]
 
 
@@ -176,7 +176,7 @@ def test_status_watch_into_a_pipe_is_plain_text_again_and_again(command: Command
     assert process.stdout is not None
     text = "".join(process.stdout.readline() for _ in range(8))
     process.send_signal(signal.SIGINT)
-    rest, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (0, "")
+    rest, written = process.communicate(timeout=30)
+    assert (process.returncode, written) == (0, "")
     assert (text + rest).count("ready  ") >= 2
     assert "\x1b" not in text

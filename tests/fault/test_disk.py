@@ -1,4 +1,4 @@
-"""A disk that is full, fails, cannot be written, is gone, or gave back other bits: told in a sentence, nothing lost."""
+"""A disk that is full, fails, cannot be written, is gone, or returned other bits: one sentence, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAILING = "inject=fsync,fdatasync:error=EIO:when={}"
 
 
 def plain(said: str) -> None:
-    """Hold what was told against the house's rule: sentences, no traceback."""
+    """Check the output against the house's rule: sentences, no traceback."""
     assert "Traceback" not in said, said
     assert "internal error" not in said, said
 
@@ -139,7 +139,7 @@ def test_the_state_directory_vanishes(command: Command, warm: Warm) -> None:
 
 @pytest.mark.timeout(3600)
 def test_bits_that_flipped(command: Command, warm: Warm, profile: Profile, chance: random.Random) -> None:
-    """A ledger with flipped bits is refused in a sentence, or found at fault, or right in all that was told of it."""
+    """A ledger with flipped bits is refused in a sentence, or found at fault, or right in all that was read of it."""
     ids = [f"ses-{number}" for number in range(200)]
     with running_sandbox(map(Session, ids)) as sandbox:
         script(sandbox, ids[::10], "403")
@@ -163,7 +163,7 @@ def test_bits_that_flipped(command: Command, warm: Warm, profile: Profile, chanc
             plain(done.stderr)
             assert done.returncode in (0, 1, 69), done.stderr
         if audit.returncode == outcomes.returncode == 0:
-            assert (audit.stdout, settled(outcomes.stdout)) == sound, f"flip {number} is told as right"
+            assert (audit.stdout, settled(outcomes.stdout)) == sound, f"flip {number} passes as right"
             seen["unharmed"] += 1
         else:
             seen["found" if audit.returncode == 1 else "refused"] += 1
@@ -172,6 +172,6 @@ def test_bits_that_flipped(command: Command, warm: Warm, profile: Profile, chanc
 
 
 def settled(said: str) -> dict[str, str]:
-    """Free text has no second place that could tell that it changed; what became of an ID has."""
+    """Free text has no second place that shows a change; the outcome of an ID has."""
     rows = [json.loads(line) for line in said.splitlines()]
     return {row["session_id"]: row["outcome"] for row in rows}

@@ -29,7 +29,7 @@ LOOK_EVERY = 200
 
 @dataclass(slots=True)
 class Killing:
-    """One ledger, and what was told of it."""
+    """One ledger, and what the producer knows of it."""
 
     command: Command
     warm: Warm
@@ -82,7 +82,7 @@ class Killing:
         running.out.unlink(missing_ok=True)
         running.err.unlink(missing_ok=True)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Let all end; the ledger and the server must agree."""
         done = self.warm.run(self.command, "once", "-q", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -118,7 +118,7 @@ def test_killed_at_random_moments(command: Command, warm: Warm, profile: Profile
                 killing.measure()
             killing.round()
             if killing.kills % LOOK_EVERY == 0 or killing.kills == profile.kills:
-                killing.look()
+                killing.check()
         rate = killing.kills / (time.monotonic() - begun)
     assert len(killing.accepted) > len(killing.offered) / 10
     print(

@@ -37,7 +37,7 @@ KEPT = ("reaper.db", "reaper.db-wal", "reaper.db-journal")
 
 @dataclass(slots=True)
 class Said:
-    """What others were told so far."""
+    """What others know so far."""
 
     accepted: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
@@ -105,7 +105,7 @@ async def _missing(path: Path, said: Said) -> list[str]:
             elif one in said.sent and not item.sends:
                 faults.append(f"{one} was sent and not claimed")
             elif one in said.settled and item.outcome != Outcome(said.settled[one]):
-                faults.append(f"{one} was told {said.settled[one]} and is {item.outcome}")
+                faults.append(f"{one} was reported as {said.settled[one]} and is {item.outcome}")
         return faults
     finally:
         await queue.close()

@@ -79,7 +79,7 @@ def swap_link(path: Path, token: str) -> None:
 
 @pytest.mark.parametrize("rotate", [in_place, rename_over, swap_link])
 def test_the_token_is_rotated(command: Command, warm: Warm, rotate: Callable[[Path, str], None]) -> None:
-    """Refused in the middle of the work, then rotated: few are refused, none is charged, and neither token is told."""
+    """Refused in the middle of the work, then rotated: few are refused, none is charged, and neither token is shown."""
     ids = [f"ses-{number}" for number in range(200)]
     folder = command.home / "secret"
     folder.mkdir()

@@ -71,7 +71,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("planted", PLANTED)
 def test_the_search_finds_a_planted_bug(planted: str) -> None:
-    """The way there is told, and is a short one."""
+    """The way there is printed, and is a short one."""
     protocol, wrong = PLANTED[planted]
     found = Search(protocol).run(IDS, 1)
     assert found.wrong is not None

@@ -1,4 +1,4 @@
-"""The bench that tells the parts of a session's cost runs, and tells each part."""
+"""The bench of the parts of a session's cost runs, and prints each part."""
 
 import subprocess
 import sys

@@ -10,7 +10,7 @@ from tools.coverage_rooms import REST, ROOMS, TOTAL, below, counted, percent, ro
 
 
 def file(*, lines: int, missing: int = 0, branches: int = 0, untaken: int = 0) -> dict[str, Any]:
-    """One file as `coverage json` tells of it."""
+    """One file as `coverage json` reports it."""
     return {
         "summary": {
             "num_statements": lines,

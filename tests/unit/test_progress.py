@@ -16,6 +16,7 @@ from reaper.app.once import Summary
 from reaper.cli.terminal import live, progress
 from reaper.cli.terminal.progress import ProgressMode
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
+from reaper.cli.terminal.summary import heading, rows
 from reaper.cli.terminal.summary_table import summary_table
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome, Pause, PauseReason
@@ -164,12 +165,12 @@ def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None
     view = SetView(1, 2, 0, 0, {Outcome.STOPPED: 5, Outcome.FORBIDDEN: 2})
     summary = Summary(Added(10, 0, 0), view, 12, 1.5, Exit.DEAD)
     console = Console(file=io.StringIO(), width=80)
-    summary_table(summary, console)
+    summary_table(heading(summary), rows(summary), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "10 sessions in 1.5 s with 12 sends" in text
-    rows = [" ".join(line.split()) for line in text.splitlines()]
-    assert "forbidden 2 20.0% reaper dead list --outcome forbidden" in rows
-    assert "still waiting 1 10.0% run again" in rows
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "forbidden 2 20.0% reaper dead list --outcome forbidden" in lines
+    assert "still waiting 1 10.0% run again" in lines
 
 
 # --- which mode ----------------------------------------------------------------------------------------------------

@@ -25,10 +25,10 @@ from reaper.queues.sqlite import errors as sqlite_errors
     ],
 )
 def test_postgres(error: psycopg.Error | OSError, passes: bool, says: str) -> None:
-    told = postgres_errors.translated(error, "PG")
-    assert isinstance(told, QueueUnavailableError) is passes
-    assert says in str(told)
-    assert told.__cause__ is error
+    translation = postgres_errors.translated(error, "PG")
+    assert isinstance(translation, QueueUnavailableError) is passes
+    assert says in str(translation)
+    assert translation.__cause__ is error
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_postgres(error: psycopg.Error | OSError, passes: bool, says: str) -> No
 def test_sqlite(code: int, says: str) -> None:
     error = sqlite3.OperationalError("why")
     error.sqlite_errorcode = code
-    told = sqlite_errors.translated(error, "/the.db")
-    assert says in str(told)
-    assert "/the.db" in str(told)
-    assert told.__cause__ is error
+    translation = sqlite_errors.translated(error, "/the.db")
+    assert says in str(translation)
+    assert "/the.db" in str(translation)
+    assert translation.__cause__ is error

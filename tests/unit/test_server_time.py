@@ -17,7 +17,7 @@ def test_between_measurements_time_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     here += 2.5
     assert theirs.now() == 1_000_002.5
     theirs.measured(999_999.0)
-    assert theirs.now() == 999_999.0, "what the engine tells is right"
+    assert theirs.now() == 999_999.0, "the engine's time is right"
 
 
 def test_a_tests_clock_takes_its_place() -> None:

@@ -1,4 +1,4 @@
-"""The settler in virtual time: what goes together, what is told when, and what becomes of an end that is not taken."""
+"""The settler in virtual time: what is applied together, what is reported when, and results that the queue refuses."""
 
 from __future__ import annotations
 

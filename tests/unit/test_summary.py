@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reaper.app.once import Summary
-from reaper.cli.terminal.summary import print_summary
-from reaper.cli.terminal.summary_text import heading
+from reaper.cli.terminal.summary import heading, print_summary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
 from reaper.queues.values import Added, SetView

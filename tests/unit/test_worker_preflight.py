@@ -1,4 +1,4 @@
-"""The last look before a DELETE, in virtual time: who is spared is not sent, and nothing is sent too late."""
+"""The preflight check in virtual time: a spared session gets no DELETE, and none is sent too late."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ GO = Proceed("it expired")
 
 
 @dataclass(slots=True)
-class FakeLook:
+class FakePreflight:
     """Says what the test wants, after a while."""
 
     says: Recheck = GO
     of: dict[str, Recheck] = field(default_factory=dict)
     takes_s: float = 0.05
-    looked: list[SessionId] = field(default_factory=list)
+    checked: list[SessionId] = field(default_factory=list)
 
     def applies_to(self, lease: Lease) -> bool:
         return True
 
     async def __call__(self, lease: Lease) -> Recheck:
-        self.looked.append(lease.session_id)
+        self.checked.append(lease.session_id)
         await anyio.sleep(self.takes_s)
         return self.of.get(lease.session_id, self.says)
 
 
-async def looking(n: int, look: FakeLook, **more: float) -> World:
-    return await world(n, well, preflight=look, **more)  # type: ignore[arg-type]
+async def checking(n: int, check: FakePreflight, **more: float) -> World:
+    return await world(n, well, preflight=check, **more)  # type: ignore[arg-type]
 
 
 async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
-    look = FakeLook(of={"s1": Skip("renewed", "it expires in 1 h")})
-    w = await looking(6, look)
+    check = FakePreflight(of={"s1": Skip("renewed", "it expires in 1 h")})
+    w = await checking(6, check)
     summary = await w.run()
     assert summary.view.settled == {Outcome.STOPPED: 5, Outcome.PROTECTED: 1}
     assert w.api.sent[SessionId("s1")] == 0
-    assert sorted(look.looked) == [f"s{n}" for n in range(6)]
+    assert sorted(check.checked) == [f"s{n}" for n in range(6)]
     item = await w.queue.show(SessionId("s1"))
     assert item is not None
     assert (item.detail, item.sends) == ("renewed", 0)
@@ -54,18 +54,18 @@ async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
 
 
 async def test_looks_count_against_the_bound() -> None:
-    look = FakeLook(takes_s=1.0)
-    w = await looking(12, look)
+    check = FakePreflight(takes_s=1.0)
+    w = await checking(12, check)
     async with anyio.create_task_group() as group:
         group.start_soon(w.run)
         await anyio.sleep(0.9)
-        assert len(look.looked) == 4
+        assert len(check.checked) == 4
     assert w.api.peak <= 4
 
 
 async def test_a_refused_look_pauses_and_charges_nothing() -> None:
-    look = FakeLook(says=Inconclusive(Unauthorized(0, own=True)))
-    w = await looking(5, look)
+    check = FakePreflight(says=Inconclusive(Unauthorized(0, own=True)))
+    w = await checking(5, check)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(3)
@@ -78,7 +78,7 @@ async def test_a_refused_look_pauses_and_charges_nothing() -> None:
 
 
 async def test_an_outage_of_the_look_opens_the_breaker() -> None:
-    w = await looking(20, FakeLook(says=Inconclusive(ServerFault(502))))
+    w = await checking(20, FakePreflight(says=Inconclusive(ServerFault(502))))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(1.2)
@@ -88,7 +88,7 @@ async def test_an_outage_of_the_look_opens_the_breaker() -> None:
 
 
 async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_of_them_a_storm() -> None:
-    w = await looking(30, FakeLook(says=Inconclusive(Final(Outcome.FORBIDDEN, "not yours"))))
+    w = await checking(30, FakePreflight(says=Inconclusive(Final(Outcome.FORBIDDEN, "not yours"))))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(2)
@@ -105,22 +105,22 @@ async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_o
 
 
 async def test_nothing_is_sent_that_could_outlast_its_lease() -> None:
-    look = FakeLook(takes_s=3.0)
-    w = await looking(1, look)
+    check = FakePreflight(takes_s=3.0)
+    w = await checking(1, check)
     options = replace(w.worker.options, lease_s=22.0, send_s=20.0)
-    w.worker.reconfigure(w.api, options, look)
+    w.worker.reconfigure(w.api, options, check)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(4)
         assert sum(w.api.sent.values()) == 0
-        look.takes_s = 0.5
+        check.takes_s = 0.5
         await anyio.sleep(10)
     assert w.api.sent == {SessionId("s0"): 1}
 
 
 @pytest.mark.parametrize("end", ["drain", "abort"])
 async def test_a_worker_that_ends_during_a_look_sends_nothing(end: str) -> None:
-    w = await looking(4, FakeLook(takes_s=2.0))
+    w = await checking(4, FakePreflight(takes_s=2.0))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(1)

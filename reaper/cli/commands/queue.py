@@ -13,20 +13,9 @@ from reaper.settings.load import Loaded
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="init|backup", required=True)
-    add_action(
-        actions,
-        "queue",
-        "init",
-        "create what the queue needs, unless it is there",
-        "Creates what the queue needs, unless it is there; changes nothing else.",
-    )
-    backup = add_action(
-        actions,
-        "queue",
-        "backup",
-        "write a consistent copy of the ledger",
-        "Writes a consistent copy of the ledger to a new file, also while a daemon runs.",
-    )
+    add_action(actions, "queue", "init", "create what the queue needs, unless it is there; change nothing else")
+    text = "write a consistent copy of the ledger to a new file, also while a daemon runs"
+    backup = add_action(actions, "queue", "backup", text)
     backup.add_argument("file", metavar="FILE", help="the copy; must not exist")
 
 

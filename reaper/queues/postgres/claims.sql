@@ -3,7 +3,7 @@
 -- name: READY
 outcome IS NULL AND cancel_by IS NULL AND {AT} <= {NOW} {OF_SET}
 
--- Locks rows as they are taken up, so the outer LIMIT locks no more than it takes; the inner one tells the planner how
+-- Locks rows as they are taken up, so the outer LIMIT locks no more than it takes; the inner one lets the planner know how
 -- few they will be.
 -- name: OLDEST
 ORDER BY {AT}, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED

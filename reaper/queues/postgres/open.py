@@ -32,19 +32,16 @@ async def open_postgres(
     read_only: bool,
     worker: bool,
     positions: Callable[[str], PositionStore],
-    inbox_after_s: float = 0.0,
-    clock: Callable[[], float] | None = None,
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether its tables were created now, and the risks in the server's settings.
 
     `create` allows tables to be created and brought to this version, unless `read_only`. A `worker` is registered at
     once, others with their first claim. `positions` gets the queue's identity, which lives as long as its tables, and
-    returns the store of this machine's files. `clock` replaces the server's time in tests. `inbox_after_s` is for
-    Redis: here other programs insert rows with a due time of their own.
+    returns the store of this machine's files.
 
     Raises ConfigError for a URL that cannot be read, QueueError when the queue cannot be used.
     """
-    database = Database(Connector(parameters(url)), clock, read_only=read_only)
+    database = Database(Connector(parameters(url)), clock=None, read_only=read_only)
     try:
         return await open_over(database, positions, create=create and not read_only, worker=worker and not read_only)
     except BaseException:

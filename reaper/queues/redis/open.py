@@ -33,14 +33,12 @@ async def open_redis(
     worker: bool,
     positions: Callable[[str], PositionStore],
     inbox_after_s: float = 0.0,
-    clock: Callable[[], float] | None = None,
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether it was created now, and the risks in the server's settings.
 
     `create` allows a queue to be created, unless `read_only`. `worker` is for the other engines: here the first claim
     makes a process known. `positions` gets the queue's identity, a name that no other queue has, and returns the store
-    of this machine's files. `inbox_after_s` is the delay in seconds of inbox entries without a due time. `clock`
-    replaces the server's time in tests.
+    of this machine's files. `inbox_after_s` is the delay in seconds of inbox entries without a due time.
 
     Raises ConfigError for a URL that cannot be used, QueueUnavailableError while the server is unavailable, another
     QueueError when there is no queue, the server is too old, the queue too new, or a right is missing.
@@ -51,7 +49,7 @@ async def open_redis(
             ssl.create_default_context(cafile=target.ca_file)
         except (OSError, ssl.SSLError):
             raise ConfigError("queue.url: what ca_file names cannot be read, or holds no certificate") from None
-    connection = RedisConnection(target, clock, read_only=read_only)
+    connection = RedisConnection(target, clock=None, read_only=read_only)
     try:
         inbox = None if read_only else Inbox(connection, inbox_after_s)
         return await open_over(connection, inbox, positions, create=create and not read_only)

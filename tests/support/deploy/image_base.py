@@ -159,7 +159,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def local_names() -> set[bytes]:
-    """Return texts that tell of this machine: its paths, and where its pip looks for packages."""
+    """Return texts that name this machine: its paths, and where its pip looks for packages."""
     names = {str(ROOT), sys.prefix}
     for key in ("index-url", "extra-index-url", "find-links", "proxy"):
         for word in pip_settings().get(key, "").replace("\\n", " ").split():

@@ -34,7 +34,7 @@ def block(page: str, name: str) -> str:
 
 @dataclass(slots=True)
 class Host:
-    """A box with reaper in it. `since`: the instant from which on its journal is looked at."""
+    """A box with reaper in it. `since`: the instant from which on its journal is read."""
 
     box: Box
     since: float = 0.0
@@ -91,7 +91,7 @@ class Host:
     # --- the operator -----------------------------------------------------------------------------------------------
 
     def operator(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run a reaper command as docs/systemd.md tells operators to."""
+        """Run a reaper command as docs/systemd.md advises."""
         return self.box.run("sudo", "-u", "reaper", "reaper", *words, expect=expect)
 
     def add(self, count: int) -> list[str]:

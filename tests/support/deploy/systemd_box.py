@@ -65,7 +65,7 @@ mkdir .outside
 pivot_root . .outside
 exec chroot . sh -euc "$LAST"
 """
-# Shared mounts, as after a boot: by them the copies of credentials reach the services.
+# Shared mounts, as after a boot: the services get their copies of credentials through them.
 _LAST = """
 umount -l /.outside
 mount --make-rshared /

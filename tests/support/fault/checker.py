@@ -1,4 +1,4 @@
-"""The one checker: what the producer was told, what the server did and what the ledger says must agree.
+"""The one checker: what the producer knows, what the server did and what the ledger says must agree.
 
 A scenario collects an `Evidence`, `prove` holds it against seven rules and fails with everything that is wrong:
 
@@ -22,7 +22,7 @@ from reaper.sandbox.recorder import Delete
 
 Row = Mapping[str, Any]
 CLOCK_S = 0.005
-"""`settled_at` is told in milliseconds."""
+"""`settled_at` is printed in milliseconds."""
 VANISHED = "sends with no recorded answer"
 
 
@@ -56,14 +56,14 @@ class Evidence:
     """All that is known at the end of a scenario."""
 
     accepted: Collection[str]
-    """IDs of which the producer was told that they were accepted."""
+    """IDs that the producer knows as accepted."""
     deletes: Sequence[Delete]
     rows: Sequence[Row]
     """`outcomes --json`."""
     status: Row
     audit: Row
     offered: Collection[str] = ()
-    """IDs that may have come in without anyone having been told: their producer was killed."""
+    """IDs that may have come in unreported: their producer was killed."""
     settled: bool = True
     """Whether nothing may be open any more."""
     events: Sequence[Row] = ()
@@ -78,17 +78,17 @@ class Evidence:
 
 def lost(found: Evidence, bounds: Bounds) -> Iterator[str]:
     settled = {row["session_id"] for row in found.rows}
-    told, known = set(found.accepted), set(found.accepted) | set(found.offered)
+    reported, known = set(found.accepted), set(found.accepted) | set(found.offered)
     left = sum(found.status[name] for name in ("ready", "delayed", "in_flight"))
     if strange := settled - known:
         yield f"{len(strange)} settled that nobody gave: {sample(strange)}"
-    missing = told - settled
+    missing = reported - settled
     if len(missing) > left or (found.settled and missing):
         yield f"{len(missing)} accepted and neither settled nor, with {left} open, waiting: {sample(missing)}"
     if found.settled and left:
         yield f"{left} are open at the end"
-    if not len(told) <= len(settled) + left <= len(known):
-        yield f"{len(told)} were told accepted, {len(known)} given, and {len(settled)} + {left} are in the books"
+    if not len(reported) <= len(settled) + left <= len(known):
+        yield f"{len(reported)} are reported, {len(known)} given, and {len(settled)} + {left} are in the books"
     if strange := {delete.session_id or delete.path for delete in found.deletes} - known:
         yield f"{len(strange)} IDs were sent that nobody gave: {sample(strange)}"
 
@@ -97,8 +97,8 @@ def doubled(found: Evidence, bounds: Bounds) -> Iterator[str]:
     rows = Counter(row["session_id"] for row in found.rows)
     if twice := {one for one, number in rows.items() if number > 1}:
         yield f"{len(twice)} IDs have two outcomes: {sample(twice)}"
-    told = Counter(event["session_id"] for event in found.events if event["event"] == "session.settled")
-    if twice := {one for one, number in told.items() if number > 1}:
+    reported = Counter(event["session_id"] for event in found.events if event["event"] == "session.settled")
+    if twice := {one for one, number in reported.items() if number > 1}:
         yield f"{len(twice)} IDs were settled twice: {sample(twice)}"
     if not found.audit["balanced"]:
         yield f"the books do not balance: {[line for line in found.audit['lines'] if not line['balanced']]}"

@@ -28,20 +28,20 @@ def settle_up(
     secrets: Iterable[str] = (TOKEN,),
     **more: Any,
 ) -> Evidence:
-    """Ask the ledger for everything, prove that all agrees, and return what was looked at.
+    """Ask the ledger for everything, prove that all agrees, and return what was read.
 
     `run` runs a command (the command itself if not given); `logs` are files of log events; `texts` were said.
     """
     run = run or command.run
-    told = {verb: asked(run, verb) for verb in ("outcomes", "status", "audit")}
-    said = dict(texts or {}) | {verb: json.dumps(rows) for verb, rows in told.items()}
+    answers = {verb: asked(run, verb) for verb in ("outcomes", "status", "audit")}
+    said = dict(texts or {}) | {verb: json.dumps(rows) for verb, rows in answers.items()}
     read = {str(path): path.read_bytes() for path in (*logs, *written(command))}
     found = Evidence(
         accepted=accepted,
         deletes=list(deletes),
-        rows=told["outcomes"],
-        status=told["status"][0],
-        audit=told["audit"][0],
+        rows=answers["outcomes"],
+        status=answers["status"][0],
+        audit=answers["audit"][0],
         events=[event for path in logs for event in events(path)],
         texts={name: text.encode() for name, text in said.items()} | read,
         secrets=[secret.encode() for secret in secrets],

@@ -74,7 +74,7 @@ def waiting(command: Command) -> int | None:
 
 
 def operator(command: Command, sandbox: RunningSandbox, engine: Engine) -> Command:
-    """Let the command look at the queue and put IDs into it."""
+    """Let the command read the queue and put IDs into it."""
     aim(command, sandbox, queue__url=engine.url, **QUICK)
     return command
 

@@ -84,7 +84,7 @@ class Command:
 
 
 def _measured() -> dict[str, str]:
-    """Pass on what `make coverage` tells the processes that it measures."""
+    """Pass on the environment of `make coverage` to the processes that it measures."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 

@@ -1,4 +1,4 @@
-"""The lease protocol as a table of steps: small enough to look at every order in which they can come.
+"""The lease protocol as a table of steps: small enough to try every order in which they can come.
 
 Each of two workers holds one lease at a time; workers die, sleep past their leases, get every kind of answer; the
 engine goes away, or carries out an apply whose answer is lost; an operator cancels. What an answer means and what an
@@ -174,8 +174,8 @@ class Protocol:
         if isinstance(decision, Settle):
             decision = replace(decision, detail=None)  # words of it make states that differ in nothing else
         decided = hand._replace(decision=decision, send=replace(send, error=None))
-        told = reply.status if isinstance(reply, Answered) else reply.fault.value
-        return Move(f"worker {worker} sends: {told}", worker, answered.with_hand(worker, decided))
+        answer = reply.status if isinstance(reply, Answered) else reply.fault.value
+        return Move(f"worker {worker} sends: {answer}", worker, answered.with_hand(worker, decided))
 
     def _apply(self, one: Id, worker: int, decision: Decision, send: Send | None) -> Move:
         """Carry out a decision as a back-end does: nothing unless the receipt is the row's."""

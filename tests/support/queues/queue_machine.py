@@ -128,7 +128,7 @@ class QueueMachine(RuleBasedStateMachine):
         if "death" not in self.harness.cannot:
             self.unburied.append(self.generation[which])
         self.generation[which] = max(self.generation) + 1
-        # The next process may free them when it opens, or leave that to `tend`: so tend at once.
+        # The next process may free them when it opens, or leave that to `maintain`: so maintain at once.
         self.processes[which] = self.do(self.harness.open())
         self.maintain()
 
