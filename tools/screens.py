@@ -174,9 +174,12 @@ def demo(at: Terminal) -> None:
 def run(at: Terminal, sandbox: Sandbox) -> None:
     at.type("reaper once ids.txt")
     at.keep("once-running", at.until(at_least(12)))
+    sandbox.steer(latency="p50=2000ms,p99=3000ms")  # so slow that the end can be watched
+    time.sleep(1.0)
     at.press("C-c")
     at.keep("once-stopping", at.until(lambda text: "stopping:" in text))
     at.keep("once-interrupted", at.done())
+    sandbox.steer(latency="p50=150ms,p99=500ms")
 
 
 def pauses(at: Terminal, sandbox: Sandbox) -> None:
