@@ -43,6 +43,7 @@ def test_only_this_machine_may_be_spoken_to_in_the_clear(url: str, plain_remote:
         "https://archal.ai\n.example.com",
         "https://archal.ai\\@example.com",
         "https://[::1",
+        f"https://{'a' * 64}.example",
     ],
 )
 def test_a_base_url_is_scheme_host_and_path_alone(url: str) -> None:

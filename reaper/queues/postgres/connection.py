@@ -190,7 +190,7 @@ class BatchedConnection(Generic[A]):
 
 def _mark_retrieved(future: asyncio.Future[Any]) -> None:
     """Retrieve the exception of a future nobody awaits. Leases that could not be released expire."""
-    if not future.cancelled():
+    with suppress(asyncio.CancelledError):
         future.exception()
 
 

@@ -73,7 +73,6 @@ async def _add(
     connection: Connection, params: dict[str, Any], invalid: Sequence[InvalidLine], run_set: PostgresRunSet | None
 ) -> set[str]:
     """Take a batch in, in one transaction; return the IDs whose round began."""
-    members = None
     async with connection.pipeline():
         added = await connection.execute(_SQL["add"], params)
         if invalid:
@@ -84,8 +83,8 @@ async def _add(
             }
             await connection.execute(_SQL["keep_invalid"], params | lines)
             await connection.execute(_SQL["drop_old_invalid"], {"kept": INVALID_KEPT})
-        if run_set is not None:
-            members = await connection.execute(_SQL["add_members"], params | {"set_id": run_set.set_id})
+        into = None if run_set is None else params | {"set_id": run_set.set_id}
+        members = None if into is None else await connection.execute(_SQL["add_members"], into)
     if run_set is not None and members is not None:
         run_set.size += members.rowcount
     ((taken,),) = await added.fetchall()

@@ -105,7 +105,7 @@ class LedgerThread:
         return call
 
     def _undo(self, undo: Callable[[T], Work[object]], result: T) -> None:
-        if not self._closed:
+        with suppress(QueueError):  # a closed ledger has released everything
             call = self._post(_Operation(undo(result), writes=True), None)
             call.future.add_done_callback(asyncio.Future.exception)  # no caller is left to raise it to
 
