@@ -255,10 +255,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 def test_pods_share_one_queue_and_one_that_goes_leaves_the_rest_to_the_others(engine: Engine) -> None:
-    sessions = [session.session_id for session in generate(200, 10)]
+    sessions = [session.session_id for session in generate(400, 10)]
     at_work = partial(pod, "queue", secret=engine.url)
     with (
-        running_sandbox(list(generate(200, 10)), latency="200ms") as sandbox,
+        running_sandbox(list(generate(400, 10)), latency="500ms") as sandbox,
         at_work(sandbox) as one,
         at_work(sandbox) as other,
     ):
