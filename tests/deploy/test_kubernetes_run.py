@@ -266,7 +266,7 @@ def test_pods_share_one_queue_and_one_that_goes_leaves_the_rest_to_the_others(en
         eventually(lambda: one.answers("readinessProbe") and other.answers("readinessProbe"))
         # Handed in at one of them, seen by both.
         assert one.run("reaper", ["add", *sessions])[0] == 0
-        eventually(lambda: len(one.events("session.settled")) > 5 and len(other.events("session.settled")) > 5)
+        eventually(lambda: all(len(each.events("session.settled")) > 5 for each in (one, other)), 60)
         first.terminate()
         assert first.wait(timeout=60) == 0, one.said("reaper")
         assert len(sandbox.sends) < len(sessions), "too quick: nothing was left to the other"
