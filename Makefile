@@ -8,8 +8,8 @@ JOBS ?= 3
 PYTEST := -m pytest -n $(JOBS) --dist loadfile
 # Not tests/deploy, which runs installed copies of reaper, and not tests/fault: both have a target of their own.
 KINDS := $(addprefix tests/,unit property contract integration fuzz repo e2e)
-# What another interpreter or an older library could break, without the engines' servers.
-PORTABLE := tests/unit tests/contract tests/e2e
+# What another interpreter or an older library could break, without the engines' servers; `make nightly` runs all of e2e.
+PORTABLE ?= tests/unit tests/contract $(addprefix tests/e2e/test_,check.py daemon.py probe.py reload.py)
 LIGHT := -m 'not slow' -k 'not postgres and not redis'
 
 .DEFAULT_GOAL := help
@@ -41,7 +41,7 @@ engines: $(READY) ## Run the tests that need PostgreSQL or Redis; fails where on
 deploy: $(READY) ## Run the tests of the wheel, the image, the units, the manifests, the dashboard and the site
 	@$(BIN)/python $(PYTEST) tests/deploy
 
-pythons: $(READY) ## Run unit, contract and e2e tests on Python 3.12 and 3.13, where they are found
+pythons: $(READY) ## Run unit, contract and some e2e tests on Python 3.12 and 3.13, where they are found
 	@for version in 3.12 3.13; do \
 	    python=$$(.ci/find-python $$version) || { echo "Python $$version is not here: its tests are skipped" >&2; continue; }; \
 	    echo "Python $$version: $$python"; \
@@ -54,10 +54,11 @@ lowest: $(READY) ## Run unit, contract and some e2e tests with the lowest versio
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct \
 	    --editable '.[fast]' --group dev
-	@.venv/lowest/bin/python $(PYTEST) -q $(filter-out tests/e2e,$(PORTABLE)) \
-	    $(addprefix tests/e2e/test_,check.py daemon.py probe.py reload.py) $(LIGHT)
+	@.venv/lowest/bin/python $(PYTEST) -q $(PORTABLE) tests/integration/test_notifications.py $(LIGHT)
 
-nightly: $(READY) ## Run for hours: long faults, every mutant, a soak of eight hours, a million inputs of the fuzzers
+nightly: $(READY) ## Run for hours: all of e2e on each Python, every planted bug, long faults, every mutant, a soak of eight hours, a million inputs of the fuzzers
+	@$(MAKE) pythons PORTABLE="tests/unit tests/contract tests/e2e"
+	@$(BIN)/python -m tools.proof.prove
 	@FAULT_PROFILE=long $(BIN)/python -m pytest -s tests/fault
 	@$(BIN)/python -m tools.proof.mutate --sample 0
 	@$(BIN)/python -m tests.support.fault.soak --hours $(or $(HOURS),8)
@@ -67,11 +68,11 @@ nightly: $(READY) ## Run for hours: long faults, every mutant, a soak of eight h
 coverage: $(READY) ## Measure which branches the tests take, room by room; fails below the bounds (needs PostgreSQL and Redis)
 	@rm -f .coverage .coverage.*
 	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run $(PYTEST) -q \
-	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(KINDS) && passed=0 || passed=$$?; \
+	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' $(KINDS) tests/fault/test_outages.py && passed=0 || passed=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/python -m tools.coverage_rooms && exit $$passed
 
-prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (about four minutes)
-	@$(BIN)/python -m tools.proof.prove
+prove: $(READY) ## Plant a bug, see its test fail, bug by bug, in a copy of the tree (PART=k/n: every n-th bug)
+	@$(BIN)/python -m tools.proof.prove $(PART)
 
 mutate: $(READY) ## Count the small mistakes in core and queues that tests notice (MUTATE_ROOMS="core …", MUTATE_SAMPLE=n of each, 0: all, MUTATE_SEED=n)
 	@$(BIN)/python -m tools.proof.mutate $(if $(MUTATE_ROOMS),--rooms $(MUTATE_ROOMS)) \
@@ -100,10 +101,12 @@ format: $(READY) ## Rewrite the code in the house style
 generated: $(READY) ## Write completions/, man/, config/ and the tables of docs/ anew from the code
 	@$(BIN)/python -m tools.cli_reference
 	@$(BIN)/python -m tools.settings_reference
+	@$(BIN)/python -m tools.json_contract.write
 
 .PHONY: screens
-screens: $(READY) ## Capture docs/screens/, its page and the picture of the README anew (needs tmux and chromium)
-	@$(BIN)/python tools/screens.py
+screens: $(READY) ## Capture docs/screens/, its page and the pictures of docs/img/ anew (needs tmux and chromium)
+	@$(BIN)/python -m tools.screens
+	@$(BIN)/python -m tools.screens.console
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade

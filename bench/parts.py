@@ -79,7 +79,7 @@ class Counter(MemoryQueue):
     async def claim(self, limit: int, **_: Any) -> list[Lease]:
         given = range(self._left, max(0, self._left - limit), -1)
         self._left -= len(given)
-        return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0) for n in given]
+        return [Lease(SessionId(f"ses_{n:024x}"), "", 1, 0, 1, 0, False, False, "bench", 0.0, 0.0) for n in given]
 
     async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
         # On a busy machine a lease may get too old to be sent.
@@ -93,13 +93,27 @@ class Counter(MemoryQueue):
 class Silent:
     """A journal that tells nothing."""
 
+    is_behind = False
+
     def settled(self, *_: Any) -> None: ...
 
     def retry_scheduled(self, *_: Any) -> None: ...
 
     def lease_lost(self, *_: Any) -> None: ...
 
+    def results_unwritten(self, *_: Any) -> None: ...
+
     def paused(self, *_: Any) -> None: ...
+
+    def target_pinned(self, address: str) -> None: ...
+
+    def reopened(self, *_: Any) -> None: ...
+
+    def ghost(self, *_: Any) -> None: ...
+
+    def unproven_gone(self, *_: Any) -> None: ...
+
+    def list_cut(self, *_: Any) -> None: ...
 
     def account_pinned(self, account: str) -> None: ...
 
@@ -116,6 +130,7 @@ class Silent:
 class LogSettings:
     log_format: str = "json"
     log_level: str = "info"
+    log_schema: str = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +173,12 @@ async def work(run: Run, cost: list[float]) -> int:
         async def idle(paused: bool) -> float | None:
             return None if await queue.next_at() is None else 0.01
 
-        async def identify() -> ReadVerdict:
-            return classify_read(await api.list_sessions())
+        async def identify() -> tuple[Reply, ReadVerdict]:
+            reply = await api.list_sessions()
+            return reply, classify_read(reply)
+
+        async def compare_target(*, proven: bool) -> None:
+            """No address is kept."""
 
         journal: Journal = LogJournal() if run.log else Silent()
         worker = Worker(
@@ -171,6 +190,7 @@ async def work(run: Run, cost: list[float]) -> int:
             journal=journal,
             idle=idle,
             identify=identify,
+            compare_target=compare_target,
             now=time.monotonic,
         )
         before = cpu_s()

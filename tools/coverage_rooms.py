@@ -12,8 +12,9 @@ from typing import Any
 ROOMS = ("core", "queues", "api", "intake", "telemetry", "cli")
 REST = "the rest"
 TOTAL = "in all"
-BOUNDS = {"core": 99.8, "queues": 99.8, TOTAL: 95.0}
-"""Two in a thousand are left for branches that only a race of two connections takes: no run is sure to meet them."""
+BOUNDS = {"core": 99.8, "queues": 99.2, TOTAL: 95.0}
+"""Some in a thousand are left for what no run is sure to meet: races of two connections, a disk that fails while reaper
+saves what another program took away."""
 
 
 def room_of(path: str) -> str:

@@ -1,6 +1,6 @@
 """Sends the requests of the API: stop one session, read one, list the active ones, identify the token's account.
 
-Requests use the transport in `http/`, at a constant cost each; through a configured proxy they use httpx's.
+Requests use the transport in `http/`, at a constant cost each.
 """
 
 from __future__ import annotations
@@ -8,33 +8,35 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import lru_cache
 from urllib.parse import quote
 
 import httpx
 
 from reaper.api.credentials import Credentials
-from reaper.api.faults import classify_error
-from reaper.api.http.connect import Http
-from reaper.api.http.exchange import Exchange
-from reaper.api.http.proxy import ProxySender
+from reaper.api.faults import failure_of
+from reaper.api.http.coding import CodingError, codings_of, decode
+from reaper.api.http.connect import Http, Via
+from reaper.api.http.exchange import Exchange, Headers
+from reaper.api.http.proxy import USER_AGENT, Proxy
 from reaper.api.http.transport import Transport
+from reaper.api.trust import Trust
+from reaper.core.classify import LIST_BODY_BYTES
 from reaper.core.errors import ConfigError
 from reaper.core.model import Answered, Failed, Fault, Reply, SessionId
-from reaper.core.version import __version__
+from reaper.core.target import address_of
 
 STOP_BODY_BYTES = 64 * 1024
-LIST_BODY_BYTES = 32 * 1024 * 1024
+LARGE_BODY_BYTES = 1024 * 1024
 STALE_AFTER_S = 1.0
 """A connection idle for less did not go stale: its reset is the reply to this send, recorded and charged."""
 REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-requestid")
 _is_unreserved = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
 """Matches the IDs that percent-encoding does not change, which are most (RFC 3986, 2.3)."""
-_KEPT_HEADERS = frozenset({b"retry-after", b"date", *REQUEST_ID_HEADERS})
+_KEPT_HEADERS = frozenset({b"retry-after", b"date", b"content-encoding", *REQUEST_ID_HEADERS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +50,38 @@ class Target:
     proxy: str | None = field(default=None, repr=False)
     """May hold a password."""
     http: Http = "auto"
+    connection_max_age_s: float = 300.0
     concurrency: int = 32
     """Limit of requests in flight. One connection more may be opened, for a read."""
-
-
-class Sender(Protocol):
-    """Sends exchanges. Raises httpx.TransportError, TimeoutError or OSError for faults of the network."""
-
-    async def send(self, exchange: Exchange) -> None: ...
-
-    async def aclose(self) -> None: ...
 
 
 class Client:
     """The client of the API. Belongs to one event loop; not safe for several threads."""
 
-    def __init__(self, target: Target, credentials: Credentials) -> None:
-        """Open nothing yet. Raises ConfigError when the address or the CA file cannot be used."""
+    def __init__(
+        self, target: Target, credentials: Credentials, report: Callable[[str], None] = lambda sentence: None
+    ) -> None:
+        """Open nothing yet. Raises ConfigError when the address or the CA file cannot be used.
+
+        `report` gets a sentence when a CA file that changed cannot be used.
+        """
         self._target = target
+        self.address = address_of(target.base_url)
         self._credentials = credentials
         self._url = httpx.URL(target.base_url)
         try:
             self._url.host  # noqa: B018  # the host is decoded, and may fail, only here
         except UnicodeError as error:
             raise ConfigError(f"api.base_url: there can be no host of that name: {error}") from error
+        proxy = Proxy.parse(target.proxy) if target.proxy is not None else None
         self._base = self._url.raw_path.rstrip(b"/")
+        self._proxy_headers: Headers = ()
+        if proxy is not None and self._url.scheme == "http":
+            # Without a tunnel the request itself is the proxy's (RFC 9112, 3.2.2).
+            self._base = b"http://" + self._url.netloc + self._base
+            self._proxy_headers = proxy.headers
         self._prefix = self._base + b"/api/sessions"
-        self._sender = _sender(self._url, target)
+        self._transport = _transport(self._url, target, proxy, report)
         self._in_flight = 0
         self._retired = False
         self._headers: tuple[int, tuple[tuple[bytes, bytes], ...]] = (-1, ())
@@ -106,7 +113,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
-        await self._sender.aclose()
+        await self._transport.aclose()
 
     async def _send(self, method: bytes, path: bytes, body_bytes: int) -> Reply:
         token = self._credentials.current
@@ -119,19 +126,28 @@ class Client:
         )
         self._in_flight += 1
         try:
-            await self._sender.send(exchange)
+            await self._transport.send(exchange)
         except (httpx.TransportError, TimeoutError, OSError) as error:
-            fault, text = classify_error(error, self._target.timeout_s, self._target.connect_timeout_s)
-            return Failed(fault, exchange.written, text, time.perf_counter() - begun, exchange.again)
+            return failure_of(error, exchange, self._target.timeout_s, time.perf_counter() - begun)
         finally:
             self._in_flight -= 1
             if self._retired and not self._in_flight:
                 await asyncio.shield(self.aclose())
         headers = _kept_headers(exchange.response_headers)
         request_id = _request_id(headers)
-        body = bytes(exchange.body)
-        if method == b"DELETE" and body:  # only bodies of DELETEs are stored
-            body = _masked(token.value, body.decode("latin-1")).encode("latin-1")
+        body, undecoded = bytes(exchange.body), None
+        exchange.body = bytearray()  # a list is long: one copy of it is enough
+        if body and b"content-encoding" in headers:
+            codings = codings_of(exchange.response_headers)
+            try:
+                body = await decode(body, codings, max_bytes=body_bytes, whole=exchange.whole)
+            except CodingError as error:
+                undecoded = str(error)
+        for form in _forms(token.value):
+            if len(body) > LARGE_BODY_BYTES:
+                await asyncio.sleep(0)  # each search of a long list takes tens of milliseconds
+            if form in body:
+                body = body.replace(form, b"********")
         return Answered(
             exchange.status,
             body,
@@ -141,6 +157,7 @@ class Client:
             request_id=_masked(token.value, request_id)[:200] if request_id else None,
             token_generation=token.generation,
             again=exchange.again,
+            undecoded=undecoded,
         )
 
     def session_path(self, session_id: SessionId) -> bytes:
@@ -153,21 +170,27 @@ class Client:
         if self._headers[0] != generation:
             headers = (
                 (b"host", self._url.netloc),
-                (b"user-agent", f"archal-reaper/{__version__}".encode()),
+                (b"user-agent", USER_AGENT),
                 (b"accept", b"application/json"),
                 (b"accept-encoding", b"identity"),
                 (b"authorization", b"Bearer " + token.encode()),
+                *self._proxy_headers,
             )
             self._headers = (generation, headers)
         return self._headers[1]
 
 
 def _masked(token: str, text: str) -> str:
-    """Return a server's text without the token, which some servers repeat when they refuse it."""
-    text = text.replace(token, "********")
-    if '"' in token or "\\" in token:  # JSON escapes it
-        text = text.replace(json.dumps(token)[1:-1], "********")
+    """Return a server's text without the token, which some servers repeat."""
+    for form in _forms(token):
+        text = text.replace(form.decode(), "********")
     return text
+
+
+@lru_cache(maxsize=4)
+def _forms(token: str) -> tuple[bytes, ...]:
+    """Return the token as a server may write it: as it is, and as JSON escapes it."""
+    return tuple({token.encode(), json.dumps(token)[1:-1].encode()})
 
 
 def _kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
@@ -186,31 +209,16 @@ def _request_id(headers: dict[bytes, str]) -> str | None:
     return None
 
 
-def _sender(url: httpx.URL, target: Target) -> Sender:
-    tls = _tls_context(target) if url.scheme == "https" else None
-    if target.proxy is not None:
-        return ProxySender(
-            url,
-            tls=tls,
-            proxy=target.proxy,
-            timeout_s=target.timeout_s,
-            connect_timeout_s=target.connect_timeout_s,
-        )
+def _transport(url: httpx.URL, target: Target, proxy: Proxy | None, report: Callable[[str], None]) -> Transport:
+    speaks_tls, proxy_speaks_tls = url.scheme == "https", proxy is not None and proxy.tls
+    trust = Trust(target.ca_file, report) if speaks_tls or proxy_speaks_tls else None
     return Transport(
         url,
-        tls=tls,
+        tls=trust.source() if trust is not None and speaks_tls else None,
+        via=Via(proxy, trust.source() if trust is not None and proxy_speaks_tls else None) if proxy else None,
         http=target.http,
         connect_timeout_s=target.connect_timeout_s,
         max_connections=target.concurrency + 1,
         stale_after_s=STALE_AFTER_S,
+        max_age_s=target.connection_max_age_s,
     )
-
-
-def _tls_context(target: Target) -> ssl.SSLContext:
-    if target.ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        return ssl.create_default_context(cafile=target.ca_file)
-    except OSError as error:
-        reason = error.strerror or "it holds no certificate in PEM form"
-        raise ConfigError(f"api.ca_file: {target.ca_file} cannot be used: {reason}") from error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from reaper.core.blocking import RunBlocking, run_here
+from reaper.core.files import read_regular
 
 MAX_TOKEN_BYTES = 16_384
 
@@ -26,9 +29,10 @@ class Token:
 class Credentials:
     """The current token: a fixed value, or that of a file which is read again when it changed."""
 
-    __slots__ = ("_file", "_seen", "_stamp", "current")
+    __slots__ = ("_file", "_run_blocking", "_seen", "_stamp", "current")
 
-    def __init__(self, file: Path | None, value: str | None) -> None:
+    def __init__(self, file: Path | None, value: str | None, run_blocking: RunBlocking = run_here) -> None:
+        self._run_blocking = run_blocking
         self._file = file
         self._stamp: tuple[int, ...] | None = None
         self._seen: list[str] = [value] if value else []
@@ -37,10 +41,17 @@ class Credentials:
     def refresh(self) -> bool:
         """Read the file again if it changed; return whether the token is a different one now.
 
-        Costs one `stat` while there is a token, a read while there is none.
+        Costs one `stat` while there is a token, a read while there is none. A token stays while its file does not
+        answer.
         """
-        if self._file is None or (self.current.value is not None and self._stamp == _stamp(self._file)):
+        if self._file is None:
             return False
+        if self.current.value is not None:
+            try:
+                if self._stamp == self._run_blocking(partial(_stamp, self._file)):
+                    return False
+            except TimeoutError:
+                return False
         value, missing_reason = self._read(self._file)
         if value == self.current.value:
             self.current = Token(self.current.generation, value, missing_reason)
@@ -77,13 +88,9 @@ class Credentials:
         return tuple(self._seen)
 
     def _read(self, file: Path) -> tuple[str | None, str | None]:
-        self._stamp = _stamp(file)
         try:
-            # Non-blocking: a pipe without a writer must not stop the event loop.
-            with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    return None, f"the token file {file} is not a regular file"
-                raw = stream.read(MAX_TOKEN_BYTES + 1)
+            self._stamp = self._run_blocking(partial(_stamp, file))
+            raw = self._run_blocking(partial(read_regular, file, MAX_TOKEN_BYTES))
         except FileNotFoundError:
             return None, f"the token file {file} does not exist"
         except (OSError, ValueError) as error:
@@ -91,7 +98,7 @@ class Credentials:
         text = raw.decode("ascii", "replace").strip()
         if not text:
             return None, f"the token file {file} is empty"
-        if len(raw) > MAX_TOKEN_BYTES or not text.isascii() or not text.isprintable() or " " in text:
+        if not text.isascii() or not text.isprintable() or " " in text:
             return None, f"the token file {file} does not hold a token: one line of visible ASCII is expected"
         if text not in self._seen:
             self._seen.append(text)

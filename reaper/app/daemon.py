@@ -13,23 +13,27 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from reaper.api.credentials import Credentials
+from reaper.app.console.routes import ConsoleRoutes, check_admin_file
 from reaper.app.heartbeat import ServiceHeartbeat
+from reaper.app.notifier import Notifier
 from reaper.app.reload import DaemonParts, apply_configuration
-from reaper.app.signals import obey_signals
-from reaper.app.task_groups import first_error
+from reaper.app.signals import Signals, end_or_reload
+from reaper.app.task_groups import first_error, log_failed_queue
+from reaper.app.whose import whose_of
 from reaper.app.wiring import new_discovery, new_identity, new_worker, open_api, sources_of
 from reaper.core.classify import OtherAccount
-from reaper.core.errors import ConfigError, Exit, QueueUnavailableError
+from reaper.core.errors import ConfigError, Exit, QueueUnavailableError, ReaperError
+from reaper.core.target import OtherTarget
+from reaper.core.text import describe_unforeseen
 from reaper.core.version import __version__
-from reaper.intake.discovery.held_sweeps import open_holds_and_ghosts
 from reaper.intake.poller import Intake
 from reaper.intake.spool import Spool
 from reaper.queues.base import Queue
 from reaper.settings.listen_address import split_listen
 from reaper.settings.load import Loaded
 from reaper.telemetry import events, logs
-from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
-from reaper.telemetry.event_log import LogReport, SweepLog
+from reaper.telemetry.endpoints import health_pages
+from reaper.telemetry.event_log import LogReport, SweepLog, log_exit
 from reaper.telemetry.http.server import serve
 from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.sd_notify import notifier_of
@@ -37,7 +41,10 @@ from reaper.worker.worker import Worker
 
 MAX_IDLE_S = 1.0
 """How long an idle daemon rests at most before it polls the queue again: another process may have added."""
+IDLE_AT_END_S = 0.2
 PRUNE_S = 3600.0
+LAST_STATS_S = 1.0
+"""How long the end waits for the counts of its last log line."""
 
 
 class Daemon:
@@ -48,11 +55,19 @@ class Daemon:
     """
 
     def __init__(
-        self, loaded: Loaded, queue: Queue, credentials: Credentials, *, load: Callable[[], Loaded], reap: bool
+        self,
+        loaded: Loaded,
+        queue: Queue,
+        credentials: Credentials,
+        notifier: Notifier,
+        *,
+        load: Callable[[], Loaded],
+        reap: bool,
     ) -> None:
         self._loaded = loaded
         self._queue = queue
         self._credentials = credentials
+        self._messages = notifier
         self._load = load
         self._reap = reap
         self._all_due = False
@@ -61,8 +76,8 @@ class Daemon:
         self._reloading = anyio.Lock()
         self._notifier = notifier_of(os.environ)
 
-    async def run(self) -> int:
-        """Run until ended; return the exit code. Raises the first of our own errors."""
+    async def run(self, signals: Signals) -> int:
+        """Run until a signal ends it; return the exit code. Raises the first of our own errors."""
         settings = self._loaded.settings
         async with open_api(settings, self._credentials) as connection:
             metrics = Metrics()
@@ -73,7 +88,7 @@ class Daemon:
             )
             discovery_parts = discover(settings)
             worker = new_worker(
-                settings, self._queue, connection, identity, discovery_parts, idle=self._idle, meter=metrics
+                settings, self._queue, connection, identity, discovery_parts, idle=self._idle, metrics=metrics
             )
             begun = anyio.current_time()
             try:
@@ -83,44 +98,51 @@ class Daemon:
                     self._intake = Intake(sources, settings.intake.poll_s, report)
                     parts = DaemonParts(
                         self._loaded, self._queue, connection, worker, self._intake, sources, discovery_parts,
-                        discover, settings,
+                        discover, identity, settings, self._messages, metrics,
                     )  # fmt: skip
-                    started = anyio.Event()
                     end = partial(self._begin_reap, background, parts) if self._reap else None
                     reload = partial(background.start_soon, self._reload, parts)
-                    background.start_soon(partial(obey_signals, worker, started=started, end=end, reload=reload))
-                    await started.wait()
-                    await self._listen(background, worker, metrics)
-                    background.start_soon(self._intake.run)
-                    background.start_soon(self._prune, parts)
-                    background.start_soon(self._discover, parts)
-                    background.start_soon(ServiceHeartbeat(self._notifier, worker, self._queue).run)
-                    logs.get().info(
-                        events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
-                    )
-                    await worker.run()
-                    self._notifier.notify(STOPPING="1")
-                    background.cancel_scope.cancel()
+                    with signals.obeyed(end_or_reload(worker, end=end, reload=reload)):
+                        await self._listen(background, parts, metrics)
+                        background.start_soon(self._intake.run)
+                        background.start_soon(self._prune, parts)
+                        background.start_soon(self._discover, parts)
+                        background.start_soon(self._messages.run, worker)
+                        background.start_soon(ServiceHeartbeat(self._notifier, worker, self._queue).run)
+                        logs.get().info(
+                            events.REAPER_READY, version=__version__, pid=os.getpid(), api=settings.api.base_url
+                        )
+                        await worker.run()
+                        self._notifier.notify(STOPPING="1")
+                        background.cancel_scope.cancel()
             except BaseExceptionGroup as group:
-                raise first_error(group) from group
-            return await self._log_exit(worker, anyio.current_time() - begun)
+                error = first_error(group)
+                log_failed_queue(error)
+                raise error from group
+            code = await self._log_exit(worker, anyio.current_time() - begun)
+            signals.leave_with(code)
+            await self._messages.finish()
+            return code
 
     async def _log_exit(self, worker: Worker, ran_s: float) -> int:
         """Log how it ended; return the exit code, which under `reap` depends on what still waits."""
+        facts: dict[str, object] = {"sends": worker.sends, "ran_s": round(ran_s, 1)}
         try:
-            stats = await self._queue.stats()
-        except QueueUnavailableError as error:
-            logs.get().warning(events.REAPER_EXITED, sends=worker.sends, ran_s=round(ran_s, 1), detail=str(error))
-            return Exit.WORK_LEFT if self._reap else Exit.OK
+            with anyio.fail_after(LAST_STATS_S):
+                stats = await self._queue.stats()
+        except (QueueUnavailableError, TimeoutError) as error:
+            code = Exit.WORK_LEFT if self._reap else Exit.OK
+            log_exit(code, str(error) or f"the queue did not answer within {LAST_STATS_S:g} s", facts=facts)
+            return code
         left = stats.ready + stats.delayed + stats.in_flight
-        facts = {"sends": worker.sends, "waiting": left, "dead": stats.dead, "ran_s": round(ran_s, 1)}
+        facts |= {"waiting": left, "dead": stats.dead}
         if self._reap and (left or not self._all_due):
             detail = "not all sessions were stopped in time; the rest stays in the ledger for the next reaper on it"
             if not self._all_due:
                 detail = "ended before the latest input was taken in; it stays where it is for the next reaper"
-            logs.get().warning(events.REAPER_EXITED, **facts, detail=detail)
+            log_exit(Exit.WORK_LEFT, detail, facts=facts)
             return Exit.WORK_LEFT
-        logs.get().info(events.REAPER_EXITED, **facts)
+        log_exit(Exit.OK, facts=facts)
         return Exit.OK
 
     # --- reap: the end with everything stopped --------------------------------------------------------------------
@@ -150,7 +172,8 @@ class Daemon:
                 return 0.0
         next_at = await self._queue.next_at()
         if self._all_due and next_at is None:
-            return None
+            # A last line without newline is taken when its file stops changing.
+            return IDLE_AT_END_S if self._intake is not None and self._intake.is_settling else None
         return MAX_IDLE_S if paused or next_at is None else min(max(next_at - self._queue.now(), 0.01), MAX_IDLE_S)
 
     # --- around the work --------------------------------------------------------------------------------------------
@@ -163,22 +186,27 @@ class Daemon:
                 loaded = await anyio.to_thread.run_sync(self._load)
                 changed, fixed = await apply_configuration(parts, loaded)
             except (ConfigError, ValueError, OSError) as error:
+                parts.metrics.reloaded(successful=False)
                 detail = f"the new configuration is refused and the old one kept: {error}"
                 logs.get().error(events.CONFIG_REFUSED, detail=detail)
             else:
+                parts.metrics.reloaded(successful=True)
                 note = {"after_restart": fixed} if fixed else {}
                 warned = {"warnings": loaded.warnings} if loaded.warnings else {}
                 logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
             self._notifier.notify(READY="1")
 
-    async def _listen(self, background: TaskGroup, worker: Worker, metrics: Metrics) -> None:
+    async def _listen(self, background: TaskGroup, parts: DaemonParts, metrics: Metrics) -> None:
         """Open the health listener. A default address that is busy is a warning, a configured one an error."""
         address = split_listen(self._loaded.settings.telemetry.listen)
         if address is None:
             return
+        check_admin_file(parts.settings, parts.bounded)
         try:
-            pages = health_pages(worker, self._queue, metrics, partial(open_holds_and_ghosts, self._queue))
-            await background.start(partial(serve, *address, pages, guarded=FOR_PEOPLE))
+            whose = partial(whose_of, lambda: parts.loaded, os.environ)
+            console = ConsoleRoutes(self._queue, lambda: parts.settings.telemetry, whose)
+            pages = health_pages(parts.worker, self._queue, metrics, whose, console.navigation)
+            await background.start(partial(serve, *address, lambda: console.beside(pages)))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
                 raise
@@ -191,12 +219,16 @@ class Daemon:
             if settings.enabled and parts.worker.is_claiming:
                 try:
                     swept = await parts.discovery_parts.discovery.sweep()
-                    if isinstance(swept.unread, OtherAccount):
+                    if isinstance(swept.unread, OtherAccount | OtherTarget):
                         # To it each session of the queue is a 404: every DELETE has to pause, not the sweep alone.
                         parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
                         parts.worker.wake()
                 except QueueUnavailableError as error:
                     parts.worker.queue_health.mark_unavailable(error)
+                except ReaperError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - discovery may not end the stopping of what is queued
+                    parts.discovery_parts.discovery.report.stopped(describe_unforeseen(error))
             await anyio.sleep(settings.interval_s * random.uniform(0.9, 1.1) if settings.enabled else MAX_IDLE_S)
 
     async def _prune(self, parts: DaemonParts) -> None:

@@ -42,7 +42,7 @@ class ServiceHeartbeat:
     async def _status(self, rate: float) -> str:
         try:
             stats = await self.queue.stats()
-            status = f"{stats.ready} ready, {stats.delayed} delayed, {stats.dead} dead, {rate:.1f} sends/s"
+            status = f"{stats.ready} ready, {stats.delayed} due later, {stats.dead} dead, {rate:.1f} sends/s"
         except QueueUnavailableError as error:
             status = f"queue unavailable: {error}"
         held = ", ".join(f"paused: {pause.reason.value}" for pause in self.worker.pauses())

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from reaper.app.run_parts import RunParts
-from reaper.app.signals import obey_signals
+from reaper.app.signals import Signals, end_or_reload
 from reaper.app.task_groups import raise_first_error
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason
@@ -22,12 +21,14 @@ from reaper.core.notices import WHAT_TO_DO
 from reaper.queues.base import RunSet
 from reaper.queues.values import Added, SetView
 from reaper.settings.schema import Settings
-from reaper.telemetry.event_log import Meter
+from reaper.telemetry.event_log import Meter, WorkMeter
 
 if TYPE_CHECKING:
     from reaper.worker.worker import Worker
 
 POLL_S = 1.0
+ALL_GONE = "every session of this run was already gone; if that is a surprise: reaper check"
+UNPROVEN = "api.verify=false keeps reaper from comparing them with the API's list"
 RETRY_WAIT_S = 60.0
 """`--wait`: a retry that is due later is left to the next run."""
 
@@ -61,6 +62,26 @@ class Summary:
     exit: Exit
     why: str | None = None
     """Why work was left, in words."""
+    earlier: Mapping[Outcome, int] = field(default_factory=dict)
+    """How many of the settled IDs of the set were settled before this run began its work."""
+    unproven: int = 0
+    """Answers of 404 in a row that nothing could be compared with, where they are worth a warning."""
+    now: float = 0.0
+    """When the set was counted, by the engine's clock."""
+    discovery: Mapping[str, object] | None = None
+    """The result of the sweep that this run began with, as JSON; None: without one."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the outcomes beside their counts, in words."""
+        now = {outcome: count - self.earlier.get(outcome, 0) for outcome, count in self.view.settled.items()}
+        notes = []
+        gone = now.get(Outcome.ALREADY_GONE, 0)
+        if gone and gone == sum(now.values()) and not self.view.to_do:
+            notes.append(ALL_GONE)
+        if self.unproven:
+            notes.append(f"{self.unproven:,} answers of 404 or 410 in a row: {UNPROVEN}")
+        return notes
 
     def counts(self) -> dict[str, int]:
         """Return every count by its name in `once --json` and in `reaper.Summary`."""
@@ -71,12 +92,25 @@ class Summary:
             "invalid": self.added.invalid,
             **settled,
             "waiting": self.view.open,
+            "scheduled": self.view.scheduled,
+            "retrying": self.view.retrying,
             "delayed": self.view.delayed,
             "sends": self.sends,
         }
 
+    def earlier_counts(self) -> dict[str, int]:
+        """Return `earlier` by the names of all outcomes."""
+        return {outcome.value: self.earlier.get(outcome, 0) for outcome in Outcome}
+
     def as_json(self) -> dict[str, object]:
-        return {**self.counts(), "duration_s": round(self.duration_s, 3), "exit": int(self.exit)}
+        return {
+            **self.counts(),
+            "earlier": self.earlier_counts(),
+            "notes": self.notes,
+            "discovery": self.discovery,
+            "duration_s": round(self.duration_s, 3),
+            "exit": int(self.exit),
+        }
 
 
 @dataclass(slots=True)
@@ -84,33 +118,80 @@ class Watch:
     """What accompanies a run: counts what it sends and settles, logs each session or not, shows progress."""
 
     meter: Meter | None = None
+    metrics: WorkMeter | None = None
     each: bool = True
     show: Callable[[Worker, Once, SetView], AbstractAsyncContextManager[object]] = lambda *_: nullcontext()
 
 
 async def run_once(
-    parts: RunParts, members: RunSet, added: Added, waits: Waits, *, watch: Watch | None = None, signals: bool = True
+    parts: RunParts,
+    members: RunSet,
+    added: Added,
+    waits: Waits,
+    *,
+    within: RunSet | None = None,
+    begun_at: float | None = None,
+    leftovers: bool = True,
+    watch: Watch | None = None,
+    signals: Signals | None = None,
 ) -> Summary:
     """Stop what is open and due of `members`; return how it ended.
 
-    Where nothing is due, no connection to the API is opened. `added` counts what the run took in, for the summary.
-    `signals`: SIGTERM and SIGINT drain it; False in somebody else's process, where they are not ours to catch.
-    Raises ConfigError for settings that cannot be used, QueueError when the queue fails for good.
+    `within`: the part of the set that may be stopped now; the rest is left, and waits. `begun_at`: what was settled
+    before it, by the engine's clock, was done by earlier runs; default: now. `leftovers`: first make good what an
+    earlier run could not compare. Where nothing is due or left, no connection to the API is opened. `added` counts what
+    the run took in, for the summary. `signals`: SIGTERM and SIGINT drain it; None in somebody else's process, where
+    they are not ours to catch. Raises ConfigError for settings that cannot be used, QueueError when the queue fails for
+    good.
     """
     watch = watch or Watch()
-    once = Once(members, waits, parts.queue.now)
-    view = await members.view()
-    if view.open == view.delayed:
-        return await summarize(members, added)
+    chosen = within or members
+    if (
+        leftovers
+        and parts.settings.api.verify
+        and (left := await _compare_first(parts, members, added, waits, signals))
+    ):
+        return left
+    once = Once(chosen, waits, parts.queue.now)
+    earlier = await members.settled_before(parts.queue.now() if begun_at is None else begun_at)
+    view = await chosen.view()
+    if not view.to_do:
+        return replace(await summarize(members, added, now=parts.queue.now()), earlier=earlier)
     opened = await parts.open()
     from reaper.app.wiring import new_worker
 
     worker = new_worker(
         parts.settings, parts.queue, *opened,
-        idle=once.idle, should_stop=once.should_stop, within=members, meter=watch.meter, each=watch.each,
+        idle=once.idle, should_stop=once.should_stop, within=chosen, meter=watch.meter, each=watch.each,
+        metrics=watch.metrics,
     )  # fmt: skip
     async with watch.show(worker, once, view):
-        return await raise_first_error(once.run(worker, added, signals=signals))
+        summary = await raise_first_error(once.run(worker, added, members, signals=signals))
+    return replace(summary, earlier=earlier)
+
+
+async def _compare_first(
+    parts: RunParts, members: RunSet, added: Added, waits: Waits, signals: Signals | None
+) -> Summary | None:
+    """Compare with the list what an earlier run booked as gone and could not compare; return None to go on.
+
+    What the list shows alive is due again afterwards, and part of the set.
+    """
+    from reaper.worker.comparison import has_unproven
+
+    if not await has_unproven(parts.queue):
+        return None
+    from reaper.app.wiring import new_worker
+
+    opened, none = await parts.open(), parts.queue.new_set()
+    once = Once(none, waits, parts.queue.now)
+    worker = new_worker(parts.settings, parts.queue, *opened, idle=once.idle, should_stop=once.should_stop, within=none)
+    worker.gate.allowance.owe(worker.now())
+    summary = await raise_first_error(once.run(worker, added, members, signals=signals))
+    if worker.has_doubts or worker.is_draining:
+        return summary
+    await members.include_due()
+    return None
 
 
 async def summarize(
@@ -119,15 +200,22 @@ async def summarize(
     sends: int = 0,
     duration_s: float = 0.0,
     *,
+    now: float,
     why: str | None = None,
     if_left: Exit = Exit.WORK_LEFT,
+    doubts: bool = False,
 ) -> Summary:
-    """Return how the set stands and the exit code that follows; `why` and `if_left` count only where work is left."""
+    """Return how the set stands and the exit code that follows; `why` and `if_left` count only where work is left.
+
+    `now`: by the engine's clock.
+
+    `doubts`: something was booked as gone that no list confirmed, which the next run makes good.
+    """
     view = await members.view()
-    if view.open > view.delayed:
-        return Summary(added, view, sends, duration_s, if_left, why)
+    if view.to_do or doubts:
+        return Summary(added, view, sends, duration_s, if_left, why, now=now)
     dead = any(view.settled.get(outcome, 0) for outcome in DEAD)
-    return Summary(added, view, sends, duration_s, Exit.DEAD if dead or added.invalid else Exit.OK)
+    return Summary(added, view, sends, duration_s, Exit.DEAD if dead or added.invalid else Exit.OK, now=now)
 
 
 class Once:
@@ -162,7 +250,7 @@ class Once:
             self.exit, self._why = Exit.UNAVAILABLE, f"the queue has been unavailable for {unavailable_s:.0f} s"
             return True
         for pause in pauses:
-            code, wait_s = self._wait_limit(pause.reason)
+            code, wait_s = self._wait_limit(pause)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
                 self.exit, self._why = code, f"{pause.reason.value}: {pause.detail}; {WHAT_TO_DO[pause.reason]}"
                 return True
@@ -173,17 +261,17 @@ class Once:
         now = self._clock()
         left = [self._waits.unavailable_s - unavailable_s] if unavailable_s else []
         for pause in pauses:
-            _, wait_s = self._wait_limit(pause.reason)
+            _, wait_s = self._wait_limit(pause)
             if wait_s is not None:
                 left.append(pause.since + wait_s - now)
         return max(0.0, min(left)) if left else None
 
-    def _wait_limit(self, reason: PauseReason) -> tuple[Exit, float | None]:
-        match reason:
+    def _wait_limit(self, pause: Pause) -> tuple[Exit, float | None]:
+        match pause.reason:
             case PauseReason.CREDENTIALS:
                 return Exit.CREDENTIALS, self._waits.credentials_s
             case PauseReason.API_DOWN | PauseReason.WRONG_TARGET:
-                return Exit.UNAVAILABLE, self._waits.unavailable_s
+                return Exit.UNAVAILABLE, float("-inf") if pause.needs_operator else self._waits.unavailable_s
             case PauseReason.FORBIDDEN_STORM:
                 return Exit.WORK_LEFT, self._waits.unavailable_s
             case PauseReason.OPERATOR:
@@ -192,21 +280,25 @@ class Once:
             case PauseReason.THROTTLED:
                 return Exit.WORK_LEFT, None
 
-    async def run(self, worker: Worker, added: Added, *, signals: bool = True) -> Summary:
-        """Work until done, out of time, signalled, or tired of waiting; return the summary."""
+    async def run(
+        self, worker: Worker, added: Added, whole: RunSet | None = None, *, signals: Signals | None = None
+    ) -> Summary:
+        """Work until done, out of time, signalled, or tired of waiting; return the summary, of `whole` if given."""
         begun = anyio.current_time()
+        obeyed = signals.obeyed(end_or_reload(worker)) if signals else nullcontext()
         async with anyio.create_task_group() as background:
-            if signals:
-                started = anyio.Event()
-                background.start_soon(partial(obey_signals, worker, started=started))
-                await started.wait()
             if self._waits.budget_s is not None:
                 background.start_soon(self._end_within, worker, self._waits.budget_s)
-            await worker.run()
+            with obeyed:
+                await worker.run()
             background.cancel_scope.cancel()
         why = self._why or ("a signal asked for it" if worker.is_draining else None)
         duration_s = anyio.current_time() - begun
-        return await summarize(self._members, added, worker.sends, duration_s, why=why, if_left=self.exit)
+        summary = await summarize(
+            whole or self._members, added, worker.sends, duration_s, why=why, now=self._clock(), if_left=self.exit,
+            doubts=worker.has_doubts,
+        )  # fmt: skip
+        return replace(summary, unproven=worker.gate.allowance.unproven)
 
     async def _end_within(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""

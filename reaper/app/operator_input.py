@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from reaper.core.errors import UsageError
-from reaper.core.ids import check_id
+from reaper.core.ids import check_form
 from reaper.core.model import SessionId
 from reaper.core.text import sanitize
 
 MAX_REASON_CHARS = 500
 
 
-def session_ids(words: Iterable[str]) -> list[SessionId]:
-    """Return the IDs that an operator named, each once, in order. Raises UsageError for the first malformed one."""
+def session_ids(words: Iterable[str], check: Callable[[str], SessionId] = check_form) -> list[SessionId]:
+    """Return the IDs that an operator named, each once, in order. Raises UsageError for the first malformed one.
+
+    `check`: `check_id` where they are new; what a queue holds from earlier versions can be named in any case.
+    """
     ids: dict[SessionId, None] = {}
     for word in words:
         try:
-            ids[check_id(word)] = None
+            ids[check(word)] = None
         except ValueError as error:
             raise UsageError(f"{sanitize(word)}: {error}") from error
     return list(ids)

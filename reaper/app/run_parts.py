@@ -25,6 +25,8 @@ class RunParts:
     opened: AsyncExitStack
     may_pin_account: bool = True
     """Whether to write the account into the queue; not when it is open for reading only."""
+    sweeps_printed: bool = False
+    """Whether the command prints the result of a sweep for a person."""
     _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
 
     async def open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:
@@ -39,7 +41,7 @@ class RunParts:
             self._parts = (
                 connection,
                 identity,
-                new_discovery(self.settings, self.queue, connection, identity, SweepLog()),
+                new_discovery(self.settings, self.queue, connection, identity, SweepLog(printed=self.sweeps_printed)),
             )
         return self._parts
 

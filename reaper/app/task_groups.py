@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from reaper.core.errors import ReaperError
+from reaper.core.errors import QueueError, ReaperError
+from reaper.telemetry import events, logs
 
 T = TypeVar("T")
 
@@ -28,4 +29,12 @@ async def raise_first_error(awaitable: Awaitable[T]) -> T:
     try:
         return await awaitable
     except BaseExceptionGroup as group:
-        raise first_error(group) from group
+        error = first_error(group)
+        log_failed_queue(error)
+        raise error from group
+
+
+def log_failed_queue(error: BaseException) -> None:
+    """Log the error that ends a run if it is the queue's."""
+    if isinstance(error, QueueError):
+        logs.get().error(events.QUEUE_UNAVAILABLE, detail=str(error))

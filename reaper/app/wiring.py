@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from reaper.api.credentials import Credentials
+from reaper.app.descriptors import usable_concurrency
 from reaper.app.startup import protector_of
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.guard import GuardLimits
@@ -23,14 +24,14 @@ from reaper.intake.discovery.held_sweeps import SOURCE
 from reaper.intake.discovery.owners import OwnersSource
 from reaper.intake.discovery.preflight import PreflightCheck
 from reaper.intake.discovery.sweep import SIGHTINGS, Discovery, SweepOptions, SweepReport
-from reaper.intake.follower import Follower
+from reaper.intake.followed_paths import FollowedPaths
 from reaper.intake.poller import Source
 from reaper.intake.spool import Spool
 from reaper.queues.base import IntakePort, Queue, RunSet, ValuePort
 from reaper.settings.schema import Settings
-from reaper.telemetry.event_log import LogJournal, Meter, log_failed_source
+from reaper.telemetry.event_log import LogJournal, Meter, WorkMeter, log_failed_source
 from reaper.worker.identity import Identity
-from reaper.worker.ports import IdleWait, WorkerOptions
+from reaper.worker.ports import IdleWait, TargetJournal, WorkerOptions
 from reaper.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def target_of(settings: Settings) -> Target:
         ca_file=str(settings.api.ca_file) if settings.api.ca_file else None,
         proxy=settings.api.proxy,
         http=settings.api.http,
-        concurrency=settings.worker.concurrency,
+        connection_max_age_s=settings.api.connection_max_age_s,
+        concurrency=usable_concurrency(settings.worker.concurrency),
     )
 
 
@@ -65,7 +67,7 @@ def new_client(settings: Settings, credentials: Credentials) -> Client:
     # Imported when first needed: httpx is a third of the start-up, and a run that finds nothing to do needs none of it.
     from reaper.api.client import Client
 
-    return Client(target_of(settings), credentials)
+    return Client(target_of(settings), credentials, log_failed_source)
 
 
 @asynccontextmanager
@@ -82,7 +84,8 @@ async def open_api(settings: Settings, credentials: Credentials) -> AsyncIterato
 def sources_of(settings: Settings, queue: IntakePort) -> list[Source]:
     """Return what the daemon follows. Raises ConfigError for a spool directory that can't be used."""
     intake = settings.intake
-    sources: list[Source] = [Follower(queue, str(path), intake.default_after_s) for path in intake.files]
+    followed: set[str] = set()
+    sources: list[Source] = [FollowedPaths(queue, str(path), intake.default_after_s, followed) for path in intake.files]
     if intake.spool_dir is not None:
         spool = Spool(queue, intake.spool_dir, intake.default_after_s)
         spool.prepare()
@@ -98,9 +101,20 @@ class DiscoveryParts:
     preflight: PreflightCheck
 
 
-def new_identity(connection: ApiConnection, queue: ValuePort, *, may_pin: bool = True) -> Identity:
-    """Return the identity reads; they follow the connection to another address."""
-    return Identity(lambda: connection.client, queue, LogJournal(), may_pin)
+def new_identity(
+    connection: ApiConnection, queue: ValuePort, *, may_pin: bool = True, journal: TargetJournal | None = None
+) -> Identity:
+    """Return the identity reads; they follow the connection to another address. `journal`: in place of the log."""
+    journal = journal or LogJournal()
+    return Identity(lambda: (connection.client, connection.client.address), queue, journal, may_pin)
+
+
+def owners_of(settings: Settings, on_failure: Callable[[str], None] = log_failed_source) -> OwnersSource:
+    """Return the source of the live batch IDs."""
+    discovery = settings.discovery
+    return OwnersSource(
+        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=on_failure
+    )
 
 
 def new_discovery(
@@ -109,9 +123,7 @@ def new_discovery(
     """Return discovery and the preflight check. Raises ConfigError when a protect.file was never readable."""
     guard, discovery = settings.guard, settings.discovery
     protector = protector_of(settings)
-    owners = OwnersSource(
-        discovery.owners_file, discovery.owners_command, discovery.owners_timeout_s, on_failure=log_failed_source
-    )
+    owners = owners_of(settings)
     options = SweepOptions(
         enforce=discovery.enforce,
         rules=PolicyOptions(discovery.grace_s),
@@ -122,7 +134,9 @@ def new_discovery(
         return read_sightings(await queue.read_value(SIGHTINGS))
 
     return DiscoveryParts(
-        Discovery(queue, identity.read, owners.read, protector.now, options, report),
+        Discovery(
+            queue, identity.read, owners.read, protector.now, options, report, owners_failure=lambda: owners.failure
+        ),
         PreflightCheck(
             lambda: connection.client,
             lambda lease: lease.source.startswith(f"{SOURCE}:"),
@@ -146,6 +160,17 @@ def worker_options(settings: Settings) -> WorkerOptions:
     )
 
 
+def new_gate(settings: Settings, generation: int) -> Gate:
+    """Return the admission control of one process; `generation` is that of its token."""
+    return Gate(
+        usable_concurrency(settings.worker.concurrency),
+        adaptive=settings.worker.adaptive,
+        rate=RateLimit(settings.worker.rate_per_s),
+        verify=settings.api.verify,
+        generation=generation,
+    )
+
+
 def new_worker(
     settings: Settings,
     queue: Queue,
@@ -158,23 +183,18 @@ def new_worker(
     within: RunSet | None = None,
     meter: Meter | None = None,
     each: bool = True,
+    metrics: WorkMeter | None = None,
 ) -> Worker:
     """Return a worker over an open queue and API connection; for `each` see `LogJournal`."""
-    gate = Gate(
-        settings.worker.concurrency,
-        adaptive=settings.worker.adaptive,
-        rate=RateLimit(settings.worker.rate_per_s),
-        verify=settings.api.verify,
-        generation=connection.credentials.generation,
-    )
     return Worker(
         queue=queue,
         api=connection.client,
-        gate=gate,
+        gate=new_gate(settings, connection.credentials.generation),
         token=connection.credentials,
         options=worker_options(settings),
-        journal=LogJournal(meter, each),
-        identify=identity.verdict,
+        journal=LogJournal(meter, each, metrics),
+        identify=identity.read,
+        compare_target=identity.compare,
         preflight=discovery_parts.preflight,
         clock=queue.now,
         now=time.monotonic,

@@ -4,44 +4,78 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from reaper.cli.redaction import masked
-from reaper.cli.wrap import wrap_for_terminal
-from reaper.core.errors import Exit
+from reaper.core.errors import UsageError
+from reaper.core.suggest import suggestion
+
+MAX_NAMED = 8
+"""Commands that an error names."""
 
 
-class Help(argparse.HelpFormatter):
-    """Fills paragraphs; lines that begin with two blanks, and lists with a heading, stay as they are."""
+class CommandLineError(UsageError):
+    """The command line cannot be parsed. `command`: as much of it as could be, as `reaper dead list`."""
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        filled = [
-            part if "\n  " in part or part.startswith("  ") else super(Help, self)._fill_text(part, width, indent)
-            for part in text.split("\n\n")
-        ]
-        return "\n\n".join(filled)
+    def __init__(self, command: str, message: str) -> None:
+        super().__init__(message)
+        self.command = command
 
 
 class LazyParser(argparse.ArgumentParser):
     """A verb's parser. `fill` adds its arguments once, when they are first needed."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
+    takes_command = False
+    """Whether the words after `--` are a command line of their own, kept as `command`."""
     words: tuple[str, ...] = ()
     """The command line that is being parsed."""
+    root: LazyParser | None = None
+    """The parser of the whole command line; None: it is this one."""
 
     def filled(self) -> LazyParser:
         """Return this parser with all its arguments."""
         if self.fill is not None:
             fill, self.fill = self.fill, None
             fill(self)
+        for part in self.parts().values():
+            part.root = self.root or self
         return self
+
+    def parts(self) -> dict[str, LazyParser]:
+        """Return the parsers of its commands, or of a command's parts."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return dict(action.choices)
+        return {}
+
+    def commands_with(self, option: str) -> list[str]:
+        """Return the commands below this one that have an option, as `once` and `dead list`."""
+        found = []
+        for name, part in self.parts().items():
+            inner = part.filled().commands_with(option)
+            whole = len(inner) == len(part.parts()) if part.parts() else option in part._option_string_actions
+            found += [name] if whole else [f"{name} {one}" for one in inner]
+        return found
+
+    def refuse_idle(self, given: Mapping[str, object], path: Sequence[str]) -> None:
+        """End with a usage error if an option before the command does nothing for this command."""
+        leaf = self
+        for name in path:
+            leaf = leaf.filled().parts().get(name, leaf)
+        has = {action.dest for action in leaf.filled()._actions}
+        for action in self._actions:
+            if action.option_strings and action.dest in given and action.dest not in has:
+                leaf.error(leaf._unknown(action.option_strings[-1]))
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse has it
         self.filled()
-        self.words = tuple(args or ())
-        found, unknown = super().parse_known_args(args, namespace)
+        words = list(args or ())
+        end = words.index("--") if self.takes_command and "--" in words else len(words)
+        self.words = tuple(words[:end])
+        found, unknown = super().parse_known_args(words[:end], namespace)
+        if self.takes_command:
+            found.command = words[end + 1 :]
         if unknown:
             # Here and not at the root, which does not know this verb's options.
             self.error(self._unknown(unknown[0]))
@@ -51,10 +85,14 @@ class LazyParser(argparse.ArgumentParser):
         name = word.split("=")[0]
         if not name.startswith("-"):
             return f"there is one argument too many: {word!r}"
-        return f"there is no option {name!r}" + _near(name, self._option_string_actions)
+        if verbs := (self.root or self).commands_with(name):
+            where = f"{', '.join(verbs[:MAX_NAMED])}{', …' if len(verbs) > MAX_NAMED else ''}"
+            fault = "stands behind its command:" if self.root is None else "does nothing here; it works under"
+            return f"{name} {fault} {where}"
+        return f"there is no option {name!r}" + suggestion(name, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        """Print the error in one line, with the nearest valid word; exit with the code for usage."""
+        """Raise the error as one sentence, with the nearest valid word."""
         if wrong := re.match(r"argument ([^:]*): invalid choice: (['\"])(.*)\2 \(choose from (.*)\)$", message):
             message = self._no_choice(wrong[1], wrong[3], wrong[4])
         elif missing := re.match(r"the following arguments are required: (.*)$", message):
@@ -62,29 +100,18 @@ class LazyParser(argparse.ArgumentParser):
             message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
             message = _plain(*wrong.groups())
-        line = wrap_for_terminal(f"{self.prog}: {masked(message)}", sys.stderr)
-        self.exit(Exit.USAGE, f"{line}\n  for more: {self.prog} --help\n")
+        raise CommandLineError(self.prog, message)
 
     def _no_choice(self, what: str, word: str, choices: str) -> str:
         choices = choices.replace("'", "")
-        near = _near(word, choices.split(", "))
+        near = suggestion(word, choices.split(", "))
         if what != "COMMAND":
             return f"{what}: {word!r} is none of {choices}{near}"
         # The value of an unknown option before the command was taken for the command: report the option.
         for before in self.words[: self.words.index(word)] if word in self.words else ():
             if re.match("--?[A-Za-z]", before) and before.split("=")[0] not in self._option_string_actions:
                 return self._unknown(before)
-        # `help` gets no suggestion: --help is named below anyway.
-        return f"there is no command {word!r}{'' if word == 'help' else near}"
-
-
-def _near(word: str, words: Iterable[str]) -> str:
-    import difflib
-
-    # Without the dashes, which all options have in common.
-    known = {one.lstrip("-"): one for one in words}
-    near = difflib.get_close_matches(word.lstrip("-"), known, n=1)
-    return f". Did you mean {known[near[0]]}?" if near else ""
+        return f"there is no command {word!r}{near}"
 
 
 def _plain(what: str, fault: str) -> str:

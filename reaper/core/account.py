@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reaper.core.classify import Final, Foreign, OtherAccount, Proven, ReadVerdict, Unauthorized, classify
 from reaper.core.model import Answered, Reply
-from reaper.core.text import json_value, sanitize
+from reaper.core.text import MASK, json_value, sanitize, without_tokens
 
 KEY = "account"
 """The key under which the queue keeps its account."""
@@ -56,7 +56,7 @@ def read_account(text: str | None) -> Account | None:
     if not isinstance(value, dict):
         return None
     user_id, email = value.get("userId", value.get("user_id")), value.get("email")
-    if not isinstance(user_id, str) or not user_id:
+    if not isinstance(user_id, str) or not user_id or MASK in without_tokens(user_id):  # it repeats the token
         return None
     return Account(user_id[:200], email[:200] if isinstance(email, str) and email else None)
 
@@ -66,4 +66,4 @@ def compare(proven: Proven, found: Account | AccountUnknown, pinned: Account | N
     if pinned is None or (isinstance(found, Account) and found.user_id == pinned.user_id):
         return proven
     name = found.shown if isinstance(found, Account) else f"an unknown account: {found.reason}"
-    return OtherAccount(pinned.shown, name, proven.generation)
+    return OtherAccount(pinned.shown, name, proven.generation, isinstance(found, Account))

@@ -41,6 +41,7 @@ def decide(
     jitter: float,
     others_final: bool,
     outage: bool = False,
+    withheld: bool = False,
 ) -> Decision:
     """Return what the queue does with a lease after its send.
 
@@ -51,15 +52,18 @@ def decide(
         jitter: uniform in [0, 1).
         others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own.
         outage: the send was a probe while the API counts as down: its failure is the API's, and charges nothing.
+        withheld: a pause holds because of such answers: this one charges and settles nothing.
     """
     match verdict:
         case Final(outcome=outcome, detail=detail):
+            if withheld:
+                return Release(policy.backoff_s(lease.sends - 1, jitter))
             if outcome is Outcome.ALREADY_GONE and lease.ambiguous:
                 detail = "after_ambiguous"
             return Settle(outcome, detail)
         case Unauthorized() | Foreign():
-            unsent = isinstance(verdict, Unauthorized) and verdict.generation is None
-            if others_final and not unsent:
+            unsent = verdict.unsent if isinstance(verdict, Foreign) else verdict.generation is None
+            if others_final and not unsent and not withheld:
                 return _charge(lease, policy, jitter, _describe(verdict))
             # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
@@ -91,8 +95,8 @@ def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
     match verdict:
         case Unauthorized():
             return "401"
-        case Foreign(status=status):
-            return f"{status}, not the API's own answer"
+        case Foreign():
+            return f"{verdict.shown}, not the API's own answer"
         case ServerFault(status=status):
             return str(status)
         case Broken(fault=fault):

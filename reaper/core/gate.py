@@ -2,11 +2,14 @@
 
 A state machine over answers, with time as an argument: seconds of any clock that never runs backwards. It combines the
 operator's pause, the identity read, the automatic pauses (`core/pauses.py`), the throttle, the rate and the limit on
-sends in flight; `admit` returns the least that any of them allows. docs/concepts.md is its source.
+sends in flight; `admit` returns the least that any of them allows. docs/concepts.md is its source. Each part
+has a module; the order in which one answer meets them is kept together here, in a little more than 300 lines.
 
 Each automatic pause is a circuit breaker: *open* until the identity read succeeds, then *half-open* (one probe DELETE
-at a time), then closed. The pause `api_down` skips the probes: after the read the gate admits an eighth of the bound
-until the first final answer. Where reads are not allowed (`verify` off), every pause is half-open from its beginning.
+at a time), then closed. The pause `api_down` skips the probes: an eighth of the bound is admitted until the first final
+answer. Where reads are not allowed (`verify` off), every pause is half-open from its beginning.
+
+It is longer than other files: all of it concerns the same breakers; what counts by itself is elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from reaper.core.adaptive_limit import AdaptiveLimit
-from reaper.core.backoff import backoff_s
+from reaper.core.admission import Admission
+from reaper.core.allowance import Allowance
 from reaper.core.classify import (
     Broken,
     Final,
@@ -33,39 +37,18 @@ from reaper.core.classify import (
 from reaper.core.model import Outcome, Pause, PauseReason, SessionId
 from reaper.core.pauses import PROBE_FIRST_S, Breakers, no_answer, no_token, read_refusal
 from reaper.core.rate_limit import RateLimit
+from reaper.core.read_schedule import ReadSchedule
+from reaper.core.storm import REFUSED, Storm
+from reaper.core.streaks import RECOVERY_SHARE, Streaks
+from reaper.core.target import OtherTarget, TargetHold
 from reaper.core.throttle import Throttle
-
-FAILURES_TO_PAUSE = 5
-"""Failures in a row, with no final answer between, that open `api_down` (docs/concepts.md)."""
-FAILURES_TO_PAUSE_AGAIN = 20
-"""The same after an outage, until the first final answer (docs/concepts.md)."""
-FOREIGN_IDS_TO_PAUSE = 5
-"""Different IDs with a foreign answer, with no own answer between, that open `wrong_target` (docs/concepts.md)."""
-FORBIDDEN_TO_PAUSE = 20
-"""Answers of 403 in a row, with no other final answer between, that open `forbidden_storm` (docs/concepts.md)."""
-READ_FIRST_S, READ_MAX_S = 1.0, 5.0
-"""The gap between the first two reads, doubled after each one, and the longest gap (docs/concepts.md)."""
-RECOVERY_SHARE = 8
-"""After an outage, one part in this many of the bound is admitted (docs/concepts.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The number of sends that are allowed to start now.
-
-    When it is 0, `why` has the reason in a word, and `until` the instant at which time alone may change it.
-    """
-
-    allowed: int
-    why: str | None = None
-    until: float | None = None
 
 
 @dataclass(slots=True)
 class Gate:
     """The state of one process. `bound` is the most sends in flight that the settings allow.
 
-    The worker calls `start` before each send and `observe` after it, and makes a read when `read_due` asks for one.
+    The worker calls `start` before each send, `observe` after it, and makes a read when `read_due` asks for one.
     """
 
     bound: int
@@ -77,33 +60,30 @@ class Gate:
     """Final answers so far: by them a worker knows whether another ID got one since a given send."""
     generation: int = 0
     """The current token's generation."""
+    allowance: Allowance = field(init=False)
+    """How many answers of 404 may be booked before a read of the list."""
     proven: bool = field(init=False)
     """Whether the API has shown that it is the API and takes the current token; others only read it."""
 
     _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
+    _target: TargetHold = field(default_factory=TargetHold)
     _breakers: Breakers = field(default_factory=Breakers)
-    _read_at: float = float("-inf")
-    _reads: int = 0
-    """Reads made since the last reason to read anew."""
+    _reads: ReadSchedule = field(default_factory=ReadSchedule)
     _throttle: Throttle = field(default_factory=Throttle)
-    _failures: int = 0
-    """Failures in a row, with no final answer between."""
-    _recovering: bool = False
-    """From the end of `api_down` until the first final answer."""
-    _foreign: set[SessionId] = field(default_factory=set)
-    """IDs with a foreign answer since the last own answer."""
-    _forbidden: int = 0
-    """Answers of 403 in a row, with no other final answer between."""
+    _streaks: Streaks = field(default_factory=Streaks)
 
     def __post_init__(self) -> None:
         self.proven = not self.verify
+        self.allowance = Allowance(self.verify)
         self._limiter = AdaptiveLimit(self.bound, adaptive=self.adaptive)
 
     def admit(self, now: float) -> Admission:
         """Return how many sends may start now."""
         if self._operator is not None:
             return Admission(0, PauseReason.OPERATOR)
+        if self._target.pause is not None:
+            return Admission(0, PauseReason.WRONG_TARGET)
         if throttle := self._throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
         if not self.proven:
@@ -122,18 +102,39 @@ class Gate:
     def limit(self) -> int:
         """The most sends in flight that the state of the API allows now."""
         limit = self._limiter.limit
-        return min(limit, max(1, self.bound // RECOVERY_SHARE)) if self._recovering else limit
+        return min(limit, max(1, self.bound // RECOVERY_SHARE)) if self._streaks.is_recovering else limit
 
     def read_due(self) -> float | None:
-        """Return the instant of the next identity read; None when none is needed."""
-        if not self.verify or (self.proven and not any(map(self._breakers.is_open, self._breakers.active))):
+        """Return the instant of the next read of the list; None when none is needed."""
+        if self._target.pause is not None:
             return None
-        return max(self._read_at, self._throttle.until)
+        due = self._reads.due_at if self.needs_identity else self.allowance.read_due()
+        return None if due is None else max(due, self._throttle.until)
+
+    @property
+    def needs_identity(self) -> bool:
+        """Whether nothing is sent until a read succeeds."""
+        return self.verify and (not self.proven or any(map(self._breakers.is_open, self._breakers.active)))
 
     @property
     def unrestricted(self) -> bool:
         """Whether nothing but the limit, the throttle and the operator can hold sends up."""
-        return self.proven and not (self._breakers.active or self._recovering or self.rate.per_s)
+        return self.may_send and not (self._breakers.active or self._streaks.is_recovering or self.rate.per_s)
+
+    @property
+    def is_held_by_operator(self) -> bool:
+        """Whether an operator's pause holds."""
+        return self._operator is not None
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the token may go to the present address: it is the queue's, and the API has shown itself there."""
+        return self.proven and self._target.pause is None
+
+    @property
+    def has_proof(self) -> bool:
+        """Whether an answer has shown the present address to be the API's: the read, or 2xx where reads are off."""
+        return self.proven if self.verify else self._target.has_stopped
 
     @property
     def outage(self) -> bool:
@@ -143,8 +144,8 @@ class Gate:
     def pauses(self, now: float) -> tuple[Pause, ...]:
         """Return the pauses that hold, their instants on the gate's clock."""
         return (
-            *filter(None, (self._operator, self._throttle.pause(now))),
-            *(breaker.pause for breaker in self._breakers.active.values()),
+            *filter(None, (self._operator, self._throttle.pause(now), self._target.pause)),
+            *(breaker.pause for reason, breaker in self._breakers.active.items() if not self._target.hides(reason)),
         )
 
     def start(self, now: float) -> bool:
@@ -163,60 +164,95 @@ class Gate:
         """Take back a `start`: no DELETE went out, or its answer will never be known."""
         self.in_flight -= 1
 
-    def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> None:
-        """Take in the answer to a send that `start` counted at the instant `began`; `jitter` is uniform in [0, 1)."""
+    def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> bool:
+        """Take in the answer to a send that `start` counted at the instant `began`; `jitter` is uniform in [0, 1).
+
+        Returns whether a pause held already because of such answers: then this one charges and settles nothing.
+        """
         self._limiter.observe(now, verdict, began=began, in_flight=self.in_flight)
         self.in_flight -= 1
         if is_own(verdict):
-            self._foreign.clear()
+            self._streaks.own()
         match verdict:
-            case Final(outcome=outcome):
+            case Final(outcome=outcome, status=status):
                 self.finals += 1
-                self._failures, self._recovering = 0, False
+                self._target.observe(outcome, began)
+                self._streaks.final()
                 self._throttle.calm()
-                self._forbidden = self._forbidden + 1 if outcome is Outcome.FORBIDDEN else 0
-                self._end_probes(None if outcome is not Outcome.FORBIDDEN else PauseReason.FORBIDDEN_STORM)
-                if self._forbidden >= FORBIDDEN_TO_PAUSE:
-                    self._pause(now, PauseReason.FORBIDDEN_STORM, f"{FORBIDDEN_TO_PAUSE} answers of 403 in a row")
+                if outcome in REFUSED:
+                    return self._observe_refusal(now, status)
+                self._streaks.storm.calm()
+                if outcome is Outcome.ALREADY_GONE:
+                    self.allowance.count(now)
+                    self._end_probes(PauseReason.WRONG_TARGET if self.verify else None)
+                else:
+                    self.allowance.prove()
+                    self._end_probes(None, proof=True)
             case Unauthorized(generation=generation):
                 if generation not in (None, self.generation):
-                    return  # late, from before a rotation: it says nothing of the current token
+                    return False  # late, from before a rotation: it says nothing of the current token
                 if generation is not None:
                     self._end_probes(PauseReason.CREDENTIALS)
                 self._pause(now, PauseReason.CREDENTIALS, no_token(verdict))
-            case Foreign(status=status):
-                if len(self._foreign) < FOREIGN_IDS_TO_PAUSE:
-                    self._foreign.add(session_id)
+            case Foreign():
+                withheld = PauseReason.WRONG_TARGET in self._breakers.active
                 self._end_probes(PauseReason.WRONG_TARGET)
-                if len(self._foreign) >= FOREIGN_IDS_TO_PAUSE:
-                    self._pause(now, PauseReason.WRONG_TARGET, f"answers that are not the API's, the last a {status}")
+                self._pause(now, PauseReason.WRONG_TARGET, self._streaks.meet_stranger(session_id, verdict.shown))
+                return withheld
             case Throttled(after_s=after_s):
                 self._end_probes(None)
                 self._throttle.hold(now, after_s, jitter)
             case ServerFault(status=status):
                 self._end_probes(PauseReason.API_DOWN)
-                self._count_failure(now, f"answers of {status}")
-            case Broken(fault=fault) | Unsent(fault=fault):
-                self._count_failure(now, no_answer(fault))
+                self._pause(now, PauseReason.API_DOWN, self._streaks.fail(f"answers of {status}"))
+            case Broken() | Unsent():
+                self._pause(now, PauseReason.API_DOWN, self._streaks.fail(no_answer(verdict)))
             case _ as never:
                 assert_never(never)
+        return False
 
     def observe_read(self, now: float, verdict: ReadVerdict, *, jitter: float) -> None:
-        """Take in the answer to an identity read; `jitter` is uniform in [0, 1)."""
+        """Take in the answer to a read of the list; `jitter` is uniform in [0, 1)."""
         current = (None, self.generation)
         if isinstance(verdict, Proven | OtherAccount | Unauthorized) and verdict.generation not in current:
+            self.allowance.abandon_read()
             return  # asked before a rotation, which made the next read due at once
         match verdict:
             case Proven():
-                self._prove(now)
+                self.allowance.succeed()
+                self.proven = True
+                if PauseReason.API_DOWN in self._breakers.active:
+                    self._close(PauseReason.API_DOWN)
+                    self._streaks.is_recovering = True
+                self._breakers.half_open(now, restart=not self.verify)
             case Throttled(after_s=after_s):
+                self.allowance.abandon_read()
                 self._throttle.hold(now, after_s, jitter)
+            case OtherTarget(detail=detail):
+                self.allowance.fail()
+                self.hold_target(now, detail)
             case _:
+                self.allowance.fail()
                 reason, detail = read_refusal(verdict)
-                self._pause(now, reason, detail, reopen=True)
-        refused = self._breakers.is_open(PauseReason.CREDENTIALS)
-        self._read_at = now + (READ_MAX_S if refused else backoff_s(self._reads, READ_FIRST_S, READ_MAX_S))
-        self._reads += 1
+                certain = isinstance(verdict, OtherAccount) and verdict.known
+                self._pause(now, reason, detail, reopen=True, needs_operator=certain)
+        self._reads.count(now, refused=self._breakers.is_open(PauseReason.CREDENTIALS))
+
+    def contradict(self, now: float, detail: str) -> None:
+        """Begin the pause `wrong_target`: the list shows sessions alive that a DELETE called gone."""
+        self.allowance.restart()
+        self._streaks.is_one_sided = True
+        self._pause(now, PauseReason.WRONG_TARGET, detail)
+
+    def confirm_gone(self) -> None:
+        """End the trial of `wrong_target`: the list, read after an answer of 404, does not show its session."""
+        if PauseReason.WRONG_TARGET in self._breakers.half_open_reasons():
+            self._close(PauseReason.WRONG_TARGET)
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether each answer of 404 needs a read that begins after it."""
+        return self.verify and PauseReason.WRONG_TARGET in self._breakers.active
 
     def target_changed(self, now: float, generation: int, *, elsewhere: bool = False) -> None:
         """Require a new proof of identity at once: the token is another one, or (`elsewhere`) the address is.
@@ -224,74 +260,88 @@ class Gate:
         `generation` is that of the current token.
         """
         self.generation = generation
+        self.allowance.restart()
+        self._streaks.storm = Storm()
         if elsewhere:  # the silence and the failures of another host say nothing about this one
-            self._throttle, self._failures, self._forbidden, self._foreign = Throttle(), 0, 0, set()
+            self._throttle = Throttle()
+            self._streaks.change_host()
+            self._target.move(now)
         if not self.verify:
             self._breakers.half_open(now, restart=True)
             return
-        self._require_proof(now)
+        self.proven, self._reads = False, ReadSchedule(now)
         if refused := self._breakers.active.get(PauseReason.CREDENTIALS):
             self._breakers.set(refused.pause)
 
+    def hold_target(self, now: float, detail: str | None) -> None:
+        """Send and read nothing while the address is not the queue's, as `detail` says; None: it is, or none is kept.
+
+        When the hold ends, identity has to be shown anew.
+        """
+        if self._target.hold(now, detail) and self.verify:
+            self.proven, self._reads = False, ReadSchedule(now)
+
     def set_operator(self, pause: Pause | None) -> None:
-        """Take over the operator's pause as it stands in the queue; None when there is none."""
+        """Take over the operator's pause from the queue, or its end (None)."""
         self._operator = pause
 
     def reconfigure(self, now: float, bound: int, rate: RateLimit, *, verify: bool, adaptive: bool) -> None:
         """Take over new settings and keep what was learned. With reads turned off, open pauses become half-open."""
         if verify and not self.verify:
-            self._require_proof(now)
-        self.bound, self.rate, self.verify, self.adaptive = bound, rate, verify, adaptive
+            self.proven, self._reads = False, ReadSchedule(now)
+        self.bound, self.rate, self.adaptive = bound, rate, adaptive
+        self.verify = self.allowance.verify = verify
         self._limiter.reconfigure(bound, adaptive=adaptive)
         if not verify:
-            self.proven = True
+            self.proven, self._streaks.is_one_sided = True, False
             self._breakers.half_open(float("-inf"), restart=True)
 
     def _only_limited(self, now: float) -> bool:
         """Return whether nothing but the limit can hold up a send: a short `admit` for the usual case."""
         return self._operator is None and self.unrestricted and self._throttle.until <= now
 
-    def _pause(self, now: float, reason: PauseReason, detail: str, *, reopen: bool = False) -> None:
-        """Begin a pause; with `reopen`, one that is half-open waits for a read again. An open one stays as it is."""
+    def _pause(
+        self,
+        now: float,
+        reason: PauseReason,
+        detail: str | None,
+        *,
+        reopen: bool = False,
+        needs_operator: bool = False,
+    ) -> None:
+        """Begin a pause, if there is a detail; with `reopen`, one that is half-open waits for a read again."""
         breaker = self._breakers.active.get(reason)
-        if breaker is not None and (breaker.next_probe_at is None or not reopen):
+        if detail is None or (breaker is not None and (breaker.next_probe_at is None or not reopen)):
             return
-        if breaker is None and self.read_due() is None:
-            self._reads = 0
-            self._read_at = now + (READ_MAX_S if reason is PauseReason.CREDENTIALS else READ_FIRST_S)
-        pause = breaker.pause if breaker else Pause(reason, now, detail)
+        if breaker is None and not self.needs_identity:
+            self._reads.begin_pause(now, refused=reason is PauseReason.CREDENTIALS)
+        pause = breaker.pause if breaker else Pause(reason, now, detail, needs_operator=needs_operator)
         self._breakers.set(pause, None if self.verify else now + PROBE_FIRST_S)
 
-    def _end_probes(self, same: PauseReason | None) -> None:
-        """Close the half-open pauses, except the one whose kind of answer this is (`same`)."""
+    def _observe_refusal(self, now: float, status: int) -> bool:
+        """Take in the API's own 4xx to a DELETE; return whether the storm held already."""
+        self._end_probes(PauseReason.FORBIDDEN_STORM)
+        breaker = self._breakers.active.get(PauseReason.FORBIDDEN_STORM)
+        if breaker is None:
+            self._pause(now, PauseReason.FORBIDDEN_STORM, self._streaks.refuse(status))
+            return False
+        if breaker.is_probing and self._streaks.storm.refuse_trial():
+            self._close(PauseReason.FORBIDDEN_STORM)
+        return True
+
+    def _end_probes(self, same: PauseReason | None, *, proof: bool = False) -> None:
+        """Close the half-open pauses, except the one whose kind of answer this is (`same`).
+
+        One-sided answers need a `proof`: a 2xx, or a list that does not show the session (`confirm_gone`).
+        """
         if not self._breakers.active:
             return
-        for reason in list(self._breakers.active):
-            if reason is not same and not self._breakers.is_open(reason):
+        for reason in self._breakers.half_open_reasons():
+            unproven = reason is PauseReason.WRONG_TARGET and self._streaks.is_one_sided and not proof
+            if reason is not same and not unproven:
                 self._close(reason)
 
     def _close(self, reason: PauseReason) -> None:
         """End a pause and forget the answers that led to it."""
         del self._breakers.active[reason]
-        if reason is PauseReason.WRONG_TARGET:
-            self._foreign.clear()
-        elif reason is PauseReason.FORBIDDEN_STORM:
-            self._forbidden = 0
-        elif reason is PauseReason.API_DOWN:
-            self._failures = 0
-
-    def _require_proof(self, now: float) -> None:
-        self.proven, self._read_at, self._reads = False, now, 0
-
-    def _prove(self, now: float) -> None:
-        self.proven = True
-        if PauseReason.API_DOWN in self._breakers.active:
-            self._close(PauseReason.API_DOWN)
-            self._recovering = True
-        self._breakers.half_open(now, restart=not self.verify)
-
-    def _count_failure(self, now: float, detail: str) -> None:
-        self._failures += 1
-        if self._failures >= (FAILURES_TO_PAUSE_AGAIN if self._recovering else FAILURES_TO_PAUSE):
-            self._recovering = False
-            self._pause(now, PauseReason.API_DOWN, f"{self._failures} failures in a row, the last: {detail}")
+        self._streaks.forget(reason)

@@ -6,11 +6,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
+from reaper.core.owners import Place, place_of
+from reaper.core.value import value
+
 SessionId = NewType("SessionId", str)
 """An opaque name of one hosted session, checked once where it comes in (`reaper.core.ids`)."""
 
 MAX_HISTORY = 20
 """Sends of an item that are kept for `show`."""
+
+HEARTBEAT_LATE_S = 12.0
+"""A worker sends a heartbeat every 5 s: with none for so long it is dead, hangs, or is cut off from the queue."""
 
 
 class Outcome(StrEnum):
@@ -25,6 +31,9 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+REAPER = "reaper"
+"""The name under which reaper itself re-opens. It reads its reason again, so a postponement does not replace that."""
+
 DEAD = frozenset({Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.EXHAUSTED})
 """Outcomes that are kept until someone retries or purges them."""
 
@@ -33,10 +42,13 @@ PROVEN = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE})
 
 
 class State(StrEnum):
-    """The state of an item. Ready and delayed together are *waiting*."""
+    """The state of an item. Scheduled and retrying are *delayed*; ready and delayed together are *waiting*."""
 
     READY = "ready"
-    DELAYED = "delayed"
+    SCHEDULED = "scheduled"
+    """Due later, and not sent in this round."""
+    RETRYING = "retrying"
+    """Due later, after a send of this round."""
     IN_FLIGHT = "in_flight"
     SETTLED = "settled"
 
@@ -60,6 +72,10 @@ class Pause:
     since: float
     detail: str
     until: float | None = None
+    needs_operator: bool = False
+    """Whether waiting cannot end it, so that `once` does not wait."""
+    by: str | None = None
+    """The person who ordered an operator's pause; the detail names them, too. None from older versions."""
 
     def shifted(self, seconds: float) -> Pause:
         """Return the pause on a clock that is `seconds` ahead; an operator's pause is on the wall clock already."""
@@ -78,6 +94,8 @@ class Fault(StrEnum):
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
+    PROXY = "proxy"
+    """The proxy refused to open a tunnel to the API, for a reason of its own."""
     RESOURCES = "resources"
     """This process could not open a socket (no file descriptor, no port, no memory)."""
     TIMEOUT = "timeout"
@@ -86,7 +104,7 @@ class Fault(StrEnum):
     """The bytes of the answer are not HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answered:
     """An HTTP answer. `body` is no longer than the call allows: 64 KiB for a DELETE, 32 MiB for the list."""
 
@@ -100,9 +118,11 @@ class Answered:
     """The generation of the token in the request: the number of changes of the token in this process until then."""
     again: int = 0
     """DELETEs sent beyond the first one, because a kept-alive connection had gone stale."""
+    undecoded: str | None = None
+    """The codings of a body that could not be decoded; the body is then as it came."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """No answer. `written`: a byte of the request may have reached the server."""
 
@@ -111,6 +131,8 @@ class Failed:
     error: str
     duration_s: float
     again: int = 0
+    status: int = 0
+    """That of the proxy's answer, under Fault.PROXY."""
 
 
 Reply = Answered | Failed
@@ -119,7 +141,7 @@ Reply = Answered | Failed
 # --- in the queue -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Send:
     """One DELETE, as recorded: `status` or `error`, never both."""
 
@@ -130,7 +152,7 @@ class Send:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lease:
     """A time-limited right to one session ID.
 
@@ -150,12 +172,14 @@ class Lease:
     """Since this ID's previous send another ID got a final answer."""
     source: str
     expires_at: float
+    due_at: float
+    """When this round first fell due; back-off does not move it. The latency of its settling counts from here."""
 
 
 # --- decisions about a lease --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settle:
     """End the round with its one outcome."""
 
@@ -164,7 +188,7 @@ class Settle:
     charged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Retry:
     """End the lease and charge one attempt; due again in `after_s` seconds. `ambiguous`: the send may have worked."""
 
@@ -172,7 +196,7 @@ class Retry:
     ambiguous: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Release:
     """End the lease and charge nothing; due again in `after_s` seconds. `ambiguous`: the send may have worked."""
 
@@ -216,6 +240,8 @@ class Item:
     by: str | None = None
     """The person who cancelled, retried or re-opened the ID; None when no person did."""
     reason: str | None = None
+    owner: str | None = None
+    """The process that holds its lease, or held it when it died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +249,8 @@ class Stats:
     """The whole queue in numbers. `settled` counts rounds since the ledger began, pruned ones included."""
 
     ready: int
-    delayed: int
+    scheduled: int
+    retrying: int
     in_flight: int
     accepted: int
     settled: dict[Outcome, int]
@@ -233,6 +260,22 @@ class Stats:
     invalid: int
     oldest_due_s: float
     """How long the oldest ready ID has been due, seconds; 0 when none is ready."""
+    next_scheduled_at: float | None = None
+    """When the first of the scheduled IDs falls due; None when there are none."""
+    next_retry_at: float | None = None
+    """The same of the retrying ones."""
+    dead_by_outcome: dict[Outcome, int] = field(default_factory=dict)
+    """The dead letters kept now, by outcome; those without any are left out."""
+
+    @property
+    def next_due_at(self) -> float | None:
+        """When the first of the delayed IDs falls due; None when there are none."""
+        return min((at for at in (self.next_scheduled_at, self.next_retry_at) if at is not None), default=None)
+
+    @property
+    def delayed(self) -> int:
+        """How many IDs are due later: scheduled and retrying ones together."""
+        return self.scheduled + self.retrying
 
     @property
     def imbalance(self) -> int:
@@ -275,3 +318,23 @@ class WorkerHeartbeat:
     last_seen_at: float
     limit: int
     pauses: tuple[Pause, ...] = field(default=())
+
+    @property
+    def place(self) -> Place:
+        """Its host, "" where an older version did not say it, and its PID."""
+        found = place_of(self.owner)
+        return Place(found.host if found else "", self.pid)
+
+    def silent_s(self, now: float) -> float:
+        """Return for how long no heartbeat came, 0 while they come in time."""
+        late_s = now - self.last_seen_at
+        return late_s if late_s > HEARTBEAT_LATE_S else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """A process that holds leases in force: how many, and when the last of them ends."""
+
+    owner: str
+    in_flight: int
+    until: float

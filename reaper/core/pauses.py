@@ -12,7 +12,8 @@ from typing import assert_never
 
 from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Foreign, OtherAccount, ServerFault, Unauthorized, Unsent
-from reaper.core.model import Fault, Pause, PauseReason
+from reaper.core.model import Pause, PauseReason
+from reaper.core.target import OtherTarget
 
 PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
 """The gap after the first probe, doubled after each one, and the longest gap (docs/concepts.md)."""
@@ -28,6 +29,11 @@ class Breaker:
     probes: int = 0
     """Probes sent since it became half-open."""
 
+    @property
+    def is_probing(self) -> bool:
+        """Whether it is half-open and a probe was sent: an answer that comes now is that probe's."""
+        return self.next_probe_at is not None and self.probes > 0
+
 
 @dataclass(slots=True)
 class Breakers:
@@ -39,6 +45,10 @@ class Breakers:
         """Return whether this pause waits for a read; False when it is half-open or closed."""
         breaker = self.active.get(reason)
         return breaker is not None and breaker.next_probe_at is None
+
+    def half_open_reasons(self) -> list[PauseReason]:
+        """Return the reasons of the pauses that probes can end."""
+        return [reason for reason, breaker in self.active.items() if breaker.next_probe_at is not None]
 
     def blocked(self, now: float) -> tuple[PauseReason, float | None] | None:
         """Return the first pause that allows no probe now, and the instant when it does; None when all allow one.
@@ -69,27 +79,31 @@ class Breakers:
 
 
 def read_refusal(
-    verdict: OtherAccount | Unauthorized | Foreign | ServerFault | Broken | Unsent,
+    verdict: OtherTarget | OtherAccount | Unauthorized | Foreign | ServerFault | Broken | Unsent,
 ) -> tuple[PauseReason, str]:
     """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (docs/concepts.md)."""
     match verdict:
+        case OtherTarget():
+            return PauseReason.WRONG_TARGET, verdict.detail
         case OtherAccount(pinned=pinned, found=found):
             return PauseReason.WRONG_TARGET, f"the token is that of {found}, the queue was filled for {pinned}"
         case Unauthorized():
             return PauseReason.CREDENTIALS, no_token(verdict)
-        case Foreign(status=status):
-            return PauseReason.WRONG_TARGET, f"GET /api/sessions answered {status}, not a list of sessions"
+        case Foreign(unsent=True):
+            return PauseReason.WRONG_TARGET, f"GET /api/sessions was not sent: {verdict.shown}"
+        case Foreign():
+            return PauseReason.WRONG_TARGET, f"GET /api/sessions answered {verdict.shown}, not a list of sessions"
         case ServerFault(status=status):
             return PauseReason.API_DOWN, f"GET /api/sessions answered {status}"
-        case Broken(fault=fault) | Unsent(fault=fault):
-            return PauseReason.API_DOWN, no_answer(fault)
+        case Broken() | Unsent():
+            return PauseReason.API_DOWN, no_answer(verdict)
         case _ as never:
             assert_never(never)
 
 
-def no_answer(fault: Fault) -> str:
+def no_answer(verdict: Broken | Unsent) -> str:
     """Return the detail of a send or read that got no answer."""
-    return f"no answer ({fault.value})"
+    return f"no answer ({verdict.fault.value}{': ' + verdict.error if verdict.error else ''})"
 
 
 def no_token(verdict: Unauthorized) -> str:

@@ -41,7 +41,7 @@ class Inconclusive:
 Recheck = Proceed | Skip | Inconclusive
 
 
-def decision_without_send(found: Recheck | None, jitter: float) -> Settle | Release:
+def decision_without_send(found: Recheck | None, jitter: float, *, withheld: bool = False) -> Settle | Release:
     """Return what the queue does with a lease under which nothing is sent.
 
     Nothing was sent, so nothing is charged. A session that the API refuses to show settles with that refusal:
@@ -50,11 +50,12 @@ def decision_without_send(found: Recheck | None, jitter: float) -> Settle | Rele
     Args:
         found: the result of the check; None when there was no time to make it.
         jitter: uniform in [0, 1).
+        withheld: a pause holds because of such refusals, so this one settles nothing.
     """
     match found:
         case Skip(detail=detail):
             return Settle(Outcome.PROTECTED, detail)
-        case Inconclusive(verdict=Final(outcome=outcome, detail=detail)):
+        case Inconclusive(verdict=Final(outcome=outcome, detail=detail)) if not withheld:
             return Settle(outcome, f"{REFUSED_DETAIL}: {detail}" if detail else REFUSED_DETAIL)
         case Inconclusive():
             return Release(INCONCLUSIVE_S * (0.5 + jitter))

@@ -11,6 +11,10 @@ MAX_SANITIZED_BYTES = 4097
 SHOWN_CHARS = 80
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1), ("", 1))
+MASK = "***"
+"""Stands for a token, alone or in a longer row of stars."""
+_figure = re.compile(r"(\d) ([smhd%])(?![A-Za-z0-9])")
+"""A number with its unit, as `format_duration` writes it."""
 _token = re.compile(r"archal_ws_\S*")
 
 
@@ -29,17 +33,79 @@ def pluralize(count: int, one: str, more: str) -> str:
     return f"{count:,} {one if count == 1 else more}"
 
 
+def wrap(text: str, width: int, indent: str = "  ") -> str:
+    """Wrap one line of text; the lines after the first are indented.
+
+    No word is broken in two, not even a long path: one that has no room beside the indent is indented less. A number
+    stays with its unit.
+    """
+    import textwrap
+
+    lines = textwrap.wrap(
+        _figure.sub("\\1\0\\2", text),
+        width,
+        subsequent_indent="  " if len(indent) > width // 2 else indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    blanks = text[: len(text) - len(text.lstrip())]
+    if lines and not lines[0].startswith(blanks):  # textwrap lost them before a word that has no room beside them
+        lines[0] = blanks + lines[0]
+    fitted = (line if len(line) <= width else line.strip().rjust(width) for line in lines)
+    return "\n".join(fitted).replace("\0", " ") or text
+
+
 def printable(text: bytes) -> str:
     """Return the first `SHOWN_CHARS` characters of a text, escaped for a terminal or a log and with tokens masked."""
     # Masked before it is cut: a cut could hide the beginning of a token from the mask.
-    masked = _token.sub("archal_ws_***", text[:MAX_SANITIZED_BYTES].decode("utf-8", "backslashreplace"))
+    masked = without_tokens(text[:MAX_SANITIZED_BYTES].decode("utf-8", "backslashreplace"))
     cut = masked if len(masked) <= SHOWN_CHARS else masked[: SHOWN_CHARS - 1] + "…"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
+    return escaped(cut)
 
 
 def sanitize(text: str) -> str:
     """Return a text from outside as `printable` returns bytes."""
     return printable(text.encode("utf-8", "backslashreplace"))
+
+
+def shown_path(path: str) -> str:
+    """Return a whole path as it may be shown and stored: bytes that are not UTF-8 escaped, tokens masked.
+
+    File names hold any bytes; Python keeps those that it cannot decode as surrogates, which no database takes.
+    """
+    return escaped(without_tokens(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")))
+
+
+def describe_unforeseen(error: Exception) -> str:
+    """Return what was raised and where, for a log: an error that nobody foresaw, of one input among many."""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"internal error: {sanitize(f'{type(error).__name__}: {error}')}{where}"
+
+
+def without_tokens(text: str) -> str:
+    """Return a text without anything that looks like a token of the API."""
+    return _token.sub(f"archal_ws_{MASK}", text)
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""Return a text with an escape (`\x1b`) for each character that is not printable, but for those in `keep`.
+
+    Not printable are control characters of both sets (C0, C1), those that change the direction of writing or show
+    nothing (bidi, zero width), and lone surrogates: on a terminal they could hide, forge or run something.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
+
+
+def escaped_json(text: str) -> str:
+    r"""Return JSON text with the same characters escaped as JSON does (`\u202e`); its value stays the same."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else json.dumps(char)[1:-1] for char in text)
 
 
 def json_value(text: str | bytes) -> object:

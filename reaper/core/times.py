@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 from reaper.core.text import sanitize
 
+LAST_INSTANT = 253_402_300_799.0
+"""9999-12-31T23:59:59Z: beyond it a calendar, and RFC 3339, show nothing."""
 MAX_DURATION_S = 100 * 365 * 86400.0
 
 _time = re.compile(
@@ -20,11 +22,16 @@ _duration = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMB
 _seconds = re.compile(_NUMBER)
 _DURATION_UNITS_S = (86400, 3600, 60, 1)
 
+DURATION_PATTERN = rf"^(?=[0-9])({_NUMBER}|{_duration.pattern})$"
+"""The texts that `parse_duration` reads, as a regular expression of JSON Schema (ECMA 262)."""
+DURATION_EXAMPLES = ("45s", "1h30m", "30d")
+
 
 def parse_time(text: str) -> float:
     """Return the instant of an RFC 3339 time with a zone, Unix seconds. Raises ValueError with a sentence.
 
-    Times before 1970 are refused: programs write "no time" so, and an ID with such a time would be due at once.
+    Times before 1970 are refused: programs write "no time" so, and an ID with such a time would be due at once. The
+    last hours of the year 9999, in zones west of Greenwich, and its leap second are taken as its end.
     """
     match = _time.fullmatch(text)
     shown = sanitize(text)
@@ -40,7 +47,7 @@ def parse_time(text: str) -> float:
     at = whole + second // 60 + float(match["fraction"] or 0)
     if at < 0:
         raise ValueError(f"'{shown}' is before 1970")
-    return at
+    return min(at, LAST_INSTANT)
 
 
 def http_date(text: str) -> float:
@@ -56,8 +63,15 @@ def http_date(text: str) -> float:
 
 
 def format_time(at: float) -> str:
-    """Return an instant as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return an instant as RFC 3339 in UTC, to the millisecond; one outside the calendar as the calendar's end."""
+    return to_datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_datetime(at: float) -> datetime:
+    """Return an instant as a datetime in UTC, its microseconds cut off; one outside the calendar as its nearest end."""
+    if at >= LAST_INSTANT:
+        return datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    return datetime.fromtimestamp(max(at, 0.0), UTC)
 
 
 def parse_duration(text: str) -> float:
@@ -72,3 +86,13 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(duration_s) or duration_s > MAX_DURATION_S:
         raise ValueError("a duration of more than 100 years is surely a mistake")
     return duration_s
+
+
+def duration_text(duration_s: float) -> str:
+    """Return a duration as `parse_duration` reads it: `1h30m`, `30d`, `0.05s`, `0`."""
+    parts, rest_s = [], duration_s
+    for unit_s, unit in zip(_DURATION_UNITS_S[:-1], "dhm", strict=True):
+        count, rest_s = divmod(rest_s, unit_s)
+        parts += [f"{count:.0f}{unit}"] if count else []
+    parts += [f"{rest_s:.15g}s"] if rest_s else []
+    return "".join(parts) or "0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from reaper.core.errors import QueueUnavailableError
@@ -33,6 +33,12 @@ class IntakeReport(Protocol):
     def recovered(self, source: str) -> None:
         """Report that the source works again."""
 
+    def counted(self, missing: int, spool: Mapping[str, int] | None) -> None:
+        """Report how many entries of `intake.files` name no file, and the files in each directory of the spool.
+
+        Called after each round. None: no spool is configured; -1: the directory can't be used.
+        """
+
     def unavailable(self, error: QueueUnavailableError) -> None:
         """Report that the queue is unavailable; new lines stay in their source."""
 
@@ -43,5 +49,9 @@ def add_up(one: Added, other: Added) -> Added:
     if len(duplicates) < MAX_NAMED:
         duplicates = (duplicates + other.duplicates)[:MAX_NAMED]
     return Added(
-        one.accepted + other.accepted, one.duplicate + other.duplicate, one.invalid + other.invalid, duplicates
+        one.accepted + other.accepted,
+        one.duplicate + other.duplicate,
+        one.invalid + other.invalid,
+        duplicates,
+        one.postponed + other.postponed,
     )

@@ -3,178 +3,202 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from dataclasses import replace
 
 from anyio import to_thread
 
-from reaper.core.errors import UsageError
-from reaper.intake.events import NOTHING, IntakeReport, add_up
-from reaper.intake.line_reader import Parsed
-from reaper.intake.tail import Tail, find_rotated, open_tail
+from reaper.core.text import shown_path
+from reaper.intake.adder import Adder
+from reaper.intake.events import NOTHING, IntakeReport
+from reaper.intake.rotated import Rotated, is_at, open_renamed
+from reaper.intake.tail import Tail, open_tail, since_ns
 from reaper.queues.base import IntakePort
 from reaper.queues.values import Added, Batch, Position
+
+NO_CHANGE_SINCE_NS = (1 << 63) - 1
+"""No file changed so late: with a position of an earlier version it is not known which generations were read."""
 
 
 class Follower:
     """Follows one path. The position is committed with the rows, so a crash neither loses nor repeats a line.
 
-    If the file was truncated, overwritten or replaced, it starts over; the queue recognizes the duplicates.
+    A rotated file is read to its end, then every generation between it and the present file. If the file was truncated,
+    overwritten or replaced, it starts over; the queue recognizes the duplicates. Lines that cannot have been read are
+    reported. `followed`: the absolute paths that are followed for themselves.
     """
 
-    def __init__(self, queue: IntakePort, path: str, default_after_s: float = 0.0) -> None:
-        self.name = path
+    def __init__(
+        self, queue: IntakePort, path: str, default_after_s: float = 0.0, followed: Collection[str] = ()
+    ) -> None:
+        self.name = shown_path(path)
+        self.is_missing = False
+        """True when the path named no file at the last poll."""
+        self.is_settling = False
+        self._path = path
         self._queue = queue
-        self._default_after_s = default_after_s
+        self._adder = Adder(queue, default_after_s)
+        self._rotated = Rotated(path, self._adder, followed)
         self._tail: Tail | None = None
         self._committed: Position | None = None
-        self._rotated = False
-        """True when the path named another file at the last poll."""
-        self._total: Added | None = None
+        self._since_ns = NO_CHANGE_SINCE_NS
+        """The last change of the tail when the path last named it: generations after it changed later."""
 
     async def poll(self, report: IntakeReport) -> Added | None:
         """Add new whole lines to the queue and return the result; None when there are none or no file.
 
-        A rotated file is finished, including a last line without newline, at the first poll after the rotation was
-        noticed that finds it no longer growing. Raises UsageError when the file can't be used, QueueError as the queue
-        does; after an error or a cancellation the next poll continues from the committed position.
+        Raises UsageError when the file can't be used, QueueError as the queue does; after an error or a cancellation
+        the next poll continues from the committed position.
         """
-        self._total = None
+        self._adder.begin()
         try:
             if self._tail is None:
                 self._tail = await self._resume(report)
             if self._tail is not None:
                 await self._follow(self._tail, report)
+            await self._rotated.poll(report)
         except BaseException:
             self.close()
             raise
         finally:
-            if self._total is not None and self._total != NOTHING:
-                report.imported("file", self.name, self._total)
-        return self._total
+            if self._adder.total is not None and self._adder.total != NOTHING:
+                report.imported("file", self.name, self._adder.total)
+        return self._adder.total
+
+    def count_files(self) -> None:
+        """Return None: it has no directories of its own."""
 
     def close(self) -> None:
-        """Close the file; the next poll opens it again."""
+        """Close the files; the next poll opens them again."""
         if self._tail is not None:
             self._tail.close()
-        self._tail, self._committed, self._rotated = None, None, False
+        self._rotated.close()
+        self._tail, self._committed = None, None
 
     async def _resume(self, report: IntakeReport) -> Tail | None:
-        """Open the file of the committed position, else the current one."""
-        known = [position for position in await self._queue.positions() if position.path == self.name]
-        # A engine may keep a position for each file that the path has named; the last one is the newest.
-        self._committed = known[-1] if known else None
-        tail, note = await to_thread.run_sync(_reopen, self.name, self._committed)
-        if note:
-            report.noted(self.name, note)
+        """Open the file of the committed position, else the present one after all that lies between."""
+        known = {position.path: position for position in await self._queue.positions()}
+        position = self._committed = known.get(self.name)
+        tail = await to_thread.run_sync(open_tail, self._path, position)
+        try:
+            self.is_missing = tail is None
+            if position is None:
+                return tail
+            kept_ns = since_ns(position)
+            self._since_ns = NO_CHANGE_SINCE_NS if kept_ns is None else kept_ns
+            self._rotated.begin(position.inode, self._since_ns)
+            await self._rotated.resume(known.get(self._rotated.key), position.inode)
+            if tail is not None and is_at(tail, position):
+                return tail
+            if (old := await to_thread.run_sync(open_renamed, self._path, position)) is not None:
+                if tail is not None:
+                    tail.close()
+                self._since_ns = old.changed_at_ns if kept_ns is None else kept_ns
+                return old
+            if tail is None:
+                tail = await self._rotated.open_newest(position.device, self._since_ns)
+            if tail is not None:
+                await self._begin_anew(tail, position, report)
+        except BaseException:
+            if tail is not None:
+                tail.close()
+            raise
         return tail
+
+    async def _begin_anew(self, tail: Tail, position: Position, report: IntakeReport) -> None:
+        """Read the generations after a file that is not there any more, and report what can't have been seen."""
+        what = f"{self.name} is another file than before and the former one is not beside it"
+        if (tail.device, tail.inode) == (position.device, position.inode):
+            what = f"{self.name} is not what it was at its byte {position.offset}"
+        await self._skip(tail, position, what, report)
+
+    async def _skip(self, tail: Tail, position: Position, what: str, report: IntakeReport) -> None:
+        """Read the copies and generations that there are of a file whose rest cannot be read; report the gap."""
+        apart = {tail.inode}
+        is_found = await self._rotated.read_generations(report, position.device, self._since_ns, apart, position)
+        lost = f"what it held after its byte {position.offset}"
+        if is_found:
+            lost = "a copy of it was read, but what was written after the copy and before it was truncated"
+        report.noted(self.name, f"{what}: {lost} was not seen. The present file is read from its start")
 
     async def _follow(self, tail: Tail, report: IntakeReport) -> None:
         while True:
-            grew = await self._read(tail, report)
-            successor = await to_thread.run_sync(_open_successor, self.name, tail)
-            if successor is None:
-                self._rotated = False
-                return
-            if grew or not self._rotated:
-                # The writer may still have the old file open.
-                successor.close()
-                self._rotated = True
-                return
+            successor, is_missing = await to_thread.run_sync(_open_successor, self._path, tail)
             try:
-                await self._finish_rotated_file(tail, successor, report)
+                self.is_missing = is_missing
+                await self._read(tail, report, is_present=successor is None and not is_missing)
+                if successor is None:
+                    if is_missing:
+                        await self._read_between(tail, report)
+                    return
+                await self._change(tail, successor, report)
             except BaseException:
-                successor.close()
+                if successor is not None:
+                    successor.close()
                 raise
-            tail.close()
+            self._rotated.keep(tail)
             self._tail = tail = successor
-            self._rotated = False
 
-    async def _read(self, tail: Tail, report: IntakeReport) -> bool:
-        """Add the lines up to the current size, not those appended meanwhile; return True when there were new bytes."""
-        before, upto = tail.lines.read, None
+    async def _read(self, tail: Tail, report: IntakeReport, *, is_present: bool) -> None:
+        """Add the lines up to the current size, not those appended meanwhile."""
+        upto: int | None = None
+        if is_present and not tail.lines.read:
+            # Nothing was read by which a file that was copied and truncated since could be known.
+            await self._rotated.read_generations(report, tail.device, self._since_ns, {tail.inode})
         while True:
-            upto, parsed, doubt = await to_thread.run_sync(_read_lines, tail, upto)
+            upto, parsed, doubt = await to_thread.run_sync(tail.read_lines, upto)
             if doubt is not None:
-                report.noted(self.name, f"{self.name} {doubt}; it is read again from its start")
-                tail.start_over()
-                before, upto = -1, None
+                position = tail.position(self.name, tail.lines.offset, tail.lines.line)
+                await self._skip(tail, position, f"{self.name} {doubt}, as copytruncate does", report)
+                await to_thread.run_sync(tail.skip_hole)
+                upto = None
                 continue
             # Lines beyond this batch may be parsed already: commit the end of the batch itself.
             end = parsed or tail.lines
-            position = tail.position(self.name, end.offset, end.line)
+            since = tail.changed_at_ns if is_present else self._since_ns
+            position = tail.position(self.name, end.offset, end.line, since)
             if parsed is not None:
-                await self._add(Batch(self.name, parsed.items, parsed.invalid, position), report)
+                await self._adder.add_lines(self.name, parsed, report, position)
+                self._committed = position
                 continue
-            if position != self._committed:
-                await self._add(Batch(self.name, position=position), report)
-            return tail.lines.read > before
+            if self._committed is None or _place(position) != _place(self._committed):
+                await self._adder.add(Batch(self.name, position=position), report)
+                self._committed = position
+            if is_present:
+                self._since_ns = tail.changed_at_ns
+                self._rotated.begin(tail.inode, self._since_ns)
+            return
 
-    async def _finish_rotated_file(self, tail: Tail, successor: Tail, report: IntakeReport) -> None:
-        """Add the last line of a rotated file and the position at the start of its successor, in one transaction."""
-        tail.lines.finish()
-        parsed = tail.lines.take()
-        items, invalid = (parsed.items, parsed.invalid) if parsed else ([], [])
-        await self._add(Batch(self.name, items, invalid, successor.position(self.name, 0, 0)), report)
+    async def _read_between(self, tail: Tail, report: IntakeReport, successor: Tail | None = None) -> None:
+        """Read the generations between a rotated file, read to its end, and the present one."""
+        self._rotated.mark_read(tail)
+        apart = {tail.inode} if successor is None else {tail.inode, successor.inode}
+        await self._rotated.read_generations(report, tail.device, self._since_ns, apart)
+        await self._rotated.report_gaps(tail, self._since_ns, report)
 
-    async def _add(self, batch: Batch, report: IntakeReport) -> None:
-        added = await self._queue.add(batch, default_after_s=self._default_after_s)
-        self._committed = batch.position
-        self._total = add_up(self._total or NOTHING, added)
-        if batch.invalid:
-            report.invalid(self.name, batch.invalid)
-
-
-def _reopen(path: str, position: Position | None) -> tuple[Tail | None, str | None]:
-    """Return the tail to continue with, and a note when lines may have been missed or are read again."""
-    if position is None:
-        return open_tail(path), None
-    current = open_tail(path, position)
-    if current is not None and (current.device, current.inode) == (position.device, position.inode):
-        again = current.lines.offset < position.offset
-        note = f"{path} is not what it was at its byte {position.offset}; it is read again from its start"
-        return current, note if again else None
-    old = _open_rotated(path, position)
-    if old is not None:
-        if current is not None:
-            current.close()
-        return old, None
-    if current is None:
-        return None, None
-    return current, (
-        f"{path} is another file than before and the former one is not beside it: what that held after its byte "
-        f"{position.offset} was not seen; the new one is read from its start"
-    )
+    async def _change(self, tail: Tail, successor: Tail, report: IntakeReport) -> None:
+        """Leave a rotated file, read to its end, for the present one, after the generations between the two."""
+        await self._read_between(tail, report, successor)
+        former = tail.position(self._rotated.key, tail.lines.offset, tail.lines.line)
+        await self._adder.add(Batch(self.name, position=former), report)
+        self._committed = successor.position(self.name, 0, 0)
+        await self._adder.add(Batch(self.name, position=self._committed), report)
+        if tail.has_rest:
+            note = "was rotated in the middle of a line, which is taken when its newline comes"
+            report.noted(self.name, f"{self.name} {note}")
 
 
-def _open_rotated(path: str, position: Position) -> Tail | None:
-    """Open the former file under its new name at `position`, if it is certainly that file."""
-    try:
-        name = find_rotated(path, position)
-        old = open_tail(name, position) if name else None
-    except UsageError:
-        return None
-    if old is not None and old.lines.offset != position.offset:
-        old.close()
-        return None
-    return old
-
-
-def _read_lines(tail: Tail, upto: int | None) -> tuple[int, Parsed | None, str | None]:
-    """Return the end of this poll's reading, the next lines, and why they can't be trusted (None: they can).
-
-    The check comes after the read: an overwritten file could yield fragments of lines that are valid IDs.
-    """
-    size = tail.size() if upto is None else upto
-    tail.fill(size)
-    doubt = tail.changed()
-    return size, None if doubt else tail.lines.take(), doubt
-
-
-def _open_successor(path: str, tail: Tail) -> Tail | None:
-    """Open the file that the path names now, if it is not the tail's."""
+def _open_successor(path: str, tail: Tail) -> tuple[Tail | None, bool]:
+    """Open the file that the path names now, if it is not the tail's; return it and whether there is none at all."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return None
+        return None, True
     if (status.st_dev, status.st_ino) == (tail.device, tail.inode):
-        return None
-    return open_tail(path)
+        return None, False
+    return open_tail(path), False
+
+
+def _place(position: Position) -> Position:
+    """Return a position without the time in its fingerprint: a file that only its time changed has no new position."""
+    return replace(position, prefix_hash=position.prefix_hash.rpartition(":")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from reaper.app.operator_input import clean_reason, operator_name, session_ids
 from reaper.app.run_parts import RunParts
 from reaper.app.startup import protector_of
 from reaper.core.errors import RefusedError, UsageError
+from reaper.core.ids import check_id
 from reaper.core.model import Audit, Item, Outcome, SessionId
 from reaper.core.times import MAX_DURATION_S
 from reaper.intake.events import NOTHING, add_up
@@ -105,7 +106,13 @@ class Reaper:
         self._stopping = asyncio.Lock()
 
     async def add(
-        self, ids: Ids, *, after: Seconds | None = None, at: datetime | None = None, again: bool = False
+        self,
+        ids: Ids,
+        *,
+        after: Seconds | None = None,
+        at: datetime | None = None,
+        again: bool = False,
+        or_postpone: bool = False,
     ) -> Added:
         """Add session IDs; they are durably in the ledger when this returns.
 
@@ -114,16 +121,24 @@ class Reaper:
             after: delay until they are due, seconds or a timedelta; default: 0.
             at: time when they are due, a datetime with a zone.
             again: re-open IDs that are settled already.
+            or_postpone: give IDs that wait already the new time, which `after` or `at` says.
 
-        Raises UsageError for the first malformed ID; then none of them was added.
+        Raises UsageError for the first malformed ID, and for `or_postpone` without a time; then none of them was added.
         """
+        if or_postpone and after is None and at is None:
+            raise UsageError("or_postpone gives IDs that wait a new time: say which with after or at")
         due_at, after_s = _due(after, at)
-        found = session_ids([ids] if isinstance(ids, str) else ids)
+        found = session_ids([ids] if isinstance(ids, str) else ids, check_id)
         total = NOTHING
         for start in range(0, len(found), BATCH):
             batch = Batch(SOURCE, [NewItem(one, due_at) for one in found[start : start + BATCH]])
             added = await self._queue.add(
-                batch, again=again, by=operator_name(), default_after_s=after_s, into=self._members
+                batch,
+                again=again,
+                or_postpone=or_postpone,
+                by=operator_name(),
+                default_after_s=after_s,
+                into=self._members,
             )
             self._added = add_up(self._added, added)
             total = add_up(total, added)
@@ -148,7 +163,7 @@ class Reaper:
                 on_batch=self._count_batch,
             )
 
-    def _count_batch(self, added: Added, _: Sequence[object]) -> None:
+    def _count_batch(self, added: Added, _: object) -> None:
         self._added = add_up(self._added, added)
 
     async def stop(
@@ -186,7 +201,7 @@ class Reaper:
             if leftovers:
                 await members.include_due()
             waits = Waits.of(self._effective.settings, retry_s=wait_s, budget_s=budget_s)
-            return summary_of(await run_once(parts, members, added, waits, signals=False))
+            return summary_of(await run_once(parts, members, added, waits, leftovers=leftovers))
 
     async def postpone(self, session_id: str, after: Seconds) -> None:
         """Make a waiting ID due `after` from now (seconds or a timedelta); 0 makes it due now.
@@ -194,7 +209,7 @@ class Reaper:
         Raises RefusedError when it is in flight, settled or unknown.
         """
         one, after_s = _one(session_id), _seconds(after, "after")
-        match await self._queue.postpone(one, after_s):
+        match (await self._queue.postpone([one], after_s=after_s, by=operator_name()))[one]:
             case PostponeResult.DONE:
                 return
             case PostponeResult.IN_FLIGHT:
@@ -211,7 +226,7 @@ class Reaper:
         RefusedError when it is settled or unknown.
         """
         one = _one(session_id)
-        match await self._queue.cancel(one, reason=clean_reason(reason), by=operator_name()):
+        match (await self._queue.cancel([one], reason=clean_reason(reason), by=operator_name()))[one]:
             case CancelResult.DONE:
                 return True
             case CancelResult.REQUESTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Unpack
 
+from reaper.app.event_loop import loop_factory
 from reaper.app.once import RETRY_WAIT_S
 from reaper.core.errors import UsageError
 from reaper.library.async_api import Ids, Seconds, open
@@ -33,7 +34,8 @@ def stop_sessions(
         pass
     else:
         raise UsageError("stop_sessions would block the running event loop: use `async with reaper.open() as r` there")
-    return asyncio.run(_stop(ids, leftovers, budget, wait, options))
+    with asyncio.Runner(loop_factory=loop_factory(fast=False)) as runner:
+        return runner.run(_stop(ids, leftovers, budget, wait, options))
 
 
 async def _stop(ids: Ids, leftovers: bool, budget: Seconds | None, wait: Seconds, options: Options) -> Summary:

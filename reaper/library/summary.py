@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from reaper.app.once import Summary as RunSummary
 from reaper.core.errors import Exit
@@ -32,7 +33,11 @@ class Summary:
     waiting: int
     """IDs that are still open, including `delayed` ones."""
     delayed: int
-    """IDs that are not due yet and were never sent."""
+    """IDs that are due later: `scheduled` and `retrying`."""
+    scheduled: int
+    """IDs that are not due yet and were never sent in this round."""
+    retrying: int
+    """IDs that were sent and wait for another try."""
     sends: int
     """DELETEs that this stop sent."""
     duration_s: float
@@ -40,6 +45,10 @@ class Summary:
     """The exit code that `reaper once` would have returned."""
     why: str | None = None
     """Why due work remains, in words."""
+    notes: Sequence[str] = ()
+    """What a person should know of the outcomes beside their counts, in words."""
+    earlier: Mapping[str, int] = field(default_factory=dict)
+    """How many of the counts of the outcomes, by their names, are of IDs that were settled before this stop."""
 
     @property
     def ok(self) -> bool:
@@ -53,14 +62,26 @@ class Summary:
 
     def __str__(self) -> str:
         """Return one line for people: `3 sessions in 0.2 s: 2 stopped, 1 already gone`."""
-        counts = [(outcome.value.replace("_", " "), getattr(self, outcome.value)) for outcome in Outcome]
-        counts += [("still waiting", self.waiting - self.delayed), ("delayed", self.delayed)]
-        parts = ", ".join(f"{count} {word}" for word, count in counts if count)
-        total = sum(count for _, count in counts)
+        counts = {outcome.value: getattr(self, outcome.value) for outcome in Outcome}
+        counts |= {"still waiting": self.waiting - self.delayed}
+        counts |= {"retrying": self.retrying, "scheduled": self.scheduled}
+        total = sum(counts.values())
+        parts = ", ".join(self._part(word, count) for word, count in counts.items() if count)
         head = f"{total} session{'s' * (total != 1)} in {self.duration_s:.1f} s"
         return f"{head}: {parts}" if parts else head
+
+    def _part(self, word: str, count: int) -> str:
+        words, earlier = word.replace("_", " "), self.earlier.get(word, 0)
+        return f"{count - earlier} {words} now, {earlier} by earlier runs" if earlier else f"{count} {words}"
 
 
 def summary_of(run: RunSummary) -> Summary:
     """Return the flat form of the summary of a run."""
-    return Summary(**run.counts(), duration_s=run.duration_s, exit=run.exit, why=run.why)
+    return Summary(
+        **run.counts(),
+        duration_s=run.duration_s,
+        exit=run.exit,
+        why=run.why,
+        notes=tuple(run.notes),
+        earlier=run.earlier_counts(),
+    )

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar, assert_never
 
 from reaper.core.model import DEAD, AuditLine, Decision, Outcome, Release, Retry, Send, Settle, Stats
+from reaper.core.times import LAST_INSTANT
 
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
@@ -27,7 +28,23 @@ BY_ANSWER = frozenset({Outcome.STOPPED, Outcome.ALREADY_GONE, Outcome.FORBIDDEN,
 RETRY_EVERY = 4
 """Every fourth claim is a retry while both kinds are ready (promise 8)."""
 
+SLACK_S = 60.0
+"""A wait that lies further ahead than its length and so much more is over: the clock was set back meanwhile."""
+
+POSTPONED = "postponed"
+"""Begins the reason that a postponed row keeps."""
+
 T = TypeVar("T")
+
+
+def postponement(reason: str) -> str:
+    """Return what a postponed row keeps as its reason."""
+    return f"{POSTPONED}: {reason}" if reason else POSTPONED
+
+
+def is_due(due_at: float, wait_s: float | None, now: float) -> bool:
+    """Return whether a wait is over. `wait_s` is its length: 0 is due now by any clock, None a time that was named."""
+    return wait_s == 0 or due_at <= now or (wait_s is not None and due_at - wait_s > now + SLACK_S)
 
 
 def settled(outcome: Outcome) -> str:
@@ -91,7 +108,10 @@ class ClaimedRow:
 
 @dataclass(frozen=True, slots=True)
 class UpdatedRow:
-    """A row after its lease, open again when `outcome` is None. Each of the counters named in `counts` grows by one."""
+    """A row after its lease, open again when `outcome` is None. Each of the counters named in `counts` grows by one.
+
+    `wait_s` is the length of the wait that ends at `due_at`, None where the due time is what it was.
+    """
 
     attempts: int
     sends: int
@@ -99,6 +119,7 @@ class UpdatedRow:
     ambiguous: bool
     finals_seen: int
     due_at: float
+    wait_s: float | None
     outcome: Outcome | None
     status: int | None
     detail: str | None
@@ -114,6 +135,7 @@ def apply_decision(claimed: ClaimedRow, decision: Decision, send: Send | None, n
     attempts, ambiguous, due_at = claimed.attempts, claimed.ambiguous, claimed.due_at
     outcome: Outcome | None = None
     detail: str | None = None
+    wait_s: float | None = None
     match decision:
         case Settle():
             outcome, detail = decision.outcome, decision.detail
@@ -122,7 +144,8 @@ def apply_decision(claimed: ClaimedRow, decision: Decision, send: Send | None, n
             attempts += sent and isinstance(decision, Retry)
             ambiguous = ambiguous or (sent and decision.ambiguous)
             if sent or decision.after_s > 0:
-                due_at = now + max(0.0, decision.after_s)
+                wait_s = max(0.0, decision.after_s)
+                due_at = now + wait_s
         case _ as never:
             assert_never(never)
     if claimed.cancel_requested and outcome not in BY_ANSWER:
@@ -134,6 +157,7 @@ def apply_decision(claimed: ClaimedRow, decision: Decision, send: Send | None, n
         ambiguous=ambiguous,
         finals_seen=claimed.finals_seen if sent else claimed.finals_before,
         due_at=due_at,
+        wait_s=wait_s,
         outcome=outcome,
         status=send.status if send is not None and outcome is not None else None,
         detail=detail,
@@ -160,7 +184,7 @@ def counts_of(outcome: Outcome, send: Send | None) -> tuple[str, ...]:
 class LedgerCounts:
     """The counters of an engine and the numbers of its rows, read in one consistent view.
 
-    `unproven` rows are stopped or already gone without the recorded send that says so; `contradictory` ones have
+    `unproven` rows are settled though their last recorded answer says otherwise; `contradictory` ones have
     fields that do not fit together.
     """
 
@@ -200,25 +224,38 @@ def balance_checks(ledger: LedgerCounts) -> tuple[AuditLine, ...]:
             "already_gone = answers 404, 410 recorded", count(settled(Outcome.ALREADY_GONE)), count(ANSWERED_GONE)
         ),
         AuditLine("settled by an answer = final answers", by_answer, count(FINALS)),
-        AuditLine("rows stopped or gone without the send that says so = 0", ledger.unproven, 0),
+        AuditLine("settled rows whose recorded answer says otherwise = 0", ledger.unproven, 0),
         AuditLine("rows that contradict themselves = 0", ledger.contradictory, 0),
     ]
     return tuple(lines)
 
 
 def ledger_stats(
-    counters: Mapping[str, int], *, ready: int, delayed: int, in_flight: int, oldest_due_s: float
+    counters: Mapping[str, int],
+    *,
+    ready: int,
+    scheduled: int,
+    retrying: int,
+    in_flight: int,
+    oldest_due_s: float,
+    next_scheduled_at: float | None,
+    next_retry_at: float | None,
 ) -> Stats:
     """Return the figures of a queue: the open rows as they were counted, all else by the counters."""
     ended = {outcome: counters.get(settled(outcome), 0) for outcome in Outcome}
+    dead = {one: ended[one] - counters.get(pruned(one), 0) - counters.get(reopened(one), 0) for one in DEAD}
     return Stats(
         ready=ready,
-        delayed=delayed,
+        scheduled=scheduled,
+        retrying=retrying,
         in_flight=in_flight,
         accepted=counters.get(ACCEPTED, 0),
         settled=ended,
-        dead=sum(ended[one] - counters.get(pruned(one), 0) - counters.get(reopened(one), 0) for one in DEAD),
+        dead=sum(dead.values()),
+        dead_by_outcome={one: number for one, number in dead.items() if number},
         duplicate=counters.get(DUPLICATE, 0),
         invalid=counters.get(INVALID, 0),
         oldest_due_s=oldest_due_s,
+        next_scheduled_at=None if next_scheduled_at is None else min(next_scheduled_at, LAST_INSTANT),
+        next_retry_at=None if next_retry_at is None else min(next_retry_at, LAST_INSTANT),
     )

@@ -8,7 +8,8 @@
    counts: an apply that comes late, but before anyone else claimed the ID, is good.
 5. *One outcome.* A round's outcome is written once, with the lease's end and the counters, in one atomic step.
 6. *Counted at claim.* `sends` grows durably before the DELETE is sent; a claim released unsent is uncounted.
-7. *Never early.* Nothing is claimed before its due time.
+7. *Never early, never by a wrong clock.* Nothing is claimed before its due time. What is due now waits for no clock; a
+   wait that lies further ahead than its length and 60 s is over; a jump ends no lease of a process on this machine.
 8. *Fair.* While first sends and retries are both ready, every fourth claim is a retry; within each, oldest due first.
 9. *Accounted.* `accepted` is counted where IDs come in, outcomes where they end; `audit` compares them with the rows.
 10. *Cancellation.* A cancelled call has either happened wholly or not at all; the queue stays usable.
@@ -24,11 +25,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from reaper.core.model import Audit, Item, Lease, LeaseResult, Outcome, Pause, SessionId, Stats, WorkerHeartbeat
-from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult, SetView
+from reaper.core.model import (
+    DEAD,
+    Audit,
+    Item,
+    Lease,
+    LeaseHolder,
+    LeaseResult,
+    Outcome,
+    Pause,
+    SessionId,
+    State,
+    Stats,
+    WorkerHeartbeat,
+)
+from reaper.queues.history import HistorySlot
+from reaper.queues.selection import Selection
+from reaper.queues.values import Added, Batch, CancelResult, KeptInvalidLine, Position, PostponeResult, SetView
 
 MAX_RESULTS = 256
 """How many results one `apply` takes at most: a longer one would block the engine for its other callers."""
+
+MAX_CHANGED = 1_000
+"""How many IDs an operator's order changes in one step at most, so that no other work waits for long."""
 
 
 class PositionStore(Protocol):
@@ -47,6 +66,9 @@ class PositionStore(Protocol):
 class RunSet(Protocol):
     """The IDs that one `once` is responsible for. A set belongs to one open queue and ends with it."""
 
+    async def include(self, session_ids: Sequence[SessionId]) -> None:
+        """Add those of the IDs that the queue knows; nothing of them changes."""
+
     async def include_due(self, limit: int | None = None) -> int:
         """Add open IDs that are due or in flight, oldest first, until the set has `limit`; return the set's size."""
 
@@ -55,6 +77,9 @@ class RunSet(Protocol):
 
     async def view(self) -> SetView:
         """Count the set by state and outcome."""
+
+    async def settled_before(self, at: float) -> dict[Outcome, int]:
+        """Count those of the set that were settled before an instant, by outcome."""
 
     async def next_at(self) -> float | None:
         """Return when the next open ID of the set can be claimed, *delayed* ones aside; None when there is none.
@@ -81,13 +106,15 @@ class IntakePort(EngineClock, Protocol):
         batch: Batch,
         *,
         again: bool = False,
+        or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
         into: RunSet | None = None,
     ) -> Added:
         """Add a batch and its position in one atomic step.
 
-        `again` re-opens settled IDs as a new round, requested `by`. `into` receives all IDs of the batch, known or
+        `again` re-opens settled IDs as a new round, requested `by`. `or_postpone` gives those that wait the new due
+        time, as `postpone` does; the ledger counts them as duplicates. `into` receives all IDs of the batch, known or
         new. Items without a due time become due `default_after_s` from now.
         """
 
@@ -137,17 +164,40 @@ class WorkPort(EngineClock, Protocol):
 class OperatorPort(EngineClock, Protocol):
     """Changes what is queued, on an operator's order."""
 
-    async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
-        """Set a waiting ID's due time to `after_s` from now."""
+    async def postpone(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        after_s: float = 0.0,
+        at: float | None = None,
+        by: str,
+        reason: str = "",
+    ) -> dict[SessionId, PostponeResult]:
+        """Set the due time of those of the IDs that wait, to `after_s` from now or to the instant `at`.
+
+        At most `MAX_CHANGED` at once, in one atomic step. Returns for each what was done, or why not. Who ordered it,
+        and why, is kept with the ID (`accounting.postponement`).
+        """
 
     async def make_due(self, *, retries: bool) -> int:
         """Make waiting IDs that are due later due now, with `retries` also those that were sent; return how many."""
 
-    async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
-        """Settle an open ID as cancelled, or request it for one in flight."""
+    async def cancel(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> dict[SessionId, CancelResult]:
+        """Settle those of the IDs that wait as cancelled, and request it for those in flight.
 
-    async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
-        """Start a new round, due now, for those of the IDs that are dead; return how many."""
+        At most `MAX_CHANGED` at once, in one atomic step. Returns for each what was done, or why not.
+        """
+
+    async def reopen(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        reason: str,
+        by: str,
+        only: frozenset[Outcome] = DEAD,
+        after_s: float = 0.0,
+    ) -> int:
+        """Start a new round, due `after_s` from now, for those of the IDs that ended so; return how many."""
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
         """Delete the rows of those of the IDs that are dead and keep their counts; return how many."""
@@ -181,23 +231,50 @@ class LedgerReader(EngineClock, Protocol):
     def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
         """Yield settled rows, oldest settled first, a page in memory at a time."""
 
+    def select(self, selection: Selection) -> AsyncIterator[Item]:
+        """Yield the rows of a selection, a page in memory at a time.
+
+        First those in flight (by the end of the lease), then the ready ones, then those due later (each by due time),
+        then settled ones (by settling). The states are as they were at the first page; a row that changes before its
+        page is read may come twice or not at all, any other comes once.
+        """
+
+    async def count(self, selection: Selection) -> dict[State | Outcome, int]:
+        """Count the rows of a selection by state, the settled ones by outcome. States without rows are left out.
+
+        By the indexes; with a source every row of the states is looked at: about a second for each million.
+        """
+
     async def retrying(self, limit: int) -> list[Item]:
         """Return up to `limit` IDs that were sent before and wait for another try, the latest due first.
 
         Back-off grows with each try, so this end of the queue is where the most often sent are.
         """
 
+    async def invalid_lines(self) -> list[KeptInvalidLine]:
+        """Return the newest `MAX_INVALID_KEPT` of the lines that intake rejected, in the order they came."""
+
     async def live_workers(self) -> list[WorkerHeartbeat]:
         """Return the last heartbeat of each living worker."""
 
+    async def lease_holders(self) -> list[LeaseHolder]:
+        """Return the processes that hold leases in force, those aside that are known to be dead."""
+
     async def stats(self) -> Stats:
         """Count the whole queue."""
+
+    async def history(self, since: float) -> list[HistorySlot]:
+        """Return what was settled since an instant, whichever process did it, oldest slot first.
+
+        The slot of `since` is whole in it; slots in which nothing was settled are left out. Kept for a day, written in
+        the same atomic step as the outcomes.
+        """
 
     async def audit(self) -> Audit:
         """Verify the accounting: compare the counters with the rows."""
 
     async def backup(self, path: str) -> None:
-        """Write a consistent copy of the ledger to a new private file."""
+        """Write a consistent copy of the ledger to a new private file. Raises UsageError when the file exists."""
 
 
 class Queue(IntakePort, WorkPort, OperatorPort, ValuePort, LedgerReader, Protocol):

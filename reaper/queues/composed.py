@@ -29,5 +29,8 @@ class ComposedQueue:
         self.reopen, self.purge, self.pause = operators.reopen, operators.purge, operators.pause
         self.read_value, self.compare_and_set = values.read_value, values.compare_and_set
         self.show, self.outcomes_of, self.outcomes = ledger.show, ledger.outcomes_of, ledger.outcomes
-        self.retrying, self.live_workers = ledger.retrying, ledger.live_workers
-        self.stats, self.audit, self.backup = ledger.stats, ledger.audit, ledger.backup
+        self.select, self.count, self.invalid_lines = ledger.select, ledger.count, ledger.invalid_lines
+        self.retrying = ledger.retrying
+        self.live_workers, self.lease_holders = ledger.live_workers, ledger.lease_holders
+        self.stats, self.history = ledger.stats, ledger.history
+        self.audit, self.backup = ledger.audit, ledger.backup

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from reaper.core.errors import ConfigError, QueueError
+import anyio.to_thread
+
+from reaper.core.errors import ConfigError, QueueError, UsageError
 from reaper.core.urls import queue_url, sqlite_path
 from reaper.queues.base import PositionStore, Queue
 from reaper.queues.local_positions import LocalPositions
@@ -28,6 +30,14 @@ class Opened:
     queue: Queue
     created_path: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a worker would find in a queue that it could open: an `outage` for which it waits, and warnings."""
+
+    warnings: tuple[str, ...]
+    outage: str | None = None
 
 
 class _OpenShared(Protocol):
@@ -61,10 +71,7 @@ async def open_queue(
     Raises ConfigError for a URL that no engine of this version knows (the message has no part of it that may be
     secret), QueueError when the queue cannot be used.
     """
-    try:
-        url = queue_url(url)
-    except ValueError as error:
-        raise ConfigError(f"queue.url {error}") from None
+    url = _readable(url)
     scheme = url.partition(":")[0]
     if scheme in EXTRAS:
         open_shared, positions = _shared(scheme, inbox_after_s), partial(local_positions, state_dir)
@@ -80,6 +87,47 @@ async def open_queue(
     return Opened(ledger, path if created else None)
 
 
+async def probe_queue(url: str, *, positions: Path | None = None) -> Probed:
+    """Do what a worker does when it opens a queue, and leave nothing behind.
+
+    `positions`: the directory in which a worker beside a queue on a server keeps the positions of files, if it follows
+    any. A ledger that is there should be open for reading meanwhile. Raises what the opening by a worker would raise:
+    ConfigError, QueueError, and QueueUnavailableError for an outage.
+    """
+    from reaper.queues.sqlite.probe import probe
+
+    url = _readable(url)
+    outage = None
+    match EXTRAS.get(url.partition(":")[0]):
+        case "postgres":
+            from reaper.queues.postgres.probe import probe_postgres
+
+            warnings = await probe_postgres(url)
+        case "redis":
+            from reaper.queues.redis.probe import probe_redis
+
+            warnings, outage = await probe_redis(url)
+        case _:
+            return Probed(tuple(await anyio.to_thread.run_sync(probe, str(sqlite_path(url)))))
+    if positions is not None:
+        warnings += await anyio.to_thread.run_sync(probe, str(positions / "positions.db"))
+    return Probed(tuple(warnings), outage)
+
+
+async def restore_ledger(url: str, copy: str) -> tuple[str, str | None]:
+    """Put a checked copy in the place of the ledger at `url`; return its path and where the former one is now.
+
+    Raises UsageError for a copy that cannot be used or a queue on a server, QueueError while a process has it open.
+    """
+    if is_shared(url):
+        raise UsageError("a queue on a server is restored with the engine's own tools: see docs/queues.md")
+
+    from reaper.queues.sqlite.restore import restore
+
+    path = str(sqlite_path(url))
+    return path, await anyio.to_thread.run_sync(restore, path, copy)
+
+
 async def open_empty_queue() -> Queue:
     """Open an empty queue in memory, for commands that only read, where no ledger exists yet."""
     from reaper.queues.sqlite.open import open_empty
@@ -90,6 +138,14 @@ async def open_empty_queue() -> Queue:
 def is_shared(url: str) -> bool:
     """Return whether a queue, by the URL in the settings, is on an engine that other machines use too."""
     return url.partition(":")[0] in EXTRAS
+
+
+def _readable(url: str) -> str:
+    """Return the URL that an engine reads. Raises ConfigError."""
+    try:
+        return queue_url(url)
+    except ValueError as error:
+        raise ConfigError(f"queue.url {error}") from None
 
 
 def _shared(scheme: str, inbox_after_s: float) -> _OpenShared:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pkgutil import get_data
 
-from reaper.core.model import DEAD, MAX_HISTORY
+from reaper.core.model import DEAD, MAX_HISTORY, REAPER
+from reaper.queues.accounting import POSTPONED
 
 _NAME = re.compile(r"^-- name: (\w+)$\n", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _DEAD = ", ".join(f"'{outcome.value}'" for outcome in sorted(DEAD))
-SHARED = {"IS_DEAD": f"(outcome IN ({_DEAD}))", "MAX_HISTORY": str(MAX_HISTORY)}
+_IS_OURS = f"(by = '{REAPER}' AND substr(reason, 1, {len(POSTPONED)}) <> '{POSTPONED}')"
+SHARED = {"IS_DEAD": f"(outcome IN ({_DEAD}))", "MAX_HISTORY": str(MAX_HISTORY), "IS_OURS": _IS_OURS}
 """Fragments that are known in every file."""
 
 

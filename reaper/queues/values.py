@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from reaper.core.model import Item, Outcome, Pause, PauseReason, Send, SessionId, State
+from reaper.core.times import LAST_INSTANT
+from reaper.queues.accounting import is_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,21 @@ class InvalidLine:
     line: int
     reason: str
     text: str
+
+
+MAX_INVALID_KEPT = 10_000
+"""How many rejected lines a queue keeps, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInvalidLine:
+    """A rejected line as a queue keeps it. `at` is when it was read; None of those that an older version kept."""
+
+    source: str
+    line: int
+    reason: str
+    text: str
+    at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +69,55 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The result of adding a batch, counted. `duplicates` names the first 100 of them."""
+    """The result of adding a batch, counted. `duplicate`: known, and unchanged; `duplicates` names the first 100."""
 
     accepted: int
     duplicate: int
     invalid: int
     duplicates: tuple[SessionId, ...] = ()
+    postponed: int = 0
+    """Those that waited already and got the new due time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetView:
     """A run set, counted: open IDs by state, settled ones by outcome.
 
-    `delayed` IDs were never sent in this round and are not due yet; `retrying` ones were sent before and are due later.
+    `scheduled` IDs are due later and were never sent in this round; `retrying` ones are due later after a send.
     """
 
     ready: int
-    delayed: int
+    scheduled: int
     retrying: int
     in_flight: int
     settled: dict[Outcome, int] = field(default_factory=dict)
+    next_scheduled_at: float | None = None
+    """When the first of the scheduled IDs falls due; None when there are none."""
+    next_retry_at: float | None = None
+    """The same of the retrying ones."""
 
     @classmethod
-    def of_counts(cls, counts: Mapping[str, int]) -> SetView:
-        """Return the view of counts by outcome, and by state with a `+` before its name."""
-        ready, delayed, retrying, in_flight = (
-            counts.get(f"+{state}", 0) for state in ("ready", "delayed", "retrying", "in_flight")
+    def of_counts(cls, counts: Mapping[str, int], next_at: Mapping[str, float]) -> SetView:
+        """Return the view of counts and first due times, by outcome, and by state with a `+` before its name."""
+        ready, scheduled, retrying, in_flight = (
+            counts.get(f"+{state}", 0) for state in ("ready", "scheduled", "retrying", "in_flight")
         )
         settled = {Outcome(name): number for name, number in counts.items() if name[0] != "+"}
-        return cls(ready, delayed, retrying, in_flight, settled)
+        return cls(ready, scheduled, retrying, in_flight, settled, next_at.get("+scheduled"), next_at.get("+retrying"))
 
     @property
     def open(self) -> int:
-        return self.ready + self.delayed + self.retrying + self.in_flight
+        return self.ready + self.delayed + self.in_flight
+
+    @property
+    def delayed(self) -> int:
+        """How many IDs are due later: scheduled and retrying ones together."""
+        return self.scheduled + self.retrying
+
+    @property
+    def to_do(self) -> int:
+        """How many IDs are left for a run: all open ones but the scheduled."""
+        return self.open - self.scheduled
 
 
 class CancelResult(StrEnum):
@@ -105,7 +138,9 @@ class PostponeResult(StrEnum):
     UNKNOWN = "unknown"
 
 
-def item_of(row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: bool, is_leased: bool) -> Item:
+def item_of(
+    row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: bool, is_leased: bool, owner: str | None
+) -> Item:
     """Return the item of an SQL engine's row, its columns in the order below, and of the fields of its sends."""
     session_id, outcome, source, added_at, at, round_, attempts, sent, recorded, _, *rest = row
     status, detail, settled_at, by, reason = rest
@@ -114,14 +149,14 @@ def item_of(row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: b
     elif is_due:
         state = State.READY
     else:
-        state = State.IN_FLIGHT if is_leased else State.DELAYED
+        state = later_state(sent, is_leased=is_leased)
     return Item(
         session_id=SessionId(session_id),
         state=state,
         outcome=None if outcome is None else Outcome(outcome),
         source=source,
         added_at=added_at,
-        due_at=at,
+        due_at=min(at, LAST_INSTANT),
         round=round_,
         attempts=attempts,
         sends=sent,
@@ -132,9 +167,24 @@ def item_of(row: Sequence[Any], sends: Iterable[Mapping[str, Any]], *, is_due: b
         settled_at=settled_at,
         by=by,
         reason=reason,
+        owner=owner,
     )
+
+
+def later_state(sends: int, *, is_leased: bool) -> State:
+    """Return the state of an open row that cannot be claimed yet."""
+    if is_leased:
+        return State.IN_FLIGHT
+    return State.RETRYING if sends else State.SCHEDULED
+
+
+def is_over(pause: Pause, now: float) -> bool:
+    """Return whether an operator's pause has ended: by its time, or because the clock was set back to before it."""
+    return pause.until is not None and is_due(pause.until, pause.until - pause.since, now)
 
 
 def pause_of(fields: Mapping[str, Any]) -> Pause:
     """Return the pause that was stored as these fields."""
-    return Pause(PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"))
+    return Pause(
+        PauseReason(fields["reason"]), fields["since"], fields["detail"], fields.get("until"), by=fields.get("by")
+    )

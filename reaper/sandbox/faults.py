@@ -3,7 +3,9 @@
 Write one behaviour as `NAME` or `NAME:VALUE`:
 
     ok              no fault
-    502, 429:3      that status (200…599) and, as VALUE, a Retry-After header; a 2xx also stops the session
+    502, 429:3      that status (200…599) and, as VALUE, a Retry-After header; a 2xx also stops the session, and
+                    before a 404 or 410 somebody else has stopped it
+    gateway         404 in JSON from a gateway without routes, the session lives
     reset           the connection is reset, the session lives
     lost            the session is stopped, then the connection is reset without an answer
     hang            no answer, the connection stays open, the session lives
@@ -43,6 +45,8 @@ class Behaviour:
     delivery: Delivery = Delivery.WHOLE
     executes: bool = False
     """Whether the request takes effect, so that a DELETE stops its session."""
+    is_late: bool = False
+    """Whether somebody else stopped the session of the DELETE before."""
     answers: tuple[Answer, ...] = ()
     extra_s: float = 0.0
     every_s: float = 1.0
@@ -56,12 +60,15 @@ DRIP = Behaviour("drip", Delivery.DRIP, executes=True)
 
 Rates = tuple[tuple[Behaviour, float], ...]
 
+_GATEWAY = as_json({"message": "no Route matched with those values"}, status=404)
+
 _PLAIN = {
     "ok": SOUND,
     "reset": RESET,
     "lost": Behaviour("lost", Delivery.RESET, executes=True),
     "hang": HANG,
     "garbage": Behaviour("garbage", Delivery.GARBAGE),
+    "gateway": Behaviour("gateway", answers=(_GATEWAY,)),
 }
 
 
@@ -76,7 +83,7 @@ def answering(status: int, *, retry_after: str | None = None) -> Behaviour:
         answers = (envelope(status, f"The sandbox is set to answer {status}.", headers=headers),)
     else:
         answers = (Answer(status, headers=headers), page(status, f"{status} {reason(status)}", headers=headers))
-    return Behaviour(str(status), executes=status < 300, answers=answers)
+    return Behaviour(str(status), executes=status < 300, is_late=status in (404, 410), answers=answers)
 
 
 def parse_behaviour(text: str) -> Behaviour:
@@ -157,6 +164,7 @@ class Mode(StrEnum):
     HTML_404 = "html404"
     HTML_405 = "html405"
     JSON_404 = "json404"
+    GATEWAY = "gateway"
     HTML_200 = "html200"
     REDIRECT = "redirect"
 
@@ -170,6 +178,7 @@ MODES = {
     Mode.HTML_404: Behaviour("html404", answers=(page(404, "404 Not Found"),)),
     Mode.HTML_405: Behaviour("html405", answers=(page(405, "405 Not Allowed"),)),
     Mode.JSON_404: Behaviour("json404", answers=(as_json({"status": 404}, status=404),)),
+    Mode.GATEWAY: _PLAIN["gateway"],
     Mode.HTML_200: Behaviour("html200", answers=(page(200, "Welcome"),)),
     Mode.REDIRECT: Behaviour("redirect", answers=(page(302, "Please sign in", headers=_LOGIN),)),
 }

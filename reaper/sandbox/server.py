@@ -244,6 +244,8 @@ class Sandbox:
                 arrival.call, arrival.request, arrival.session_id, self.sessions, self.user_id, self.stamp.now()
             )
             answer = answer or ordinary
+        if arrival.call is Call.STOP and arrival.session_id is not None and behaviour.is_late:
+            self.sessions.stop(arrival.session_id, self.stamp.now())
         if arrival.call is Call.STOP:
             self._record_delete(arrival, behaviour, answer, executed)
         if answer is not None and behaviour.delivery is Delivery.WHOLE:

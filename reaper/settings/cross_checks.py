@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reaper.core.urls import is_plain_remote
 
 if TYPE_CHECKING:
-    from reaper.settings.sections import ApiSettings, QueueSettings, RetrySettings, WorkerSettings
+    from reaper.settings.sections import ApiSettings, NotifySettings, QueueSettings, RetrySettings, WorkerSettings
 
 CONTRADICTION = "contradiction"
 """The type of the validation error that carries the result of `contradictions`."""
@@ -21,7 +21,7 @@ LEASE_COMFORT_S = 10.0
 
 
 def contradictions(
-    api: ApiSettings, worker: WorkerSettings, retry: RetrySettings, queue: QueueSettings
+    api: ApiSettings, worker: WorkerSettings, retry: RetrySettings, queue: QueueSettings, notify: NotifySettings
 ) -> list[tuple[str, str, str]]:
     """Return the pairs of settings that contradict each other: the wrong key, the other key, and the requirement."""
     rules = (
@@ -57,10 +57,16 @@ def contradictions(
             f"must be at least retry.base_s: {retry.cap_s:g} is less than {retry.base_s:g}",
         ),
         (
-            api.proxy is not None and api.http == "2",
+            api.proxy is not None and api.http == "2" and not api.base_url.lower().startswith("https:"),
             "api.http",
             "api.proxy",
-            "must be auto or 1.1 when api.proxy is set: HTTP/2 is not spoken through a proxy",
+            "must be auto or 1.1 when api.proxy is set and api.base_url is http: only a tunnel can carry HTTP/2",
+        ),
+        (
+            notify.heartbeat_url is not None and is_plain_remote(notify.heartbeat_url) and not api.allow_http,
+            "notify.heartbeat_url",
+            "api.allow_http",
+            "must be https: whoever sees it can ping in reaper's place; for a trusted network set api.allow_http=true",
         ),
     )
     return [(key, other, text) for broken, key, other, text in rules if broken]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,14 +13,17 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from reaper.core.errors import ConfigError
+from reaper.core.suggest import nearest, suggestion
 from reaper.core.text import sanitize
+from reaper.core.times import DURATION_EXAMPLES
 from reaper.core.urls import sqlite_url
-from reaper.settings.config_file import CONFIG_VARIABLE, find_config, read_toml
+from reaper.settings.config_file import CONFIG_VARIABLE, PROFILE_VARIABLE, Search, find_config, read_toml
 from reaper.settings.cross_checks import CONTRADICTION, warnings
+from reaper.settings.exposure import exposures
 from reaper.settings.reference import SettingSpec, sections, setting_specs
 from reaper.settings.schema import Settings
 from reaper.settings.state_dir import LEDGER, locate_state
-from reaper.settings.token_source import TOKEN_VARIABLE
+from reaper.settings.token_source import TOKEN_VARIABLE, file_of_token
 
 DEFAULT = "default"
 
@@ -47,7 +49,17 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, str]
     warnings: tuple[str, ...]
-    config_path: Path | None
+    search: Search
+
+    @property
+    def config_path(self) -> Path | None:
+        """Return the settings file in use."""
+        return Path(self.search.used) if self.search.used else None
+
+    @property
+    def profile(self) -> str | None:
+        """Return the profile in use."""
+        return self.search.profile
 
 
 def load(
@@ -55,6 +67,7 @@ def load(
     flags: Mapping[str, object],
     environ: Mapping[str, str] | None = None,
     *,
+    profile: str | None = None,
     flag: Callable[[str, object], str] | None = None,
 ) -> Loaded:
     """Return the settings in effect: file, overridden by `environ`, overridden by `flags`.
@@ -63,13 +76,15 @@ def load(
         config_path: the settings file; None: the usual places.
         flags: values by dotted key; None means not given.
         environ: None: the environment of the process.
+        profile: the name of the settings file and of a state directory of its own; None: that of the environment.
         flag: returns the origin of a flag from its key and value; None: the options of the command line.
 
     Raises ConfigError, one line per mistake.
     """
     flag = flag or _flag
     environ = os.environ if environ is None else environ
-    path = find_config(config_path, environ)
+    search = find_config(config_path, environ, profile)
+    path = search.used
     faults: list[str] = []
     layers: tuple[tuple[dict[str, Any], Callable[[str], str]], ...] = (
         (_inherited(environ), lambda _: f"environment {TOKEN_VARIABLE}"),
@@ -83,15 +98,20 @@ def load(
         values |= layer
         origins |= {key: origin_of(key) for key in layer}
     if values.get("queue.url", "") == "":
-        folder, rule = locate_state(environ)
+        folder, rule = locate_state(environ, search.profile)
         values["queue.url"] = sqlite_url(folder / LEDGER)
         origins["queue.url"] = f"{DEFAULT}, {rule}"
     settings = _validated(values, origins, faults)
     if settings is None or faults:
         raise ConfigError("\n".join(faults))
     explicit = settings.api.token is not None and origins["api.token"] != f"environment {TOKEN_VARIABLE}"
-    unwise = tuple(warnings(settings.api, settings.queue, explicit_token=explicit))
-    return Loaded(settings, origins, unwise, Path(path) if path else None)
+    token_file = file_of_token(settings.api, environ)
+    unwise = (
+        *filter(None, (search.unseen,)),
+        *warnings(settings.api, settings.queue, explicit_token=explicit),
+        *exposures(settings, origins, path, None if token_file is None else str(token_file)),
+    )
+    return Loaded(settings, origins, unwise, search)
 
 
 # --- sources: values by dotted key --------------------------------------------------------------------------------
@@ -121,8 +141,9 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     known = {spec.variable: spec for spec in setting_specs().values()}
-    given = {name: value for name, value in environ.items() if name.startswith(_PREFIX) and name != CONFIG_VARIABLE}
-    faults += [_unknown(name, "environment", known) for name in sorted(given.keys() - known.keys())]
+    places = (CONFIG_VARIABLE, PROFILE_VARIABLE)
+    given = {name: value for name, value in environ.items() if name.startswith(_PREFIX) and name not in places}
+    faults += [_unknown(name, "environment", (*known, *places)) for name in sorted(given.keys() - known.keys())]
     source = EnvSettingsSource(Settings)
     # By default the source reads the environment of the process.
     source.env_vars = {name.lower(): value for name, value in given.items() if name in known}
@@ -137,6 +158,8 @@ def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any
 def _flag(key: str, value: object) -> str:
     if key == "telemetry.log_level":
         return "flag -v" if value == "debug" else "flag -q"
+    if key == "telemetry.log_format":
+        return "flag --json"
     return f"flag {FLAGS.get(key, key)}"
 
 
@@ -144,15 +167,13 @@ def _flag(key: str, value: object) -> str:
 
 
 def _unknown(name: str, where: str, known: Iterable[str]) -> str:
-    """Return the sentence about an unknown key or variable. A key that only lacks its section is the nearest one."""
-    names = {one.lower(): one for one in known}
-    asked = name.lower()
-    by_tail = next((one for one in names if one.rpartition(".")[2] == asked.rpartition(".")[2]), None)
-    nearest = names[by_tail or difflib.get_close_matches(asked, names, n=1, cutoff=0.0)[0]]
+    """Return the sentence about an unknown key or variable, with the known one that is near, if any is."""
+    near = nearest(name, known)
+    meant = f"the nearest known one is {near}" if near else "`reaper config schema` lists all that are known"
     what = "variable" if where == "environment" else "key"
     # Kubernetes sets such variables in every pod if a Service is named reaper.
     hint = "; set enableServiceLinks: false if Kubernetes made it" if _SERVICE_LINK.match(name) else ""
-    return f"unknown {what} {sanitize(name)} ({where}); the nearest known one is {nearest}{hint}"
+    return f"unknown {what} {sanitize(name)} ({where}); {meant}{hint}"
 
 
 def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: list[str]) -> Settings | None:
@@ -172,7 +193,9 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str], faults: li
                 faults.append(f"{one} {text} ({one}: {origins[one]}; {other}: {origins[other]})")
         elif key not in reported:
             reported.add(key)
-            faults.append(f"{key} {_must(fault, setting_specs()[key])} ({origins[key]})")
+            spec = setting_specs()[key]
+            near = suggestion(str(values[key]), spec.choices)
+            faults.append(f"{key} {_must(fault, spec)} ({origins[key]}){near}")
     return None
 
 
@@ -180,4 +203,5 @@ def _must(fault: Any, spec: SettingSpec) -> str:
     """Return the requirement: our validator's text, else the allowed values. Pydantic's text may show the value."""
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
-    return f"must be {spec.allowed}"
+    forms = f", in seconds or as text such as {', '.join(DURATION_EXAMPLES)}" if spec.is_duration else ""
+    return f"must be {spec.allowed}{forms}"

@@ -12,7 +12,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 
+from reaper.core.times import DURATION_EXAMPLES, DURATION_PATTERN, duration_text
 from reaper.settings.schema import Settings
+from reaper.settings.types import read_seconds
+
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,9 @@ class SettingSpec:
     allowed: str
     masked: bool
     """True if its value may be a secret (a token) or contain one (a URL)."""
+    choices: tuple[str, ...] = ()
+    """The words that it may be, where these are fixed."""
+    is_duration: bool = False
 
     @property
     def section(self) -> str:
@@ -46,14 +53,15 @@ def setting_specs() -> Mapping[str, SettingSpec]:
     for section, model in sections().items():
         for name, field in model.model_fields.items():
             key = f"{section}.{name}"
+            is_duration = any(getattr(one, "func", None) is read_seconds for one in field.metadata)
             found[key] = SettingSpec(
                 key=key,
                 default=field.default,
                 description=field.description or "",
-                allowed=_allowed(
-                    field.annotation, field.metadata, seconds=name.endswith("_s") and name != "rate_per_s"
-                ),
+                allowed=_allowed(field.annotation, field.metadata, is_duration=is_duration),
                 masked=SecretStr in get_args(field.annotation) or field.repr is False,
+                choices=_choices(field.annotation),
+                is_duration=is_duration,
             )
     return found
 
@@ -64,7 +72,13 @@ def sections() -> Mapping[str, Any]:
     return {name: field.annotation for name, field in Settings.model_fields.items()}
 
 
-def _allowed(annotation: object, metadata: list[Any], *, seconds: bool) -> str:
+def _choices(annotation: object) -> tuple[str, ...]:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _allowed(annotation: object, metadata: list[Any], *, is_duration: bool) -> str:
     """Return the allowed values, in words that follow "must be"."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
@@ -74,17 +88,32 @@ def _allowed(annotation: object, metadata: list[Any], *, seconds: bool) -> str:
     if get_origin(annotation) is tuple:
         return "a list of paths" if args[0] is Path else "a list of strings"
     if annotation in (int, float):
-        noun = "a whole number" if annotation is int else "a number of seconds" if seconds else "a number"
-        low = next(
-            f"from {bound.ge:,g}" if isinstance(bound, Ge) else f"above {bound.gt:,g}"
+        noun = "a whole number" if annotation is int else "a duration" if is_duration else "a number"
+        word, low = next(
+            ("from", bound.ge) if isinstance(bound, Ge) else ("above", bound.gt)
             for bound in metadata
             if isinstance(bound, Ge | Gt)
         )
         high = next(bound.le for bound in metadata if isinstance(bound, Le))
-        return f"{noun} {low} to {high:.12g}"
+        low, high = (
+            str(bound)
+            if not isinstance(bound, int | float)
+            else duration_text(bound)
+            if is_duration
+            else f"{bound:.12g}"
+            for bound in (low, high)
+        )
+        return f"{noun} {word} {low} to {high}"
     if annotation is bool:
         return "true or false"
     return "a path" if Path in args else "a string"
+
+
+def setting_toml(spec: SettingSpec, value: object) -> str:
+    """Return a setting's value as TOML; a duration from an hour on as text, `"30d"`."""
+    if spec.is_duration and isinstance(value, float) and value >= HOUR_S:
+        return toml_value(duration_text(value))
+    return toml_value(value)
 
 
 def toml_value(value: object) -> str:
@@ -116,7 +145,10 @@ def json_schema() -> dict[str, object]:
             "type": "object",
             "description": model["description"],
             "additionalProperties": False,
-            "properties": {name: _plain(raw) for name, raw in model["properties"].items()},
+            "properties": {
+                name: _plain(raw) | _duration(setting_specs()[f"{section}.{name}"])
+                for name, raw in model["properties"].items()
+            },
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -128,9 +160,21 @@ def json_schema() -> dict[str, object]:
     }
 
 
+def schema_json() -> str:
+    """Return the JSON Schema as the text of its file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def _plain(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a property without Pydantic's titles and without null as a type or default."""
     branches = [branch for branch in raw.get("anyOf", ()) if branch != {"type": "null"}]
     merged = {**(branches[0] if branches else {}), **raw}
     default = "" if merged.get("default") is None else merged["default"]
     return {name: value for name, value in merged.items() if name not in ("anyOf", "title")} | {"default": default}
+
+
+def _duration(spec: SettingSpec) -> dict[str, object]:
+    """Return the schema of a duration: a number within its bounds, or text. Nothing for other settings."""
+    if not spec.is_duration:
+        return {}
+    return {"type": ["number", "string"], "pattern": DURATION_PATTERN, "examples": list(DURATION_EXAMPLES)}

@@ -15,6 +15,7 @@ from reaper.settings.sections import (
     DiscoverySettings,
     GuardSettings,
     IntakeSettings,
+    NotifySettings,
     ProtectSettings,
     QueueSettings,
     RetrySettings,
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
     protect: ProtectSettings = Field(default_factory=ProtectSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 
     @classmethod
@@ -58,7 +60,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        faults = contradictions(self.api, self.worker, self.retry, self.queue)
+        faults = contradictions(self.api, self.worker, self.retry, self.queue, self.notify)
         if faults:
             raise PydanticCustomError(
                 CONTRADICTION,

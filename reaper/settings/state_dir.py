@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from reaper.core.errors import ConfigError
+from reaper.settings.config_file import profile_of
+from reaper.settings.user_dirs import absolute, base_dir
 
 LEDGER = "reaper.db"
+_REMEDY = "set queue.url or STATE_DIRECTORY"
 
 
-def state_dir(environ: Mapping[str, str]) -> Path:
+def state_dir(environ: Mapping[str, str], profile: str | None = None) -> Path:
     """Return the directory of the ledger, absolute; it need not exist. Raises ConfigError when there is none."""
-    return locate_state(environ)[0]
+    return locate_state(environ, profile)[0]
 
 
-def locate_state(environ: Mapping[str, str]) -> tuple[Path, str]:
-    """Return `state_dir` and the rule that chose it, as text for the operator."""
+def locate_state(environ: Mapping[str, str], profile: str | None = None) -> tuple[Path, str]:
+    """Return `state_dir` and the rule that chose it, as text for the operator.
+
+    A profile (None: that of the environment) has a directory of its own in the one that would be used without.
+    """
     # systemd separates several directories of one unit by colons.
     if given := environ.get("STATE_DIRECTORY", "").split(":")[0]:
-        return _absolute(given, "STATE_DIRECTORY"), "in $STATE_DIRECTORY"
-    if base := environ.get("XDG_STATE_HOME"):
-        return _absolute(base, "XDG_STATE_HOME") / "reaper", "in $XDG_STATE_HOME"
-    return _home(environ) / ".local/state/reaper", "in the home directory"
-
-
-def _absolute(text: str, variable: str) -> Path:
-    path = Path(text)
-    if not path.is_absolute():
-        raise ConfigError(f"{variable} must be an absolute path; unset it, or set queue.url")
-    return path
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    if given := environ.get("HOME"):
-        return _absolute(given, "HOME")
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        raise ConfigError("there is no home directory for the ledger: set STATE_DIRECTORY or queue.url") from None
+        folder, rule = Path(absolute(given, "STATE_DIRECTORY", _REMEDY)), "in $STATE_DIRECTORY"
+    else:
+        folder = Path(base_dir(environ, "XDG_STATE_HOME", ".local/state", _REMEDY), "reaper")
+        rule = "in $XDG_STATE_HOME" if environ.get("XDG_STATE_HOME") else "in the home directory"
+    name = profile_of(profile, environ)
+    return (folder / name, f"{rule}, of the profile {name}") if name else (folder, rule)

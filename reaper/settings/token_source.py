@@ -33,17 +33,24 @@ class TokenSource:
     value: SecretStr | None
 
 
+def file_of_token(api: ApiSettings, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that the token comes from; None when it comes from a value or nowhere."""
+    if api.token_file is not None:
+        return api.token_file
+    if folder := environ.get(CREDENTIALS_VARIABLE):
+        file = Path(folder, CREDENTIAL)
+        if os.path.exists(file):
+            return file
+    return None
+
+
 def token_source(api: ApiSettings, environ: Mapping[str, str]) -> TokenSource:
     """Return the place of the token. A file wins over a value; one named by a setting need not exist yet.
 
     Raises ConfigError when none is configured.
     """
-    if api.token_file is not None:
-        return TokenSource(api.token_file, None)
-    if folder := environ.get(CREDENTIALS_VARIABLE):
-        file = Path(folder, CREDENTIAL)
-        if os.path.exists(file):
-            return TokenSource(file, None)
+    if (file := file_of_token(api, environ)) is not None:
+        return TokenSource(file, None)
     if api.token is not None:
         return TokenSource(None, api.token)
     raise ConfigError(NO_TOKEN)

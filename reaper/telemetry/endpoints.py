@@ -2,71 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from reaper.core import account
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import PauseReason, Stats
-from reaper.core.status import status_json
-from reaper.telemetry.http.response import Handler, Page, as_json, text
+from reaper.core.text import sanitize
+from reaper.telemetry.http.request import Request
+from reaper.telemetry.http.response import Page, as_json, text
+from reaper.telemetry.http.router import Route
+from reaper.telemetry.logs import dropped
 from reaper.telemetry.metrics import CONTENT_TYPE, Metrics
 from reaper.telemetry.page.render import html_page, json_page, template
 from reaper.telemetry.page.snapshot import STALLED_S, QueueView, SnapshotCollector, WorkerView
-from reaper.telemetry.page.view import View, view_of
+from reaper.telemetry.page.view import View, Whose, view_of
 
+OWNER_HEADER = "X-Reaper-Owner"
+"""Of `/livez`: the name under which this process claims in its queue, by which `reaper check` knows it."""
 NOT_READY = (PauseReason.CREDENTIALS, PauseReason.WRONG_TARGET)
 FOR_PEOPLE = frozenset({"/", "/page.json", "/status"})
 """Pages for browsers, guarded by their Host header. Probes and scrapers may request the others under any name."""
 
 
 def health_pages(  # noqa: C901  # each page is a function of its own in here
-    worker: WorkerView, queue: QueueView, metrics: Metrics, open_items: Callable[[], Awaitable[Mapping[str, int]]]
-) -> dict[str, Handler]:
-    """Return the pages by path. `open_items` counts the open `holds` and `ghosts`."""
-    collector = SnapshotCollector(worker, queue, metrics.settle_rate, open_items)
+    worker: WorkerView,
+    queue: QueueView,
+    metrics: Metrics,
+    whose: Callable[[], Whose],
+    navigation: Callable[[], str] = str,
+) -> dict[str, Route]:
+    """Return the pages by path. `navigation` returns the links of the overview to pages of others, as HTML."""
+    collector = SnapshotCollector(worker, queue, metrics.settle_rate, whose)
     template()  # cached now: an upgrade may replace the file while the daemon runs
 
-    async def livez() -> Page:
+    async def livez(_: Request) -> Page:
         stalled_s = worker.stalled_s
-        if stalled_s > STALLED_S and not worker.is_draining:
+        if stalled_s > STALLED_S:
             return text(503, f"the claim loop has not turned for {stalled_s:.0f} s")
-        return text(200, "ok")
+        return text(200, "ok", (OWNER_HEADER, queue.owner))
 
-    async def readyz() -> Page:
+    async def readyz(request: Request) -> Page:
+        """Answer a probe. Under a foreign name, which a web site may have led here, it gets no details."""
         if worker.is_draining:
             return text(503, "draining")
         for pause in worker.pauses():
             if pause.reason in NOT_READY:
-                return text(503, f"paused ({pause.reason.value}): {pause.detail}")
-        return await _with_stats(lambda _: text(200, "ok"))
+                return text(503, f"paused ({pause.reason.value})" + ("" if request.foreign else f": {pause.detail}"))
+        try:
+            await _stats()
+        except QueueError as error:
+            return text(503, "queue unavailable" if request.foreign else str(error))
+        return text(200, "ok")
 
-    async def render() -> Page:
-        stats = None
+    async def render(_: Request) -> Page:
+        stats, workers = None, 0
         with suppress(QueueError):
-            stats = await _stats()
-        metrics.queue(stats)
+            stats, workers = await _stats(), len(await queue.live_workers())
+            pinned = account.read_account(await queue.read_value(account.KEY))
+            known = whose()
+            metrics.whose(known.api, sanitize(pinned.user_id) if pinned else "", known.queue)
+        metrics.queue(stats, workers)
         metrics.work(in_flight=worker.gate.in_flight, limit=worker.gate.limit, pauses=worker.pauses())
+        metrics.log_dropped(dropped())
         return Page(200, CONTENT_TYPE, metrics.render())
 
-    async def status() -> Page:
-        return await _with_stats(lambda stats: as_json(status_json(stats, worker.pauses(), worker.gate.limit)))
+    async def status(_: Request) -> Page:
+        found = await collector.overview()
+        if isinstance(found, str):
+            return text(503, f"queue unavailable: {found}")
+        return as_json(found.as_json(whose().queue, with_ids=False))
 
-    async def html() -> Page:
-        return html_page(await view())
+    async def html(_: Request) -> Page:
+        return html_page(await view(), navigation())
 
-    async def for_html() -> Page:
+    async def for_html(_: Request) -> Page:
         return json_page(await view())
 
     async def view() -> View:
         snapshot = await collector.collect()
         return view_of(snapshot, datetime.fromtimestamp(snapshot.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
-
-    async def _with_stats(page: Callable[[Stats], Page]) -> Page:
-        try:
-            return page(await _stats())
-        except QueueError as error:
-            return text(503, str(error))
 
     async def _stats() -> Stats:
         # Probes wait a second or so, so they do not query a queue that is known to be unavailable.
@@ -80,7 +96,7 @@ def health_pages(  # noqa: C901  # each page is a function of its own in here
             worker.queue_health.mark_unavailable(error)  # the log then says why a probe failed
             raise
 
-    return {
+    handlers = {
         "/livez": livez,
         "/readyz": readyz,
         "/metrics": render,
@@ -88,3 +104,4 @@ def health_pages(  # noqa: C901  # each page is a function of its own in here
         "/": html,
         "/page.json": for_html,
     }
+    return {path: Route(handler, path in FOR_PEOPLE) for path, handler in handlers.items()}

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from reaper.core.discovery.findings import Findings
 from reaper.core.discovery.holds import Hold
 from reaper.core.discovery.policy import Rule
-from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import Lease, Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle
+from reaper.core.errors import Exit, QueueUnavailableError
+from reaper.core.model import Lease, LeaseResult, Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle
 from reaper.queues.values import Added, InvalidLine
 from reaper.telemetry import events
-from reaper.telemetry.logs import get
+from reaper.telemetry.logs import get, is_behind
+
+MAX_SOURCES = 1000
+"""Sources whose refused lines are remembered, the newest: each file of a spool is one."""
+MAX_REFUSED_LOGGED = 20
+"""Refused lines of one source that are logged singly: a wrong file of 50,000 lines must not flood the log."""
+MAX_SHOWN = 20
+"""How many sessions one event names."""
+UNPROVEN = "every DELETE is answered 404 or 410, and api.verify=false keeps reaper from comparing that with the list"
+LIST_CUT = "the list is too long to be read whole: it shows that this is the API, and nothing is compared with it"
 
 
 class Meter(Protocol):
@@ -24,20 +34,40 @@ class Meter(Protocol):
     def settled(self, outcome: Outcome, at: float) -> None: ...
 
 
+class WorkMeter(Meter, Protocol):
+    """Counts all that a worker does, for `/metrics` and for the metrics file of `once`."""
+
+    def latency(self, waited_s: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def paused(self, reason: PauseReason) -> None: ...
+
+    def resumed(self, reason: PauseReason) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LogJournal:
     """Logs and counts what a worker did (`worker.ports.Journal`)."""
 
     meter: Meter | None = None
     log_each_session: bool = True
-    """Log each settled and each requeued session; false where a progress display replaces these lines."""
+    """Log stopped and requeued sessions, too; false where a person reads the log, for whom they are too many."""
+    metrics: WorkMeter | None = None
 
-    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
-        if self.meter is not None:
-            self.meter.settled(settle.outcome, time.time())
-            if send is not None:
-                self.meter.sent(send)
-        if not self.log_each_session:
+    @property
+    def is_behind(self) -> bool:
+        return is_behind()
+
+    def settled(self, lease: Lease, settle: Settle, send: Send | None, waited_s: float) -> None:
+        for meter in (self.meter, self.metrics):
+            if meter is not None:
+                meter.settled(settle.outcome, time.time())
+                if send is not None:
+                    meter.sent(send)
+        if self.metrics is not None and settle.outcome is not Outcome.CANCELLED:
+            self.metrics.latency(waited_s)
+        if settle.outcome is Outcome.STOPPED and not self.log_each_session:
             return
         get().info(
             events.SESSION_SETTLED,
@@ -46,15 +76,20 @@ class LogJournal:
             status=send.status if send else None,
             attempts=lease.attempts + (1 if send and settle.charged else 0),
             duration_s=round(send.duration_s, 4) if send else None,
+            waited_s=round(waited_s, 3),
             source=lease.source,
+            request_id=send.request_id if send else None,
             **({"detail": settle.detail} if settle.detail else {}),
         )
 
     def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
         if send is None:
             return
-        if self.meter is not None:
-            self.meter.sent(send)
+        for meter in (self.meter, self.metrics):
+            if meter is not None:
+                meter.sent(send)
+        if self.metrics is not None:
+            self.metrics.retried()
         if not self.log_each_session:
             return
         get().info(
@@ -69,12 +104,41 @@ class LogJournal:
     def lease_lost(self, lease: Lease) -> None:
         get().warning(events.SESSION_LEASE_LOST, session_id=lease.session_id, sends=lease.sends)
 
+    def results_unwritten(self, results: Sequence[LeaseResult]) -> None:
+        shown = {result.lease.session_id: _answer(result.send) for result in results[:MAX_SHOWN]}
+        get().error(
+            events.SESSION_UNWRITTEN,
+            count=len(results),
+            sessions=shown,
+            detail="the queue did not take these answers: they stay open and are sent again",
+        )
+
     def paused(self, pause: Pause) -> None:
+        if self.metrics is not None:
+            self.metrics.paused(pause.reason)
         get().warning(events.API_PAUSED, reason=pause.reason.value, detail=pause.detail)
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
+        if self.metrics is not None:
+            self.metrics.resumed(reason)
         if last:
             get().warning(events.API_RESUMED, reason=reason.value, held_s=round(held_s, 1))
+
+    def target_pinned(self, address: str) -> None:
+        get().info(events.TARGET_PINNED, api=address)
+
+    def reopened(self, session_ids: Sequence[SessionId], why: str) -> None:
+        named = list(session_ids[:MAX_SHOWN])
+        get().warning(events.SESSION_REOPENED, sessions=len(session_ids), session_ids=named, detail=why)
+
+    def ghost(self, session_id: SessionId, outcome: Outcome) -> None:
+        get().warning(events.SESSION_GHOST, session_id=session_id, outcome=outcome.value)
+
+    def unproven_gone(self, count: int) -> None:
+        get().warning(events.API_UNPROVEN, answers=count, detail=UNPROVEN)
+
+    def list_cut(self, size: int) -> None:
+        get().warning(events.API_LIST_CUT, bytes=size, detail=LIST_CUT)
 
     def account_pinned(self, account: str) -> None:
         get().info(events.ACCOUNT_PINNED, account=account)
@@ -87,6 +151,10 @@ class LogJournal:
 
     def queue_recovered(self, unavailable_s: float) -> None:
         get().warning(events.QUEUE_RECOVERED, away_s=round(unavailable_s, 1))
+
+
+def _answer(send: Send | None) -> int | str | None:
+    return None if send is None else send.status or send.error
 
 
 def log_failed_source(sentence: str) -> None:
@@ -112,21 +180,24 @@ class SweepLog:
     lines: LineMeter | None = None
     on_added: Callable[[], None] = lambda: None
     """Called when there may be a new item to claim."""
+    printed: bool = False
+    """Whether the command prints the results for a person, too: then they are logged at debug."""
 
-    def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
-        counts = {rule.value: count for rule, count in rules.items() if count}
-        get().info(events.SWEEP_JUDGED, **counts, queued=queued, enforced=enforced)
+    def judged(self, findings: Findings, *, queued: int, enforced: bool) -> None:
+        counts = {each.rule: each.listed for each in findings.rules}
+        facts = {"to_stop": findings.to_stop, "known": findings.to_stop - findings.chosen, "sighted": findings.sighted}
+        self._at("info")(events.SWEEP_JUDGED, **counts, **facts, queued=queued, enforced=enforced)
         if self.meter is not None:
-            self.meter.swept("judged", rules)
+            self.meter.swept("judged", {rule: counts.get(rule, 0) for rule in Rule})
 
-    def held(self, hold: Hold, *, new: bool) -> None:
-        log = get().warning if new else get().info
-        log(events.SWEEP_HELD, hold=hold.id if new else None, sessions=len(hold.sessions), detail=hold.reason)
+    def held(self, hold: Hold, *, new: bool, kept: bool) -> None:
+        log = self._at("warning" if new else "info")
+        log(events.SWEEP_HELD, hold=hold.id if kept else None, sessions=len(hold.sessions), detail=hold.reason)
         if self.meter is not None:
             self.meter.swept("held", {})
 
     def stopped(self, reason: str) -> None:
-        get().warning(events.SWEEP_STOPPED, detail=reason)
+        self._at("warning")(events.SWEEP_STOPPED, detail=reason)
         if self.meter is not None:
             self.meter.swept("stopped", {})
 
@@ -143,13 +214,57 @@ class SweepLog:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
         if self.lines is not None:
             self.lines.imported(kind, **counts)
-        get().info(events.INTAKE_IMPORTED, source=source, **counts)
+        self._at("info")(events.INTAKE_IMPORTED, source=source, **counts)
         self.on_added()
 
+    def _at(self, level: str) -> Callable[..., object]:
+        log: Callable[..., object] = getattr(get(), "debug" if self.printed else level)
+        return log
 
-def log_invalid_line(source: str, line: InvalidLine) -> None:
-    """Log a refused line of input."""
-    get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
+
+def log_exit(code: int, detail: str = "", *, facts: Mapping[str, object] = {}) -> None:
+    """Log the end of the process with its exit code."""
+    log = get().info if code == Exit.OK else get().warning if code in (Exit.WORK_LEFT, Exit.DEAD) else get().error
+    log(events.REAPER_EXITED, exit=int(code), **({"detail": detail} if detail else {}), **facts)
+
+
+def log_failure(code: int, error: str, trace: BaseException | None = None, *, facts: Mapping[str, object] = {}) -> None:
+    """Log the error that ends the process: `error` and `exit`, as `--json` promises them; `trace`: if it helps."""
+    shown = {**facts, **({"exc_info": trace} if trace is not None else {})}
+    get().error(events.REAPER_EXITED, exit=int(code), error=error, detail=error, **shown)
+
+
+@dataclass(slots=True)
+class RefusedLines:
+    """Logs the refused lines of sources: the first `MAX_REFUSED_LOGGED` of each one by one, the others as a count."""
+
+    _logged: dict[str, int] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
+
+    def log(self, source: str, lines: Sequence[InvalidLine]) -> None:
+        """Log the next refused lines of a source."""
+        logged = self._logged.get(source, 0)
+        singly = lines[: MAX_REFUSED_LOGGED - logged]
+        for line in singly:
+            get().warning(events.INTAKE_LINE_INVALID, source=source, line=line.line, reason=line.reason, text=line.text)
+        if source not in self._logged and len(self._logged) >= MAX_SOURCES:
+            del self._logged[next(iter(self._logged))]
+        self._logged[source] = logged + len(singly)
+        if more := len(lines) - len(singly):
+            self._counted[source] = self._counted.get(source, 0) + more
+
+    def log_count(self, source: str) -> None:
+        """Log how many lines were refused since the last call and not logged singly."""
+        if more := self._counted.pop(source, 0):
+            get().warning(events.INTAKE_LINES_INVALID, source=source, lines=more)
+
+
+class IntakeMeter(Protocol):
+    """Counts lines and files for `/metrics`."""
+
+    def imported(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None: ...
+
+    def intake_files(self, missing: int, spool: Mapping[str, int]) -> None: ...
 
 
 class LineMeter(Protocol):
@@ -162,30 +277,34 @@ class LineMeter(Protocol):
 class LogReport:
     """Logs and counts what the intake did (`intake.events.IntakeReport`)."""
 
-    meter: LineMeter
+    meter: IntakeMeter
     on_added: Callable[[], None]
     """Called when there may be a new item to claim."""
     on_unavailable: Callable[[QueueUnavailableError], None]
     """Called when the queue cannot take items in."""
+    refused: RefusedLines = field(default_factory=RefusedLines)
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         counts = {"accepted": added.accepted, "duplicate": added.duplicate, "invalid": added.invalid}
         self.meter.imported(kind, **counts)
+        self.refused.log_count(source)
         get().info(events.INTAKE_IMPORTED, source=source, **counts)
         self.on_added()
 
     def invalid(self, source: str, lines: Sequence[InvalidLine]) -> None:
-        for line in lines:
-            log_invalid_line(source, line)
+        self.refused.log(source, lines)
 
     def noted(self, source: str, note: str) -> None:
-        get().info(events.INTAKE_NOTED, source=source, note=note)
+        get().warning(events.INTAKE_NOTED, source=source, note=note)
 
     def failed(self, source: str, error: str) -> None:
         get().error(events.INTAKE_FAILED, source=source, error=error)
 
     def recovered(self, source: str) -> None:
         get().info(events.INTAKE_RECOVERED, source=source)
+
+    def counted(self, missing: int, spool: Mapping[str, int] | None) -> None:
+        self.meter.intake_files(missing, spool or {})
 
     def unavailable(self, error: QueueUnavailableError) -> None:
         self.on_unavailable(error)

@@ -1,4 +1,4 @@
-"""Configures logging: one event per line on stderr, for a console on a terminal, JSON otherwise, with secrets masked.
+"""Configures logging: one event per line on stderr, as JSON or for a person, with secrets masked.
 
 Events of reaper use structlog alone; records that libraries log through the standard library are added from WARNING on.
 Masking is last (`redaction.py`). No traceback shows local variables.
@@ -11,15 +11,22 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol, TextIO
 
-from reaper.telemetry.journald import is_journal, with_priority
+from reaper.telemetry import events
+from reaper.telemetry.console import ConsoleRenderer, console_time
+from reaper.telemetry.ecs import as_ecs
+from reaper.telemetry.journald import SOCKET, Journal, JournalLine, JournalRenderer, is_journal, with_priority
+from reaper.telemetry.log_form import is_json
 from reaper.telemetry.redaction import MaskedRenderer, masked
-from reaper.telemetry.structlog_without_rich import EventDict, FilteringBoundLogger, Processor, WrappedLogger, structlog
+from reaper.telemetry.stderr import StderrWriter, divert_prints, writer_of
+from reaper.telemetry.stray_output import log_printed, log_stray_output
+from reaper.telemetry.structlog_without_rich import FilteringBoundLogger, Processor, structlog
+from reaper.telemetry.terminal import columns, in_color
+from reaper.telemetry.timestamps import Rfc3339Clock, Timestamp
 
 LIBRARY_LEVEL = logging.WARNING
 """The lowest level of records from libraries."""
@@ -27,11 +34,16 @@ _HANDLER = "reaper"
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
 _sink: _Sink | None = None
+_writes_json = False
 _print_above: Callable[[str], None] | None = None
 
 
 class LogSettings(Protocol):
-    """The settings `telemetry.log_format` (`auto`, `console` or `json`) and `log_level` (the lowest level)."""
+    """The settings of the log in `telemetry`.
+
+    `log_format`: `auto`, `console` or `json`. `log_level`: the lowest level. `log_schema`: the names of the fields in
+    JSON, `plain` or `ecs`.
+    """
 
     @property
     def log_format(self) -> str: ...
@@ -39,10 +51,18 @@ class LogSettings(Protocol):
     @property
     def log_level(self) -> str: ...
 
+    @property
+    def log_schema(self) -> str: ...
+
 
 def get() -> FilteringBoundLogger:
     """Return the logger of the last `configure`. Do not keep it: a reload makes another."""
     return _logger
+
+
+def writes_json() -> bool:
+    """Return whether the last `configure` chose JSON lines."""
+    return _writes_json
 
 
 def use_logger(logger: FilteringBoundLogger) -> None:
@@ -52,55 +72,84 @@ def use_logger(logger: FilteringBoundLogger) -> None:
         _logger = logger
 
 
-def configure(settings: LogSettings, stream: TextIO | None = None, *, secrets: Callable[[], tuple[str, ...]]) -> None:
+def configure(
+    settings: LogSettings,
+    stream: TextIO | None = None,
+    *,
+    secrets: Callable[[], tuple[str, ...]],
+    daemon: bool = False,
+    journal_socket: str = SOCKET,
+) -> None:
     """Send all logs to `stream` (None: stderr) from now on; may be called again.
 
-    `secrets` is called for each line, because tokens rotate.
+    `secrets` is called for each line, because tokens rotate. `daemon`: of `reaper run`, whose log is JSON away from a
+    terminal unless the settings say otherwise. `journal_socket`: gets the lines where the stream is systemd's journal.
     """
-    global _secrets, _logger, _sink
+    global _secrets, _logger, _sink, _writes_json
     _secrets = secrets
     stream = stream or sys.stderr
-    console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    _writes_json = is_json(settings.log_format, stream, daemon=daemon)
     common: list[Processor] = [
-        _Timestamp(_console_time if console else _Rfc3339Clock()),
+        Timestamp(Rfc3339Clock() if _writes_json else console_time),
         # Without local variables: they hold tokens, and bodies of replies.
         structlog.processors.format_exc_info,
     ]
     encode = json.JSONEncoder(default=repr).encode
     render: Processor = lambda logger, method, event: encode(event)  # noqa: E731  # does not change the event
-    if console:
-        colors = stream.isatty() and not os.environ.get("NO_COLOR")
-        pretty = structlog.dev.ConsoleRenderer(
-            colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
-        )
-        render = lambda logger, method, event: pretty(logger, method, dict(event))  # noqa: E731
-    flush()
-    _sink = sink = _Sink(stream, is_journal(stream, os.environ))
+    if settings.log_schema == "ecs":
+        render = lambda logger, method, event: encode(as_ecs(event))  # noqa: E731
+    if not _writes_json:
+        render = ConsoleRenderer(in_color(stream, os.environ), partial(columns, stream))
     render = MaskedRenderer(render, secrets)
+    journal = Journal(journal_socket) if is_journal(stream, os.environ) else None
+    _leave_sink()
+    _sink = sink = _Sink(stream, journal, writer_of(stream))
     structlog.configure(
-        processors=[*common, render],
+        processors=[*common, render if journal is None else JournalRenderer(render, secrets)],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=lambda *_: sink,
         cache_logger_on_first_use=False,
     )
     _logger = structlog.get_logger().bind()
     _add_library_records(common, render, sink)
+    if sink.writer is not None:
+        log_stray_output(_logger)
+        divert_prints(stream, log_printed if _writes_json else None)
 
 
 def reset() -> None:
     """Undo `configure`: forget the stream and the secrets, and write no more records of libraries."""
-    global _secrets, _logger, _sink
-    flush()
+    global _secrets, _logger, _sink, _writes_json
+    _leave_sink()
+    if _sink is not None and _sink.writer is not None:
+        log_stray_output(None)
+        divert_prints(_sink.stream, None)
     structlog.reset_defaults()
-    _secrets, _logger, _sink = tuple, structlog.get_logger(), None
+    _secrets, _logger, _sink, _writes_json = tuple, structlog.get_logger(), None, False
     _remove_handler()
     logging.raiseExceptions = True
+
+
+def _leave_sink() -> None:
+    flush()
+    if _sink is not None and _sink.journal is not None:
+        _sink.journal.close()
 
 
 def flush() -> None:
     """Write the lines logged in this turn of the event loop now, so that later output follows them."""
     if _sink is not None:
         _sink.flush()
+
+
+def is_behind() -> bool:
+    """Return whether stderr is read more slowly than it is written: more work should wait."""
+    return _sink is not None and _sink.writer is not None and _sink.writer.is_behind
+
+
+def dropped() -> dict[str, int]:
+    """Return how many lines were dropped so far, by level."""
+    return dict(_sink.writer.dropped) if _sink is not None and _sink.writer is not None else {}
 
 
 def divert(print_above: Callable[[str], None] | None) -> None:
@@ -125,50 +174,27 @@ def redacted(text: str) -> str:
     return masked(text, _secrets())
 
 
-def _console_time() -> str:
-    return datetime.now().strftime("%H:%M:%S")  # noqa: DTZ005  # local time, for the person at the terminal
-
-
-class _Rfc3339Clock:
-    """Returns the time as RFC 3339 in UTC; formats each second once."""
-
-    __slots__ = ("_second", "_text")
-
-    def __init__(self) -> None:
-        self._second, self._text = -1, ""
-
-    def __call__(self) -> str:
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second, self._text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._text}.{int((now - second) * 1e6):06d}Z"
-
-
-@dataclass(frozen=True, slots=True)
-class _Timestamp:
-    """A structlog processor: puts time, level and event first, in this order."""
-
-    instant: Callable[[], str]
-
-    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        level = "error" if method == "exception" else method
-        return {"timestamp": self.instant(), "level": level, "event": event.pop("event", None), **event}
-
-
 @dataclass(slots=True)
 class _Sink:
     """Writes rendered lines, all of one turn of the event loop in one write: each write costs a switch of threads.
 
-    Lines are dropped when the reader of stderr is gone, which must not stop reaper.
+    Lines for the journal are sent one by one instead, and written only where its socket does not take them.
+    The reader of stderr stops nothing, whatever it does (`stderr.py`): lines that it does not take are dropped.
     """
 
     stream: TextIO
-    journal: bool
-    waiting: list[str] = field(default_factory=list)
+    journal: Journal | None
+    writer: StderrWriter | None
+    waiting: list[tuple[int, str]] = field(default_factory=list)
 
     def write(self, line: str, level: int) -> None:
-        self.waiting.append(with_priority(line, level) if self.journal else line + "\n")
+        if self.journal is None:
+            text = line + "\n"
+        elif self.journal.send(line, level):
+            return
+        else:
+            text = with_priority(line, level)
+        self.waiting.append((level, text))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no event loop runs
@@ -179,14 +205,23 @@ class _Sink:
 
     def flush(self) -> None:
         lines, self.waiting = self.waiting, []
+        if self.writer is not None and (lost := self.writer.take_lost()):
+            get().warning(events.LOG_DROPPED, **lost)
+            lines, self.waiting = [*self.waiting, *lines], []
         try:
             if _print_above is not None and lines:
-                _print_above("".join(lines))
-                return
-            self.stream.write("".join(lines))
-            self.stream.flush()
+                _print_above("".join(line for _, line in lines))
+            elif self.writer is not None:
+                self.writer.write([(level, self.encoded(line)) for level, line in lines])
+            else:
+                self.stream.write("".join(line for _, line in lines))
+                self.stream.flush()
         except (OSError, ValueError):
             pass
+
+    def encoded(self, line: str) -> bytes:
+        encoding = "utf-8" if _writes_json else self.stream.encoding or "utf-8"
+        return line.encode(encoding, self.stream.errors or "backslashreplace")
 
     def debug(self, line: str) -> None:
         self.write(line, logging.DEBUG)
@@ -215,7 +250,10 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.sink.write(self.format(record), record.levelno)
+            line = self.format(record)
+            if self.sink.journal is not None:
+                line = JournalLine.of(line, {"LOGGER": redacted(record.name)})
+            self.sink.write(line, record.levelno)
         except Exception:  # noqa: BLE001  # a library's call must not fail for it
             self.handleError(record)
 

@@ -12,43 +12,68 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from reaper.core.discovery.policy import Rule
-from reaper.core.model import Outcome, Pause, PauseReason, Send, State, Stats
+from reaper.core.model import DEAD, Outcome, Pause, PauseReason, Send, State, Stats
 from reaper.core.version import __version__
+from reaper.queues.history import BUCKETS_S as LATENCY_BUCKETS_S
 from reaper.telemetry.settle_rate import SettleRate
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 STATUSES = ("2xx", "3xx", "401", "403", "404", "429", "4xx", "502", "5xx", "none")
 SOURCES = ("file", "spool", "stdin", "argument", "discovery")
+SPOOL_DIRS = ("tmp", "new", "bad")
 SWEEPS = ("judged", "held", "stopped")
-_OPEN = (State.READY, State.DELAYED, State.IN_FLIGHT)
+DEAD_LETTERS = tuple(outcome for outcome in Outcome if outcome in DEAD)
+LOG_LEVELS = ("info", "warning")
+_OPEN = (State.READY, State.SCHEDULED, State.RETRYING, State.IN_FLIGHT)
 
 
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_process: bool = True) -> None:
+        """`of_process`: with the series `process_*`. A node exporter has some of the same names for itself."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.settle_rate = SettleRate()
         """Settled sessions of the last quarter of an hour, for the page."""
-        ProcessCollector(registry=self.registry)
+        if of_process:
+            ProcessCollector(registry=self.registry)
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
         self._settled = counter("reaper_sessions_settled", "Rounds ended by this process.", ["outcome"])
         self._sends = counter("reaper_sends", "DELETEs by the status of their answer; none: no answer.", ["status"])
         self._duration = Histogram(
             "reaper_send_duration_seconds", "From send to answer.", buckets=BUCKETS_S, registry=self.registry
         )
+        self._latency = Histogram(
+            "reaper_settle_latency_seconds",
+            "From when a session was first due to when it was settled.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._retries = counter("reaper_retries", "Sends after which a session waits for another try.")
         self._queue = gauge("reaper_queue_sessions", "Open session IDs.", ["state"])
-        self._dead = gauge("reaper_dead_sessions", "Dead letters kept.")
+        self._dead = gauge("reaper_dead_sessions", "Dead letters kept.", ["outcome"])
         self._oldest = gauge("reaper_oldest_due_seconds", "How long the oldest ready ID has been due.")
+        self._next_due = gauge(
+            "reaper_next_due_timestamp_seconds",
+            "When the next session falls due that waits for its time; NaN: none does.",
+        )
+        self._workers = gauge("reaper_workers", "Reapers at work on the queue, by their heartbeats.")
         self._available = gauge("reaper_queue_available", "1 while the queue can be reached.")
         self._in_flight = gauge("reaper_in_flight", "DELETEs under way in this process.")
         self._limit = gauge("reaper_concurrency_limit", "Most DELETEs in flight admitted now.")
         self._paused = gauge("reaper_paused", "1 while the pause holds.", ["reason"])
+        self._pauses = counter("reaper_pauses", "Pauses that began.", ["reason"])
+        self._paused_s = counter("reaper_paused_seconds", "For how long pauses held.", ["reason"])
         self._imbalance = gauge("reaper_ledger_imbalance", "Rounds accepted and not accounted for.")
         self._lines = counter("reaper_intake_lines", "Lines taken in.", ["source", "result"])
+        self._missing = gauge("reaper_intake_files_missing", "Entries of intake.files that name no file now.")
+        self._spool = gauge("reaper_spool_files", "Files in the spool; NaN: the directory cannot be used.", ["dir"])
         self._sweeps = counter("reaper_sweeps", "Readings of the API's list, by what came of them.", ["result"])
+        self._last_sweep = gauge(
+            "reaper_last_sweep_timestamp_seconds", "When the API's list was last read and judged; 0: not yet."
+        )
         self._listed = gauge("reaper_listed_sessions", "Sessions of the last list, by the rule that decided.", ["rule"])
         self._ghosts = counter("reaper_ghosts", "Sessions listed as alive after the API said they were gone.")
         self._open_holds = gauge("reaper_open_holds", "Held sweeps that wait for an operator, as of the last sweep.")
@@ -56,10 +81,17 @@ class Metrics:
             "reaper_ghost_sessions",
             "Sessions that live on though the API said they were gone, as of the last sweep.",
         )
+        self._log_dropped = counter(
+            "reaper_log_lines_dropped", "Log lines that the reader of stderr did not take.", ["level"]
+        )
         self._success = gauge(
             "reaper_last_success_timestamp_seconds",
             "When a session was last found stopped or gone; the start of the process before that.",
         )
+        self._reload = gauge(
+            "reaper_config_last_reload_successful", "Whether the last reload of the configuration was accepted."
+        )
+        self._info = gauge("reaper_info", "Always 1: whose sessions these are.", ["api", "account", "queue"])
         build = gauge("reaper_build_info", "Always 1.", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
         for outcome in Outcome:
@@ -69,7 +101,15 @@ class Metrics:
         for state in _OPEN:
             self._queue.labels(state.value)
         for reason in PauseReason:
-            self._paused.labels(reason.value)
+            for by_reason in (self._paused, self._pauses, self._paused_s):
+                by_reason.labels(reason.value)
+        for one in DEAD_LETTERS:
+            self._dead.labels(one.value)
+        self._info.labels("", "", "")
+        self._paused_since: dict[PauseReason, float] = {}
+        self._reload.set(1)
+        for directory in SPOOL_DIRS:
+            self._spool.labels(directory)
         for result in SWEEPS:
             self._sweeps.labels(result)
         for rule in Rule:
@@ -77,6 +117,9 @@ class Metrics:
         for source in SOURCES:
             for result in ("accepted", "duplicate", "invalid"):
                 self._lines.labels(source, result)
+        for level in LOG_LEVELS:
+            self._log_dropped.labels(level)
+        self._log_counted = dict.fromkeys(LOG_LEVELS, 0)
         self._success.set(time.time())
 
     def sent(self, send: Send) -> None:
@@ -91,15 +134,66 @@ class Metrics:
         if outcome in (Outcome.STOPPED, Outcome.ALREADY_GONE):
             self._success.set(at)
 
+    def latency(self, waited_s: float) -> None:
+        """Count how long a settled session had been due."""
+        self._latency.observe(waited_s)
+
+    def retried(self) -> None:
+        """Count a send after which its session waits for another one."""
+        self._retries.inc()
+
+    def paused(self, reason: PauseReason) -> None:
+        """Count a pause that begins."""
+        self._pauses.labels(reason.value).inc()
+        self._paused_since[reason] = time.monotonic()
+
+    def resumed(self, reason: PauseReason) -> None:
+        """Count how long a pause held that ends."""
+        self._count_paused()
+        self._paused_since.pop(reason, None)
+
+    def _count_paused(self) -> None:
+        """Count the seconds of the pauses that hold, since they were last counted."""
+        now = time.monotonic()
+        for reason, since in self._paused_since.items():
+            self._paused_s.labels(reason.value).inc(now - since)
+            self._paused_since[reason] = now
+
+    def reloaded(self, *, successful: bool) -> None:
+        """Note how a reload of the configuration ended."""
+        self._reload.set(successful)
+
+    def whose(self, api: str, account: str, queue: str) -> None:
+        """Set whose sessions these are. `queue`: its URL without a password."""
+        self._info.clear()
+        self._info.labels(api, account, queue).set(1)
+
+    def ended(self, exit_code: int) -> None:
+        """Add the end of a run: its exit code and when it was. For the metrics file of `once`."""
+        for name, meaning, value in (
+            ("reaper_once_exit_code", "The exit code of the last `once`.", float(exit_code)),
+            ("reaper_once_end_timestamp_seconds", "When the last `once` ended.", time.time()),
+        ):
+            Gauge(name, meaning, registry=self.registry).set(value)
+
     def imported(self, source: str, *, accepted: int, duplicate: int, invalid: int) -> None:
         """Count the lines of one import. `source`: one of SOURCES."""
         self._lines.labels(source, "accepted").inc(accepted)
         self._lines.labels(source, "duplicate").inc(duplicate)
         self._lines.labels(source, "invalid").inc(invalid)
 
+    def intake_files(self, missing: int, spool: Mapping[str, int]) -> None:
+        """Set the gauges of the intake. `spool`: files by directory, of SPOOL_DIRS; -1: it can't be used."""
+        self._missing.set(missing)
+        for directory in SPOOL_DIRS:
+            count = spool.get(directory, 0)
+            self._spool.labels(directory).set(math.nan if count < 0 else count)
+
     def swept(self, result: str, rules: Mapping[Rule, int]) -> None:
         """Count one sweep; set the sessions by rule if it was judged."""
         self._sweeps.labels(result).inc()
+        if result != "stopped":
+            self._last_sweep.set(time.time())
         for rule, count in rules.items():
             self._listed.labels(rule.value).set(count)
 
@@ -112,19 +206,31 @@ class Metrics:
         self._open_holds.set(holds)
         self._ghost_sessions.set(ghosts)
 
-    def queue(self, stats: Stats | None) -> None:
+    def log_dropped(self, dropped: Mapping[str, int]) -> None:
+        """Count the log lines that were dropped so far, by level."""
+        for level, count in dropped.items():
+            self._log_dropped.labels(level).inc(count - self._log_counted[level])
+            self._log_counted[level] = count
+
+    def queue(self, stats: Stats | None, workers: int = 0) -> None:
         """Set the gauges of the queue; None: the queue is unavailable, and its gauges become NaN."""
         self._available.set(stats is not None)
         if stats is None:
             for state in _OPEN:
                 self._queue.labels(state.value).set(math.nan)
-            for gauge in (self._dead, self._oldest, self._imbalance):
+            for outcome in DEAD_LETTERS:
+                self._dead.labels(outcome.value).set(math.nan)
+            for gauge in (self._oldest, self._imbalance, self._next_due, self._workers):
                 gauge.set(math.nan)
             return
         self._queue.labels(State.READY.value).set(stats.ready)
-        self._queue.labels(State.DELAYED.value).set(stats.delayed)
+        self._queue.labels(State.SCHEDULED.value).set(stats.scheduled)
+        self._queue.labels(State.RETRYING.value).set(stats.retrying)
         self._queue.labels(State.IN_FLIGHT.value).set(stats.in_flight)
-        self._dead.set(stats.dead)
+        for outcome in DEAD_LETTERS:
+            self._dead.labels(outcome.value).set(stats.dead_by_outcome.get(outcome, 0))
+        self._next_due.set(math.nan if stats.next_due_at is None else stats.next_due_at)
+        self._workers.set(workers)
         self._oldest.set(stats.oldest_due_s)
         self._imbalance.set(stats.imbalance)
 
@@ -132,6 +238,7 @@ class Metrics:
         """Set the gauges of this process's work."""
         self._in_flight.set(in_flight)
         self._limit.set(limit)
+        self._count_paused()
         held = {pause.reason for pause in pauses}
         for reason in PauseReason:
             self._paused.labels(reason.value).set(reason in held)

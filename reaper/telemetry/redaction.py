@@ -10,9 +10,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reaper.telemetry.structlog_without_rich import EventDict, Processor, WrappedLogger
+if TYPE_CHECKING:  # the commands that start at once load no structlog
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "********"
 
@@ -22,6 +24,14 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for form in _escaped_forms(secrets):
         text = text.replace(form, MASK)
     return text
+
+
+def holds_secret(text: str, secrets: tuple[str, ...]) -> bool:
+    """Return whether a rendered text holds a secret, escaped or not."""
+    for form in _rendered_forms(secrets):  # noqa: SIM110  # asked for each line; a generator would double its cost
+        if form in text:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +45,9 @@ class MaskedRenderer:
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
         secrets = self.secrets()
         text = str(self.render(logger, method, event))
-        for form in _rendered_forms(secrets):
-            if form in text:
-                clean = {masked(str(key), secrets): _masked_value(value, secrets) for key, value in event.items()}
-                return str(self.render(logger, method, clean))
+        if holds_secret(text, secrets):
+            clean = {masked(str(key), secrets): masked_value(value, secrets) for key, value in event.items()}
+            return str(self.render(logger, method, clean))
         return text
 
 
@@ -58,7 +67,7 @@ def _rendered_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({text for form in forms for text in (form, json.dumps(form)[1:-1], repr(form)[1:-1])})
 
 
-def _masked_value(value: object, secrets: tuple[str, ...]) -> object:
+def masked_value(value: object, secrets: tuple[str, ...]) -> object:
     """Return a value that renders without secrets; a value that is not plain data becomes its masked repr."""
     match value:
         case None | bool() | int() | float():
@@ -66,8 +75,8 @@ def _masked_value(value: object, secrets: tuple[str, ...]) -> object:
         case str():
             return masked(value, secrets)
         case Mapping():
-            return {masked(str(key), secrets): _masked_value(item, secrets) for key, item in value.items()}
+            return {masked(str(key), secrets): masked_value(item, secrets) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_masked_value(item, secrets) for item in value]
+            return [masked_value(item, secrets) for item in value]
         case _:
             return masked(repr(value), secrets)

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reaper.core.text import escaped
+
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
@@ -19,7 +21,7 @@ class Notifier:
         """Send fields such as READY="1". Never raises: an absent manager must not stop the service."""
         if self.address is None:
             return
-        message = "\n".join(f"{name}={' '.join(value.split())}" for name, value in fields.items())
+        message = "\n".join(f"{name}={escaped(' '.join(value.split()))}" for name, value in fields.items())
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sock:

@@ -57,7 +57,7 @@ class Attempts:
     now: Callable[[], float]
     jitter: Callable[[], float]
     post_result: PostResult = field(init=False)
-    """Receives the one result of each lease: `Claims.post_result`, set by `Worker` because each needs the other."""
+    """Receives the one result of each lease: `Unconfirmed.post`, set by `Worker` because each needs the other."""
     sends: int = 0
     """DELETEs sent so far."""
     mean_latency_s: float = 1.0
@@ -75,12 +75,13 @@ class Attempts:
         outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
         reply = await self._send(lease, sent_at)
         verdict = classify(reply)
-        self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
+        withheld = self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
         # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
         decision = decide(
-            verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage
-        )
+            verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage,
+            withheld=withheld,
+        )  # fmt: skip
         return self.post_result(lease, decision, record(reply, sent_at))
 
     def _start(self, claimed: Claimed, now: float) -> bool:
@@ -95,6 +96,7 @@ class Attempts:
         if self.preflight is None or not self.preflight.applies_to(claimed.lease):
             return None
         found: Recheck | None = None
+        withheld = False
         try:
             found = await self.preflight(claimed.lease)
         except QueueUnavailableError as error:
@@ -105,12 +107,19 @@ class Attempts:
             raise
         # The gate learns as much from the answer to the check's GET as from one to a DELETE.
         if isinstance(found, Inconclusive) and _concerns_the_api(found):
-            self.gate.observe(self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter())
-        elif isinstance(found, Proceed) and not self.shutdown.is_draining and self.now() - claimed.at < self._latest_s:
+            withheld = self.gate.observe(
+                self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter()
+            )
+        elif isinstance(found, Proceed) and self._may_go_on(claimed):
             return None
         else:
             self.gate.withdraw()
-        return decision_without_send(found, self.jitter())
+        return decision_without_send(found, self.jitter(), withheld=withheld)
+
+    def _may_go_on(self, claimed: Claimed) -> bool:
+        """Return whether the DELETE may follow the check: the check took time, and the address may be another now."""
+        in_time = self.now() - claimed.at < self._latest_s
+        return in_time and not self.shutdown.is_draining and self.gate.may_send
 
     async def _send(self, lease: Lease, sent_at: float) -> Reply:
         """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from reaper.core.admission import Admission
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.gate import Admission, Gate
+from reaper.core.gate import Gate
 from reaper.core.model import Decision, Lease, Send
 from reaper.queues.base import RunSet, WorkPort
 from reaper.worker.attempt import RELEASE_NOW, Attempts, Claimed
@@ -43,7 +44,9 @@ class Claims:
     idle: IdleWait
     within: RunSet | None
     now: Callable[[], float]
-    last_tick_at: float = 0.0
+    on_end: Callable[[], None] = field(init=False)
+    """Called when nothing is claimed any more: `Unconfirmed.release_all`, set by `Worker`."""
+    last_tick_at: float = field(init=False)
     """When the loop last turned, by `now`: `/livez` and the watchdog go by it."""
     _outstanding: int = 0
     """Leases from their claim until their result is posted."""
@@ -57,6 +60,9 @@ class Claims:
     _idle_slots: list[anyio.Event] = field(default_factory=list)
     _is_over: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.last_tick_at = self.now()
 
     async def run(self) -> None:
         """Claim until `idle` or the shutdown ends it. Every lease has its result posted afterwards."""
@@ -103,7 +109,7 @@ class Claims:
         self._dispatch()
         if len(leases) == limit > 0:
             return 0.0
-        busy = self._outstanding or self.settler.pending
+        busy = self._outstanding or self.settler.pending or self.settler.behind
         wait_s = BUSY_REST_S if busy else await self.idle(admission.allowed == 0)
         if wait_s is not None and admission.until is not None:
             wait_s = min(wait_s, admission.until - self.now())
@@ -131,7 +137,8 @@ class Claims:
         self.settler.flush()
         with anyio.CancelScope(shield=True):
             leases = await self.queue.claim(limit, lease_s=self.options.lease_s, within=self.within)
-            self.queue_health.mark_available()
+            if leases:  # to find nothing takes no write: it is no proof that one succeeds
+                self.queue_health.mark_available()
         return leases  # the scope could swallow; mypy wants the return outside
 
     def _dispatch(self, *, slot_is_free: bool = False) -> None:
@@ -158,5 +165,6 @@ class Claims:
             await idle.wait()
 
     def _release_unsent(self) -> None:
+        self.on_end()
         while waiting := self._claimed or self._dispatched:
             self.post_result(waiting.popleft().lease, RELEASE_NOW, None)

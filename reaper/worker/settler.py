@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from reaper.core.errors import QueueError, QueueUnavailableError
-from reaper.core.model import Decision, Lease, LeaseResult, Send, Settle
+from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Send, Settle
 from reaper.queues.base import MAX_RESULTS, WorkPort
 from reaper.worker.ports import Journal
 from reaper.worker.queue_health import QueueHealth
@@ -43,6 +43,8 @@ class Settler:
     """Aborted by the settler when a result cannot be written: then the worker cannot go on."""
     on_settled: Callable[[], None]
     """Called when everything that was posted is applied."""
+    gone: int = 0
+    """Results `already_gone` that are applied."""
     _posted: list[LeaseResult] = field(default_factory=list)
     _not_empty: anyio.Event = field(default_factory=anyio.Event)
     _batch_full: anyio.Event = field(default_factory=anyio.Event)
@@ -56,6 +58,7 @@ class Settler:
     _aborted: bool = False
     """The block around `open` was cancelled, or failed."""
     _failure: QueueError | None = None
+    _unwritten: list[LeaseResult] = field(default_factory=list)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -78,6 +81,8 @@ class Settler:
                 finally:
                     timing.cancel()
         finally:
+            if self._unwritten:
+                self.journal.results_unwritten(self._unwritten)
             if self._failure is not None:  # the run ends as that, whatever else happens outside
                 raise self._failure
 
@@ -89,7 +94,7 @@ class Settler:
     @property
     def behind(self) -> bool:
         """Whether so much waits that nothing more should be sent."""
-        return len(self._posted) >= BACKPRESSURE_AT
+        return len(self._posted) >= BACKPRESSURE_AT or self.journal.is_behind
 
     def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         """Take one result. It is applied with others soon, and logged once that is durable."""
@@ -136,14 +141,14 @@ class Settler:
                 return
         except QueueError as error:
             if len(results) == 1:
-                self._fail(error)
+                self._fail(error, results)
                 return
         finally:
             self._applies.pop(scope, None)
         if scope.cancel_called:
             health = self.queue_health
             why = f": {health.why}" if health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
-            self._fail(QueueError(f"the queue did not take an outcome{why}; it stays open and is sent again"))
+            self._fail(QueueError(f"the queue did not take an outcome{why}; it stays open and is sent again"), results)
             return
         half = len(results) // 2  # one of them is at fault, and nothing happened
         await self._apply_or_split(results[:half])
@@ -161,16 +166,20 @@ class Settler:
                 return applied
 
     def _report(self, results: Sequence[LeaseResult], applied: Sequence[bool]) -> None:
+        now = self.queue.now()
         for (lease, decision, send), receipt_was_good in zip(results, applied, strict=True):
+            if isinstance(decision, Settle) and decision.outcome is Outcome.ALREADY_GONE:
+                self.gone += 1
             if not receipt_was_good:
                 self.journal.lease_lost(lease)
             elif isinstance(decision, Settle):
-                self.journal.settled(lease, decision, send)
+                self.journal.settled(lease, decision, send, max(0.0, now - lease.due_at))
             else:
                 self.journal.retry_scheduled(lease, decision, send)
 
-    def _fail(self, error: QueueError) -> None:
+    def _fail(self, error: QueueError, results: Sequence[LeaseResult]) -> None:
         self._failure = self._failure or error
+        self._unwritten += (result for result in results if result.send is not None)
         self.shutdown.abort()
 
     async def _enforce_timeouts(self, scope: anyio.CancelScope) -> None:

@@ -30,6 +30,11 @@ class Shutdown:
         """Whether nothing is waited for any more. The settler outlives the scope, so the deadline counts, too."""
         return self.scope.cancel_called or anyio.current_time() >= self.scope.deadline
 
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the deadline, once the end has begun."""
+        return max(0.0, self.scope.deadline - anyio.current_time()) if self.has_begun else None
+
     def drain(self, within_s: float) -> None:
         """Begin to drain; `within_s` bounds it. A second call changes nothing."""
         if not self.is_draining:

@@ -1,4 +1,4 @@
-"""Background tasks of a worker: identity reads, token refresh, operator's pause, queue maintenance, heartbeat."""
+"""The background task of a worker: token refresh, operator's pause, queue maintenance, heartbeat."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from reaper.core.classify import OtherAccount
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause, PauseReason
+from reaper.core.target import OtherTarget
 from reaper.queues.base import WorkPort
-from reaper.worker.ports import Identify, Journal, TokenWatch, WorkerOptions
+from reaper.worker.ports import CompareTarget, Journal, TokenWatch, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown
 
@@ -38,35 +40,17 @@ class Supervisor:
     journal: Journal
     queue_health: QueueHealth
     shutdown: Shutdown
-    identify: Identify
+    compare_target: CompareTarget
     should_stop: Callable[[Sequence[Pause], float], bool]
     drain: Callable[[], None]
     wake: Callable[[], None]
     clock: Callable[[], float]
     now: Callable[[], float]
-    jitter: Callable[[], float]
     _reported: dict[PauseReason, Pause] = field(default_factory=dict)
     """Pauses whose beginning was logged, and whose end was not."""
     _maintenance_at: float = -math.inf
     _heartbeat_at: float = -math.inf
     _last_heartbeat: tuple[int, frozenset[str]] | None = None
-
-    async def run_identity_reads(self) -> None:
-        """Make each read that the gate asks for. Runs until cancelled."""
-        while True:
-            due = self.gate.read_due()
-            now = self.now()
-            if due is None or due > now or self.shutdown.is_draining:
-                await anyio.sleep(min(TICK_S, max(due - now, 0.001)) if due is not None and due > now else TICK_S)
-                continue
-            try:
-                verdict = await self.identify()
-            except QueueUnavailableError as error:
-                self.queue_health.mark_unavailable(error)
-                await anyio.sleep(self.queue_health.wait_s)
-                continue
-            self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
-            self.wake()
 
     async def supervise(self) -> None:
         """Refresh the token, poll the queue, log changes of pauses, and drain when `should_stop` says so.
@@ -93,6 +77,19 @@ class Supervisor:
                 self.drain()
             await anyio.sleep(TICK_S)
 
+    async def watch_target(self) -> None:
+        """Hold everything up while the queue keeps another address; have the account shown anew if that is another.
+
+        Raises QueueError.
+        """
+        generation = self.token.generation
+        other = await self.compare_target(proven=self.gate.has_proof)
+        if self.token.generation != generation:
+            return  # a reload set another address meanwhile, and compared that
+        self.gate.hold_target(self.now(), other.detail if isinstance(other, OtherTarget) else None)
+        if isinstance(other, OtherAccount) and self.gate.proven:
+            self.gate.target_changed(self.now(), generation)
+
     def report_pauses(self) -> None:
         """Log each beginning and each end of a pause once."""
         held = {pause.reason: pause for pause in self.pauses()}
@@ -117,8 +114,10 @@ class Supervisor:
         if now >= self._maintenance_at:
             if await self.queue.maintain(self.options.keep_settled_s):
                 self.wake()
+            await self.watch_target()
             self._maintenance_at = now + MAINTENANCE_S
         beat = self.gate.limit, frozenset(pause.reason for pause in self.pauses())
-        if beat != self._last_heartbeat or now >= self._heartbeat_at:
+        # In an outage each poll writes: a read may succeed on a full disk.
+        if beat != self._last_heartbeat or now >= self._heartbeat_at or self.queue_health.unavailable_s:
             await self.queue.heartbeat(self.gate.limit, self.pauses())
             self._last_heartbeat, self._heartbeat_at = beat, now + HEARTBEAT_S

@@ -5,27 +5,42 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
 
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Pause
-from reaper.queues.base import RunSet, WorkPort
+from reaper.queues.base import RunSet
 from reaper.worker.attempt import Attempts
 from reaper.worker.claims import Claims
-from reaper.worker.ports import Api, Identify, IdleWait, Journal, Preflight, TokenWatch, WorkerOptions
+from reaper.worker.comparison import Comparison
+from reaper.worker.list_reads import ListReads
+from reaper.worker.ports import (
+    Api,
+    CompareTarget,
+    Identify,
+    IdleWait,
+    Journal,
+    Preflight,
+    TokenWatch,
+    WorkerOptions,
+    WorkQueue,
+)
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.settler import Settler
 from reaper.worker.shutdown import Shutdown
 from reaper.worker.supervisor import Supervisor
+from reaper.worker.unconfirmed import TICK_S, Unconfirmed
 
 
 @dataclass(slots=True)
 class Worker:
     """One run of the worker. `idle` decides when it ends by itself; `within` bounds what it claims."""
 
-    queue: WorkPort
+    queue: WorkQueue
     api: Api
     gate: Gate
     token: TokenWatch
@@ -33,6 +48,7 @@ class Worker:
     journal: Journal
     idle: IdleWait
     identify: Identify
+    compare_target: CompareTarget
     preflight: Preflight | None = None
     within: RunSet | None = None
     should_stop: Callable[[Sequence[Pause], float], bool] = lambda pauses, unavailable_s: False
@@ -46,6 +62,9 @@ class Worker:
     _settler: Settler = field(init=False)
     _attempts: Attempts = field(init=False)
     _claims: Claims = field(init=False)
+    _unconfirmed: Unconfirmed = field(init=False)
+    _comparison: Comparison = field(init=False)
+    _reads: ListReads = field(init=False)
     _supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,26 +76,49 @@ class Worker:
         )  # fmt: skip
         self._claims = Claims(
             self.queue, self.gate, self.options, self._attempts, self._settler, self.queue_health, self._shutdown,
-            self.idle, self.within, self.now,
+            self._idle, self.within, self.now,
         )  # fmt: skip
-        self._attempts.post_result = self._claims.post_result
+        self._unconfirmed = Unconfirmed(
+            self.gate, self.options, self._shutdown, self.journal, self._claims.post_result, self.clock, self.now,
+            self.jitter,
+        )  # fmt: skip
+        self._attempts.post_result = self._unconfirmed.post
+        self._claims.on_end = self._unconfirmed.release_all
+        self._comparison = Comparison(self.queue, self.journal, self.clock, self.now, self.jitter)
+        self._reads = ListReads(
+            self.api, self.gate, self.options, self.journal, self.queue_health, self._shutdown, self.identify,
+            self._comparison, self._unconfirmed, lambda: self._settler.gone, self.wake, self.now, self.jitter,
+        )  # fmt: skip
         self._supervisor = Supervisor(
             self.queue, self.gate, self.token, self.options, self.journal, self.queue_health, self._shutdown,
-            self.identify, self.should_stop, self.drain, self.wake, self.clock, self.now, self.jitter,
+            self.compare_target, self.should_stop, self.drain, self.wake, self.clock, self.now,
         )  # fmt: skip
 
     async def run(self) -> None:
         """Work until `idle` ends it or a shutdown is over; then every lease is settled or released."""
-        # Known before the first claim: a pause that was set yesterday must not lose a race against it.
+        # Known before the first claim and the first read: a pause that was set yesterday must not lose a race against
+        # it, and no token goes to an address that is not the queue's.
         self.gate.set_operator(await self.queue.paused())
+        await self._supervisor.watch_target()
         async with anyio.create_task_group() as background:
             background.start_soon(self._supervisor.supervise)
-            background.start_soon(self._supervisor.run_identity_reads)
+            background.start_soon(self._reads.run)
+            background.start_soon(self._unconfirmed.release_late)
             async with self._settler.open():
                 with self._shutdown.scope:
                     await self._claims.run()
+            if not self.gate.verify:  # too short a run had no maintenance after its first proof
+                with suppress(QueueUnavailableError):
+                    await self._supervisor.watch_target()
             self._supervisor.report_pauses()
             background.cancel_scope.cancel()
+        with suppress(QueueUnavailableError):  # then the next reaper compares
+            await self._comparison.save()
+            await self._reads.note_unproven()
+            # An operator's pause says nothing about the API: the next reaper reads the list, and compares.
+            could_not_read = self.gate.needs_identity or not self.gate.may_send
+            if self.gate.allowance.owes_read and could_not_read and not self.gate.is_held_by_operator:
+                await self._comparison.reopen_unproven()
 
     def drain(self, within_s: float | None = None) -> None:
         """Claim nothing more; let sends end within `within_s` (None: the configured timeout), release the rest."""
@@ -101,14 +143,34 @@ class Worker:
 
         Sends in flight end as they began.
         """
-        self.api = self._attempts.api = api
+        self.api = self._attempts.api = self._reads.api = api
         self.preflight = self._attempts.preflight = preflight
-        self.options = self._attempts.options = self._claims.options = self._supervisor.options = options
+        for part in (self, self._attempts, self._claims, self._unconfirmed, self._reads, self._supervisor):
+            part.options = options
+
+    async def _idle(self, paused: bool) -> float | None:
+        """Ask `idle`, but end only after the list was compared with what was booked as gone."""
+        wait_s = await self.idle(paused)
+        if wait_s is not None or not self.has_doubts or self._shutdown.is_draining:
+            return wait_s
+        if self.gate.allowance.owes_read:
+            self._unconfirmed.ask_for_read()
+        return TICK_S
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether an answer of 404 was booked that no list confirmed yet, or denied a moment ago."""
+        return self.gate.allowance.owes_read or self.now() <= self._comparison.due_again_at
 
     @property
     def is_draining(self) -> bool:
         """Whether it was asked to end, be it by `drain`, `finish` or `abort`."""
         return self._shutdown.has_begun
+
+    @property
+    def drain_left_s(self) -> float | None:
+        """In how long what is in flight is released, once it was asked to end; None before that."""
+        return self._shutdown.left_s
 
     @property
     def is_claiming(self) -> bool:
@@ -122,7 +184,9 @@ class Worker:
 
     @property
     def stalled_s(self) -> float:
-        """How long the claim loop has not turned."""
+        """How long the claim loop has not turned; 0 with a reason not to: it drains, or the queue is unavailable."""
+        if self.is_draining or self.queue_health.unavailable_s:
+            return 0.0
         return self.now() - self._claims.last_tick_at
 
     def pauses(self) -> list[Pause]:

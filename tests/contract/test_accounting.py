@@ -1,17 +1,19 @@
 """Promise 9: the accounting balances and shows when something is wrong; and the heartbeats of workers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reaper.core.errors import QueueError
-from reaper.core.model import DEAD, Outcome, Pause, PauseReason, SessionId, Settle
+from reaper.core.errors import QueueError, UsageError
+from reaper.core.model import DEAD, Outcome, Pause, PauseReason, Release, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.sqlite.open import open_ledger
 from tests.support.queues.harness import (
     LEASE_S,
     STOPPED,
     Harness,
+    cancel_one,
     claim_one,
     due,
     end_one,
@@ -33,10 +35,34 @@ async def one_of_each(queue: Queue) -> None:
     await queue.add(ids(*now_ids))
     for outcome in Outcome:
         if outcome is Outcome.CANCELLED:
-            await queue.cancel(SessionId("s6"), reason="test", by="ops")
+            await cancel_one(queue, SessionId("s6"), reason="test", by="ops")
         else:
             await end_one(queue, outcome, ANSWERS.get(outcome))
     await claim_one(queue)
+
+
+async def test_scheduled_and_retrying_are_counted_apart_with_the_next_due_time(harness: Harness, queue: Queue) -> None:
+    assert (await queue.stats()).next_due_at is None
+    start = harness.now()
+    await queue.add(ids("flying", "failed", "ready"))
+    flying = await claim_one(queue)
+    await fail_one(queue, after_s=20.0)
+    assert (await queue.stats()).next_due_at == start + 20.0
+    await queue.add(due(soon=start + 10, late=start + 50))
+    stats = await queue.stats()
+    assert (stats.ready, stats.scheduled, stats.retrying, stats.delayed, stats.in_flight) == (1, 2, 1, 3, 1)
+    assert stats.next_due_at == start + 10, "what is in flight or ready does not count"
+    harness.advance(20.0)
+    stats = await queue.stats()
+    assert (stats.ready, stats.scheduled, stats.retrying, stats.in_flight, stats.next_due_at) == (
+        3,
+        1,
+        0,
+        1,
+        start + 50,
+    )
+    assert await ended(queue, flying, STOPPED, sent())
+    assert (await queue.audit()).balanced
 
 
 async def test_the_whole_in_numbers(harness: Harness, queue: Queue) -> None:
@@ -141,6 +167,21 @@ async def test_pruning_leaves_what_is_young_enough(harness: Harness, queue: Queu
     assert await queue.show(SessionId("a")) is not None
 
 
+@pytest.mark.parametrize(("answer", "outcome"), [(204, Outcome.EXHAUSTED), (404, Outcome.EXHAUSTED), (502, None)])
+async def test_a_dead_letter_whose_last_answer_was_final_is_noticed(
+    queue: Queue, answer: int, outcome: Outcome | None
+) -> None:
+    """An ID ends exhausted without a send after many crashes: not when the API had said that the session is gone."""
+    await queue.add(ids("a"))
+    assert await ended(queue, await claim_one(queue), Release(0.0), sent(answer))
+    assert await ended(queue, await claim_one(queue), Settle(Outcome.EXHAUSTED), None)
+    audit = await queue.audit()
+    assert audit.balanced is (outcome is None)
+    assert [line.name for line in audit.lines if not line.balanced] == (
+        ["settled rows whose recorded answer says otherwise = 0"] if outcome else []
+    )
+
+
 async def test_a_backup_is_a_whole_ledger_or_is_refused(harness: Harness, queue: Queue, tmp_path: Path) -> None:
     await one_of_each(queue)
     copy = tmp_path / "copy.db"
@@ -152,9 +193,11 @@ async def test_a_backup_is_a_whole_ledger_or_is_refused(harness: Harness, queue:
     before = await queue.audit()
     await queue.backup(str(copy))
     restored, _ = await open_ledger(str(copy), create=False, read_only=True, worker=False, clock=harness.now)
-    assert await restored.audit() == before
+    assert await restored.audit() == replace(before, stats=replace(before.stats, ready=1, in_flight=0)), (
+        "nobody holds it"
+    )
     await restored.close()
-    with pytest.raises(QueueError, match="exists"):
+    with pytest.raises(UsageError, match="exists"):
         await queue.backup(str(copy))
 
 

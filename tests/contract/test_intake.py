@@ -5,9 +5,24 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.model import Outcome, SessionId, State
+from reaper.core.times import LAST_INSTANT
 from reaper.queues.base import Queue
-from reaper.queues.values import Batch, InvalidLine, Position
-from tests.support.queues.harness import Harness, claim_one, due, end_one, fail_one, ids, names, stop_one
+from reaper.queues.values import Batch, InvalidLine, KeptInvalidLine, NewItem, Position, PostponeResult
+from tests.support.queues.harness import (
+    LEASE_S,
+    STOPPED,
+    Harness,
+    claim_one,
+    due,
+    end_one,
+    ended,
+    fail_one,
+    ids,
+    names,
+    postpone_one,
+    sent,
+    stop_one,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +83,7 @@ async def test_again_starts_a_new_round_of_a_settled_id(harness: Harness, queue:
     assert (added.accepted, added.duplicate) == (1, 0)
     item = await queue.show(A)
     assert item is not None
-    assert (item.state, item.round, item.outcome, item.by) == (State.DELAYED, 2, None, "ops")
+    assert (item.state, item.round, item.outcome, item.by) == (State.SCHEDULED, 2, None, "ops")
     assert (item.attempts, item.sends, item.history, item.status, item.settled_at) == (0, 0, (), None, None)
     harness.advance(5)
     lease = await claim_one(queue)
@@ -98,6 +113,19 @@ async def test_the_default_delay_is_for_ids_without_a_time(harness: Harness, que
     assert names(await queue.claim(5, lease_s=600)) == ["a"]
 
 
+async def test_a_time_beyond_the_calendar_is_kept_and_can_be_read(harness: Harness, queue: Queue) -> None:
+    await queue.add(due(far=LAST_INSTANT + 43_200))
+    await queue.add(ids("a"))
+    assert names(await queue.claim(5, lease_s=LEASE_S)) == ["a"]
+    item = await queue.show(SessionId("far"))
+    assert item is not None
+    assert item.due_at == LAST_INSTANT
+    assert (await queue.stats()).delayed == 1
+    assert (await queue.audit()).balanced
+    assert await postpone_one(queue, SessionId("far"), 0) is PostponeResult.DONE
+    assert names(await queue.claim(5, lease_s=LEASE_S)) == ["far"]
+
+
 async def test_invalid_lines_and_duplicates_are_counted_beside(queue: Queue) -> None:
     await queue.add(ids("a"))
     lines = [InvalidLine(3, "not an ID", "?"), InvalidLine(9, "too long", "x")]
@@ -106,6 +134,20 @@ async def test_invalid_lines_and_duplicates_are_counted_beside(queue: Queue) -> 
     stats = await queue.stats()
     assert (stats.accepted, stats.duplicate, stats.invalid) == (1, 1, 2)
     assert (await queue.audit()).balanced
+
+
+async def test_invalid_lines_are_kept_in_the_order_they_came(harness: Harness, queue: Queue, other: Queue) -> None:
+    assert await queue.invalid_lines() == []
+    first = [InvalidLine(3, "not an ID", "?"), InvalidLine(9, "too long", "x")]
+    await queue.add(Batch("/in/a", invalid=first))
+    harness.advance(5.0)
+    await other.add(Batch("/in/b", invalid=[InvalidLine(1, "not an ID", "\\xff")]))
+    now = harness.now()
+    assert await queue.invalid_lines() == [
+        KeptInvalidLine("/in/a", 3, "not an ID", "?", now - 5.0),
+        KeptInvalidLine("/in/a", 9, "too long", "x", now - 5.0),
+        KeptInvalidLine("/in/b", 1, "not an ID", "\\xff", now),
+    ]
 
 
 async def test_a_position_comes_with_its_batch_and_replaces_the_last(harness: Harness, queue: Queue) -> None:
@@ -123,4 +165,39 @@ async def test_a_batch_of_nothing_counts_for_nothing(queue: Queue) -> None:
     added = await queue.add(Batch("test", []))
     assert (added.accepted, added.duplicate, added.invalid) == (0, 0, 0)
     assert (await queue.stats()).accepted == 0
+    assert (await queue.audit()).balanced
+
+
+async def test_what_waits_already_may_get_the_new_time(harness: Harness, queue: Queue, other: Queue) -> None:
+    await queue.add(ids("flying", "gone"))
+    await ended(queue, await claim_one(queue), STOPPED, sent())
+    await claim_one(queue)
+    await queue.add(Batch("first", [NewItem(SessionId("waits")), NewItem(SessionId("named"), harness.now() + 5)]))
+    named = NewItem(SessionId("named"), harness.now() + 300)
+    batch = Batch("second", [*ids("waits", "new", "flying", "gone", "waits", "new").items, named])
+    added = await other.add(batch, or_postpone=True, by="alice", default_after_s=60)
+    assert (added.accepted, added.postponed, added.duplicate) == (1, 2, 4)
+    assert sorted(added.duplicates) == sorted(["flying", "gone", "waits", "new"])
+    for name, after_s in (("waits", 60), ("new", 60), ("named", 300)):
+        item = await queue.show(SessionId(name))
+        assert item is not None
+        assert item.due_at == pytest.approx(harness.now() + after_s, abs=1), name
+    waits = await queue.show(SessionId("waits"))
+    assert waits is not None
+    assert (waits.source, waits.by, waits.reason) == ("first", "alice", "postponed")
+    assert await queue.claim(5, lease_s=LEASE_S) == []
+    assert (await queue.stats()).duplicate == 6, "the ledger counts a postponed line as one that it knew"
+    assert (await queue.audit()).balanced
+
+
+async def test_a_batch_may_postpone_what_waits_and_re_open_what_is_settled(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("gone"))
+    await ended(queue, await claim_one(queue), STOPPED, sent())
+    await queue.add(ids("waits"))
+    added = await queue.add(ids("gone", "waits"), again=True, or_postpone=True, by="alice", default_after_s=60)
+    assert (added.accepted, added.postponed, added.duplicate) == (1, 1, 0)
+    harness.advance(59)
+    assert await queue.claim(5, lease_s=LEASE_S) == []
+    harness.advance(2)
+    assert names(await queue.claim(5, lease_s=LEASE_S)) == ["gone", "waits"]
     assert (await queue.audit()).balanced

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from reaper.core.model import Outcome, Release, Retry, SessionId, Settle, State
+from reaper.core.owners import random_part
 from reaper.queues.base import Queue
+from reaper.queues.selection import Selection
 from tests.support.queues.harness import (
     LEASE_S,
     NOW,
+    START,
     STOPPED,
     Harness,
     claim_one,
@@ -50,6 +53,42 @@ async def test_a_lease_that_ran_out_is_claimable_and_the_first_holder_is_fenced_
     assert await ended(other, second, STOPPED, sent())
     assert not await ended(other, second, STOPPED, sent())
     assert (await queue.stats()).settled[Outcome.STOPPED] == 1
+
+
+async def test_what_is_in_flight_names_its_process_and_is_not_in_flight_of_a_dead_one(
+    harness: Harness, queue: Queue, other: Queue
+) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await queue.claim(2, lease_s=LEASE_S)
+    await claim_one(other)
+    harness.advance(1)
+    holders = {holder.owner: holder.in_flight for holder in await queue.lease_holders()}
+    assert {random_part(owner): count for owner, count in holders.items()} == {
+        random_part(queue.owner): 2, random_part(other.owner): 1,
+    }  # fmt: skip
+    await harness.die(queue)
+    item, stats = await other.show(A), await other.stats()
+    assert item is not None
+    assert random_part(item.owner or "") == random_part(queue.owner)
+    holders = {random_part(holder.owner): holder.in_flight for holder in await other.lease_holders()}
+    assert (stats.imbalance, stats.delayed) == (0, 0)
+    listed = [(row.session_id, row.state) async for row in other.select(Selection())]
+    assert dict(listed) == {row: found.state for row in "abc" if (found := await other.show(SessionId(row)))}
+    counted = await other.count(Selection())
+    assert (counted.get(State.IN_FLIGHT, 0), counted.get(State.READY, 0)) == (stats.in_flight, stats.ready)
+    if "death" in harness.cannot:
+        assert (item.state, stats.in_flight, len(holders)) == (State.IN_FLIGHT, 3, 2)
+        ends_in_s = [holder.until - harness.now() for holder in await other.lease_holders()]
+        assert ends_in_s == pytest.approx([LEASE_S - 1] * 2)
+        harness.advance(LEASE_S)
+        assert await other.lease_holders() == []
+    else:
+        assert (item.state, item.due_at, item.unanswered) == (State.READY, START, 1)
+        assert (stats.in_flight, stats.ready, stats.oldest_due_s) == (1, 2, 1.0)
+        assert holders == {random_part(other.owner): 1}
+        assert (await other.audit()).balanced
+        await other.maintain(1e9)
+        assert (await other.show(A)) == replace(item, owner=None)
 
 
 async def test_a_late_apply_is_good_while_nobody_else_claimed(harness: Harness, queue: Queue) -> None:

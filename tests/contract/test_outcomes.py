@@ -105,7 +105,7 @@ async def test_states_follow_the_clock(harness: Harness, queue: Queue) -> None:
         item = await queue.show(A)
         assert item is not None
         seen.append(item.state)
-    assert seen == [State.READY, State.DELAYED, State.READY, State.DELAYED]
+    assert seen == [State.READY, State.RETRYING, State.READY, State.RETRYING]
 
 
 async def test_outcomes_come_oldest_settled_first(harness: Harness, queue: Queue) -> None:
@@ -177,7 +177,7 @@ async def test_what_waits_for_another_try_is_listed_the_latest_due_first(harness
     assert await queue.retrying(0) == []
     harness.advance(30.0)
     states = {str(item.session_id): item.state for item in await queue.retrying(10)}
-    assert states == {"long": State.DELAYED, "twice": State.DELAYED, "soon": State.READY}
+    assert states == {"long": State.RETRYING, "twice": State.RETRYING, "soon": State.READY}
 
 
 async def test_the_outcomes_of_many_are_returned_at_once(queue: Queue) -> None:

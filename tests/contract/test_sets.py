@@ -25,7 +25,7 @@ async def test_a_set_takes_in_what_is_due_and_in_flight(harness: Harness, queue:
     lease = await claim_one(other)
     mine = queue.new_set()
     assert await mine.include_due() == 2
-    assert await mine.view() == SetView(ready=1, delayed=0, retrying=0, in_flight=1)
+    assert await mine.view() == SetView(ready=1, scheduled=0, retrying=0, in_flight=1)
     await ended(other, lease, STOPPED, sent())
     assert await mine.view() == SetView(1, 0, 0, 0, {Outcome.STOPPED: 1})
 
@@ -41,6 +41,21 @@ async def test_a_limit_counts_what_the_set_has_already_and_takes_the_oldest(harn
     assert names(await queue.claim(5, lease_s=LEASE_S, within=mine)) == ["a", "b", "x"]
 
 
+async def test_what_was_settled_before_an_instant_is_counted_apart(harness: Harness, queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await ended(queue, await claim_one(queue), STOPPED, sent())
+    harness.advance(10)
+    begun = queue.now()
+    mine = queue.new_set()
+    await queue.add(ids("a", "b", "c"), into=mine)
+    harness.advance(10)
+    await ended(queue, await claim_one(queue), STOPPED, sent())
+    assert await mine.settled_before(begun) == {Outcome.STOPPED: 1}
+    assert await mine.settled_before(begun - 60) == {}
+    assert await mine.settled_before(queue.now() + 60) == {Outcome.STOPPED: 2}
+    assert (await mine.view()).settled == {Outcome.STOPPED: 2}
+
+
 async def test_a_set_is_viewed_by_state(harness: Harness, queue: Queue) -> None:
     mine = queue.new_set()
     await queue.add(ids("a", "b", "c", "d"), into=mine)
@@ -49,9 +64,12 @@ async def test_a_set_is_viewed_by_state(harness: Harness, queue: Queue) -> None:
     await ended(queue, stopped, STOPPED, sent())
     await ended(queue, retried, Retry(30), sent(502))
     await ended(queue, handed_back, NOW, None)
-    view = await mine.view()
-    assert view == SetView(ready=1, delayed=2, retrying=1, in_flight=1, settled={Outcome.STOPPED: 1})
-    assert view.open == 5
+    view, start = await mine.view(), harness.now()
+    assert view == SetView(
+        ready=1, scheduled=2, retrying=1, in_flight=1, settled={Outcome.STOPPED: 1},
+        next_scheduled_at=start + 60, next_retry_at=start + 30,
+    )  # fmt: skip
+    assert (view.open, view.delayed, view.to_do) == (5, 3, 3)
 
 
 async def test_the_next_of_a_set_leaves_delayed_ids_aside(harness: Harness, queue: Queue) -> None:
@@ -130,3 +148,15 @@ async def test_a_large_set_is_claimed_in_order(harness: Harness, queue: Queue) -
     await ended(queue, leases[0], Retry(0.0), sent(502))
     assert (await mine.view()).ready == 5_198
     assert names(await queue.claim(1, lease_s=LEASE_S, within=mine)) == [every[0]], "the fourth is a retry"
+
+
+async def test_a_set_takes_the_named_ids_that_are_known_and_counts_none_of_them_anew(queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    before = await queue.stats()
+    mine = queue.new_set()
+    await mine.include([SessionId("b"), SessionId("unknown"), SessionId("c")])
+    await mine.include([SessionId("c")])
+    assert (await mine.view()).open == 2
+    assert names(await queue.claim(5, lease_s=LEASE_S, within=mine)) == ["b", "c"]
+    assert (await queue.stats()).duplicate == before.duplicate == 0
+    assert await mine.include_due(2) == 2, "it is full"

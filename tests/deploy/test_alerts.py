@@ -28,6 +28,8 @@ def test_the_rules_are_sound() -> None:
     assert f"{len(alerts())} rules found" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # promtool evaluates days, minute by minute
 @pytest.mark.parametrize("cases", CASES, ids=[path.stem for path in CASES])
 def test_the_rules_do_what_their_cases_say(cases: Path) -> None:
     done = run(need("promtool"), "test", "rules", str(cases))
@@ -98,10 +100,10 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_the_runbook_has_one_paragraph_for_each_alert_and_no_other() -> None:
+def test_the_runbook_has_one_section_for_each_alert_and_no_other() -> None:
     assert sorted(sections()) == NAMES
     for name, text in sections().items():
-        assert len(text.strip().split("\n\n")) == 1, f"{name}: more than one paragraph"
+        assert len(text.strip().split("\n\n")) <= 3, f"{name}: more than three causes that need an answer of their own"
     assert list(sections()) == [rule["alert"] for group in groups() for rule in group["rules"]], "another order"
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.support.deploy.monitoring import COMPONENT, ROOT, families, groups, run, selectors, unknown
+from tests.support.docs.blocks import block
 from tests.support.programs import need
 
 FILE = COMPONENT / "reaper-dashboard.json"
@@ -120,10 +121,8 @@ def test_the_pod_monitor_gives_the_job_its_name() -> None:
 
 
 def doc_block(begin: str) -> str:
-    """Return the one YAML block of docs/monitoring.md that begins so."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "monitoring.md").read_text(), flags=re.S)
-    (found,) = [block for block in blocks if block.startswith(begin)]
-    return str(found)
+    """Return the one block of docs/monitoring.md that begins so."""
+    return block("docs/monitoring.md", begin=begin)
 
 
 def test_the_docs_tell_how_to_name_and_patch_it(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ADDED_MOST_BYTES = 72 * 2**20
-"""What the image may add to its base, uncompressed. It is 63 MB: 20 for reaper and what it always needs, 14 for uvloop,
-19 for the drivers of shared queues, the rest for the bytecode of the standard library."""
+ADDED_MOST_BYTES = 104 * 2**20
+"""What the image may add to its base, uncompressed. It is 101 MB: 21 for reaper and what it always needs, 14 for
+uvloop, 19 for the drivers of shared queues, some 24 for notifications, the rest for the standard library's bytecode."""
 TOKEN = "archal_ws_image_test"
 API = "http://127.0.0.1:8080"
 PROGRAMS = re.compile(r"(pip|uv|uvx|wheel|easy_install|hatch|gcc|cc|g\+\+|c\+\+|cpp|ld|as|make|cargo|git)(-?\d[\d.]*)?")
@@ -185,7 +185,7 @@ def test_the_demo_runs_with_a_tmpfs_alone(ephemeral: Pod) -> None:
     done = ephemeral.run("demo", "--sessions", "60", timeout_s=120)
     assert done.returncode == 0, done.stderr
     assert "75 accepted" in done.stdout
-    assert "0 sessions still run" in done.stderr
+    assert "of this account no session is left at the stand-in" in done.stderr
 
 
 def test_the_daemon_is_probed_fed_and_given_a_new_token(lasting: Pod, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from tests.support.deploy.kube import (
     text_of,
 )
 from tests.support.deploy.monitoring import run, unknown
+from tests.support.docs.blocks import block
 from tests.support.programs import need
 
 OLDEST = "1.29.0"
@@ -369,7 +371,7 @@ def test_the_depth_is_counted_once_and_unknown_while_nobody_knows_it(tmp_path: P
     series = {
         labels % "aaaaa": "100 NaN NaN 7",
         labels % "bbbbb": "100 120 NaN NaN",
-        labels.replace("ready", "delayed") % "aaaaa": "900 900 900 900",
+        labels.replace("ready", "scheduled") % "aaaaa": "900 900 900 900",
         # The daemon of another overlay, with a ledger of its own.
         '{job="reaper", namespace="reaper", state="ready", pod="reaper-0"}': "5000 5000 5000 5000",
     }
@@ -438,10 +440,8 @@ def test_the_overlay_without_keda(tmp_path: Path) -> None:
 
 
 def example(begin: str) -> str:
-    """Return the one YAML block of the guide that begins so."""
-    blocks: list[str] = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    (found,) = (block for block in blocks if block.startswith(begin))
-    return found
+    """Return the one block of the guide that begins so."""
+    return block("docs/kubernetes.md", begin=begin)
 
 
 def kustomized(folder: Path) -> list[Doc]:
@@ -454,7 +454,7 @@ def test_the_commands_of_the_guide_are_ones_that_reaper_takes() -> None:
     commands = re.findall(r"^\$ kubectl .* -- reaper (.+)$", GUIDE.read_text(), re.MULTILINE)
     assert len(commands) > 10
     for command in commands:
-        parse(command.partition(" <")[0].split())
+        parse(shlex.split(command.partition(" <")[0]))
 
 
 def test_the_guide_names_what_is_there() -> None:
@@ -484,3 +484,14 @@ def test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings(one: str
     assert "concurrency = 7" in done.stdout
     assert "token_file" not in done.stdout
     assert {doc["metadata"]["namespace"] for doc in yaml.safe_load_all(done.stdout)} == {"agent-tests"}
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+@every_overlay
+def test_the_limit_has_room_for_the_longest_list(one: str) -> None:
+    """`tests/e2e/test_long_list.py` allows a daemon 210 MiB while it reads a list of 32 MiB."""
+    limit = overlay(one).reaper["resources"]["limits"]["memory"]
+    assert limit.endswith("Mi")
+    assert int(limit.removesuffix("Mi")) >= 256

@@ -11,7 +11,7 @@ from tests.support.deploy.monitoring import ROOT, exposition, families, run
 from tests.support.programs import need
 
 DOC = ROOT / "docs" / "monitoring.md"
-FREE = {"version", "python"}
+FREE = {"version", "python", "api", "account", "queue"}
 """Labels whose values are the installation's own; of all others the values are listed."""
 
 

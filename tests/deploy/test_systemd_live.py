@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deploy.systemd import FIRST, SECOND, Host, block, host
+from tests.support.deploy.systemd import FIRST, SECOND, Host, host
+from tests.support.docs.blocks import block
 from tests.support.eventually import eventually
 from tests.support.programs import missing
 
@@ -54,19 +55,24 @@ def test_the_docs_make_a_working_service(machine: Host) -> None:
     machine.follow("start")
     assert machine.show("reaper", "ActiveState") == "active"
     assert machine.show("reaper", "UnitFileState") == "enabled"
-    machine.add(3)
+    first, *_ = machine.add(3)
     eventually(lambda: machine.stopped() == 3, what="the daemon stops what an operator added")
     eventually(
-        lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 delayed, 0 dead, "),
+        lambda: machine.show("reaper", "StatusText").startswith("0 ready, 0 due later, 0 dead, "),
         what="systemd has the status",
     )
+
+    (entry,) = machine.box.journal("reaper", machine.since, f"SESSION_ID={first}")
+    named = {name: entry[name] for name in ("REAPER_EVENT", "OUTCOME", "STATUS", "PRIORITY", "SYSLOG_IDENTIFIER")}
+    assert list(named.values()) == ["session.settled", "stopped", "204", "6", "reaper"]
+    assert json.loads(entry["MESSAGE"])["session_id"] == first
 
     said = machine.follow("operate")
 
     assert "Active: active (running)" in said
     assert "Status: " in said
     shown = json.loads(machine.operator("show", "env_12345", "--json").stdout)
-    assert shown["state"] == "delayed"
+    assert shown["state"] == "scheduled"
     assert machine.box.run("stat", "-c", "%U %a", "/var/lib/reaper").stdout.split() == ["reaper", "700"]
 
 
@@ -143,7 +149,7 @@ def refuse(machine: Host, count: int) -> None:
 def test_a_new_token_is_taken_up_by_a_restart(machine: Host) -> None:
     machine.follow("start")
     refuse(machine, 3)
-    put, restart = block("systemd.md", "rotate").splitlines()
+    put, restart = block("docs/systemd.md", name="rotate").splitlines()
     machine.box.shell(put, typed=f"{SECOND}\n")
     copy = ("cat", "/run/credentials/reaper.service/archal-token")
     if not machine.show("reaper", "RefreshOnReload"):  # a systemd that never renews the copy
@@ -296,9 +302,11 @@ def test_work_that_is_left_is_no_failure(machine: Host) -> None:
 
 
 def test_the_crontab_runs_and_says_nothing(machine: Host) -> None:
-    machine.follow("token-file")
-    machine.box.run("systemctl", "stop", "reaper")
-    mail, line = block("cron.md", "crontab").splitlines()
+    machine.box.shell("userdel reaper && rm -rf /var/lib/reaper /etc/reaper")
+    machine.box.shell(block("docs/cron.md", name="user"), typed=f"{FIRST}\n")
+    machine.aim()
+    assert "ok" in machine.box.shell(block("docs/cron.md", name="check"))
+    mail, line = block("docs/cron.md", name="crontab").splitlines()
     assert mail.startswith("MAILTO=")
     minute, hour, day, month, weekday, user, command = line.split(maxsplit=6)
     assert (minute, hour, day, month, weekday) == ("*/15", "*", "*", "*", "*")
@@ -320,7 +328,7 @@ def test_the_line_for_a_monitor_takes_work_left_for_success(machine: Host) -> No
     machine.follow("token-file")
     machine.box.run("systemctl", "stop", "reaper")
     machine.box.write("/etc/reaper/ids.txt", "\n".join(machine.live(2)))
-    monitor = ("sudo", "-u", "reaper", "sh", "-c", block("cron.md", "monitor"))
+    monitor = ("sudo", "-u", "reaper", "sh", "-c", block("docs/cron.md", name="monitor"))
     machine.operator("pause", "--reason", "a quiet hour")
     machine.box.run(*monitor)
     assert machine.status()["ready"] == 2

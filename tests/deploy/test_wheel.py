@@ -61,6 +61,7 @@ def test_an_empty_environment_runs_what_is_installed(wheel: Path, tmp_path: Path
     assert run(commands / "reaper", "--version", cwd=tmp_path) == f"reaper {reaper.__version__}\n"
     assert "515 accepted" in run(commands / "reaper", "demo", cwd=tmp_path)
     assert json.loads(run(commands / "reaper", "config", "schema", cwd=tmp_path))["properties"]["api"]
+    assert "_reaper()" in run(commands / "reaper", "completion", "bash", cwd=tmp_path)
     script = "import reaper; print(reaper.__version__, reaper.stop_sessions.__name__, reaper.Summary.__name__)"
     assert run(commands / "python", "-c", script, cwd=tmp_path) == f"{reaper.__version__} stop_sessions Summary\n"
     run(commands / "python", "-m", "pip", "check", cwd=tmp_path)

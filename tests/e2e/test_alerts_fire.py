@@ -172,6 +172,13 @@ SCENES = {
 }
 
 
+BY_SERIES = {
+    "ReaperConfigReloadFailed", "ReaperIntakeFileMissing", "ReaperSettleLatencyBurnsFast",
+    "ReaperSettleLatencyBurnsSlowly", "ReaperSweepTooOld",
+}  # fmt: skip
+"""Tried by promtool alone, in tests/deploy/alerts/: most of them look back for hours."""
+
+
 # --- Prometheus ---------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +314,7 @@ def crash_again_and_again(stage: Stage, server: Prometheus) -> None:
 @pytest.mark.timeout(240)
 def test_every_alert_fires_in_the_condition_it_is_for(tmp_path: Path) -> None:
     rules, names = scaled(RULES.read_text())
-    assert set().union({"ReaperAbsent"}, *(scene.fires for scene in SCENES.values())) == names
+    assert set().union({"ReaperAbsent"}, BY_SERIES, *(scene.fires for scene in SCENES.values())) == names
     with ExitStack() as stack:
         server = stack.enter_context(prometheus(tmp_path / "prometheus", rules))
         stages = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,31 @@ def test_a_state_directory_that_cannot_be_written(command: Command, tmp_path: Pa
 def test_no_ledger_is_said_and_none_is_made(command: Command) -> None:
     expect(command, "status", code=69, words=str(command.ledger))
     assert not command.ledger.exists()
+
+
+@pytest.mark.parametrize("stand_in", ["fifo", "directory", "/dev/zero"])
+def test_what_stands_in_place_of_a_settings_file_is_named_and_not_waited_for(
+    command: Command, tmp_path: Path, stand_in: str
+) -> None:
+    path = tmp_path / "there"
+    if stand_in == "fifo":
+        os.mkfifo(path)
+    elif stand_in == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(stand_in)
+    words = "not a regular file"
+    assert str(path) in expect(command, "add", "env_1", "--config", str(path), code=78, words=words)
+    command.env["REAPER_PROTECT__FILE"] = str(path)
+    assert str(path) in expect(command, "once", "--no-wait", code=78, words=words)
+
+
+def test_an_input_may_be_a_process_or_a_descriptor(command: Command) -> None:
+    script = """
+        add() { "$1" -m reaper add --from "$2"; }
+        add "$1" <(echo env_1) && echo env_2 | add "$1" /dev/stdin && add "$1" /dev/fd/7 7< <(echo env_3)"""
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable], env=command.environ(), cwd=command.home, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert command.json("status")["ready"] == 3

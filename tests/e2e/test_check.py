@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.http.byte_server import ByteServer, running
 from tests.support.processes.command import Command, aim, write_ids
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
@@ -21,9 +22,9 @@ def check(command: Command, *, ok: bool) -> dict[str, str]:
 
 def test_before_the_first_run_all_is_well(command: Command) -> None:
     with running_sandbox(1) as sandbox:
-        aim(command, sandbox)
+        aim(command, sandbox, telemetry__listen="")
         said = check(command, ok=True)
-        assert said["queue"].startswith("there is no ledger yet")
+        assert said["queue"].startswith("there is no queue yet")
         assert said["account"].endswith("pinned at the first run")
         assert said["clock"] == "agrees with the server's"
         assert not command.ledger.exists()
@@ -32,7 +33,11 @@ def test_before_the_first_run_all_is_well(command: Command) -> None:
         assert said["queue"] == "1 waiting, 0 dead"
         assert said["account"].endswith("none is pinned yet")
         words = [line.split()[0] for line in command.run("check").stdout.splitlines()]
-        assert words == ["ok"] * 6
+        assert words == ["ok"] * 9
+        printed = command.json("check")
+        assert printed["run"] == {"stops_sessions": True, "exit": None, "waits": False, "pauses": [], "because": []}
+        keys = {"subject", "ok", "warned", "text", "exit", "pause"}
+        assert all(line.keys() == keys for line in printed["lines"])
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,8 @@ def test_a_ledger_that_does_not_add_up_is_named(command: Command) -> None:
         with sqlite3.connect(command.ledger) as ledger:
             ledger.execute("UPDATE counter SET value = value + 1 WHERE name = 'accepted'")
         ledger.close()
-        assert "1 accepted and not accounted for; see: reaper audit" in check(command, ok=False)["queue"]
+        warned = check(command, ok=True)["queue"]
+        assert "1 accepted and not accounted for; see: reaper audit" in warned, "run works all the same"
         command.ledger.write_bytes(b"no ledger at all" * 500)
         assert "is not a ledger" in check(command, ok=False)["queue"]
 
@@ -92,17 +98,38 @@ def test_a_dry_run_with_files_sends_nothing_and_makes_no_ledger(command: Command
         path = write_ids(command.home / "ids", [*some[:2], some[0], later, "bad/id"])
         assert dry(command, str(path), code=3) == {
             "would_send": 2, "duplicate": 1, "delayed": 1, "invalid": 1, "session_ids": some[:2],
+            "protected": [], "left_by_limit": 0, "discovery": None,
         }  # fmt: skip
         assert not command.ledger.exists()
         command.json("add", some[3])
         path = write_ids(command.home / "ids", [some[0], some[3]])
         assert dry(command, str(path))["session_ids"] == [some[3], some[0]], "what is queued was there first"
-        assert dry(command, str(path), "--limit", "1")["session_ids"] == [some[3]]
+        limited = dry(command, str(path), "--limit", "1")
+        assert (limited["session_ids"], limited["left_by_limit"]) == ([some[3]], 1)
         done = command.run("once", "--dry-run", str(path))
         assert done.stdout.split() == [some[3], some[0]]
         assert "2 would be stopped" in done.stderr
+        (command.home / "spared").write_text(f"{some[0]}\n")
+        aim(command, sandbox, protect__file=command.home / "spared")
+        found = dry(command, str(path))
+        assert (found["session_ids"], found["protected"]) == ([some[3]], [some[0]])
+        assert f"1 protected, as {some[0]}" in command.run("once", "--dry-run", str(path)).stderr
+        (command.home / "spared").write_text(f"- {some[0]}\n")
+        done = command.run("once", "--dry-run", str(path))
+        assert (done.returncode, done.stdout) == (78, ""), "as the run itself would end"
         assert sandbox.do(lambda s: dict(s.sends)) == {}
 
 
 def names_of(sandbox: RunningSandbox) -> list[str]:
     return sorted(sandbox.do(lambda s: list(s.sessions.active)))
+
+
+def test_the_proxy_is_named_and_its_password_is_not(command: Command) -> None:
+    with running_sandbox(1) as sandbox, running(ByteServer([b"HTTP/1.1 403 Forbidden\r\n\r\n"])) as refusing:
+        aim(command, sandbox)
+        command.env["REAPER_API__PROXY"] = f"http://me:hidden@127.0.0.1:{refusing.port}"
+        command.env["REAPER_API__BASE_URL"] = "https://api.invalid"
+        said = check(command, ok=False)["api"]
+        assert f"https://api.invalid through the proxy http://********@127.0.0.1:{refusing.port}: " in said
+        assert "the proxy answered 403 Forbidden to CONNECT" in said
+        assert "hidden" not in command.run("check").stdout

@@ -162,7 +162,9 @@ def test_an_error_of_a_service_is_an_error_in_the_journal(command: Command, tmp_
         process.communicate(timeout=30)
         assert process.returncode == 78
         journal.seek(0)
-        assert journal.read().startswith("<3>reaper: worker.concurrency must be")
+        line = journal.read()
+        assert line.startswith("<3>{")
+        assert json.loads(line.removeprefix("<3>"))["error"].startswith("worker.concurrency must be")
 
 
 def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def test_only_reports_unless_told_otherwise(command: Command) -> None:
         aim(command, sandbox)
         done = command.run("once", "--discover")
         assert done.returncode == 0, done.stderr
-        assert "3 would be stopped" in done.stderr
+        assert "3 expired: 3 new" in done.stderr
+        assert "nothing was queued: discovery.enforce is false" in done.stderr
         assert sent(sandbox) == set()
         assert command.json("holds") == []
 
@@ -128,7 +129,7 @@ def test_a_dry_run_says_what_a_sweep_would_stop_and_changes_nothing(command: Com
         aim(command, sandbox, **ON, guard__max_per_sweep=2)
         done = command.run("once", "--discover", "--dry-run")
         assert (done.returncode, done.stdout) == (4, "")
-        assert "would hold all 3" in done.stderr
+        assert "nothing would be queued: a guard would hold all 3" in done.stderr
         sandbox.do(lambda s: s.set_list("malformed"))
         assert command.run("once", "--discover", "--dry-run").returncode == 4
         assert sent(sandbox) == set()
@@ -224,8 +225,9 @@ def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
         command.json("once", "--discover")
         assert sent(sandbox) == {some[2].session_id}
         done = command.run("sessions")
-        assert "[queue: cancelled]" in done.stdout
-        assert "2 to reap (2 of them are in the queue already" in done.stderr
+        lines = [line.split() for line in done.stdout.splitlines()]
+        queued = {line[0]: line[7] for line in lines if line[:1] and line[0].startswith("env_old")}
+        assert queued == {"env_old0000": "waiting", "env_old0001": "cancelled"}, done.stdout
     command.audit()
 
 
@@ -245,8 +247,8 @@ def test_the_token_of_another_account_stops_nothing(command: Command, tmp_path: 
         assert len(sent(sandbox)) == 1
         check = command.run("check")
         assert check.returncode == 1
-        assert "--accept-account" in check.stdout
-        assert command.run("check", "--accept-account").returncode == 0
+        assert "--accept-target" in check.stdout
+        assert command.run("check", "--accept-target").returncode == 0
         assert command.json("once")["already_gone"] == 4
 
 
@@ -263,7 +265,7 @@ def test_a_sweep_that_meets_another_account_holds_up_the_whole_daemon(command: C
             stopped = len(events(command, "sweep.stopped"))
             eventually(lambda: len(events(command, "sweep.stopped")) >= stopped + 2)
             assert sent(sandbox) == set()
-            assert command.run("check", "--accept-account").returncode == 0
+            assert command.run("check", "--accept-target").returncode == 0
             eventually(lambda: sent(sandbox) == ids(some))
     command.audit()
 
@@ -328,9 +330,9 @@ def test_a_daemon_finds_spares_and_reports_ghosts(command: Command, tmp_path: Pa
             eventually(lambda: sent(sandbox) == ids(some) | {"env_ghost"})
             age_the_ghosts(command)
             eventually(lambda: len(events(command, "session.ghost")) == 1)
-            eventually(lambda: command.json("status")["ghosts"] == 1)
+            eventually(lambda: [one["session_id"] for one in command.json("status")["ghosts"]] == ["env_ghost"])
             eventually(lambda: "reaper_ghost_sessions 1.0" in page(command, "/metrics")[1])
-            assert "[queue: stopped]" in next(x for x in command.run("sessions").stdout.splitlines() if "ghost" in x)
+            assert " stopped " in next(x for x in command.run("sessions").stdout.splitlines() if "ghost" in x)
             assert process.poll() is None
         assert events(command, "session.ghost")[0]["session_id"] == "env_ghost"
         assert sandbox.do(lambda s: s.sends["env_ghost"]) == 1, "a ghost is not hammered"

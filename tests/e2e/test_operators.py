@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -17,12 +18,14 @@ import anyio
 import pytest
 
 from reaper.core.model import Outcome, Send, Settle
+from reaper.core.version import __version__
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
 from tests.support.processes.command import Command
 from tests.support.queues.harness import ended
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+WHOLE = {"dry_run": False, "interrupted": False}
 NO_OUTCOMES = dict.fromkeys((outcome.value for outcome in Outcome), 0)
 
 
@@ -56,7 +59,9 @@ def test_add_names_duplicates_counts_invalid_and_names_the_new_ledger(command: C
     second = command.run("add", "ses-1")
     assert second.returncode == 0
     assert re.match(
-        r"ses-1: known already: waiting, due in (3 h 59 m|4 h)\n0 accepted, 1 duplicate, 0 invalid\n", second.stdout
+        r"ses-1: known already: scheduled, due in (3 h 59 m|4 h); to change that: reaper postpone ses-1 --after 0\n"
+        r"0 accepted, 1 duplicate, 0 invalid\n",
+        second.stdout,
     )
     assert second.stderr == ""
 
@@ -80,9 +85,13 @@ def test_status_and_show_as_json(command: Command) -> None:
     command.json("add", "ses-2", "--after", "1h")
     status = command.json("status")
     assert status.pop("oldest_due_s") > 0
+    assert INSTANT.fullmatch(status.pop("next_scheduled_at"))
+    assert status.pop("queue").startswith("sqlite:///")
     assert status == {
-        "ready": 1, "delayed": 1, "in_flight": 0, "dead": 0, "settled": NO_OUTCOMES,
-        "pauses": [], "limit": None, "imbalance": 0,
+        "target": None, "account": None, "version": __version__, "workers": [], "ready": 1, "scheduled": 1,
+        "retrying": 0, "delayed": 1, "in_flight": 0, "dead": 0, "settled": NO_OUTCOMES, "next_retry_at": None,
+        "pauses": [], "limit": None, "imbalance": 0, "holds": [], "hold_count": 0, "ghosts": [], "ghost_count": 0,
+        "unproven_gone": 0, "intake_missing": [], "profile": None,
     }  # fmt: skip
     item = command.json("show", "ses-1")
     assert INSTANT.fullmatch(item.pop("added_at"))
@@ -93,6 +102,39 @@ def test_status_and_show_as_json(command: Command) -> None:
     unknown = command.run("show", "ses-9")
     assert (unknown.returncode, unknown.stdout) == (3, "")
     assert "ses-9 is unknown here" in unknown.stderr
+    several = command.run("show", "ses-2", "ses-9", "ses-1", "--json")
+    assert several.returncode == 3
+    assert [line["session_id"] for line in map(json.loads, several.stdout.splitlines())] == ["ses-2", "ses-1"]
+
+
+def test_after_a_kill_nothing_of_the_dead_process_is_in_flight(command: Command) -> None:
+    command.json("add", "ses-1", "ses-2", "ses-3")
+    program = (
+        "import anyio, sys\nfrom reaper.queues.open import open_queue\n"
+        "async def main():\n"
+        "    queue = (await open_queue(sys.argv[1], create=False, read_only=False, worker=True)).queue\n"
+        "    await queue.heartbeat(8, [])\n"
+        "    await queue.claim(2, lease_s=600)\n"
+        "    print('claimed', flush=True)\n"
+        "    await anyio.sleep(60)\n"
+        "anyio.run(main)\n"
+    )
+    url = f"sqlite://{command.ledger}"
+    with subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) as claimer:
+        assert claimer.stdout is not None
+        assert claimer.stdout.readline() == "claimed\n"
+        status = command.json("status")
+        assert (status["ready"], status["in_flight"], status["limit"]) == (1, 2, 8)
+        (worker,) = status["workers"]
+        assert (worker["host"], worker["pid"], worker["in_flight"]) == (os.uname().nodename, claimer.pid, 2)
+        claimer.kill()
+        claimer.wait()
+    status = command.json("status")
+    assert (status["ready"], status["in_flight"], status["limit"], status["workers"]) == (3, 0, None, [])
+    shown = command.run("show", "ses-1").stdout
+    assert "ses-1: ready, due now" in shown
+    assert "1 send has no recorded reply: the process ended before it" in shown
+    assert "the next run takes it at once: reaper run, or reaper once" in shown
 
 
 def test_postpone_and_cancel(command: Command) -> None:
@@ -145,12 +187,27 @@ def test_dead_letters_are_listed_retried_and_purged(command: Command) -> None:
     assert INSTANT.fullmatch(send.pop("at"))
     assert send == {"status": 403, "error": None, "duration_s": 0.25, "request_id": "req-7"}
     assert command.run("dead", "retry").returncode == 2
-    assert command.json("dead", "retry", "ses-1", "ses-9", code=3) == {"retried": 1, "refused": ["ses-9"]}
+    assert command.json("dead", "retry", "ses-1", "ses-9", code=3) == {"retried": 1, "refused": ["ses-9"], **WHOLE}
     assert command.json("show", "ses-1")["round"] == 2
-    assert command.json("dead", "purge", "--all", "--outcome", "rejected") == {"purged": 0, "refused": []}
-    assert command.json("dead", "purge", "--all") == {"purged": 1, "refused": []}
+    assert command.json("dead", "purge", "--all", "--outcome", "rejected") == {"purged": 0, "refused": [], **WHOLE}
+    assert command.json("dead", "purge", "--all") == {"purged": 1, "refused": [], **WHOLE}
     assert command.run("dead", "list").stdout == "there are no dead letters\n" * (command.json("status")["dead"] == 0)
     command.audit()
+
+
+def test_what_is_in_the_queue_is_listed_and_what_was_refused(command: Command) -> None:
+    assert command.run("add", "ses-1", "bad/id").returncode == 3
+    command.json("add", "ses-2", "--after", "1h")
+    listed = command.run("list")
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [
+        ["session", "state"], ["ses-1", "ready"], ["ses-2", "scheduled"],
+    ]  # fmt: skip
+    assert listed.stderr == "reaper: 2 IDs: 1 ready, 1 scheduled\n"
+    row = command.json("list", "--state", "scheduled", "--source", "add", "--due-within", "2h", "--limit", "1")
+    assert (row["session_id"], row["state"], row["sends"], row["last_answer"]) == ("ses-2", "scheduled", 0, None)
+    assert INSTANT.fullmatch(row["due_at"])
+    refused = command.run("list", "--invalid", "-q")
+    assert (refused.returncode, refused.stdout.partition(": character")[0]) == (0, "add:2: bad/id")
 
 
 def test_a_pause_is_shown_until_it_is_resumed(command: Command) -> None:
@@ -164,19 +221,32 @@ def test_a_pause_is_shown_until_it_is_resumed(command: Command) -> None:
     assert command.json("status")["pauses"] == []
 
 
+def test_a_backup_is_restored(command: Command) -> None:
+    command.json("add", "ses-1", "ses-2")
+    backup = command.home / "copy.db"
+    assert command.run("queue", "backup", str(backup)).returncode == 0
+    command.json("add", "ses-3")
+    restored = command.json("queue", "restore", str(backup))
+    assert (restored["accepted"], restored["waiting"]) == (2, 2)
+    assert command.json("status", "--queue", f"sqlite://{restored['former']}")["ready"] == 3
+    assert command.json("status")["ready"] == 2
+    missing = command.run("queue", "restore", str(command.home / "none.db"))
+    assert (missing.returncode, "there is no file" in missing.stderr) == (2, True)
+
+
 def test_audit_finds_a_lost_row(command: Command) -> None:
     command.json("add", "ses-1", "ses-2")
     assert command.json("audit")["balanced"] is True
     backup = command.home / "copy.db"
     assert command.run("queue", "backup", str(backup)).returncode == 0
     assert backup.stat().st_mode & 0o077 == 0
-    assert command.run("queue", "backup", str(backup)).returncode == 69
+    assert command.run("queue", "backup", str(backup)).returncode == 2
     delete_a_row(backup)
     damaged = command.run("audit", "--queue", f"sqlite://{backup}")
     assert damaged.returncode == 1
     assert "FAULT" in damaged.stdout
-    assert damaged.stdout.splitlines()[-1].startswith("THE BOOKS DO NOT BALANCE; ")
-    assert command.run("audit").stdout.splitlines()[-1].startswith("the books balance; ")
+    assert damaged.stdout.startswith("THE BOOKS DO NOT BALANCE: ")
+    assert command.run("audit").stdout.startswith("the books balance: ")
 
 
 def delete_a_row(path: Path) -> None:
@@ -209,8 +279,8 @@ def test_a_reader_that_left_and_a_closed_stdout_give_no_traceback(command: Comma
     settle(command, Outcome.FORBIDDEN, 403)
     read, write = os.pipe()
     os.close(read)
-    choices: list[dict[str, Any]] = [{"stdout": write}, {"preexec_fn": lambda: os.close(1)}]
-    for options in choices:
+    choices: list[tuple[int, dict[str, Any]]] = [(141, {"stdout": write}), (0, {"preexec_fn": lambda: os.close(1)})]
+    for code, options in choices:
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
             [sys.executable, "-m", "reaper", "outcomes"],
             env=command.environ(),
@@ -219,26 +289,30 @@ def test_a_reader_that_left_and_a_closed_stdout_give_no_traceback(command: Comma
             timeout=30,
             **options,
         )
-        assert (done.returncode, done.stderr) == (0, b"")
+        assert (done.returncode, done.stderr) == (code, b"")
     os.close(write)
     command.audit()
 
 
-def test_a_full_disk_under_the_output_is_one_sentence(command: Command) -> None:
+@pytest.mark.parametrize("words", ["audit", "once --no-wait", "status", "add s"])
+def test_a_full_disk_under_the_output_is_one_sentence(command: Command, words: str) -> None:
     command.run("queue", "init")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "reaper", "audit"], env=command.environ(), stdout=full, stderr=subprocess.PIPE,
+            [sys.executable, "-m", "reaper", *words.split(), "-q"], env=command.environ(), stdout=full,
+            stderr=subprocess.PIPE,
             check=False, timeout=30, text=True,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "reaper: the output cannot be written: No space left on device\n")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1, "reaper: the output cannot be written: No space left on device",
+    )  # fmt: skip
 
 
 def test_usage_configuration_and_the_nearest_command(command: Command) -> None:
     typo = command.run("stauts")
     assert typo.returncode == 2
     assert "Did you mean status?" in typo.stderr
-    assert command.run("status", "--concurrency", "0").returncode == 78
+    assert command.run("check", "--concurrency", "0").returncode == 78
     shown = command.run("--help")
     assert shown.returncode == 0
     assert "exit codes" in shown.stdout

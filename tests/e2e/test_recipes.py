@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,19 +17,18 @@ import pytest
 import yaml
 
 from reaper.sandbox.sessions import Session
+from tests.support.docs.blocks import block
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, watch
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
-RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
 TTL_S = 5.0
 BIN = Path(sys.executable).parent
 
 
 def recipe(name: str) -> str:
-    (found,) = re.findall(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", RECIPES.read_text(), flags=re.S)
-    return str(found)
+    return block("docs/recipes.md", name=name)
 
 
 @dataclass(slots=True)
@@ -75,26 +73,15 @@ class Job:
 
 
 def workflow(job: Job) -> None:
-    """Run the steps as a runner does: bash -e, GITHUB_ENV, and `if: always()`."""
+    """Run the step as a runner does."""
     (spec,) = yaml.safe_load(recipe("workflow"))["jobs"].values()
-    job.environ = {**spec["env"], **job.environ, "GITHUB_ENV": str(job.home / "github_env")}
-    (job.home / "github_env").touch()
-    failed = False
-    for step in spec["steps"]:
-        if job.killed or (failed and step.get("if") != "always()"):
-            continue
-        failed |= job.start("bash", "-e", "-c", step["run"]) != 0
-        job.environ |= dict(line.split("=", 1) for line in (job.home / "github_env").read_text().splitlines())
+    (step,) = spec["steps"]
+    job.start("bash", "-e", "-c", step["run"])
 
 
 def plain(job: Job) -> None:
     job.script("job", recipe("plain"))
     job.start("./job")
-
-
-def trap(job: Job) -> None:
-    job.script("with-session", recipe("trap"))
-    job.start("./with-session", job.session, "./run-tests")
 
 
 def in_pytest(job: Job) -> None:
@@ -118,7 +105,6 @@ def begun(run: Callable[[Job], None], command: Command, name: str) -> Iterator[J
     home = command.home / name
     home.mkdir()
     environ = {**command.environ(), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TTL": f"{TTL_S}", "EVERY": "1"}
-    environ.pop("ARCHAL_TOKEN")
     job = Job(home, f"env_{name}", environ)
     job.script("create-session", f"#!/bin/sh\necho {job.session}\n")
     job.script("run-tests", "#!/bin/sh\ntouch working\nuntil [ -e finish ]; do sleep 0.1; done\n")
@@ -138,7 +124,7 @@ def begun(run: Callable[[Job], None], command: Command, name: str) -> Iterator[J
 
 @pytest.mark.slow
 @pytest.mark.untraced  # a job renews its time each second, and a traced start takes longer than that
-@pytest.mark.parametrize("run", [workflow, plain, trap, in_pytest], ids=lambda run: run.__name__)
+@pytest.mark.parametrize("run", [workflow, plain, in_pytest], ids=lambda run: run.__name__)
 def test_who_dies_is_reaped_who_lives_is_not_and_who_ends_is_stopped_at_once(
     command: Command, run: Callable[[Job], None]
 ) -> None:
@@ -162,31 +148,6 @@ def test_who_dies_is_reaped_who_lives_is_not_and_who_ends_is_stopped_at_once(
     command.audit()
 
 
-@pytest.mark.slow
-def test_a_trap_gives_the_session_back_when_it_is_told_to_end(command: Command) -> None:
-    now = time.time()
-    with running_sandbox([Session("env_term", created_at=now, expires_at=now + 3600)]) as sandbox:
-        watch(command, sandbox)
-        command.env["TTL"] = "1h"
-        with daemon(command), begun(trap, command, "term") as job:
-            job.environ["TTL"] = "1h"
-            eventually(lambda: job.working)
-            assert job.process is not None
-            job.process.send_signal(signal.SIGTERM)
-            job.finish()  # a shell waits for what it runs before it obeys
-            eventually(lambda: "env_term" in sent(sandbox))
-            assert job.process.wait(30) == 143
-
-
-def test_the_four_commands_do_what_is_said(command: Command) -> None:
-    assert command.json("add", "env_12345", "--after", "30m")["accepted"] == 1
-    assert command.json("postpone", "env_12345", "--after", "30m")["result"] == "done"
-    assert command.json("postpone", "env_12345", "--after", "0")["result"] == "done"
-    assert command.json("cancel", "env_12345", "--reason", "stopped it")["result"] == "done"
-    assert command.run("postpone", "env_12345", "--after", "1m").returncode == 3
-    command.audit()
-
-
-@pytest.mark.parametrize("name", ["workflow", "plain", "trap", "pytest"])
+@pytest.mark.parametrize("name", ["workflow", "plain", "shell", "pytest"])
 def test_a_recipe_is_short(name: str) -> None:
     assert len(recipe(name).splitlines()) <= 25

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,8 @@ from reaper.sandbox.faults import Mode
 from reaper.sandbox.sessions import generate
 from tests.support.eventually import eventually
 from tests.support.processes.command import Command, write_ids
-from tests.support.processes.daemon import daemon, events, free_port, page, watch
+from tests.support.processes.daemon import configure, daemon, events, free_port, page, reload, watch
 from tests.support.sandbox import running_sandbox
-
-
-def configure(command: Command, text: str) -> None:
-    """Write the file that the command reads."""
-    path = command.home / "reaper.toml"
-    path.write_text(text)
-    command.env["REAPER_CONFIG"] = str(path)
-
-
-def reload(command: Command, process: subprocess.Popen[str], event: str = "config.reloaded") -> dict[str, object]:
-    """Send SIGHUP and return what was said of it."""
-    before = len(events(command, event))
-    process.send_signal(signal.SIGHUP)
-    eventually(lambda: len(events(command, event)) > before, 10)
-    return events(command, event)[-1]
 
 
 def test_everything_but_two_keys_follows_the_file_while_sends_go_on(command: Command, tmp_path: Path) -> None:
@@ -104,7 +88,7 @@ def test_what_only_a_restart_changes_is_named(command: Command, tmp_path: Path) 
         ('[intake]\nfiles = ["a\\u0000b"]\n', "NUL"),
         ('[api]\ntoken_file = "a\\u0000b"\n', "NUL"),
         ('[api]\nbase_url = "https://xn--a.com"\n', "no host of that name"),
-        ('[api]\nproxy = "http://127.0.0.1:1"\nhttp = "2"\n', "api.http"),
+        ('[api]\nbase_url = "http://127.0.0.1:1"\nproxy = "http://127.0.0.1:1"\nhttp = "2"\n', "api.http"),
     ],
 )
 def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, text: str, words: str) -> None:
@@ -147,7 +131,9 @@ def test_another_address_and_another_token_need_identity_again(command: Command,
             configure(command, f'[api]\nbase_url = "{two.url}"\n')
             reload(command, process)
             eventually(lambda: page(command, "/readyz")[0] == 503, 10)
-            assert "credentials" in page(command, "/readyz")[1]
+            assert two.counters.lists == 0, "the address is not accepted yet"
+            assert "accepted: " in command.run("check", "--accept-target", "--yes").stdout
+            eventually(lambda: "credentials" in page(command, "/readyz")[1], 10)
             assert command.run("add", *ids[3:]).returncode == 0
             configure(command, f'[api]\nbase_url = "{two.url}"\ntoken_file = "{good}"\n')
             reload(command, process)
@@ -187,7 +173,8 @@ def test_nothing_goes_to_another_address_before_identity_is_shown(command: Comma
             two.do(lambda s: s.set_mode(Mode.OUTAGE))
             configure(command, f'[api]\nbase_url = "{two.url}"\n')
             reload(command, process)
-            eventually(lambda: two.counters.lists >= 2)
+            assert "accepted: " in command.run("check", "--accept-target", "--yes").stdout
+            eventually(lambda: two.counters.lists >= 3)
             assert two.sends == {}
             two.do(lambda s: s.set_mode(Mode.OK))
             eventually(lambda: len(two.sends) > 3)

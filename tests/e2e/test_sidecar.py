@@ -54,6 +54,22 @@ def test_fifty_sessions_of_a_dead_job_are_stopped_at_the_end_of_the_pod(command:
     command.audit()
 
 
+def test_a_last_line_without_newline_is_stopped_at_the_end_of_the_pod(command: Command, tmp_path: Path) -> None:
+    some = [session.session_id for session in generate(3, 9)]
+    spool = tmp_path / "spool"
+    with running_sandbox(list(generate(3, 9))) as sandbox:
+        watch(command, sandbox, intake__spool_dir=spool, intake__default_after_s=3600, intake__poll_s=0.2)
+        with daemon(command, "--on-term", "reap") as process:
+            eventually(lambda: (spool / "new").is_dir() and page(command, "/readyz")[0] == 200)
+            (spool / "tmp" / "a").write_text("\n".join(some))
+            (spool / "tmp" / "a").rename(spool / "new" / "a")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=25) == 0
+        assert set(sandbox.sends) == set(some)
+    assert (spool / "done" / "a").exists()
+    command.audit()
+
+
 def test_what_is_left_when_time_runs_out_is_said_and_kept(command: Command, tmp_path: Path) -> None:
     some = [session.session_id for session in generate(20, 4)]
     limits = {"worker__drain_timeout_s": 3, "api__timeout_s": 2, "api__connect_timeout_s": 1}

@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from functools import partial
 
 import pytest
@@ -20,7 +19,7 @@ from tests.support.fault.profile import Profile
 from tests.support.fault.tracing import traced
 from tests.support.fault.warm import Warm
 from tests.support.processes.command import Command, aim, write_ids
-from tests.support.processes.daemon import daemon, watch
+from tests.support.processes.daemon import daemon, events, watch
 from tests.support.programs import missing
 from tests.support.sandbox import running_sandbox, script, start_sessions
 
@@ -43,7 +42,9 @@ def test_the_disk_refuses_at_the_nth_call(
     """From the nth write on it is full; or one sync fails. What was sent is sent again once at most; all ends well."""
     points, number, hit = 0, 1 + profile.seed % profile.every, True
     with running_sandbox([], latency="5ms") as sandbox:
-        aim(command, sandbox, worker__concurrency=BOUND, retry__base_s=0.01)
+        # On a disk that stays full a run ends when it has waited for it, and for what it could not write.
+        waits = {"api__unavailable_wait_s": 0.5, "api__timeout_s": 1, "worker__drain_timeout_s": 1.5}
+        aim(command, sandbox, worker__concurrency=BOUND, retry__base_s=0.01, **waits)
         while hit:
             shutil.rmtree(command.ledger.parent, ignore_errors=True)
             ids = [f"point-{number}-{one}" for one in range(PORTION)]
@@ -111,23 +112,47 @@ def test_the_state_directory_cannot_be_written(command: Command, warm: Warm) -> 
         settle_up(command, sandbox.deletes, ids, Bounds(sends_per_id=1), run=partial(warm.run, command))
 
 
-def test_the_state_directory_vanishes(command: Command, warm: Warm) -> None:
-    """Removed under a daemon: it says so, or goes on with what it holds open; afterwards the input settles it all."""
-    ids = [f"ses-{number}" for number in range(200)]
-    with running_sandbox(map(Session, ids), latency="20ms") as sandbox:
+@pytest.mark.parametrize("way", ["ledger", "log", "directory", "replaced", "restored over"])
+def test_the_ledger_goes_away_under_a_daemon(command: Command, warm: Warm, way: str) -> None:
+    """It ends at once with 69 and says so, with the answers that it could not write; the next one goes on with all."""
+    ids, state = [f"ses-{number}" for number in range(200)], command.ledger.parent
+    with running_sandbox(map(Session, [*ids, "new"]), latency="20ms") as sandbox:
         watch(command, sandbox, worker__concurrency=4)
         path = str(write_ids(command.home / "ids.txt", ids))
         assert warm.run(command, "add", "-q", "--from", path).returncode == 0
+        other = command.home / "other.db"
+        if way in ("replaced", "restored over"):
+            assert warm.run(command, "add", "-q", "new", "--queue", f"sqlite://{other}").returncode == 0
         with daemon(command) as process:
             sandbox.until(lambda s: s.counters.deletes > 50, 30)
-            shutil.rmtree(command.ledger.parent)
-            time.sleep(3)
-            process.terminate()
-            assert process.wait(timeout=30) in (0, 69)
+            match way:
+                case "ledger" | "log":
+                    for suffix in ("-wal", "-shm") if way == "log" else ("", "-wal", "-shm"):
+                        os.unlink(f"{command.ledger}{suffix}")
+                case "directory":
+                    shutil.rmtree(state)
+                case "replaced":
+                    os.rename(other, command.ledger)
+                case _:
+                    backup = command.home / "backup.db"
+                    done = warm.run(command, "queue", "backup", str(backup), "--queue", f"sqlite://{other}")
+                    assert done.returncode == 0
+                    shutil.copyfile(backup, command.ledger)
+            assert process.wait(timeout=10) == 69
         plain((command.home / "daemon.log").read_text())
-        # The ledger is gone, and with it what was known: the producer's file is the only source.
-        again = len({delete.session_id for delete in sandbox.deletes})
-        assert warm.run(command, "once", "-q", path).returncode == 0
+        assert len(events(command, "queue.unavailable")) == 1
+        assert events(command, "session.unwritten") or len(sandbox.deletes) == len(
+            {d.session_id for d in sandbox.deletes}
+        )
+        # Of a directory that is gone nothing could be put back, and of a replaced ledger nothing is mixed in.
+        again = len({delete.session_id for delete in sandbox.deletes}) if way == "directory" else 8
+        if way in ("replaced", "restored over"):
+            assert warm.run(command, "once", "-q").returncode == 0
+            assert [delete.session_id for delete in sandbox.deletes][-1] == "new"
+            assert warm.run(command, "audit").returncode == 0
+            return
+        once = ("once", "-q", path) if way == "directory" else ("once", "-q")
+        assert warm.run(command, *once).returncode == 0
         settle_up(
             command,
             sandbox.deletes,

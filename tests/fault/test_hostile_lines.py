@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -11,8 +12,9 @@ import pytest
 
 from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
+from reaper.core.ids import NO_VALUES
 from reaper.core.model import SessionId
-from reaper.intake.line_grammar import parse
+from reaper.intake.line_grammar import parse, parse_entry
 from reaper.queues.values import NewItem
 from reaper.sandbox.routes import decoded
 from tests.support.fault.checker import Bounds
@@ -109,6 +111,13 @@ CORPUS = [
         b"}",
         b'{"id": "x"} {"id": "y"}',
     ),
+    *(b"None", b"undefined", b"NIL", b"True", b"session_id", b"sessionId", b"\xef\xbb\xbfnull"),
+    *(
+        b'{"id": "evt_1", "type": "session.created"}',
+        b'{"id": "c", "session": {"id": "b"}}',
+        b'{"id": "x", "session_id": "b"}',
+        b'{"session_id": "undefined"}',
+    ),
     TOKEN.encode(),
 ]
 PIECES = [
@@ -150,11 +159,13 @@ def test_a_line_becomes_one_clean_segment_or_nothing(profile: Profile, chance: r
     begun = time.monotonic()
     for _ in range(profile.lines):
         raw = line(chance)
-        found = parse(raw, 2)
+        entry = json.dumps(raw.decode("utf-8", "replace")).encode() if chance.random() < 0.2 else None
+        found = parse(raw, 2) if entry is None else parse_entry(entry, 2)
         if isinstance(found, NewItem):
             taken += 1
             assert GRAMMAR.fullmatch(found.session_id), raw
             assert ".." not in found.session_id, raw
+            assert found.session_id.lower() not in NO_VALUES, raw
             assert decoded(path_of(found.session_id)) == found.session_id, raw
         # The encoder stands alone too: were the grammar to let it through, it would be one segment all the same.
         text = raw.decode("utf-8", "replace")

@@ -16,6 +16,7 @@ from tests.support.fault.engines import Engine
 from tests.support.fault.evidence import peak, settle_up
 from tests.support.fault.network import Way, own_network, partition
 from tests.support.fault.reapers import QUICK, Reapers, check_all_stopped, operator, waiting
+from tests.support.processes import fork_server
 from tests.support.processes.command import Command
 from tests.support.processes.daemon import daemon, events, page, watch
 from tests.support.sandbox import running_sandbox
@@ -29,8 +30,10 @@ BOUND = 4
 
 @pytest.fixture(autouse=True)
 def network() -> Iterator[None]:
+    fork_server.end()  # it has the network in which it began
     with own_network():
         yield
+        fork_server.end()
 
 
 def port_of(url: str) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import ssl
 import subprocess
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +15,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from reaper.api.client import LIST_BODY_BYTES, STOP_BODY_BYTES, Client, Target
+from reaper.api.client import STOP_BODY_BYTES, Client, Target
 from reaper.api.credentials import Credentials
-from reaper.core.classify import Proven, classify, classify_read
+from reaper.core.classify import LIST_BODY_BYTES, Final, Foreign, Proven, classify, classify_read
 from reaper.core.errors import ConfigError
-from reaper.core.model import Answered, Failed, Fault, SessionId
+from reaper.core.model import Answered, Failed, Fault, Outcome, SessionId
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.server import Sandbox
 
@@ -236,7 +238,7 @@ def test_a_token_file_whose_rights_are_mended_is_read(tmp_path: Path, monkeypatc
     file.write_text("one")
     opened = os.open
 
-    def refuse(path: str, flags: int, *args: int) -> int:
+    def refuse(path: str, flags: int, **more: int) -> int:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(os, "open", refuse)
@@ -257,3 +259,37 @@ async def test_a_proxy_that_wants_credentials_was_sent_no_byte_of_ours() -> None
         reply = await api.stop(ONE)
     assert isinstance(reply, Failed)
     assert reply.written is False
+
+
+@pytest.mark.parametrize(
+    ("coding", "data", "status"),
+    [
+        ("gzip", gzip.compress(b'{"error": "gone"}', mtime=0), 404),
+        ("deflate", zlib.compress(b'{"error": "gone"}'), 404),
+        ("gzip", gzip.compress(b"", mtime=0), 200),
+    ],
+)
+async def test_an_answer_that_a_gateway_compresses_is_read(coding: str, data: bytes, status: int) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 {status} X\r\nContent-Encoding: {coding}\r\nContent-Length: {len(data)}\r\n\r\n"
+        writer.write(head.encode() + data)
+
+    async with server(talk) as url, client(url) as api:
+        reply = await api.stop(ONE)
+    assert classify(reply) == Final(Outcome.ALREADY_GONE if status == 404 else Outcome.STOPPED)
+
+
+@pytest.mark.parametrize(("coding", "data"), [("br", b"{}"), ("gzip", b'{"error": "gone"}'), ("zstd", b"")])
+@pytest.mark.parametrize("status", [200, 404])
+async def test_an_answer_that_cannot_be_decoded_settles_nothing(coding: str, data: bytes, status: int) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = data or b"\x28"
+        head = f"HTTP/1.1 {status} X\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+
+    async with server(talk) as url, client(url) as api:
+        verdict = classify(await api.stop(ONE))
+    assert isinstance(verdict, Foreign)
+    assert coding in verdict.shown

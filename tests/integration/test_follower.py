@@ -99,21 +99,47 @@ async def test_a_cancelled_poll_goes_on_where_the_queue_is(scene: Scene, monkeyp
     assert (scene.queue.lines, len(scene.queue.ids)) == (total, total)
 
 
-async def test_a_rotated_file_is_read_to_its_end_with_its_last_line(scene: Scene) -> None:
+async def test_a_rotated_file_is_read_to_its_end_and_its_last_line_when_its_newline_comes(scene: Scene) -> None:
     scene.append("a\n")
     await scene.poll()
     old = scene.rotate()
-    scene.append("b\n", old)
+    scene.append("b\nla", old)
     assert await scene.poll() == Added(1, 0, 0)
     scene.append("new1\n")
     await scene.poll()
-    scene.append("c\nlast", old)
+    assert scene.queue.ids == ["a", "b", "new1"]
+    scene.append("st", old)
+    assert await scene.poll() is None
+    scene.append("\nlater\n", old)
+    assert await scene.poll() == Added(2, 0, 0)
+    assert scene.queue.ids == ["a", "b", "new1", "last", "later"]
+    assert [note.split(" was ")[1] for note in scene.report.notes] == [
+        "rotated in the middle of a line, which is taken when its newline comes"
+    ]
+
+
+async def test_the_last_line_of_a_rotated_file_survives_a_restart(scene: Scene) -> None:
+    scene.append("a\nla")
     await scene.poll()
-    assert scene.queue.ids == ["a", "b", "c"]
+    old = scene.rotate()
+    scene.append("new1\n")
     await scene.poll()
-    assert scene.queue.ids == ["a", "b", "c", "last", "new1"]
-    assert scene.queue.lines == 5
-    assert scene.report.notes == []
+    scene.restart()
+    scene.append("st\n", old)
+    await scene.poll()
+    assert scene.queue.ids == ["a", "new1", "last"]
+    assert scene.queue.lines == 3
+
+
+async def test_a_last_line_that_is_deleted_before_its_newline_is_told_of(scene: Scene) -> None:
+    scene.append("a\nla")
+    await scene.poll()
+    old = scene.rotate()
+    scene.append("b\n")
+    await scene.poll()
+    old.unlink()
+    await scene.poll()
+    assert "a rotated file of it was deleted after its line 1" in scene.report.notes[-1]
 
 
 async def test_a_file_rotated_while_nobody_looked_is_found_beside_it(scene: Scene) -> None:
@@ -121,10 +147,9 @@ async def test_a_file_rotated_while_nobody_looked_is_found_beside_it(scene: Scen
     await scene.poll()
     scene.restart()
     old = scene.rotate()
-    scene.append("c\nd", old)
+    scene.append("c\nd\n", old)
     scene.append("e\n")
-    for _ in range(3):
-        await scene.poll()
+    await scene.poll()
     assert (scene.queue.ids, scene.queue.lines) == (["a", "b", "c", "d", "e"], 5)
     scene.restart()
     assert await scene.poll() is None

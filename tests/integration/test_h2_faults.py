@@ -14,6 +14,7 @@ import pytest
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2.connection import H2Connection
+from reaper.api.http.transport import Transport
 from tests.support.eventually import eventually_async
 from tests.support.http.h2 import GOAWAY, PING, RST, body, exchange, fates, frame, goaway, head, settings
 from tests.support.http.h2_caller import calling, certified
@@ -202,6 +203,19 @@ async def test_what_is_refused_is_sent_again_elsewhere(tls: bool) -> None:
         assert [one.status for one in ended] == [204] * 3
         assert (caller.connections, server.connections) == (2, 2)
         assert caller.refused >= 1
+
+
+async def test_a_peer_that_serves_one_request_of_each_connection() -> None:
+    """As nginx does with `keepalive_requests 1`: the last of twelve is refused eleven times, and is no failure."""
+    async with RawH2Server([settings(), Asked(1), goaway(1, 0), head(1), End.CLOSE]) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", http="2")
+        sent = [exchange() for _ in range(12)]
+        for one in sent:
+            one.deadline = asyncio.get_running_loop().time() + 20
+        assert await asyncio.gather(*map(transport.send, sent), return_exceptions=True) == [None] * 12
+        assert [one.status for one in sent] == [204] * 12
+        assert server.connections == 12
+        await transport.aclose()
 
 
 async def test_a_fault_has_a_reason_one_can_read() -> None:

@@ -1,15 +1,19 @@
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from reaper.core.errors import UsageError
+from reaper.intake.events import NOTHING
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.intake.line_reader import BATCH_LINES
+from reaper.intake.line_reader import BATCH_LINES, COMMIT_S
 from reaper.queues.values import Added
+from tests.support.eventually import eventually_async
 from tests.support.intake import RecordingQueue
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +35,7 @@ async def test_a_file_is_taken_in_whole_and_left_as_it_was(queue: Any, tmp_path:
         str(path),
         again=True,
         by="me",
-        on_batch=lambda more, wrong: batches.append((more, [w.line for w in wrong])),
+        on_batch=lambda more, parsed: batches.append((more, [w.line for w in parsed.invalid])),
     )
     assert added == Added(3, 1, 2)
     assert queue.rows == {
@@ -40,7 +44,7 @@ async def test_a_file_is_taken_in_whole_and_left_as_it_was(queue: Any, tmp_path:
         "e": (str(path), None),
     }
     assert batches == [(added, [4, 6])]
-    assert queue.options == [{"again": True, "by": "me", "default_after_s": 0.0, "into": None}]
+    assert queue.options == [{"again": True, "or_postpone": False, "by": "me", "default_after_s": 0.0, "into": None}]
     assert queue.batches[0].position is None
     after = path.stat()
     assert path.read_bytes() == content
@@ -148,3 +152,95 @@ def test_what_waits_on_standard_input_is_noticed_without_reading_it(tmp_path: Pa
         assert not unread_input(file.fileno())
     with open(os.devnull, "rb") as nothing:
         assert not unread_input(nothing.fileno())
+
+
+async def test_lines_that_trickle_are_taken_in_while_the_stream_is_open(queue: Any) -> None:
+    reading, writing = os.pipe()
+    async with anyio.create_task_group() as around:
+        around.start_soon(take_in_file, queue, Input("stdin", reading))
+        for number in range(5):
+            os.write(writing, b"s%d\nhalf" % number)
+            line = f"{'half' * (number > 0)}s{number}"
+            await eventually_async(partial(queue.rows.__contains__, line), COMMIT_S + 2)
+        os.close(writing)
+    os.close(reading)
+    assert queue.ids[-1] == "half"
+
+
+async def test_a_steady_stream_is_taken_in_at_least_every_fifth_of_a_second(queue: Any) -> None:
+    # Each line comes before the wait for the next one is over: that must not put the commit off.
+    reading, writing = os.pipe()
+    async with anyio.create_task_group() as around:
+        around.start_soon(take_in_file, queue, Input("stdin", reading))
+        for number in range(60):
+            os.write(writing, b"s%d\n" % number)
+            await anyio.sleep(0.02)
+        assert len(queue.ids) > 30
+        assert 3 <= len(queue.batches) <= 12
+        os.close(writing)
+    os.close(reading)
+
+
+async def test_what_was_read_before_a_cancellation_is_taken_in(queue: Any) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a\nb\n")
+    with anyio.move_on_after(COMMIT_S / 4):
+        await take_in_file(queue, Input("stdin", reading))
+    os.close(writing)
+    os.close(reading)
+    assert queue.ids == ["a", "b"]
+
+
+async def test_reading_ends_when_its_time_is_up_and_that_is_said(queue: Any) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a\n")
+    cut: list[bool] = []
+    begun = anyio.current_time()
+    added = await take_in_file(queue, Input("stdin", reading), stop_at=begun + 0.05, on_cut=lambda: cut.append(True))
+    assert (added, cut) == (Added(1, 0, 0), [True])
+    assert 0.05 <= anyio.current_time() - begun < 1
+    os.close(writing)
+    await take_in_file(queue, Input("stdin", reading), stop_at=begun + 60, on_cut=lambda: cut.append(True))
+    os.close(reading)
+    assert cut == [True]
+
+
+async def test_a_fifo_is_opened_without_its_writer_and_read_when_it_comes(queue: Any, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    cut: list[bool] = []
+    with open_inputs([str(path)]) as inputs:
+        stop_at = anyio.current_time() + 0.05
+        assert await take_in_file(queue, inputs[0], stop_at=stop_at, on_cut=lambda: cut.append(True)) == NOTHING
+        assert cut == [True]
+
+    def write() -> None:
+        with path.open("wb") as writer:
+            writer.write(b"a\n")
+
+    async with anyio.create_task_group() as around:
+        around.start_soon(take_in_file, queue, str(path))
+        await anyio.sleep(0.05)
+        await anyio.to_thread.run_sync(write)
+    assert queue.ids == ["a"]
+
+
+async def test_a_batch_that_was_added_while_it_was_cancelled_is_counted(
+    queue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, durable, counted = queue.add, anyio.Event(), list[int]()
+
+    async def added_but_not_yet_told(*args: Any, **options: Any) -> Added:
+        added: Added = await add(*args, **options)
+        durable.set()
+        await anyio.sleep(0.05)
+        return added
+
+    monkeypatch.setattr(queue, "add", added_but_not_yet_told)
+    path = tmp_path / "ids"
+    path.write_text("a\nb\n")
+    async with anyio.create_task_group() as around:
+        around.start_soon(partial(take_in_file, queue, str(path), on_batch=lambda one, _: counted.append(one.accepted)))
+        await durable.wait()
+        around.cancel_scope.cancel()
+    assert counted == [2]

@@ -185,6 +185,8 @@ async def test_mistakes_are_reaper_errors(options: reaper.Options, tmp_path: Pat
             await r.add("env_1", at=datetime(2030, 1, 1))  # noqa: DTZ001
         with pytest.raises(reaper.UsageError, match="after must be from 0"):
             await r.add("env_1", after=-1)
+        with pytest.raises(reaper.UsageError, match="say which with after or at"):
+            await r.add("env_1", or_postpone=True)
         with pytest.raises(reaper.UsageError, match="the reason must say why"):
             await r.cancel("env_1", reason=" ")
     wrong: list[tuple[dict[str, object], type[reaper.ReaperError], str]] = [

@@ -5,57 +5,47 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
-from reaper.core.model import Pause, PauseReason, Stats, WorkerHeartbeat
+from reaper.core.model import LeaseHolder, Outcome, Pause, PauseReason, Stats, WorkerHeartbeat
+from reaper.queues.history import HistorySlot
 from reaper.settings.sections import TelemetrySettings
 from reaper.telemetry import logs
 from reaper.telemetry.endpoints import FOR_PEOPLE, health_pages
-from reaper.telemetry.http.response import Handler, text
+from reaper.telemetry.http.request import Request
+from reaper.telemetry.http.response import Page, text
+from reaper.telemetry.http.router import Route
 from reaper.telemetry.http.server import serve
 from reaper.telemetry.metrics import Metrics
+from reaper.telemetry.page import document, snapshot
 from reaper.telemetry.page import render as page
-from reaper.telemetry.page import snapshot
+from reaper.telemetry.page.view import Whose
+from tests.support.browser import dom
 from tests.support.http.ask import ask
-from tests.support.page import NASTY, STATS, paused
-from tests.support.programs import need
+from tests.support.page import NASTY, STATS, Health, Worker, paused
 
 pytestmark = pytest.mark.anyio
 
 
-@dataclass
-class Gate:
-    in_flight: int = 3
-    limit: int = 8
-    proven: bool = True
+GHOST = {"first": {"env_ghost": 1_800_000_000.0}, "proven": ["env_ghost"]}
+HOLD = {
+    "id": "h1", "created_at": 1_800_000_000.0, "expires_at": 1_800_000_900.0, "guards": ["max_share"],
+    "reason": "9 of 10 live sessions", "sessions": {"env_held": "expired"}, "fate": "open", "by": None, "why": None,
+    "decided_at": None,
+}  # fmt: skip
+VALUES = {
+    "ghosts": json.dumps(GHOST), "holds": json.dumps([HOLD, {**HOLD, "id": "h2"}]), "unproven_gone": "600",
+    "target": "https://archal.example", "account": '{"user_id": "u_1", "email": null}',
+}  # fmt: skip
 
-
-@dataclass
-class Health:
-    why: str = ""
-    unavailable_s: float = 0.0
-
-    def mark_unavailable(self, error: QueueUnavailableError) -> None:
-        self.why, self.unavailable_s = str(error), 1.0
-
-
-@dataclass
-class Worker:
-    gate: Gate = field(default_factory=Gate)
-    queue_health: Health = field(default_factory=Health)
-    stalled_s: float = 0.1
-    is_draining: bool = False
-    held: list[Pause] = field(default_factory=list)
-
-    def pauses(self) -> list[Pause]:
-        return self.held
+WHOSE = Whose("https://archal.example", "sqlite:////x/reaper.db", "staging", "sudo -u reaper reaper")
 
 
 @dataclass
@@ -78,13 +68,25 @@ class Queue:
     async def live_workers(self) -> list[WorkerHeartbeat]:
         return [WorkerHeartbeat(owner, 1, self.now() - 9, self.now(), 8) for owner in ("me", "other")]
 
+    async def lease_holders(self) -> list[LeaseHolder]:
+        return [LeaseHolder("other", 5, self.now() + 60)]
+
+    async def paused(self) -> Pause | None:
+        return None
+
+    async def read_value(self, name: str, /) -> str | None:
+        return VALUES.get(name)
+
+    async def history(self, since: float, /) -> list[HistorySlot]:
+        return [HistorySlot(1_800_000_000 - 600, {Outcome.STOPPED: 50, Outcome.REJECTED: 10})]
+
 
 @dataclass
 class Desk:
     """A listener with the pages of a worker and a queue that the test changes."""
 
     where: str
-    pages: dict[str, Handler]
+    pages: dict[str, Route]
     worker: Worker
     queue: Queue
 
@@ -97,15 +99,10 @@ class Desk:
 
 @asynccontextmanager
 async def desk() -> AsyncIterator[Desk]:
-    async def left() -> Mapping[str, int]:
-        return {"holds": 2, "ghosts": 0}
-
     worker, queue = Worker(), Queue()
-    pages = health_pages(worker, queue, Metrics(), left)
+    pages = health_pages(worker, queue, Metrics(), lambda: WHOSE)
     async with anyio.create_task_group() as group:
-        where = await group.start(
-            lambda task_status: serve("127.0.0.1", 0, pages, guarded=FOR_PEOPLE, task_status=task_status)
-        )
+        where = await group.start(lambda task_status: serve("127.0.0.1", 0, lambda: pages, task_status=task_status))
         yield Desk(where, pages, worker, queue)
         group.cancel_scope.cancel()
 
@@ -131,6 +128,25 @@ async def test_the_page_and_its_json() -> None:
         assert len(shown["reapers"]) == 2  # type: ignore[arg-type]
 
 
+async def test_status_is_that_of_the_queue_with_this_process_as_it_is_now_and_no_session_id() -> None:
+    async with desk() as here:
+        here.worker.held = [paused()]
+        here.worker.gate.limit = 3
+        _, _, body = await ask(here.where, b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        here.queue.error = QueueUnavailableError("the engine is gone")
+    found = json.loads(body)
+    assert (found["target"], found["account"], found["queue"]) == (
+        "https://archal.example", "u_1", "sqlite:////x/reaper.db",
+    )  # fmt: skip
+    assert [(each["limit"], each["in_flight"]) for each in found["workers"]] == [(3, 0), (8, 5)]
+    assert found["limit"] == 11
+    assert [pause["reason"] for pause in found["pauses"]] == ["credentials"]
+    assert (found["hold_count"], found["ghost_count"], found["unproven_gone"]) == (2, 1, 600)
+    assert [(hold["id"], hold["sessions"]) for hold in found["holds"]] == [("h1", 1), ("h2", 1)]
+    assert found["ghosts"] == [{"first_seen_at": "2027-01-15T08:00:00.000Z"}]
+    assert b"env_" not in body
+
+
 @pytest.mark.parametrize("path", sorted(FOR_PEOPLE))
 async def test_what_a_browser_is_shown_no_other_site_reads(path: str) -> None:
     async with desk() as here:
@@ -149,8 +165,9 @@ async def test_probes_and_scrapers_use_any_name() -> None:
 async def test_the_file_is_read_before_anyone_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade may replace it, or a removal take it away, while the daemon runs."""
     page.template.cache_clear()
+    document.asset.cache_clear()
     async with desk() as here:
-        monkeypatch.setattr(page, "files", None)
+        monkeypatch.setattr(document, "files", None)
         first, _, _ = await ask(here.where, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert first.endswith("200 OK")
 
@@ -189,6 +206,20 @@ async def test_a_probe_that_finds_the_queue_away_makes_it_known() -> None:
         assert here.queue.asked == 1, "one that is known to be away is not asked for each probe"
 
 
+@pytest.mark.parametrize(("host", "told"), [("localhost", True), ("10.0.0.7:9464", True), ("evil.example", False)])
+async def test_a_probe_under_the_name_of_another_site_is_told_no_detail(host: str, told: bool) -> None:
+    async with desk() as here:
+        here.worker.held = [paused(reason=PauseReason.CREDENTIALS, detail="the token of api.example is refused")]
+        first, _, body = await ask(here.where, f"GET /readyz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert first.split()[1] == "503"
+        assert body.startswith(b"paused (credentials)")
+        assert (b"api.example" in body) == told
+        here.worker.held, here.queue.error = [], QueueUnavailableError("queue.example refused the connection")
+        first, _, body = await ask(here.where, f"GET /readyz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert first.split()[1] == "503"
+        assert (b"queue.example" in body) == told
+
+
 async def test_a_token_in_a_detail_is_masked() -> None:
     token = "hush-hush-0123456789"
     logs.configure(TelemetrySettings(), io.StringIO(), secrets=lambda: (token,))
@@ -206,21 +237,6 @@ async def test_a_token_in_a_detail_is_masked() -> None:
 # --- in a browser -------------------------------------------------------------------------------------------------
 
 
-async def dom(where: str, home: Path) -> str:
-    """Return the page as Chromium has it after some seconds of its own time; fails when it refused anything."""
-    done = await anyio.run_process(
-        [
-            need("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--enable-logging=stderr", f"--user-data-dir={home}", "--virtual-time-budget=9000",
-            "--dump-dom", f"http://{where}/",
-        ]
-    )  # fmt: skip
-    console = [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]
-    assert not [line for line in console if "Content Security Policy" in line or "Uncaught" in line], console
-    return done.stdout.decode()
-
-
 def shown(html: str, element_id: str) -> str:
     found = re.search(rf'id="{element_id}"[^>]*>(.*?)</', html, re.DOTALL)
     assert found is not None, element_id
@@ -231,27 +247,28 @@ async def test_a_browser_keeps_up_and_runs_nothing_strange(tmp_path: Path) -> No
     async with desk() as here:
         first = here.pages["/"]
 
-        async def then_paused() -> object:
-            shown_first = await first()
+        async def then_paused(request: Request) -> Page:
+            shown_first = await first.answer(request)
             here.worker.held = [paused(PauseReason.OPERATOR, NASTY)]
             return shown_first
 
-        here.pages["/"] = then_paused  # type: ignore[assignment]
+        here.pages["/"] = Route(then_paused, guarded=True)
         html = await dom(here.where, tmp_path)
     assert shown(html, "state") == "Paused: operator", "the script asked again"
     assert "&lt;img src=x onerror='alert(2)'&gt;" in html
     assert html.count("<img") == 0
     assert html.count("<script") == 1
-    assert html.count("<rect") == 60
+    assert html.count('<rect class="k-') == 2
+    assert html.count("<rect") == 60 + 2
     assert 'id="hold">Stop updating' in html, "the button is there once the script runs"
 
 
 async def test_a_browser_says_that_contact_is_lost(tmp_path: Path) -> None:
-    async def gone() -> object:
+    async def gone(_: Request) -> Page:
         return text(503, "gone")
 
     async with desk() as here:
-        here.pages["/page.json"] = gone  # type: ignore[assignment]
+        here.pages["/page.json"] = Route(gone, guarded=True)
         html = await dom(here.where, tmp_path)
     assert shown(html, "state") == shown(html, "said") == "No contact with this reaper"
     assert "it answered 503" in html

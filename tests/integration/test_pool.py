@@ -12,7 +12,8 @@ import pytest
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, Owner, WireFault
 from reaper.api.http.http11 import H1Connection
-from reaper.api.http.pool import MAX_OPENING, Pool
+from reaper.api.http.openings import MAX_OPENING
+from reaper.api.http.pool import Pool
 from tests.support.eventually import eventually_async
 from tests.support.http.byte_server import GONE, ByteServer, End, Wait
 from tests.support.http.transports import (
@@ -53,6 +54,9 @@ class Bare:
 
     def abandon(self, exchange: Exchange) -> None:
         pass
+
+    def drain(self) -> None:
+        self.close()
 
     def close(self) -> None:
         self.room = 0

@@ -110,15 +110,27 @@ async def test_no_connection_to_spare_and_a_database_that_is_closed(server: Post
         server.sql("DROP ROLE many")
 
 
-async def test_a_standby_is_left_as_soon_as_it_is_none(server: PostgresServer, database: str) -> None:
-    async with opened(server.url(database)) as queue:
-        server.sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-        server.terminate(database)
-        with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
+async def test_a_standby_is_read_and_is_written_as_soon_as_it_is_none() -> None:
+    server = PostgresServer(durable=False)
+    try:
+        server.start()
+        url = server.url(server.create_database())
+        async with opened(url) as queue:
             await queue.add(ids("a"))
-        assert (await queue.stats()).accepted == 0, "reading goes on"
-        server.sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-        assert (await queue.add(ids("a"))).accepted == 1
+        server.stop()
+        (Path(server.data) / "standby.signal").touch()
+        server.start()
+        with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
+            async with opened(url):
+                pass
+        async with opened(url, read_only=True, worker=False) as reading, opened(url, worker=False) as queue:
+            assert (await reading.stats()).accepted == 1, "reading goes on"
+            with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
+                await queue.add(ids("b"))
+            server.sql("SELECT pg_promote()")
+            assert (await queue.add(ids("b"))).accepted == 1
+    finally:
+        server.close()
 
 
 async def test_tables_taken_away_are_missed(server: PostgresServer, database: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
+from reaper.core.owners import random_part
 from reaper.queues.base import Queue
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
@@ -213,7 +214,7 @@ async def test_a_claim_that_is_not_committed_yet_counts_as_one(server: PostgresS
         await queue.add(ids("a", "b"))
         other = await psycopg.AsyncConnection.connect(server.url(database))
         await other.execute(
-            "UPDATE reaper_session SET sends = 1, owner = 'other', receipt = 'other.1.1',"
+            "UPDATE reaper_session SET sends = 1, owner = '2-other', receipt = '2-other.1.1',"
             " lease_until = now() + interval '1 minute' WHERE session_id = 'a'"
         )
         claim = asyncio.ensure_future(queue.claim(2, lease_s=LEASE_S))
@@ -322,7 +323,7 @@ async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresSer
     async with asyncio.timeout(90), opened(mortal.url(database)) as one, opened(mortal.url(database)) as two:
         async with asyncio.TaskGroup() as group:
             for queue in (one, two):
-                group.create_task(add(queue, queue.owner))
+                group.create_task(add(queue, random_part(queue.owner)))
                 for _ in range(4):
                     group.create_task(work(queue))
             for _ in range(3):

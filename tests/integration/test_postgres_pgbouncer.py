@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from reaper.core.model import Outcome
+from reaper.core.owners import random_part
 from reaper.queues.base import Queue
 from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, sent
 from tests.support.queues.postgres_roles import opened
@@ -73,7 +74,11 @@ async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
     async with opened(pooled_url) as one, opened(pooled_url) as two, opened(pooled_url) as three:
         queues = (one, two, three)
         await asyncio.gather(
-            *(queue.add(ids(*(f"{queue.owner}.{n}.{i}" for i in range(10)))) for queue in queues for n in range(20))
+            *(
+                queue.add(ids(*(f"{random_part(queue.owner)}.{n}.{i}" for i in range(10))))
+                for queue in queues
+                for n in range(20)
+            )
         )
         chosen = one.new_set()
         await one.add(ids("of.set"), into=chosen)
@@ -91,3 +96,20 @@ async def test_three_reapers_share_two_connections(pooled_url: str) -> None:
         assert audit.stats.settled[Outcome.STOPPED] == 600
         assert audit.stats.in_flight == 1
         assert len([item async for item in one.outcomes()]) == 600
+
+
+async def test_what_other_clients_set_on_a_shared_connection_does_not_matter(pooled_url: str) -> None:
+    """In transaction mode a SET stays on the connection to the server, for whichever client gets it next."""
+    async with opened(pooled_url) as queue, opened(pooled_url) as other:
+        for _ in range(4):
+            async with await psycopg.AsyncConnection.connect(pooled_url, autocommit=True) as client:
+                for setting in ("search_path = nowhere", "default_transaction_isolation = serializable"):
+                    await client.execute(f"SET {setting}")
+                await client.execute("SET default_transaction_read_only = on")
+        await asyncio.gather(
+            *(one.add(ids(*(f"{random_part(one.owner)}.{n}" for n in range(50)))) for one in (queue, other))
+        )
+        while leases := await queue.claim(10, lease_s=LEASE_S):
+            for lease in leases:
+                assert await ended(queue, lease, STOPPED, sent())
+        assert (await other.audit()).balanced

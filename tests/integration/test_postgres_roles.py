@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,13 +13,24 @@ import pytest
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Outcome, Pause, PauseReason, Retry, SessionId, Settle
 from reaper.queues.values import CancelResult
-from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, end_one, ended, ids, names, sent, stop_one
+from tests.support.docs.blocks import block
+from tests.support.queues.harness import (
+    LEASE_S,
+    STOPPED,
+    cancel_one,
+    claim_one,
+    end_one,
+    ended,
+    ids,
+    names,
+    sent,
+    stop_one,
+)
 from tests.support.queues.postgres_roles import Positions, opened
 from tests.support.queues.postgres_server import PostgresServer, binaries, free_port, session_server
 
 pytestmark = pytest.mark.anyio
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "queues-postgres.md").read_text()
 ROLES = {
     "reaper_owner": "change-me-1",
     "reaper": "change-me-2",
@@ -31,9 +41,7 @@ ROLES = {
 
 def of_guide(name: str) -> list[str]:
     """Return the statements of one block of the guide."""
-    found = re.search(rf"<!-- test: {name} -->\n```sql\n(.*?)```", GUIDE, re.DOTALL)
-    assert found is not None, name
-    return [statement for statement in found[1].split(";\n") if statement.strip()]
+    return [text for text in block("docs/queues-postgres.md", name=name).split(";\n") if text.strip()]
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ async def test_the_working_role_can_do_all_that_a_reaper_does(guided: PostgresSe
         assert await ended(queue, await claim_one(queue), Retry(60.0), sent(502))
         await end_one(queue, Outcome.FORBIDDEN, 403)
         await end_one(queue, Outcome.REJECTED, 400)
-        assert await queue.cancel(SessionId("e"), reason="why", by="who") is CancelResult.DONE
+        assert await cancel_one(queue, SessionId("e"), reason="why", by="who") is CancelResult.DONE
         assert await queue.reopen([SessionId("c")], reason="why", by="who") == 1
         assert await queue.purge([SessionId("d")]) == 1
         assert (await queue.add(ids("a"), again=True)).accepted == 1
@@ -105,6 +113,29 @@ async def test_the_working_role_makes_no_tables(guided: PostgresServer) -> None:
         as_role(guided, "reaper", "CREATE TABLE mine (x int)")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_role(guided, "reaper", "DROP TABLE reaper_session")
+
+
+async def test_the_working_role_is_told_who_migrates_and_works_on_afterwards(guided: PostgresServer) -> None:
+    async with opened(url(guided, "reaper")) as queue:
+        await queue.add(ids("a"))
+    newer = "newer_reaper_migrated_this_queue_to_schema_2_use_that_version"
+    for statement in (
+        f"ALTER TABLE reaper_session DROP CONSTRAINT reaper_session_id_names_a_session,"
+        f" DROP CONSTRAINT {newer}, DROP COLUMN first_due_at",
+        f"ALTER TABLE reaper_owner DROP CONSTRAINT {newer}",
+        "UPDATE reaper_setting SET value = '1' WHERE name = 'schema'",
+    ):
+        as_role(guided, "reaper_owner", statement)
+    async with opened(url(guided, "reaper_reader"), create=False, read_only=True, worker=False) as reading:
+        assert (await reading.stats()).ready == 1
+    with pytest.raises(QueueError, match="run `reaper queue init` as the role that owns them") as raised:
+        async with opened(url(guided, "reaper")):
+            pass
+    assert not isinstance(raised.value, QueueUnavailableError)
+    async with opened(url(guided, "reaper_owner"), worker=False):
+        pass
+    async with opened(url(guided, "reaper"), create=False) as queue:
+        assert names(await queue.claim(1, lease_s=LEASE_S)) == ["a"]
 
 
 async def test_what_a_producer_inserts_is_counted_claimed_and_balanced(guided: PostgresServer) -> None:

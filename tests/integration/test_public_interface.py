@@ -32,7 +32,7 @@ def test_the_events_are_those_of_the_code_and_the_documents() -> None:
 
 def test_a_help_text_has_its_options() -> None:
     found = interface.usage(command("dead", "retry", "--help").stdout)
-    assert found[0].startswith("usage: reaper dead retry [-h]")
+    assert found[0].startswith("usage: reaper dead retry [--outcome OUTCOME]")
     assert {"  --reason=", "  --all", "  -q, --quiet"} <= set(found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -212,13 +211,3 @@ def test_a_run_that_registers_nothing_imports_nothing(pytester: pytest.Pytester,
     pytester.makepyfile("def test_it(): pass")
     result = run(pytester, "-s")
     result.stdout.fnmatch_lines(["light*"])
-
-
-def test_the_fixture_of_the_docs_works(pytester: pytest.Pytester, sandbox: RunningSandbox, ids: list[str]) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "pytest.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    pytester.makeconftest(f"def create_session():\n    return {ids[0]!r}\n\n{block}")
-    pytester.makepyfile(f"def test_it(session):\n    assert session == {ids[0]!r}\n")
-    assert reap_lines(run(pytester))[0].endswith(": 1 stopped")
-    for option in ("--reap-ledger", "--no-reap", "reap_ledger", "reap_for"):
-        assert f"`{option}" in text

@@ -80,7 +80,7 @@ async def test_the_scheme_may_be_in_capitals_as_in_the_settings(tmp_path: Path, 
     assert opened.created_path == f"{tmp_path}/x.db"
 
 
-@pytest.mark.parametrize("url", ["postgres://u:hunter2@db/reaper", "/var/lib/hunter2.db", "sqlite:///a.db?m=hunter2"])
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/reaper", "/var/lib/hunter2.db", "sqlite:///a.db?m=hunter2"])
 async def test_a_url_that_settings_refuse_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigError, match=r"queue\.url must b") as caught:
         await open_queue(url, create=False, read_only=True, worker=False)

@@ -19,10 +19,14 @@ from reaper.api.client import Client, Target
 from reaper.api.credentials import Credentials
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.http11 import H1Connection
-from reaper.api.http.proxy import ProxySender
+from reaper.api.http.proxy import Proxy
 from reaper.api.http.transport import Transport
-from reaper.core.model import Outcome, Pause, PauseReason, Send, Stats
+from reaper.core.discovery.ghosts import Ghosts
+from reaper.core.discovery.holds import Guard, Hold
+from reaper.core.discovery.policy import Rule
+from reaper.core.model import Outcome, Pause, PauseReason, Send, SessionId, Stats, WorkerHeartbeat
 from reaper.core.status import status_json
+from reaper.core.version import __version__
 from reaper.settings.schema import Settings
 from reaper.telemetry import logs
 from reaper.telemetry.metrics import Metrics
@@ -52,9 +56,7 @@ SHOWN: dict[str, Callable[[], object]] = {
     "target": lambda: Target("http://h", 1.0, 1.0, proxy=PROXY),
     "client": lambda: Client(Target("http://h", 1.0, 1.0), Credentials(None, TOKEN)),
     "transport": lambda: Transport("http://h"),
-    "transport by a proxy": lambda: ProxySender(
-        httpx.URL("http://h"), tls=None, proxy=PROXY, timeout_s=1.0, connect_timeout_s=1.0
-    ),
+    "proxy": lambda: Proxy.parse(PROXY),
     "exchange": exchange,
     "connection": connection,
 }
@@ -70,7 +72,7 @@ def test_no_repr_shows_the_token(kind: str) -> None:
 def lines() -> Iterator[io.StringIO]:
     """Log lines at debug level with masking turned off: nothing may rely on masking alone."""
     stream = io.StringIO()
-    logs.configure(SimpleNamespace(log_format="json", log_level="debug"), stream, secrets=tuple)
+    logs.configure(SimpleNamespace(log_format="json", log_level="debug", log_schema="plain"), stream, secrets=tuple)
     yield stream
     logs.reset()
 
@@ -138,17 +140,41 @@ def test_metrics_have_no_text_from_outside() -> None:
     metrics.work(in_flight=0, limit=1, pauses=[Pause(PauseReason.CREDENTIALS, 0.0, TOKEN)])
     page = metrics.render().decode()
     assert "hidden" not in page
-    allowed = {"outcome", "status", "state", "reason", "source", "result", "rule", "version", "python", "le"}
+    allowed = {
+        "outcome",
+        "status",
+        "state",
+        "reason",
+        "source",
+        "result",
+        "rule",
+        "level",
+        "dir",
+        "version",
+        "python",
+        "le",
+        "api",
+        "account",
+        "queue",
+    }
     families = text_string_to_metric_families(page)
     assert {label for family in families for sample in family.samples for label in sample.labels} <= allowed
 
 
 def test_status_has_numbers_words_of_ours_and_details_of_pauses_only() -> None:
-    stats = Stats(1, 0, 0, 1, dict.fromkeys(Outcome, 0), 0, 0, 0, 0.0)
-    page = status_json(stats, [Pause(PauseReason.CREDENTIALS, 0.0, "the API refused the token (401)")], 4)
+    stats = Stats(1, 0, 0, 0, 1, dict.fromkeys(Outcome, 0), 0, 0, 0, 0.0)
+    pause = Pause(PauseReason.CREDENTIALS, 0.0, "the API refused the token (401)")
+    ghosts = Ghosts({SessionId("env_1"): 0.0}, frozenset({SessionId("env_1")}))
+    hold = Hold("h1", 0.0, 0.0, (Guard.MAX_SHARE,), "9 of 10", {SessionId("env_2"): Rule.EXPIRED})
+    worker = WorkerHeartbeat("0a@web-1:7", 7, 0.0, 0.0, 4)
+    page = status_json(
+        stats, [pause], 4, queue="redis://host", workers=[worker], holds=[hold], ghosts=ghosts, with_ids=False
+    )
     texts = [text for text in json.dumps(page).split('"')[1::2] if text not in set(Outcome)]
     assert set(texts) == {
         *page,
-        *("reason", "since", "detail"),
+        *("reason", "since", "detail", "ends_at", "by"),
         *("credentials", "1970-01-01T00:00:00.000Z", "the API refused the token (401)"),
+        *("host", "pid", "started_at", "last_heartbeat_at", "web-1", "redis://host", __version__),
+        *("id", "created_at", "expires_at", "guards", "sessions", "h1", "max_share", "9 of 10", "first_seen_at"),
     }

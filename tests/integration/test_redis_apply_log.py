@@ -35,7 +35,7 @@ class Failing:
 
 
 def lease(name: str) -> Lease:
-    return Lease(SessionId(name), "1.1", 1, 0, 1, 0, False, False, "test", 60.0)
+    return Lease(SessionId(name), "1.1", 1, 0, 1, 0, False, False, "test", 60.0, 0.0)
 
 
 @pytest.mark.parametrize("error", [QueueUnavailableError("away"), ZeroDivisionError("a mistake of ours")])

@@ -14,6 +14,7 @@ from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.model import Decision, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.redis import connection
+from reaper.queues.redis.url import parse_url
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
 from tests.support.queues.redis_cutter import Cutter
@@ -227,3 +228,23 @@ async def test_a_queue_emptied_while_it_is_in_use_is_not_mistaken_for_the_same(o
     again = await opened(own_server.url())
     assert (await again.add(ids("b"))).accepted == 1
     await again.close()
+
+
+async def test_bytes_that_are_no_answer_are_an_outage_and_no_internal_error() -> None:
+    """A number that is none: the library fails in its parser, with no error of its own."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(65536):
+            writer.write(b":abc\r\n" if b"PING" in asked else b"+OK\r\n" * asked.count(b"*"))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    redis = connection.RedisConnection(parse_url(f"redis://127.0.0.1:{port}"), None)
+    for _ in range(2):
+        with pytest.raises(QueueUnavailableError, match=r"does not expect \(ValueError\)"):
+            await redis.execute("PING")
+    await redis.close()
+    server.close()
+    await server.wait_closed()

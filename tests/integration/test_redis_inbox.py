@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from reaper.core.errors import QueueUnavailableError
+from reaper.core.ids import check_id
 from reaper.core.model import SessionId, State
+from reaper.core.times import LAST_INSTANT
 from reaper.queues.redis import inbox
 from reaper.queues.redis.inbox import Inbox, parse_entry
 from reaper.queues.redis.open import open_redis
@@ -47,7 +49,7 @@ async def test_an_entry_is_judged_as_any_other_input(prefix: str) -> None:
     assert (stats.accepted, stats.duplicate, stats.invalid, stats.delayed) == (2, 1, 5, 2)
     item = await queue.show(SessionId("unix"))
     assert item is not None
-    assert (item.due_at, item.source, item.state) == (4_000_000_000.5, "inbox", State.DELAYED)
+    assert (item.due_at, item.source, item.state) == (4_000_000_000.5, "inbox", State.SCHEDULED)
     lines = shared_server().ask("LRANGE", f"{{{prefix}}}:lines", "0", "-1")
     assert bad in lines
     assert "archal_ws_***" in lines
@@ -84,6 +86,20 @@ async def test_what_a_dead_reader_left_is_taken_in_and_what_was_deleted_is_count
     assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["left"]
     audit = await queue.audit()
     assert [(line.left, line.right) for line in audit.lines if not line.balanced] == [(1, 0)]
+    await queue.close()
+
+
+async def test_words_for_no_value_and_times_beyond_the_calendar(prefix: str) -> None:
+    queue = await opened(shared_server().url(prefix))
+    put(prefix, "session_id", "null")
+    put(prefix, "session_id", "None", "due_at", "1893499200")
+    put(prefix, "session_id", "far", "due_at", "99999999999999999")
+    assert await queue.claim(5, lease_s=60) == []
+    stats = await queue.stats()
+    assert (stats.accepted, stats.invalid, stats.delayed) == (1, 2, 1)
+    item = await queue.show(SessionId("far"))
+    assert item is not None
+    assert item.due_at == LAST_INSTANT
     await queue.close()
 
 
@@ -184,4 +200,20 @@ async def test_what_was_claimed_before_the_inbox_failed_is_not_lost(
         await queue.claim(5, lease_s=60)
     monkeypatch.undo()
     assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["b"]
+    await queue.close()
+
+
+async def test_an_entry_that_breaks_the_parser_stops_no_other(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = await opened(shared_server().url(prefix))
+
+    def break_on(text: str) -> SessionId:
+        if text == "odd":
+            raise ZeroDivisionError("nobody foresaw this")
+        return check_id(text)
+
+    monkeypatch.setattr("reaper.queues.redis.inbox.check_id", break_on)
+    for one in ("a", "odd", "b"):
+        put(prefix, "session_id", one)
+    assert [lease.session_id for lease in await queue.claim(5, lease_s=60)] == ["a", "b"]
+    assert (await queue.stats()).invalid == 1
     await queue.close()

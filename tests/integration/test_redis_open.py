@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,10 @@ from reaper.queues.redis.errors import translated
 from reaper.queues.redis.open import open_redis
 from reaper.queues.redis.schema import too_old, warnings_of
 from reaper.queues.redis.url import parse_url
+from reaper.queues.selection import Selection
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.eventually import eventually_async
-from tests.support.queues.harness import ended
+from tests.support.queues.harness import cancel_one, ended, postpone_one
 from tests.support.queues.redis_server import (
     KeptPositions,
     RedisServer,
@@ -75,11 +75,11 @@ async def everything(queue: Queue) -> None:
     await queue.add(Batch("test", ids("a", "b", "c", "d").items, [InvalidLine(1, "why", "?")]), into=mine)
     one, two = await queue.claim(2, lease_s=60, within=mine)
     assert await ended(queue, one, Settle(Outcome.FORBIDDEN), Send(1.0, 0.1, 403))
-    await queue.cancel(two.session_id, reason="why", by="who")
+    await cancel_one(queue, two.session_id, reason="why", by="who")
     await queue.maintain(1e9)
     await queue.heartbeat(4, [])
     assert len(await queue.live_workers()) == 1
-    await queue.postpone(SessionId("c"), 60)
+    await postpone_one(queue, SessionId("c"), 60)
     assert await queue.make_due(retries=True) == 1
     assert await queue.reopen([one.session_id], reason="why", by="who") == 1
     assert await queue.purge([one.session_id]) == 0
@@ -96,6 +96,9 @@ async def everything(queue: Queue) -> None:
     assert await queue.next_at() is not None
     assert (await queue.audit()).balanced
     assert [item async for item in queue.outcomes()] == []
+    assert len([item async for item in queue.select(Selection(source="te"))]) == 4
+    assert sum((await queue.count(Selection())).values()) == 4
+    assert [line.reason for line in await queue.invalid_lines()] == ["why"]
     assert await queue.retrying(1) == []
     await queue.close()
 
@@ -129,17 +132,6 @@ def test_the_documented_rights_name_each_command_of_each_script() -> None:
     used = {name.lower() for text in texts for name in re.findall(r"call\('([A-Z]+)'", text)}
     assert len(used) > 30
     assert used <= allowed
-
-
-async def test_the_documented_commands_add(own_server: RedisServer) -> None:
-    lines = re.findall(r"^redis-cli (XADD .*)$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    queue = await opened(own_server.url())
-    for line in lines:
-        assert own_server.ask(*shlex.split(line)).startswith("$")
-    await queue.maintain(1e9)
-    stats = await queue.stats()
-    assert (stats.ready, stats.delayed, stats.invalid) == (1, 1, 0)
-    await queue.close()
 
 
 async def test_no_message_contains_the_password(own_server: RedisServer) -> None:
@@ -182,7 +174,7 @@ async def test_a_reading_queue_begins_and_changes_nothing(prefix: str) -> None:
         reading.add(ids("b")),
         reading.claim(1, lease_s=1),
         reading.maintain(1),
-        reading.cancel(SessionId("a"), reason="", by=""),
+        cancel_one(reading, SessionId("a"), reason="", by=""),
         reading.purge([]),
         reading.pause(None),
         reading.compare_and_set("x", "y", was=None),
@@ -244,9 +236,18 @@ async def test_a_missing_right_is_named_and_not_waited_for(own_server: RedisServ
 
 async def test_a_newer_queue_is_left_alone(prefix: str) -> None:
     await (await opened(shared_server().url(prefix))).close()
-    assert shared_server().ask("HSET", f"{{{prefix}}}:meta", "schema", "2") == ":0\r\n"
+    assert shared_server().ask("HSET", f"{{{prefix}}}:meta", "schema", "4") == ":0\r\n"
     with pytest.raises(QueueError, match="newer reaper"):
         await opened(shared_server().url(prefix))
+
+
+async def test_a_newer_reaper_that_migrates_a_queue_in_use_ends_its_user(prefix: str) -> None:
+    queue = await opened(shared_server().url(prefix))
+    shared_server().ask("HSET", f"{{{prefix}}}:meta", "schema", "4")
+    with pytest.raises(QueueError, match="newer reaper: use that version") as raised:
+        await queue.maintain(1e9)
+    assert not isinstance(raised.value, QueueUnavailableError)
+    await queue.close()
 
 
 @pytest.mark.parametrize(

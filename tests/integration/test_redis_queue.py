@@ -15,7 +15,7 @@ from reaper.queues.base import MAX_RESULTS, Queue
 from reaper.queues.redis import operators
 from reaper.queues.redis.maintenance import MAX_PRUNED
 from reaper.queues.redis.open import open_redis
-from reaper.queues.redis.reader import ROWS
+from reaper.queues.selection import PAGE_ROWS
 from reaper.queues.values import Position
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import ended
@@ -100,6 +100,7 @@ async def test_a_row_that_the_server_dropped_is_still_stopped(prefix: str) -> No
     await queue.close()
 
 
+@pytest.mark.untraced  # much work, which a tracer slows
 async def test_memory_per_id_is_as_documented(own_server: RedisServer) -> None:
     def used() -> int:
         found = re.search(r"used_memory:(\d+)", own_server.ask("INFO", "memory"))
@@ -162,6 +163,7 @@ async def test_a_step_costs_what_its_batch_is_however_deep_the_queue(own_server:
     await queue.close()
 
 
+@pytest.mark.untraced  # much work, which a tracer slows
 async def test_outcomes_come_in_pages_and_memory_stays_flat(prefix: str) -> None:
     queue = await opened(shared_server().url(prefix))
 
@@ -174,14 +176,14 @@ async def test_outcomes_come_in_pages_and_memory_stays_flat(prefix: str) -> None
         tracemalloc.stop()
         return seen, most_bytes
 
-    await queue.add(ids(*(f"a{number:05}" for number in range(ROWS))))
+    await queue.add(ids(*(f"a{number:05}" for number in range(PAGE_ROWS))))
     await settle_all(queue)
     await read()
     few, few_bytes = await read()
-    await queue.add(ids(*(f"b{number:05}" for number in range(5 * ROWS))))
+    await queue.add(ids(*(f"b{number:05}" for number in range(5 * PAGE_ROWS))))
     await settle_all(queue)
     many, many_bytes = await read()
-    assert (few, many) == (ROWS, 6 * ROWS)
+    assert (few, many) == (PAGE_ROWS, 6 * PAGE_ROWS)
     assert many_bytes < 1.5 * few_bytes
     await queue.close()
 
@@ -269,7 +271,7 @@ async def test_a_settled_row_that_the_server_dropped_is_left_out(prefix: str) ->
 
 
 async def test_rows_are_made_due_a_portion_at_a_time(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "PORTION", 2)
+    monkeypatch.setattr(operators, "MAX_CHANGED", 2)
     queue = await opened(shared_server().url(prefix))
     await queue.add(ids("a", "b", "c", "d", "e"), default_after_s=600)
     assert (await queue.stats()).ready == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.core.errors import QueueError
+from reaper.core.errors import QueueError, UsageError
 from reaper.queues.sqlite.open import open_ledger
 from tests.support.queues.harness import ids
 
@@ -62,6 +63,17 @@ async def test_a_copy_of_a_damaged_ledger_is_refused_and_removed(ledger: Path, t
     assert not (tmp_path / "copy.db").exists()
 
 
-async def test_a_copy_needs_a_directory(ledger: Path, tmp_path: Path) -> None:
-    with pytest.raises(QueueError, match=r"directory of .*none/copy\.db does not exist"):
+async def test_a_copy_needs_a_place(ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UsageError, match=r"none/copy\.db cannot be written: its directory does not exist: name another"
+    ):
         await back_up(ledger, tmp_path / "none" / "copy.db")
+    with pytest.raises(UsageError, match=r"ledger\.db/copy\.db cannot be written: Not a directory"):
+        await back_up(ledger, ledger / "copy.db")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(QueueError, match=r"room|space"):
+        await back_up(ledger, tmp_path / "copy.db")

@@ -12,7 +12,8 @@ import pytest
 
 from reaper.core.model import Lease, LeaseResult, Outcome, Release, Retry, Send, Settle
 from reaper.queues.base import Queue
-from reaper.queues.sqlite.bulk_settle import settle_plain
+from reaper.queues.history import Ended
+from reaper.queues.sqlite.bulk_settle import FEW_RESULTS, settle_plain
 from reaper.queues.sqlite.claims import apply_one, apply_results
 from reaper.queues.sqlite.thread import LedgerThread
 from tests.support.queues.harness import LEASE_S, NOW, START, STOPPED, Clock, ended, ids, names, open_for_work, sent
@@ -21,12 +22,15 @@ pytestmark = pytest.mark.anyio
 
 GONE = Settle(Outcome.ALREADY_GONE, "after_ambiguous")
 FORBIDDEN = Settle(Outcome.FORBIDDEN, charged=False)
+SINGLE, MANY = 4 + FEW_RESULTS, FEW_RESULTS + 1
+ALL = SINGLE + 3 * MANY
+"""The results of `asked`: what goes one by one, and three kinds of which there are enough for a statement each."""
 
 
 async def claimed(path: Path, most: int) -> tuple[Queue, LedgerThread, list[Lease]]:
     """Open a new ledger with IDs that are all claimed; the first was sent before."""
     queue, ledger = await open_for_work(path, clock=Clock())
-    await queue.add(ids(*(f"s{number}" for number in range(most))))
+    await queue.add(ids(*(f"s{number:02}" for number in range(most))))
     (first,) = await queue.claim(1, lease_s=LEASE_S)
     await ended(queue, first, NOW, sent(429))
     leases = await queue.claim(most, lease_s=LEASE_S)
@@ -34,16 +38,16 @@ async def claimed(path: Path, most: int) -> tuple[Queue, LedgerThread, list[Leas
 
 
 def asked(leases: list[Lease]) -> list[LeaseResult]:
-    """Ask for something else of each; the last four are plain."""
+    """Ask for something else of each; the last three kinds are plain and many."""
     decisions: list[tuple[Any, Send | None]] = [
         (STOPPED, sent()),  # by its second send
         (Settle(Outcome.PROTECTED), None),
         (Retry(5.0), sent(502)),
         (Release(7.0), sent(429)),
-        (STOPPED, sent()),
-        (GONE, sent(404)),
-        (FORBIDDEN, sent(403)),
-        (STOPPED, Send(START, 0.5, 204, request_id="req-1")),
+        *[(FORBIDDEN, sent(403))] * FEW_RESULTS,  # plain, and too few
+        *[(STOPPED, Send(START, 0.5, 204, request_id=f"req-{number}")) for number in range(MANY)],
+        *[(GONE, sent(404))] * MANY,
+        *[(Settle(Outcome.ALREADY_GONE), sent(404))] * MANY,  # all alike but for the detail
     ]
     return [LeaseResult(lease, *decision) for lease, decision in zip(leases, decisions, strict=True)]
 
@@ -62,13 +66,13 @@ async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_
         return apply_results(connection, ends, START + 1)
 
     def singly(ends: list[LeaseResult], connection: sqlite3.Connection) -> list[bool]:
-        return [apply_one(connection, end, START + 1) for end in ends]
+        return [apply_one(connection, end, START + 1, Ended()) for end in ends]
 
     found = []
     for work in (together, singly):
-        queue, thread, leases = await claimed(tmp_path / f"{work.__name__}.db", 8)
+        queue, thread, leases = await claimed(tmp_path / f"{work.__name__}.db", ALL)
         ends = asked(leases)
-        assert await thread.write(partial(work, ends)) == [True] * 8
+        assert await thread.write(partial(work, ends)) == [True] * ALL
         found.append(await thread.read(contents))
         assert (await queue.audit()).balanced
         await queue.close()
@@ -76,20 +80,20 @@ async def test_what_is_settled_by_one_statement_is_as_if_settled_one_by_one(tmp_
 
 
 async def test_only_what_is_plain_is_settled_by_one_statement(tmp_path: Path) -> None:
-    queue, thread, leases = await claimed(tmp_path / "ledger.db", 8)
+    queue, thread, leases = await claimed(tmp_path / "ledger.db", ALL)
     ends = asked(leases)
-    assert await thread.write(lambda c: settle_plain(c, ends, START + 1)) == {4, 5, 6, 7}
-    assert [item.session_id async for item in queue.outcomes()] == ["s4", "s5", "s6", "s7"]
+    assert await thread.write(lambda c: settle_plain(c, ends, START + 1, Ended())) == set(range(SINGLE, ALL))
+    assert [item.session_id async for item in queue.outcomes()] == [f"s{number:02}" for number in range(SINGLE, ALL)]
     await queue.close()
 
 
-async def test_one_late_settle_among_them_leaves_all_to_be_settled_singly(tmp_path: Path) -> None:
+async def test_one_late_settle_among_them_leaves_its_kind_to_be_settled_singly(tmp_path: Path) -> None:
     queue, thread, leases = await claimed(tmp_path / "ledger.db", 6)
     assert await ended(queue, leases[5], NOW, None)
-    assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s5"]
+    assert names(await queue.claim(1, lease_s=LEASE_S)) == ["s05"]
     ends: list[LeaseResult] = [LeaseResult(lease, STOPPED, sent()) for lease in leases]
     before = await thread.read(contents)
-    assert await thread.write(lambda c: settle_plain(c, ends, START + 1)) == set()
+    assert await thread.write(lambda c: settle_plain(c, ends, START + 1, Ended())) == set()
     assert await thread.read(contents) == before
     assert await thread.write(lambda c: apply_results(c, ends, START + 1)) == [True] * 5 + [False]
     assert (await queue.stats()).settled[Outcome.STOPPED] == 5

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reaper.core.errors import QueueError
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
 from reaper.queues.sqlite import schema as sqlite_schema
 from reaper.queues.sqlite.open import Ledger, open_ledger
@@ -148,7 +148,7 @@ async def test_a_newer_schema_is_refused_with_both_numbers(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(QueueError, match=r"newer reaper \(schema 7, this one knows 1\): use that version"):
+    with pytest.raises(QueueError, match=r"newer reaper \(schema 7, this one knows 3\): use that version"):
         await open_to_read(path)
 
 
@@ -222,8 +222,9 @@ async def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
     await queue.add(ids("a", "b"))
     size = await ledger.thread.read(lambda c: int(c.execute("PRAGMA page_count").fetchone()[0]))
     await ledger.thread.read(lambda c: c.execute(f"PRAGMA max_page_count = {size}").fetchone())
-    with pytest.raises(QueueError, match="is full: make room"):
+    with pytest.raises(QueueError, match="is full: make room") as refused:
         await queue.add(ids(*(f"s{number}" for number in range(5_000))))
+    assert isinstance(refused.value, QueueUnavailableError), "it is an outage"
     assert (await queue.stats()).accepted == 2
     await stop_one(queue)
     await ledger.thread.read(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
@@ -237,7 +238,7 @@ async def test_a_lock_held_too_long_is_said_and_survived(path: Path, monkeypatch
     queue, _ = await open_for_work(path)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    with pytest.raises(QueueError, match="locked by another process for too long"):
+    with pytest.raises(QueueUnavailableError, match="locked by another process for too long"):
         await queue.add(ids("a"))
     assert (await queue.stats()).accepted == 0
     blocker.execute("ROLLBACK")
@@ -261,13 +262,13 @@ async def test_opening_frees_the_leases_of_the_dead(path: Path) -> None:
 
 async def test_only_the_newest_invalid_lines_are_kept(path: Path) -> None:
     queue, _ = await open_for_work(path)
-    for start in (0, 700):
-        await queue.add(Batch("f", invalid=[InvalidLine(start + n, "bad", "?") for n in range(700)]))
+    for start in (0, 7_000):
+        await queue.add(Batch("f", invalid=[InvalidLine(start + n, "bad", "?") for n in range(7_000)]))
     with sqlite3.connect(path) as connection:
         kept = connection.execute("SELECT count(*), min(line), max(line) FROM invalid_line").fetchone()
     connection.close()
-    assert kept == (1_000, 400, 1_399)
-    assert (await queue.stats()).invalid == 1_400
+    assert kept == (10_000, 4_000, 13_999)
+    assert (await queue.stats()).invalid == 14_000
     await queue.close()
 
 
@@ -304,7 +305,7 @@ async def test_a_queue_that_was_closed_leaves_no_file_no_row_and_no_descriptor(p
     assert {name for name in os.listdir(f"{path}.owners") if not name.startswith(".")} == {kept.owner}
     await kept.close()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM owner").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM process").fetchone() == (0,)
     connection.close()
 
 

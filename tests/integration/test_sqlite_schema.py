@@ -16,8 +16,9 @@ import pytest
 from reaper.core.errors import QueueError
 from reaper.queues.accounting import COUNTERS
 from reaper.queues.sqlite import schema as sqlite_schema
+from reaper.queues.sqlite.file import prepare_file
 from reaper.queues.sqlite.owners import Locks
-from reaper.queues.sqlite.schema import connect, prepare_file
+from reaper.queues.sqlite.schema import connect
 from tests.support.queues.harness import ids, open_for_work
 
 pytestmark = pytest.mark.anyio

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from reaper.core.classify import Proven, ReadVerdict
+from reaper.core.discovery.findings import Findings
 from reaper.core.discovery.guard import GuardLimits
-from reaper.core.discovery.policy import PolicyOptions, Rule
+from reaper.core.discovery.listing import SessionSummary
+from reaper.core.discovery.policy import Judgement, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners
 from reaper.core.model import Answered, Reply
@@ -25,12 +26,12 @@ YEAR = 365 * 86_400.0
 
 
 class Silent:
-    """A report that keeps the rules of the last sweep."""
+    """A report that keeps the findings of the last sweep."""
 
-    rules: Mapping[Rule, int]
+    findings: Findings
 
-    def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None:
-        self.rules = rules
+    def judged(self, findings: Findings, *, queued: int, enforced: bool) -> None:
+        self.findings = findings
 
     def held(self, *_: Any, **__: Any) -> None: ...
 
@@ -71,3 +72,26 @@ async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
         "young": Rule.LIVE,
     }
     assert swept.added.accepted == 1
+
+
+async def test_a_session_that_breaks_the_judge_is_kept_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    body = {"sessions": [session("a", now - 600), session("odd", now - 600), session("b", now - 600)]}
+    answer = Answered(200, json.dumps(body).encode(), 0.01, date=formatdate(now, usegmt=True))
+
+    async def read() -> tuple[Reply, ReadVerdict]:
+        return answer, Proven()
+
+    async def owners() -> Owners:
+        return None
+
+    def break_on(one: SessionSummary, **facts: Any) -> Judgement:
+        if one.session_id == "odd":
+            raise ZeroDivisionError("nobody foresaw this")
+        return judge(one, **facts)
+
+    monkeypatch.setattr("reaper.intake.discovery.sweep.judge", break_on)
+    options = SweepOptions(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
+    swept = await Discovery(MemoryQueue(), read, owners, Protection, options, Silent()).sweep()
+    assert [each.verdict.rule for each in swept.judged] == [Rule.EXPIRED, Rule.UNCLEAR, Rule.EXPIRED]
+    assert "nobody foresaw this" in swept.judged[1].verdict.reason

@@ -58,5 +58,5 @@ async def test_a_token_that_the_answer_repeats_is_not_kept(token: str) -> None:
         await client.aclose()
     assert isinstance(reply, Answered)
     assert reply.request_id == "********-7"
-    assert classify(reply) == Final(Outcome.REJECTED, '{"error": "Bearer ******** may not do this"}')
+    assert classify(reply) == Final(Outcome.REJECTED, "Bearer ******** may not do this", 400)
     assert "ws_" not in repr(reply)

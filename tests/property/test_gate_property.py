@@ -46,12 +46,16 @@ class Drive:
     now: float = 1000.0
     proven: bool = False
     operator: bool = False
+    is_elsewhere: bool = False
+    """The address is not the queue's."""
     throttled_until: float = 0.0
     waiting: set[PauseReason] = field(default_factory=set)
     """Pauses that only a successful read can half-open."""
     failures: int = 0
     breaker: int = 5
-    forbidden: int = 0
+    refusals: int = 0
+    are_own: bool = False
+    """Ten trials showed that the refusals are the IDs' own."""
     ids: int = 0
     probed_at: float | None = None
     """When the last start was made while a pause was half-open."""
@@ -69,6 +73,7 @@ class Drive:
         assert gate.proven == self.proven
         if admission.allowed:
             assert not self.operator
+            assert not self.is_elsewhere
             assert self.proven
             assert not self.waiting
             assert self.now >= self.throttled_until
@@ -78,12 +83,14 @@ class Drive:
         else:
             assert admission.why
             assert admission.until is None or admission.until > self.now
-            assert gate.in_flight or self.operator or admission.until is not None or due is not None
+            stopped = self.operator or self.is_elsewhere
+            assert gate.in_flight or stopped or admission.until is not None or due is not None
+        assert due is None or not self.is_elsewhere
         if due is not None and self.now < self.throttled_until:
             assert due >= self.throttled_until
         assert (PauseReason.THROTTLED in held) or self.now >= self.throttled_until
         assert self.failures < self.breaker or PauseReason.API_DOWN in held
-        assert self.forbidden < 20 or PauseReason.FORBIDDEN_STORM in held
+        assert self.refusals < 20 or self.are_own or PauseReason.FORBIDDEN_STORM in held
 
     def wait(self, wait_s: float) -> None:
         self.now += wait_s
@@ -106,12 +113,21 @@ class Drive:
         for _ in range(min(most, self.gate.in_flight)):
             before, in_flight = self.held(), self.gate.in_flight
             self.ids += 1
-            self.gate.observe(self.now, SessionId(f"ses-{self.ids}"), verdict, began=self.now, jitter=jitter)
+            session_id = SessionId(f"ses-{self.ids}")
+            withheld = self.gate.observe(self.now, session_id, verdict, began=self.now, jitter=jitter)
             assert self.gate.in_flight == in_flight - 1
             match verdict:
                 case Final(outcome=outcome):
                     self.failures, self.breaker = 0, 5
-                    self.forbidden = self.forbidden + 1 if outcome is Outcome.FORBIDDEN else 0
+                    if outcome not in (Outcome.FORBIDDEN, Outcome.REJECTED):
+                        self.refusals, self.are_own = 0, False
+                    elif PauseReason.FORBIDDEN_STORM not in before:
+                        self.refusals += 1
+                    elif PauseReason.FORBIDDEN_STORM not in self.held():
+                        self.are_own = True
+                    assert withheld == (
+                        PauseReason.FORBIDDEN_STORM in before and outcome in (Outcome.FORBIDDEN, Outcome.REJECTED)
+                    )
                 case ServerFault() | Broken() | Unsent():
                     self.failures += 1
                 case Throttled():
@@ -165,18 +181,25 @@ class Drive:
         elif PauseReason.API_DOWN in held:
             self.breaker = 5
         if PauseReason.FORBIDDEN_STORM in before - held:
-            self.forbidden = 0
+            self.refusals = 0
 
     def switch(self, on: bool) -> None:
         self.operator = on
         self.gate.set_operator(SWITCH if on else None)
 
+    def move(self, elsewhere: bool) -> None:
+        self.gate.hold_target(self.now, "elsewhere" if elsewhere else None)
+        if self.is_elsewhere and not elsewhere and self.gate.verify:
+            self.proven = False
+        self.is_elsewhere = elsewhere
+        assert not elsewhere or PauseReason.WRONG_TARGET in self.held()
+
     def rotate(self) -> None:
         self.gate.target_changed(self.now, self.gate.generation + 1)
-        self.probed_at = None
+        self.probed_at, self.refusals, self.are_own = None, 0, False
         if self.gate.verify:
             self.proven = False
-            assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held()
+            assert self.gate.read_due() == self.now or PauseReason.THROTTLED in self.held() or self.is_elsewhere
 
     def reload(self, verify: bool) -> None:
         if verify and not self.gate.verify:
@@ -190,6 +213,7 @@ class Drive:
     def heal(self) -> None:
         """From here on the API is well and the operator lifts the switch: everything resumes within bounded time."""
         self.switch(False)
+        self.move(False)
         healed_at = self.now
         for _ in range(100):
             self.answer(STOPPED, self.gate.in_flight)
@@ -239,6 +263,7 @@ CONTROLLERS: dict[str, list[st.SearchStrategy[Step]]] = {
         calls(read_late, (1, True), (1, False)),
         calls(Drive.read, (Foreign(404),), (ServerFault(502),), (Throttled(3.0),)),
     ],
+    "target": [calls(Drive.move, (True,), (False,)), calls(Drive.rotate, ()), answers(Foreign(404))],
     "credentials": [calls(refused, (0, 1), (0, 40), (1, 5)), calls(read_late, (0, False)), calls(Drive.rotate, ())],
     "wrong_target": [answers(Foreign(302), Foreign(404)), calls(Drive.read, (Foreign(403),))],
     "api_down": [
@@ -250,7 +275,7 @@ CONTROLLERS: dict[str, list[st.SearchStrategy[Step]]] = {
         calls(Drive.answer, (Throttled(30.0), 1), (Throttled(0.0), 1)),
         calls(Drive.read, (Throttled(7.0),)),
     ],
-    "forbidden_storm": [answers(Final(Outcome.FORBIDDEN))],
+    "forbidden_storm": [answers(Final(Outcome.FORBIDDEN)), answers(Final(Outcome.REJECTED))],
     "rate": [calls(Drive.wait, (0.1,), (1 / PER_S,))],
     "bound": [calls(Drive.send, (1,), (2,))],
 }

@@ -4,22 +4,29 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from reaper.core.ids import NO_VALUES, TITLES
+from reaper.core.json_list import entries
 from reaper.core.times import parse_time
-from reaper.intake.line_grammar import MAX_LINE_BYTES, parse
+from reaper.intake.json_document import is_document
+from reaper.intake.line_grammar import MAX_LINE_BYTES, Title, parse
 from reaper.intake.line_reader import BATCH_LINES, LineBuffer
 from reaper.queues.values import InvalidLine, NewItem
 
 GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-ids = st.from_regex(GRAMMAR, fullmatch=True).filter(lambda text: ".." not in text)
+ids = st.from_regex(GRAMMAR, fullmatch=True).filter(lambda text: ".." not in text and text.lower() not in NO_VALUES)
 jsonish = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | ids,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "due_at", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "session_id", "type", "due_at", "x"]), inner)
+    ),
     max_leaves=6,
 )
-rough = st.binary(max_size=200) | jsonish.map(lambda value: json.dumps(value).encode())
+words = st.sampled_from([*NO_VALUES, *TITLES]).flatmap(lambda word: st.sampled_from([word, word.title(), word.upper()]))
+rough = st.binary(max_size=200) | words.map(str.encode) | jsonish.map(lambda value: json.dumps(value).encode())
 zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
@@ -29,7 +36,11 @@ def test_any_line_is_judged_and_only_well_formed_ids_pass(line: bytes, number: i
     if isinstance(found, NewItem):
         assert GRAMMAR.fullmatch(found.session_id)
         assert ".." not in found.session_id
+        assert found.session_id.lower() not in NO_VALUES
         assert found.due_at is None or found.due_at >= 0
+    elif isinstance(found, Title):
+        assert number == 1
+        assert found.text.lower() in TITLES
     elif isinstance(found, InvalidLine):
         assert found.line == number
         assert found.reason.isprintable()
@@ -45,6 +56,50 @@ def test_what_a_json_line_says_comes_through(session_id: str, due: datetime) -> 
     assert found.due_at is not None
     assert abs(found.due_at - due.timestamp()) < 1e-5
     assert parse_time(due.astimezone(UTC).isoformat()) == found.due_at
+
+
+documents = st.lists(jsonish, max_size=4).flatmap(
+    lambda entries: st.sampled_from([entries, {"next": entries, "sessions": entries}])
+)
+
+
+@given(documents, st.sampled_from([None, 0, 3]))
+def test_the_entries_of_a_document_are_those_of_the_json(whole: object, indent: int | None) -> None:
+    text = json.dumps(whole, indent=indent, allow_nan=True)
+    assume("NaN" not in text and "Infinity" not in text)
+    raw = text.encode("utf-8", "surrogatepass")
+    expected = whole["sessions"] if isinstance(whole, dict) else whole
+    assert [json.loads(raw[begin:end]) for begin, end in entries(raw)] == expected
+
+
+@given(documents, st.data())
+def test_a_changed_document_is_refused_exactly_when_it_is_no_json(whole: object, data: st.DataObject) -> None:
+    text = bytearray(json.dumps(whole).encode())
+    at = data.draw(st.integers(0, len(text) - 1))
+    text[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2).filter(bytes.isascii))
+    try:
+        value = json.loads(text.decode())
+        usable = isinstance(value, list) or (isinstance(value, dict) and isinstance(value.get("sessions"), list))
+    except ValueError:
+        usable = False
+    try:
+        found: list[object] | None = [json.loads(text[begin:end]) for begin, end in entries(text)]
+    except ValueError:
+        found = None
+    if b"NaN" in text or b"Infinity" in text:  # Python's own extension of JSON
+        return
+    if usable and not isinstance(value, list) and text.count(b'"sessions"') > 1:
+        return
+    assert found == ((value if isinstance(value, list) else value["sessions"]) if usable else None)
+
+
+@given(documents, st.binary(max_size=3), st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_what_an_input_is_does_not_depend_on_how_its_bytes_arrive(whole: object, head: bytes, sizes: list[int]) -> None:
+    text = head + json.dumps(whole).encode()
+    verdicts = {is_document(text, at_end=True)}
+    for size in sizes:
+        verdicts.add(is_document(text[:size], at_end=len(text) <= size))
+    assert len(verdicts - {None}) == 1
 
 
 pieces = st.sampled_from(

@@ -43,7 +43,7 @@ junk = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.floats(),
+    st.floats(allow_nan=False, allow_infinity=False),  # JSON has neither
     st.text(max_size=5),
     st.lists(st.none() | names, max_size=2),
     st.dictionaries(names, st.none(), max_size=1),
@@ -87,7 +87,7 @@ def wanted(value: dict[str, Any], owners: Owners, seen: float | None, now: float
     if now is not None and owners and value.get("batchId", "") not in {*owners, ""} and seen and seen <= NOW - 60:
         asking.add("orphaned")
     young = value["status"] == "starting" and (now is None or created > NOW - 900)
-    to_come = now is not None and created > NOW + 300
+    to_come = now is not None and created > NOW
     impossible = expires < created - DAY
     return set() if young or to_come or impossible or value["status"] == "ended" else asking
 

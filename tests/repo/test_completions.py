@@ -10,11 +10,11 @@ import pytest
 
 from reaper.cli import main
 from reaper.cli.arguments import parse
+from reaper.cli.completion.tree import read
 from reaper.cli.examples import EXAMPLES, examples
 from reaper.cli.verbs import VERBS
 from tests.support.programs import need
 from tools.cli_reference.__main__ import ROOT, files
-from tools.cli_reference.tree import read
 
 MADE = files()
 
@@ -53,6 +53,20 @@ def test_each_part_of_a_command_has_its_own_examples(path: tuple[str, ...], caps
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(("shell", "name"), [("bash", "reaper.bash"), ("zsh", "_reaper"), ("fish", "reaper.fish")])
+def test_the_command_prints_the_committed_script(shell: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["completion", shell]) == 0
+    assert capsys.readouterr().out == (ROOT / "completions" / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def profiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "reaper").mkdir()
+    for name in ("reaper.toml", "staging.toml", "prod.toml", "notes.txt"):
+        (tmp_path / "reaper" / name).touch()
+
+
 def completed(*words: str) -> list[str]:
     """Return what bash offers for the last of the words."""
     script = f"source {ROOT}/completions/reaper.bash; COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}"
@@ -72,11 +86,15 @@ def completed(*words: str) -> list[str]:
         (("reaper", "dead", "list", "--outcome", "ex"), ["exhausted"]),
         (("reaper", "run", "--on-term", ""), ["drain", "reap"]),
         (("reaper", "config", "s"), ["show", "schema"]),
+        (("reaper", "completion", "b"), ["bash"]),
+        (("reaper", "--profile", ""), ["prod", "staging"]),
+        (("reaper", "status", "--profile", "st"), ["staging"]),
         (("reaper", "once", "--for", ""), []),
         (("reaper", "once", "pypro"), ["pyproject.toml"]),
         (("reaper", "once", "--config", "uv."), ["uv.lock"]),
     ],
 )
+@pytest.mark.usefixtures("profiles")
 def test_bash_completes(words: tuple[str, ...], offered: list[str]) -> None:
     assert completed(*words) == offered
 
@@ -89,6 +107,23 @@ def test_each_shell_reads_its_script(shell: str, name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.usefixtures("profiles")
+def test_zsh_registers_a_sourced_script_and_completes_profiles() -> None:
+    shell = need("zsh")
+    script = "_reaper_profiles; (( $+functions[_reaper] ))"
+    stub = "compdef() { print registered $* }; compadd() { print -l ${@[2,-1]} }"
+    done = subprocess.run(
+        [shell, "-f", "-c", f"{stub}; source completions/_reaper; {script}"],
+        capture_output=True, text=True, check=False, cwd=ROOT, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout.split()) == (
+        0,
+        "",
+        ["registered", "_reaper", "reaper", "prod", "staging"],
+    )
+
+
+@pytest.mark.usefixtures("profiles")
 def test_fish_completes() -> None:
     shell = need("fish")
 
@@ -100,6 +135,7 @@ def test_fish_completes() -> None:
         return [row.split("\t")[0] for row in done.stdout.splitlines()]
 
     assert offered("reaper sta") == ["status"]
+    assert offered("reaper status --profile ") == ["prod", "staging"]
     assert offered("reaper dead pu") == ["purge"]
     assert offered("reaper once --dr") == ["--dry-run"]
     assert offered("reaper outcomes --outcome sto") == ["stopped"]

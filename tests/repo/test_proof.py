@@ -15,7 +15,7 @@ from tests.support.fault.planting import PLANTED
 from tests.support.programs import need
 from tools.proof.bugs import BUGS
 from tools.proof.planted import Bug, DoesNotApplyError, bug, changed, table, with_table
-from tools.proof.prove import PAGE, Seen, caught, passed
+from tools.proof.prove import PAGE, Seen, caught, part_of, passed
 from tools.proof.verdicts import kind_of
 
 ROOT = Path(reaper.__file__).parents[1]
@@ -130,3 +130,8 @@ def test_why_a_test_failed() -> None:
     assert kind_of(timeout) == "timeout"
     assert kind_of(ExceptionGroup("g", [AssertionError(), ExceptionGroup("h", [AssertionError()])])) == "unmet"
     assert kind_of(BaseExceptionGroup("g", [AssertionError(), NameError(), timeout])) == "NameError, timeout"
+
+
+def test_the_parts_hold_every_bug_once() -> None:
+    parts = [part_of(BUGS, f"{number}/3") for number in (7, 8, 9)]
+    assert sorted(one.name for part in parts for one in part) == sorted(one.name for one in BUGS)

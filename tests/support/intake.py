@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reaper.core.errors import QueueError, QueueUnavailableError
@@ -59,6 +59,8 @@ class RecordingReport:
         self.notes: list[str] = []
         self.failures: list[str] = []
         self.back: list[str] = []
+        self.missing = 0
+        self.spool: Mapping[str, int] | None = None
 
     def imported(self, kind: str, source: str, added: Added) -> None:
         self.added.append((kind, source, added))
@@ -74,6 +76,9 @@ class RecordingReport:
 
     def recovered(self, source: str) -> None:
         self.back.append(source)
+
+    def counted(self, missing: int, spool: Mapping[str, int] | None) -> None:
+        self.missing, self.spool = missing, spool
 
     def unavailable(self, error: QueueUnavailableError) -> None:
         raise error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -17,6 +17,7 @@ from reaper.core.model import (
     Failed,
     Fault,
     Lease,
+    LeaseResult,
     Outcome,
     Pause,
     PauseReason,
@@ -28,10 +29,13 @@ from reaper.core.model import (
     Settle,
 )
 from reaper.queues.values import Added, Batch, NewItem
+from reaper.worker.identity import Identity
 from reaper.worker.ports import IdleWait, Preflight, WorkerOptions
 from reaper.worker.worker import Worker
 from tests.support.queues.memory import MemoryQueue
+from tests.support.queues.memory_store import Store
 
+ME = Answered(200, b'{"userId":"usr_1"}', 0.0)
 LIST = Answered(200, b'{"sessions":[]}', 0.0)
 STOPPED = Answered(204, b"", 0.0)
 GONE = Answered(404, b'{"error":"gone"}', 0.0)
@@ -60,6 +64,10 @@ class FakeApi:
     token: FakeToken
     latency_s: float = 0.1
     listing: Reply = LIST
+    read_s: float = 0.01
+    """How long a list takes."""
+    lists: Callable[[], Reply] | None = None
+    """Makes each list, where it changes."""
     sent: Counter[SessionId] = field(default_factory=Counter)
     at: list[float] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
@@ -81,15 +89,14 @@ class FakeApi:
         raise NotImplementedError(session_id)
 
     async def whoami(self) -> Reply:
-        raise NotImplementedError
+        return replace(ME, token_generation=self.token.generation)
 
     async def list_sessions(self) -> Reply:
         self.reads.append(anyio.current_time())
         generation = self.token.generation
-        await anyio.sleep(0.01)
-        return (
-            replace(self.listing, token_generation=generation) if isinstance(self.listing, Answered) else self.listing
-        )
+        listing = self.lists() if self.lists is not None else self.listing
+        await anyio.sleep(self.read_s)
+        return replace(listing, token_generation=generation) if isinstance(listing, Answered) else listing
 
 
 @dataclass(slots=True)
@@ -99,10 +106,12 @@ class Noted:
     outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
     pauses: list[str] = field(default_factory=list)
     lost: list[SessionId] = field(default_factory=list)
+    unwritten: list[SessionId] = field(default_factory=list)
     unsent: int = 0
+    is_behind: bool = False
     queue: list[str] = field(default_factory=list)
 
-    def settled(self, lease: Lease, settle: Settle, send: Send | None) -> None:
+    def settled(self, lease: Lease, settle: Settle, send: Send | None, waited_s: float) -> None:
         self.outcomes.append((lease.session_id, settle.outcome))
 
     def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:
@@ -111,11 +120,29 @@ class Noted:
     def lease_lost(self, lease: Lease) -> None:
         self.lost.append(lease.session_id)
 
+    def results_unwritten(self, results: Sequence[LeaseResult]) -> None:
+        self.unwritten += [result.lease.session_id for result in results]
+
     def paused(self, pause: Pause) -> None:
         self.pauses.append(f"+{pause.reason}")
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         self.pauses.append(f"-{reason}{'.' if last else ''}")
+
+    def target_pinned(self, address: str) -> None:
+        self.queue.append(f"target: {address}")
+
+    def reopened(self, session_ids: Sequence[SessionId], why: str) -> None:
+        self.queue.append(f"reopened: {' '.join(session_ids)}")
+
+    def ghost(self, session_id: SessionId, outcome: Outcome) -> None:
+        self.queue.append(f"ghost: {session_id}")
+
+    def unproven_gone(self, count: int) -> None:
+        self.queue.append(f"unproven: {count}")
+
+    def list_cut(self, size: int) -> None:
+        self.queue.append("list cut")
 
     def account_pinned(self, account: str) -> None:
         self.queue.append(f"account: {account}")
@@ -143,32 +170,52 @@ class World:
     async def run(self) -> Summary:
         return await self.once.run(self.worker, self.added)
 
+    async def again(self) -> World:
+        """The next run over the same ledger and API, in a process of its own."""
+        self.queue.store.mark_dead(self.queue.owner)
+        return await world(
+            len(self.api.sent), self.api.answer, lists=self.api.lists, store=self.queue.store, latency_s=0.1
+        )
+
 
 async def world(
     n: int,
     answer: Answer,
     *,
+    store: Store | None = None,
     bound: int = 4,
     retry_s: float = 60.0,
     idle: IdleWait | None = None,
     preflight: Preflight | None = None,
+    verify: bool = True,
+    address: Callable[[], str] | None = None,
+    gives_up: bool = True,
     **api: object,
 ) -> World:
+    """Build a world around one `once`.
+
+    `address`: the worker compares it with the queue's, as reaper does. `gives_up`: a pause may end it.
+    """
     clock = anyio.current_time
-    queue = MemoryQueue(clock=clock)
+    queue = MemoryQueue(store, clock)
     members = queue.new_set()
     added = await queue.add(Batch("test", [NewItem(SessionId(f"s{i}")) for i in range(n)]), into=members)
     once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60), clock)
     token, journal = FakeToken(), Noted()
     fake = FakeApi(answer, token, **api)  # type: ignore[arg-type]
 
-    async def identify() -> ReadVerdict:
-        return classify_read(await fake.list_sessions())
+    async def identify() -> tuple[Reply, ReadVerdict]:
+        reply = await fake.list_sessions()
+        return reply, classify_read(reply)
 
+    async def compare_target(*, proven: bool) -> None:
+        """No address is kept."""
+
+    identity = Identity(lambda: (fake, address() if address else ""), queue, journal)
     worker = Worker(
         queue=queue,
         api=fake,
-        gate=Gate(bound),
+        gate=Gate(bound, verify=verify),
         token=token,
         options=WorkerOptions(
             lease_s=120, send_s=20, retry=RetryPolicy(16, 1, 600), keep_settled_s=1e9, drain_timeout_s=25
@@ -176,9 +223,10 @@ async def world(
         journal=journal,
         idle=idle or once.idle,
         preflight=preflight,
-        identify=identify,
+        identify=identity.read if address else identify,
+        compare_target=identity.compare if address else compare_target,
         within=members,
-        should_stop=once.should_stop,
+        should_stop=once.should_stop if gives_up else lambda *_: False,
         clock=clock,
         jitter=lambda: 0.5,
     )

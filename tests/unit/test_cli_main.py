@@ -78,7 +78,10 @@ def test_on_a_narrow_terminal_no_word_of_an_error_is_broken(
 def test_options_count_before_and_after_the_verb() -> None:
     before = parse(["--json", "--queue", "sqlite:///a", "-v", "dead", "list"])
     after = parse(["dead", "list", "--json", "--queue", "sqlite:///a", "-v"])
-    assert before.flags == after.flags == {"queue.url": "sqlite:///a", "telemetry.log_level": "debug"}
+    assert before.flags == after.flags
+    assert after.flags == {
+        "queue.url": "sqlite:///a", "telemetry.log_level": "debug", "telemetry.log_format": "json",
+    }  # fmt: skip
     assert before.json is after.json is True
     assert parse(["dead", "list"]).flags == {}
 
@@ -101,29 +104,46 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("dead lst", "reaper dead: list|retry|purge: 'lst' is none of list, retry, purge. Did you mean list?"),
         ("dead list --outcom x", "reaper dead list: there is no option '--outcom'. Did you mean --outcome?"),
         ("--jsn status", "reaper: there is no option '--jsn'. Did you mean --json?"),
+        ("", "reaper: COMMAND is missing"),
         ("stauts", "reaper: there is no command 'stauts'. Did you mean status?"),
         ("xyzzy", "reaper: there is no command 'xyzzy'"),
-        ("show a b", "reaper show: there is one argument too many: 'b'"),
+        ("audit b", "reaper audit: there is one argument too many: 'b'"),
         ("run --on-term reep", "reaper run: --on-term: 'reep' is none of drain, reap. Did you mean reap?"),
         ("--concurency 3 once", "reaper: there is no option '--concurency'. Did you mean --concurrency?"),
         ("--queue x --bogus=1 onec", "reaper: there is no option '--bogus'"),
-        ("config show --bogus", "reaper config: there is no option '--bogus'"),
+        ("config show --bogus", "reaper config show: there is no option '--bogus'"),
         ("--concurrency -3 onec", "reaper: there is no command 'onec'. Did you mean once?"),
         ("o'nce", 'reaper: there is no command "o\'nce". Did you mean once?'),
         ("check archal_ws_0123", "reaper check: there is one argument too many: 'archal_ws_***'"),
         ("help", "reaper: there is no command 'help'"),
-        ("config", "reaper config: show|schema is missing"),
-        ("cancel", "reaper cancel: ID and --reason are missing"),
+        ("config", "reaper config: show|schema|init is missing"),
+        ("cancel", "reaper cancel: --reason is missing"),
         ("once --limit", "reaper once: --limit needs a value"),
         ("once --limit 0", "reaper once: --limit: expected a whole number of at least 1"),
         ("once --concurrency few", "reaper once: --concurrency: 'few' is not a whole number"),
+        (
+            "add x --concurrency 3",
+            "reaper add: --concurrency does nothing here; it works under run, once, exec, check, config show",
+        ),
+        (
+            "--base-url http://localhost add x",
+            "reaper add: --base-url does nothing here; it works under run, once, exec, sessions, check, config show",
+        ),
+        ("show x --all", "reaper show: --all does nothing here; it works under dead retry, dead purge"),
+        ("--limit 3 once", "reaper: --limit stands behind its command: once, list, outcomes, dead list"),
         ("add x --after 1m --at 2030-01-31T12:00:00Z", "reaper add: --at and --after exclude each other"),
     ],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest(
-    words: str, expected: str, capsys: pytest.CaptureFixture[str]
+    words: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("REAPER_TELEMETRY__LOG_FORMAT", "console")
     assert main.dispatch(words.split()) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert first == expected
     assert second.startswith("  for more: reaper ")
+
+
+def test_an_option_before_the_command_that_does_nothing_is_refused() -> None:
+    assert main.dispatch(["--token-file", "t", "audit"]) == 2
+    assert main.dispatch(["--config", "x", "demo", "--sessions", "0"]) == 2

@@ -20,6 +20,7 @@ LEASE = Lease(
     others_final=False,
     source="test",
     expires_at=120.0,
+    due_at=0.0,
 )
 ALWAYS_CHARGED: list[Verdict] = [ServerFault(502), ServerFault(408), Broken(Fault.TIMEOUT), Broken(Fault.MALFORMED)]
 CHARGED_IF_OTHERS_FINAL: list[Verdict] = [Unauthorized(0), Unauthorized(3, own=True), Foreign(404), Foreign(407)]
@@ -116,6 +117,8 @@ def test_backoff_grows_with_attempts_and_for_foreign_answers_with_sends() -> Non
     assert decided(Foreign(302), attempts=3, sends=5) == Release(8.0)
     assert decided(Unauthorized(0), attempts=3, sends=9) == Release(4.0)
     assert decided(Foreign(302), attempts=3, sends=5, others_final=True) == Retry(4.0)
+    refused = Foreign(403, "of the proxy to CONNECT", unsent=True)
+    assert decided(refused, attempts=3, sends=5, others_final=True) == Release(8.0), "no byte was sent for the ID"
 
 
 @pytest.mark.parametrize("outage", [False, True])

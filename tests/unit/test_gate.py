@@ -2,6 +2,7 @@
 
 import pytest
 
+from reaper.core.admission import Admission
 from reaper.core.classify import (
     Broken,
     Foreign,
@@ -13,7 +14,7 @@ from reaper.core.classify import (
     Unsent,
     Verdict,
 )
-from reaper.core.gate import Admission, Gate
+from reaper.core.gate import Gate
 from reaper.core.model import Fault, PauseReason
 from reaper.core.rate_limit import RateLimit
 from tests.support.gate import (

@@ -1,6 +1,7 @@
 """Holds: added once, decided once, expired in time, and the same after a journey through text."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from reaper.core.discovery.holds import (
     HOLD_LIFE_S,
     Guard,
     Hold,
+    HoldHead,
     Holds,
     HoldState,
     Refused,
@@ -18,6 +20,7 @@ from reaper.core.discovery.holds import (
     discard,
     expire,
     open_holds,
+    read_heads,
     read_holds,
     to_text,
 )
@@ -80,7 +83,7 @@ def test_a_hold_is_decided_once() -> None:
     discarded = decided(discard(holds, "h1", by="bob", why="no", now=NOW))
     assert discard(approved, "h1", by="bob", why="no", now=NOW) == Refused("hold h1 was approved by ann")
     assert approve(discarded, "h1", by="ann", why=None, now=NOW) == Refused("hold h1 was discarded by bob")
-    assert discard(discarded, "h1", by="ann", why="no", now=NOW) == Refused("hold h1 was discarded by bob")
+    assert discard(discarded, "h1", by="ann", why="never", now=NOW) == (discarded, discarded[0])
     assert approve(holds, "h9", by="ann", why=None, now=NOW) == Refused("there is no hold h9")
 
 
@@ -140,10 +143,22 @@ def test_a_hold_that_cannot_be_read_is_not_forgotten_silently(changed: dict[str,
         read_holds(json.dumps([each | changed]))
 
 
+def test_heads_say_what_the_holds_say() -> None:
+    whole = (hold(), replace(hold("h2"), by="ann", why="checked", fate=HoldState.APPROVED, decided_at=NOW + 1))
+    assert read_heads(to_text(whole)) == tuple(
+        HoldHead(each.id, each.expires_at, each.reason, len(each.sessions), each.fate, each.by, each.why)
+        for each in whole
+    )
+    assert read_heads(None) == ()
+    with pytest.raises(ValueError, match="sessions is no object"):
+        read_heads(to_text(whole).replace('{"a":"expired","b":"expired"}', '["a","b"]'))
+
+
 @pytest.mark.parametrize("text", ["{", "5", "[5]", "[{}]", "null", '["a"]', "[" * 100_000])
-def test_a_text_that_is_no_list_of_holds_is_refused(text: str) -> None:
+@pytest.mark.parametrize("read", [read_holds, read_heads])
+def test_a_text_that_is_no_list_of_holds_is_refused(text: str, read: Callable[[str], object]) -> None:
     with pytest.raises(ValueError, match=r"."):
-        read_holds(text)
+        read(text)
 
 
 def test_a_hold_waits_a_day_and_twenty_closed_ones_are_kept() -> None:

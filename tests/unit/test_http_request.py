@@ -11,10 +11,12 @@ from reaper.telemetry.http.request import Request, is_ours, read_head
     ("head", "request_"),
     [
         (b"GET /livez HTTP/1.1\r\nHost: a:1\r\n\r\n", Request("GET", "/livez", "a:1")),
-        (b"GET /?x=/y HTTP/1.0\n\n", Request("GET", "/", None)),
+        (b"GET /?x=/y HTTP/1.0\n\n", Request("GET", "/", None, "x=/y")),
         (b"HEAD / HTTP/1.1\r\nhost:\t[::1]:9464 \r\n\r\n", Request("HEAD", "/", "[::1]:9464")),
         (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", Request("GET", "/", None)),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", None),
+        (b"POST / HTTP/1.1\r\nAuthorization: a\r\nauthorization: b\r\n\r\n", None),
+        (b"GET / HTTP/1.1\r\nAccept: a\r\nAccept: b\r\n\r\n", Request("GET", "/", None)),
         (b"GET / HTTP/2\r\n\r\n", None),
         (b"GET /\r\n\r\n", None),
         (b"GET  / HTTP/1.1\r\n\r\n", None),
@@ -48,3 +50,10 @@ def test_hosts_that_may_be_a_strangers(host: str | None) -> None:
 def test_listening_everywhere_names_nobody() -> None:
     assert is_ours("[::]:9464", "::")
     assert not is_ours("reaper.example", "::")
+
+
+def test_the_fields_of_a_query() -> None:
+    assert Request("GET", "/", None, "state=dead&source=a%2Fb+c&page=2&state=ready&empty=").fields == {
+        "state": "ready", "source": "a/b c", "page": "2",
+    }  # fmt: skip
+    assert Request("GET", "/", None, "&".join(f"a{number}=1" for number in range(21))).fields == {}

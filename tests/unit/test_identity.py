@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from reaper.core import target
 from reaper.core.account import KEY, Account, AccountUnknown, account_of, compare, read_account
 from reaper.core.classify import Broken, Foreign, OtherAccount, Proven, ServerFault, Throttled, Unauthorized
 from reaper.core.gate import Gate
 from reaper.core.model import Answered, Failed, Fault, PauseReason, Reply, SessionId
+from reaper.core.target import OtherTarget
 from reaper.worker.identity import Identity
 from tests.support.queues.memory import MemoryQueue
 from tests.support.worker import LIST
@@ -28,8 +30,10 @@ class FakeApi:
     whose: Reply
     listing: Reply = LIST
     asked: int = 0
+    read: int = 0
 
     async def list_sessions(self) -> Reply:
+        self.read += 1
         return self.listing
 
     async def whoami(self) -> Reply:
@@ -47,6 +51,9 @@ class FakeApi:
 class Events:
     said: list[str] = field(default_factory=list)
 
+    def target_pinned(self, address: str) -> None:
+        self.said.append(f"at {address}")
+
     def account_pinned(self, account: str) -> None:
         self.said.append(f"pinned {account}")
 
@@ -54,9 +61,12 @@ class Events:
         self.said.append(f"unknown {why}")
 
 
-def identity(api: FakeApi, queue: MemoryQueue, *, pin: bool = True) -> tuple[Identity, list[str]]:
+HOME, MOVED = "https://archal.ai", "https://staging.archal.ai"
+
+
+def identity(api: FakeApi, queue: MemoryQueue, *, pin: bool = True, at: str = HOME) -> tuple[Identity, list[str]]:
     events = Events()
-    return Identity(lambda: api, queue, events, pin), events.said
+    return Identity(lambda: (api, at), queue, events, pin), events.said
 
 
 async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
@@ -64,7 +74,7 @@ async def test_the_first_account_is_pinned_and_the_same_one_passes() -> None:
     one, said = identity(api, queue)
     assert isinstance(await one.verdict(), Proven)
     assert isinstance(await one.verdict(), Proven)
-    assert said == ["pinned usr_1 (a@example.org)"]
+    assert said == ["pinned usr_1 (a@example.org)", f"at {HOME}"]
     assert read_account(await queue.read_value(KEY)) == Account("usr_1", "a@example.org")
     api.whose = me(email="renamed@example.org")
     assert isinstance(await one.verdict(), Proven), "an address may change, the account is the same"
@@ -92,7 +102,7 @@ async def test_an_unknown_account_is_reported_once_and_not_pinned() -> None:
     one, said = identity(FakeApi(Answered(404, b"<html>", 0.0)), queue)
     for _ in range(3):
         assert isinstance(await one.verdict(), Proven)
-    assert said == ["unknown /auth/me answered 404"]
+    assert said == ["unknown /auth/me answered 404", f"at {HOME}"]
     assert await queue.read_value(KEY) is None
 
 
@@ -138,6 +148,72 @@ async def test_of_two_processes_that_pin_at_once_the_second_compares() -> None:
 
     queue.read_value = late  # type: ignore[method-assign]
     assert isinstance(await identity(FakeApi(me()), queue)[0].verdict(), OtherAccount)
+
+
+async def test_another_address_is_named_beside_the_queues_and_nothing_is_sent_to_it() -> None:
+    """The account is the same there: only the address tells the two environments apart."""
+    queue = MemoryQueue(clock=anyio.current_time)
+    await identity(FakeApi(me()), queue)[0].verdict()
+    elsewhere = FakeApi(me())
+    moved, said = identity(elsewhere, queue, at=MOVED)
+    assert await moved.read() == (None, OtherTarget(HOME, MOVED))
+    assert await moved.compare(proven=True) == OtherTarget(HOME, MOVED)
+    assert (elsewhere.read, elsewhere.asked, said) == (0, 0, [])
+    assert await queue.read_value(target.KEY) == HOME
+    await queue.compare_and_set(target.KEY, MOVED, was=HOME)
+    assert isinstance(await moved.verdict(), Proven)
+
+
+async def test_an_older_queue_gets_its_address_from_the_next_read_of_the_same_account() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    await queue.compare_and_set(KEY, Account("usr_1").to_text(), was=None)
+    other, said = identity(FakeApi(me("usr_2")), queue, at=MOVED)
+    assert isinstance(await other.verdict(), OtherAccount)
+    assert (await queue.read_value(target.KEY), said) == (None, [])
+    same, said = identity(FakeApi(me("usr_1")), queue)
+    assert isinstance(await same.verdict(), Proven)
+    assert (await queue.read_value(target.KEY), said) == (HOME, [f"at {HOME}"])
+
+
+async def test_of_two_processes_that_pin_two_addresses_at_once_the_second_sends_nothing() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    api = FakeApi(me())
+    slow, _ = identity(api, queue, at=MOVED)
+    read_value = queue.read_value
+
+    async def late(name: str) -> str | None:
+        text = await read_value(name)
+        if name == target.KEY and api.asked:
+            queue.read_value = read_value  # type: ignore[method-assign]
+            await queue.compare_and_set(target.KEY, HOME, was=None)
+        return text
+
+    queue.read_value = late  # type: ignore[method-assign]
+    assert await slow.verdict() == OtherTarget(HOME, MOVED)
+
+
+async def test_a_send_that_stopped_a_session_pins_the_address_where_no_read_is_allowed() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    api = FakeApi(me())
+    one, said = identity(api, queue)
+    assert await one.compare(proven=False) is None
+    assert await queue.read_value(target.KEY) is None
+    assert await one.compare(proven=True) is None
+    assert (await queue.read_value(target.KEY), said, api.read) == (HOME, [f"at {HOME}"], 0)
+    reader, _ = identity(api, MemoryQueue(clock=anyio.current_time), pin=False)
+    assert await reader.compare(proven=True) is None
+    assert await reader.queue.read_value(target.KEY) is None
+
+
+async def test_an_account_that_was_accepted_elsewhere_is_noticed_without_a_read() -> None:
+    queue = MemoryQueue(clock=anyio.current_time)
+    api = FakeApi(me())
+    one, _ = identity(api, queue)
+    await one.verdict()
+    assert await one.compare(proven=True) is None
+    await queue.compare_and_set(KEY, Account("usr_2").to_text(), was=await queue.read_value(KEY))
+    assert isinstance(await one.compare(proven=True), OtherAccount)
+    assert api.read == 1
 
 
 def test_a_text_without_an_account_is_none() -> None:

@@ -1,6 +1,7 @@
 """The list of sessions is read with distrust: nothing raises, and no odd field passes for a sound one."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from itertools import product
 
@@ -145,3 +146,23 @@ def test_the_body_of_another_session_is_unreadable() -> None:
     assert parse_session(body, SessionId("ses-01H")) == parse_summary(WHOLE)
     assert parse_session(body, SessionId("ses-2")) == Unreadable("asked for ses-2, the API answered with ses-01H")
     assert isinstance(parse_session(b"<html>", SessionId("ses-2")), Unreadable)
+
+
+@pytest.mark.parametrize("word", ["null", "None", "undefined"])
+def test_a_session_without_a_name_is_malformed_and_the_others_are_read(word: str) -> None:
+    listing = parse_list(json.dumps({"sessions": [{"sessionId": word}, {"sessionId": "s1"}]}).encode())
+    assert isinstance(listing, Listing)
+    assert ([one.session_id for one in listing.sessions], listing.malformed) == (["s1"], 1)
+
+
+def test_a_long_list_is_not_decoded_at_once() -> None:
+    """What a list holds beside the fields that count would be ten times its bytes as Python objects."""
+    rest = ",".join('{"a":[1,2.5,"x"]}' for _ in range(100))
+    body = b'{"sessions":[%b]}' % ",".join(f'{{"sessionId":"s{i}","rest":[{rest}]}}' for i in range(1000)).encode()
+    tracemalloc.start()
+    found = parse_list(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found, Listing)
+    assert len(found.sessions) == 1000
+    assert peak < len(body)

@@ -32,7 +32,9 @@ def _restored() -> Iterator[None]:
 
 def configured(log_format: str = "json", level: str = "info", secrets: tuple[str, ...] = (TOKEN,)) -> io.StringIO:
     stream = io.StringIO()
-    logs.configure(SimpleNamespace(log_format=log_format, log_level=level), stream, secrets=lambda: secrets)
+    logs.configure(
+        SimpleNamespace(log_format=log_format, log_level=level, log_schema="plain"), stream, secrets=lambda: secrets
+    )
     return stream
 
 
@@ -80,7 +82,9 @@ def test_json_lines_are_whole_and_begin_with_time_level_event() -> None:
 def test_a_rotated_token_is_masked_and_a_short_one_does_not_break_the_json() -> None:
     seen = ["1"]
     stream = io.StringIO()
-    logs.configure(SimpleNamespace(log_format="json", log_level="info"), stream, secrets=lambda: tuple(seen))
+    logs.configure(
+        SimpleNamespace(log_format="json", log_level="info", log_schema="plain"), stream, secrets=lambda: tuple(seen)
+    )
     logs.get().info("a1", n=11)
     seen.append("second-token")
     logs.get().info("b", value="second-token")
@@ -111,19 +115,21 @@ class ClosedPipe:
 
 
 def test_a_reader_that_left_does_not_stop_the_reaper() -> None:
-    logs.configure(SimpleNamespace(log_format="auto", log_level="info"), ClosedPipe(), secrets=tuple)  # type: ignore[arg-type]
+    settings = SimpleNamespace(log_format="auto", log_level="info", log_schema="plain")
+    logs.configure(settings, ClosedPipe(), secrets=tuple)  # type: ignore[arg-type]
     logs.get().info("nobody reads this")
     logging.getLogger("x").error("nor this")
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_the_journal_is_told_a_priority_with_each_line(
+def test_without_its_socket_the_journal_is_told_a_priority_with_each_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str
 ) -> None:
     with (tmp_path / "journal").open("w+") as stream:
         status = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
-        logs.configure(SimpleNamespace(log_format=log_format, log_level="debug"), stream, secrets=tuple)
+        settings = SimpleNamespace(log_format=log_format, log_level="debug", log_schema="plain")
+        logs.configure(settings, stream, secrets=tuple, journal_socket=str(tmp_path / "away"))
         for level in ("debug", "info", "warning", "error", "critical"):
             getattr(logs.get(), level)(f"one.{level}")
         logging.getLogger("library").error("theirs")
@@ -143,7 +149,7 @@ def test_lines_that_do_not_go_to_the_journal_have_no_priority(tmp_path: Path, mo
     """A service whose stderr was redirected to a file inherits the variable all the same."""
     with (tmp_path / "file").open("w+") as stream:
         monkeypatch.setenv("JOURNAL_STREAM", "1:2")
-        logs.configure(SimpleNamespace(log_format="json", log_level="info"), stream, secrets=tuple)
+        logs.configure(SimpleNamespace(log_format="json", log_level="info", log_schema="plain"), stream, secrets=tuple)
         logs.get().warning("plain")
         stream.seek(0)
         assert stream.read().startswith("{")

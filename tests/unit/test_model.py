@@ -4,8 +4,19 @@ from reaper.core.model import MAX_HISTORY, Answered, Audit, AuditLine, Failed, F
 
 
 def stats(**more: int) -> Stats:
-    figures = {"ready": 1, "delayed": 2, "in_flight": 3, "accepted": 11, "dead": 1, "duplicate": 9, "invalid": 9}
-    return Stats(**{**figures, **more}, settled={Outcome.STOPPED: 4, Outcome.REJECTED: 1}, oldest_due_s=0.0)
+    figures = {
+        "ready": 1,
+        "scheduled": 1,
+        "retrying": 1,
+        "in_flight": 3,
+        "accepted": 11,
+        "dead": 1,
+        "duplicate": 9,
+        "invalid": 9,
+    }
+    return Stats(
+        **{**figures, **more}, dead_by_outcome={}, settled={Outcome.STOPPED: 4, Outcome.REJECTED: 1}, oldest_due_s=0.0
+    )
 
 
 def test_the_imbalance_counts_accepted_rounds_that_are_missing() -> None:

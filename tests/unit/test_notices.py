@@ -11,8 +11,8 @@ from reaper.core.notices import WHAT_TO_DO, notices
 
 NOW = 1_700_000_000.0
 STATS = Stats(
-    ready=0, delayed=0, in_flight=0, accepted=7, settled={Outcome.STOPPED: 7}, dead=0, duplicate=0, invalid=0,
-    oldest_due_s=0.0,
+    ready=0, scheduled=0, retrying=0, in_flight=0, accepted=7, settled={Outcome.STOPPED: 7}, dead=0,
+    duplicate=0, invalid=0, oldest_due_s=0.0,
 )  # fmt: skip
 
 
@@ -35,6 +35,13 @@ def test_a_pause_has_its_reason_its_times_and_its_remedy(reason: PauseReason) ->
     assert (notice.kind, notice.name) == ("warn", f"Paused: {reason.value}")
     assert notice.title == f"Paused: {reason.value}, for 12 s, ends in 1 m"
     assert (notice.detail, notice.what_to_do) == ("because", WHAT_TO_DO[reason])
+
+
+def test_answers_that_nothing_proves_are_counted_with_the_cure() -> None:
+    [notice] = notices(NOW, stats=STATS, unproven_gone=1500)
+    assert (notice.kind, notice.name) == ("warn", "Unproven")
+    assert "1,500 answers of 404 or 410 in a row" in notice.title
+    assert "reaper check" in notice.what_to_do
 
 
 def test_all_at_once_come_with_the_worst_first() -> None:
@@ -69,5 +76,5 @@ def test_a_pause_of_another_worker_counts_once_and_the_operators_is_not_a_worker
 def test_without_a_worker_one_is_wanted_only_if_something_waits() -> None:
     [idle] = notices(NOW, stats=STATS, has_worker=False)
     assert (idle.kind, idle.what_to_do) == ("calm", "")
-    [later] = notices(NOW, stats=replace(STATS, delayed=1, accepted=8), has_worker=False)
+    [later] = notices(NOW, stats=replace(STATS, scheduled=1, accepted=8), has_worker=False)
     assert (later.kind, later.what_to_do) == ("calm", "start one: reaper run, or reaper once")

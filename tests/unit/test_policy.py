@@ -81,8 +81,9 @@ TABLE = [
         for name in ("createdAt", "batchId", "scenarioId", "alive")
     ],
     # made later than now, by the server's own clock: one of both is wrong
-    (session(created_at=NOW + 300, status="failed"), Rule.FAILED),
-    (session(created_at=NOW + 301, status="failed"), Rule.UNCLEAR),
+    (session(created_at=NOW, status="failed"), Rule.FAILED),
+    (session(created_at=NOW + 0.001, status="failed"), Rule.UNCLEAR),
+    (session(created_at=NOW + 120, status="failed"), Rule.UNCLEAR),
 ]
 
 

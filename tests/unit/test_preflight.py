@@ -16,7 +16,7 @@ from reaper.intake.discovery.preflight import PreflightCheck
 
 pytestmark = pytest.mark.anyio
 
-NAMED = Lease(SessionId("env_1"), "r", 1, 0, 1, 0, False, False, "ids.txt", 0.0)
+NAMED = Lease(SessionId("env_1"), "r", 1, 0, 1, 0, False, False, "ids.txt", 0.0, 0.0)
 CHOSEN = replace(NAMED, source="discovery:expired")
 IN_BATCH = Answered(200, json.dumps({"sessionId": "env_1", "batchId": "nightly"}).encode(), 0.1)
 

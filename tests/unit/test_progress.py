@@ -16,7 +16,8 @@ from reaper.app.once import Summary
 from reaper.cli.terminal import live, progress
 from reaper.cli.terminal.progress import ProgressMode
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
-from reaper.cli.terminal.summary import heading, rows
+from reaper.cli.terminal.summary import heading
+from reaper.cli.terminal.summary_rows import rows
 from reaper.cli.terminal.summary_table import summary_table
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome, Pause, PauseReason
@@ -58,7 +59,7 @@ def test_a_tally_adds_what_was_settled_since_the_last_look_and_never_more_than_t
     for _ in range(4):
         counts.settled(Outcome.STOPPED, 0.0)
     view = counts.view
-    assert (view.settled[Outcome.STOPPED], view.open, view.delayed, view.retrying) == (7, 12, 5, 2)
+    assert (view.settled[Outcome.STOPPED], view.open, view.scheduled, view.retrying) == (7, 12, 5, 2)
     for _ in range(50):
         counts.settled(Outcome.REJECTED, 0.0)
     view = counts.view
@@ -74,7 +75,8 @@ def test_figures_of_a_run() -> None:
     assert replace(FIGURES, pauses=(Pause(PauseReason.OPERATOR, 1.0, "lunch"),)).left_s is None
     assert FIGURES.fields() == {
         "done": 1310, "total": 1422, "rate_per_s": 148.2, "left_s": 0.8, "in_flight": 32, "limit": 64,
-        "retrying": 12, "delayed": 7, "sends": 1500, "stopped": 1290, "already_gone": 15, "forbidden": 5,
+        "scheduled": 7, "retrying": 12, "delayed": 19, "sends": 1500,
+        "stopped": 1290, "already_gone": 15, "forbidden": 5,
     }  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def test_a_run_at_80_columns() -> None:
     assert bar.rstrip().endswith(" 92 %  1,310 of 1,422")
     assert facts == [
         "148/s · about 1 s left · 32 in flight of at most 64 · 12 retries wait",
-        "7 due later",
+        "7 scheduled for later",
         "stopped 1,290 · already gone 15 · forbidden 5",
     ]
 
@@ -162,8 +164,9 @@ def test_rates_for_people(per_s: float | None, text: str) -> None:
 
 
 def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None:
-    view = SetView(1, 2, 0, 0, {Outcome.STOPPED: 5, Outcome.FORBIDDEN: 2})
-    summary = Summary(Added(10, 0, 0), view, 12, 1.5, Exit.DEAD)
+    counts = {Outcome.STOPPED: 5, Outcome.FORBIDDEN: 2}
+    view = SetView(1, 1, 1, 0, counts, next_scheduled_at=3700.0, next_retry_at=112.0)
+    summary = Summary(Added(10, 0, 0), view, 12, 1.5, Exit.DEAD, now=100.0)
     console = Console(file=io.StringIO(), width=80)
     summary_table(heading(summary), rows(summary), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -171,6 +174,37 @@ def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "forbidden 2 20.0% reaper dead list --outcome forbidden" in lines
     assert "still waiting 1 10.0% run again" in lines
+    assert "retrying 1 10.0% run again; next due in 12 s" in lines
+    assert "scheduled 1 10.0% run again; next due in 1 h" in lines
+    console = Console(file=io.StringIO(), width=80)
+    summary_table(heading(summary), rows(replace(summary, earlier={Outcome.STOPPED: 4})), console)
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert "outcome now by earlier runs what to do" in lines
+    assert "stopped 1 4" in lines
+
+
+@pytest.mark.parametrize("count", [5, 5_000_000])
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_cell_of_the_last_table_is_wrapped(width: int, count: int) -> None:
+    counts = {Outcome.STOPPED: count, Outcome.ALREADY_GONE: count, Outcome.FORBIDDEN: count}
+    view = SetView(count, count, count, 0, counts, next_scheduled_at=3700.0, next_retry_at=112.0)
+    summary = Summary(Added(9, 0, 0), view, 12, 1.5, Exit.DEAD, now=100.0)
+    for earlier in ({}, {Outcome.STOPPED: count - 1}):
+        console = Console(file=io.StringIO(), width=width)
+        summary_table(heading(summary, width), rows(replace(summary, earlier=earlier)), console)
+        lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+        assert max(map(len, lines)) <= width
+        assert [line for line in lines if line.startswith("forbidden ") and f"{count:,}" in line]
+        assert "reaper dead list --outcome forbidden" in " ".join(" ".join(lines).split())
+        assert not [line for line in lines if line.strip() in ("waiting", "runs", "again", "do")]
+
+
+def test_while_a_run_ends_the_time_that_is_left_is_the_drains() -> None:
+    ending = replace(FIGURES, stopping=True, drain_left_s=17.6)
+    assert ending.fields()["left_s"] == 17.6
+    text = " ".join(drawn(live.run_frame(ending, 80), 80).split())
+    assert "stopping: reaper waits for at most 18 s for what is in flight" in text
+    assert "left" not in text
 
 
 # --- which mode ----------------------------------------------------------------------------------------------------
@@ -184,10 +218,12 @@ def mode(
     columns: int = 80,
     log_format: str = "auto",
     quiet: bool = False,
+    ci: str = "",
 ) -> ProgressMode:
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: tty))
-    monkeypatch.setattr(progress, "columns", lambda stream: columns if stream.isatty() else None)
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("CI", ci)
     settings: Any = SimpleNamespace(settings=SimpleNamespace(telemetry=SimpleNamespace(log_format=log_format)))
     return progress.progress_mode(settings, quiet=quiet)
 
@@ -203,6 +239,8 @@ def mode(
         ({"log_format": "json"}, ProgressMode.LINES),
         ({"tty": False}, ProgressMode.LINES),
         ({"quiet": True}, ProgressMode.NONE),
+        ({"ci": "true"}, ProgressMode.LINES),
+        ({"ci": "false"}, ProgressMode.LIVE),
     ],
 )
 def test_which_mode_shows_the_progress(

@@ -48,6 +48,23 @@ def test_what_a_lost_file_said_stays_in_force_and_is_told_once(tmp_path: Path) -
     assert [spares(protector, one) for one in ("env_1", "env_3")] == [False, True]
 
 
+def test_an_entry_that_can_match_nothing_makes_the_file_refused(tmp_path: Path) -> None:
+    path, failures = tmp_path / "protected", list[str]()
+    path.write_text("env_1\n")
+    protector = Protector(file=path, on_failure=failures.append)
+    assert spares(protector, "env_1")
+    path.write_text('env_2\n"env_3"\n')
+    assert [spares(protector, one) for one in ("env_1", "env_2", "env_1")] == [True, False, True]
+    (failure,) = failures
+    assert f"{path} cannot be used: line 2 can match nothing: it is quoted" in failure
+    assert failure.endswith("its last content stays in force")
+    path.write_text("env_2\nenv_3\n\n")
+    assert [spares(protector, one) for one in ("env_1", "env_2", "env_3")] == [False, True, True]
+    path.write_text("env_1,\n")
+    with pytest.raises(ConfigError, match="line 1 can match nothing: it begins or ends with a comma"):
+        Protector(file=path).now()
+
+
 def test_a_file_that_was_never_readable_stops_everything(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="make it readable"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         Protector(("env_1",), file=tmp_path / "none").now()

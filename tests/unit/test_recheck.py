@@ -61,7 +61,7 @@ UNSURE: list[tuple[Reply, Answer]] = [
     (answered(302), Foreign(302)),
     (answered(404, b"<html>"), Foreign(404)),
     (answered(401), Unauthorized(0, own=True)),
-    (answered(403), Final(Outcome.FORBIDDEN, '{"error": "x"}')),
+    (answered(403), Final(Outcome.FORBIDDEN, "x", 403)),
     (answered(429), Throttled(None, own=True)),
     (answered(502, b""), ServerFault(502)),
     (Failed(Fault.TIMEOUT, True, "", 20.0), Broken(Fault.TIMEOUT)),
@@ -82,3 +82,10 @@ def test_the_decision_when_nothing_is_sent() -> None:
     for outcome in (Outcome.FORBIDDEN, Outcome.REJECTED):
         end = decision_without_send(Inconclusive(Final(outcome, "not yours")), 0.5)
         assert end == Settle(outcome, f"{REFUSED_DETAIL}: not yours"), "what is refused is refused for good"
+
+
+def test_an_answer_that_cannot_be_decoded_is_named() -> None:
+    found = checked(Answered(200, b"\x1b", 0.1, undecoded="br"))
+    assert isinstance(found, Inconclusive)
+    assert isinstance(found.verdict, Foreign)
+    assert found.verdict.shown == "200 with a Content-Encoding that cannot be decoded: br"

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from reaper.settings.schema import Settings
+from reaper.settings.sections import ApiSettings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -36,7 +37,7 @@ def test_settings_cannot_be_changed() -> None:
     [
         ({"api": {"timeout_s": 25}}, "worker.drain_timeout_s must be more than api.timeout_s"),
         ({"api": {"timeout_s": 20}, "queue": {"lease_s": 20.9}}, "queue.lease_s must be at least api.timeout_s + 1"),
-        ({"api": {"timeout_s": 4}}, "api.connect_timeout_s must be at most api.timeout_s"),
+        ({"api": {"timeout_s": 4, "connect_timeout_s": 5}}, "api.connect_timeout_s must be at most api.timeout_s"),
         ({"retry": {"base_s": 20, "cap_s": 10}}, "retry.cap_s must be at least retry.base_s"),
         ({"api": {"base_url": "http://archal.ai"}}, "api.base_url must be https"),
     ],
@@ -120,3 +121,9 @@ def test_friendly_forms_are_understood() -> None:
     )
     assert settings.discovery.owners_command == ("list-owners", "--team", "a b")
     assert settings.telemetry.listen == ""
+
+
+def test_the_default_of_connect_timeout_follows_a_smaller_timeout() -> None:
+    assert ApiSettings(timeout_s=3).connect_timeout_s == 3
+    assert ApiSettings(timeout_s=30).connect_timeout_s == 5
+    assert ApiSettings(timeout_s=3, connect_timeout_s=2).connect_timeout_s == 2

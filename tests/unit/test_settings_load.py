@@ -11,6 +11,7 @@ from reaper.core.errors import ConfigError, Exit
 from reaper.settings.load import Loaded, load
 
 HOME = {"HOME": "/home/me"}
+DURATION = "must be a duration above 0 to 1h, in seconds or as text such as 45s, 1h30m, 30d"
 SECRET = "archal_ws_do not show"
 
 
@@ -95,7 +96,7 @@ def test_which_file_is_read(tmp_path: Path, file: Path) -> None:
     ("text", "items"),
     [
         ("a, b,,c ", ("a", "b", "c")),
-        ('["a,b", "c"]', ("a,b", "c")),
+        ('["a", "c"]', ("a", "c")),
         ("", ()),
     ],
 )
@@ -112,6 +113,24 @@ def test_paths_lists_and_commands_from_every_source(file: Path) -> None:
     environ = {"REAPER_INTAKE__FILES": "/c", "REAPER_DISCOVERY__OWNERS_COMMAND": "x 'y z'"}
     assert loaded(environ).settings.intake.files == (Path("/c"),)
     assert loaded(environ).settings.discovery.owners_command == ("x", "y z")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [('"1h30m"', 5400), ('"30d"', 2_592_000), ("90", 90), ("90.5", 90.5), ('"90"', 90), ('" 2m "', 120)],
+)
+def test_durations_in_the_file_and_in_the_environment(file: Path, text: str, seconds: float) -> None:
+    file.write_text(f"[queue]\nkeep_settled_s = {text}\n")
+    assert load(file, {}, HOME).settings.queue.keep_settled_s == seconds
+    assert loaded({"REAPER_QUEUE__KEEP_SETTLED_S": text.strip('"')}).settings.queue.keep_settled_s == seconds
+
+
+@pytest.mark.parametrize("text", ["true", '"30 days"', '"1h30"', '""', '"61m"', "3601", "[1]", '"-1s"', '"nan"', "nan"])
+def test_what_is_no_duration_is_answered_with_both_forms(file: Path, text: str) -> None:
+    file.write_text(f"[api]\ntimeout_s = {text}\n")
+    (line,) = refused(file)
+    expected = "must be a number, not true or false" if text == "true" else DURATION
+    assert line == f"api.timeout_s {expected} (file {file})"
 
 
 def test_an_empty_queue_url_is_the_state_directory_too() -> None:
@@ -151,7 +170,6 @@ def test_warnings() -> None:
     [
         ("REAPER_API_TOKEN", "REAPER_API__TOKEN"),
         ("REAPER_WORKER__CONCURENCY", "REAPER_WORKER__CONCURRENCY"),
-        ("REAPER_API", "REAPER_API__HTTP"),
         ("REAPER_worker__concurrency", "REAPER_WORKER__CONCURRENCY"),
         ("REAPER_API__TOKEN__X", "REAPER_API__TOKEN"),
     ],
@@ -159,6 +177,12 @@ def test_warnings() -> None:
 def test_an_unknown_variable_is_named_with_the_nearest(name: str, nearest: str) -> None:
     (line,) = refused(environ={name: SECRET})
     assert line == f"unknown variable {name} (environment); the nearest known one is {nearest}"
+
+
+@pytest.mark.parametrize("name", ["REAPER_API", "REAPER_X", "REAPER_" + "X" * 100_000])
+def test_an_unknown_variable_that_is_near_none_is_answered_with_none(name: str) -> None:
+    (line,) = refused(environ={name: SECRET})
+    assert line.endswith("(environment); `reaper config schema` lists all that are known")
 
 
 def test_the_variables_of_a_kubernetes_service_are_explained() -> None:
@@ -188,6 +212,10 @@ def test_the_variables_of_a_kubernetes_service_are_explained() -> None:
             "[telemetry]\nlog_level = 'do not show'",
             "telemetry.log_level must be one of debug, info, warning, error (file {})",
         ),
+        (
+            "[telemetry]\nlog_level = 'Warn'",
+            "telemetry.log_level must be one of debug, info, warning, error (file {}). Did you mean warning?",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(file: Path, text: str, line: str) -> None:
@@ -205,7 +233,7 @@ def test_a_mistake_in_the_file_is_one_line(file: Path, text: str, line: str) -> 
             "mysql://u:do not show@h",
             "queue.url must begin with sqlite:///, postgresql://, redis:// or rediss://",
         ),
-        ("API__TIMEOUT_S", "do not show", "api.timeout_s must be a number of seconds above 0 to 3600"),
+        ("API__TIMEOUT_S", "do not show", f"api.timeout_s {DURATION}"),
         ("API__VERIFY", "", "api.verify must be true or false"),
         ("PROTECT__IDS", "[do not show", "protect.ids must be a list: JSON, or separated by commas"),
         ("DISCOVERY__OWNERS_COMMAND", "'do not show", "discovery.owners_command must have its quotes closed"),
@@ -240,7 +268,7 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
         "unknown key api.timeout",
         "unknown variable REAPER_X",
         "api.verify must be true or false",
-        "retry.base_s must be a number of seconds above 0 to 3600",
+        f"retry.base_s {DURATION}",
     ]
 
 
@@ -258,9 +286,55 @@ def test_a_file_that_is_not_toml_is_named_with_the_line(file: Path, content: byt
     assert line.startswith(f"the settings file {file} {words}")
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_byte_order_mark_at_the_start_of_the_file_is_skipped(file: Path, ending: str) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + f"[worker]{ending}concurrency = 4{ending}".encode())
+    assert load(str(file), {}, {}).settings.worker.concurrency == 4
+
+
 def test_a_named_file_must_be_readable(tmp_path: Path) -> None:
     missing = tmp_path / "none.toml"
     expected = [f"the settings file {missing} cannot be read: No such file or directory"]
     assert refused(missing) == expected
     assert refused(environ={"REAPER_CONFIG": str(missing)}) == expected
-    assert refused(tmp_path) == [f"the settings file {tmp_path} is not a regular file"]
+    assert refused(tmp_path) == [f"the settings file {tmp_path} cannot be read: it is a directory, not a regular file"]
+
+
+# --- who is notified ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ntfys://topic, mailtos://u:p@mail.example?to=a@b.c,d@e.f slack://a/b/c",
+        "\nntfys://topic\nmailtos://u:p@mail.example?to=a@b.c,d@e.f\nslack://a/b/c\n",
+        '["ntfys://topic", "mailtos://u:p@mail.example?to=a@b.c,d@e.f", "slack://a/b/c"]',
+    ],
+)
+def test_receivers_in_the_environment_may_hold_commas_themselves(text: str) -> None:
+    urls = loaded({"REAPER_NOTIFY__URLS": text}).settings.notify.urls
+    assert urls == ("ntfys://topic", "mailtos://u:p@mail.example?to=a@b.c,d@e.f", "slack://a/b/c")
+
+
+def test_a_receiver_that_is_no_url_is_named_by_its_place() -> None:
+    (line,) = refused(environ={"REAPER_NOTIFY__URLS": f'["ntfys://topic", "{SECRET}"]'})
+    assert line == (
+        "notify.urls must be a URL of Apprise, such as ntfys://HOST/TOPIC: entry 2 is none "
+        "(environment REAPER_NOTIFY__URLS)"
+    )
+    (line,) = refused(environ={"REAPER_NOTIFY__URLS": ",".join(["ntfys://topic"] * 21)})
+    assert "must hold at most 20 URLs" in line
+
+
+def test_a_monitor_is_pinged_in_the_clear_on_this_machine_alone() -> None:
+    (line,) = refused(environ={"REAPER_NOTIFY__HEARTBEAT_URL": "http://hc.example/do not show".replace(" ", "-")})
+    assert line.startswith("notify.heartbeat_url must be https: ")
+    assert loaded({"REAPER_NOTIFY__HEARTBEAT_URL": "http://127.0.0.1/uuid"}).settings.notify.is_on
+    trusted = {"REAPER_NOTIFY__HEARTBEAT_URL": "http://hc.example/uuid", "REAPER_API__ALLOW_HTTP": "true"}
+    assert loaded(trusted).settings.notify.is_on
+    assert not loaded({"REAPER_NOTIFY__HEARTBEAT_URL": ""}).settings.notify.is_on
+
+
+def test_no_repr_of_the_settings_shows_who_is_notified() -> None:
+    found = loaded({"REAPER_NOTIFY__HEARTBEAT_URL": "https://a/hidden", "REAPER_NOTIFY__URLS": "slack://hidden"})
+    assert "hidden" not in repr(found)

@@ -45,6 +45,9 @@ class Slow:
     asked: int = 0
     most_asked: int = 0
 
+    def now(self) -> float:
+        return self.queue.now()
+
     async def apply(self, ends: Sequence[LeaseResult]) -> list[bool]:
         self.sizes.append(len(ends))
         self.at.append(anyio.current_time())

@@ -34,6 +34,6 @@ def test_without_a_home_the_account_or_a_clear_error_decides(monkeypatch: pytest
     def unknown(uid: int) -> None:
         raise KeyError(uid)
 
-    monkeypatch.setattr("reaper.settings.state_dir.pwd.getpwuid", unknown)
-    with pytest.raises(ConfigError, match=r"set STATE_DIRECTORY or queue\.url"):
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(ConfigError, match=r"set HOME, or set queue\.url or STATE_DIRECTORY$"):
         state_dir({})

@@ -10,6 +10,7 @@ from reaper.app.once import Summary
 from reaper.cli.terminal.summary import heading, print_summary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
+from reaper.library.summary import summary_of
 from reaper.queues.values import Added, SetView
 
 NOTHING = Summary(Added(0, 0, 0), SetView(0, 0, 0, 0), 0, 0.0, Exit.OK)
@@ -51,12 +52,33 @@ def test_what_is_well_is_printed_unless_only_problems_are_wanted(
 @pytest.mark.parametrize("quiet", [False, True])
 def test_what_somebody_must_see_to_is_printed_with_what_to_do(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, DEAD, quiet=quiet) == [
-        "reaper: 2 lines are invalid and were skipped; the log names each with its reason",
+        "reaper: 2 lines are invalid and were skipped; the log names the first of them with their reasons",
         "reaper: 2 sessions could not be stopped; see: reaper dead list",
     ]
     assert printed(capsys, LEFT, quiet=quiet) == [
         "reaper: stopped early: credentials: refused (401); what was not stopped stays queued for the next run"
     ]
+
+
+def test_what_earlier_runs_did_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    view = SetView(0, 0, 0, 0, {Outcome.STOPPED: 20, Outcome.ALREADY_GONE: 3})
+    summary = Summary(Added(0, 23, 0), view, 3, 0.1, Exit.OK, earlier={Outcome.STOPPED: 20, Outcome.FORBIDDEN: 0})
+    print_summary(summary)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [" ".join(line.split()) for line in lines] == ["stopped 0 now, 20 by earlier runs", "already gone 3"]
+    assert summary.as_json()["stopped"] == 20
+    earlier = summary.as_json()["earlier"]
+    assert isinstance(earlier, dict)
+    assert {name for name, count in earlier.items() if count} == {"stopped"}
+    assert set(earlier) == {outcome.value for outcome in Outcome}
+    later = replace(summary, view=SetView(0, 1, 2, 0, {}, 3700.0, 112.0), now=100.0, earlier={})
+    print_summary(later)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [" ".join(line.split()) for line in lines] == ["retrying 2 next due in 12 s", "scheduled 1 next due in 1 h"]
+    counts = later.as_json()
+    assert [counts[name] for name in ("waiting", "scheduled", "retrying", "delayed")] == [3, 1, 2, 3]
+    assert str(summary_of(later)) == "3 sessions in 0.1 s: 2 retrying, 1 scheduled"
+    assert str(summary_of(summary)) == "23 sessions in 0.1 s: 0 stopped now, 20 by earlier runs, 3 already gone"
 
 
 @pytest.mark.parametrize("code", [Exit.HELD, Exit.CREDENTIALS, Exit.UNAVAILABLE])
@@ -78,3 +100,18 @@ def test_one_is_one_and_thousands_are_readable() -> None:
     assert heading(Summary(Added(3000, 0, 0), SetView(3000, 0, 0, 0), 1500, 9.0, Exit.OK)).startswith(
         "3,000 sessions in 9.0 s with 1,500 sends  (3,000 accepted"
     )
+
+
+def test_a_set_that_was_wholly_gone_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = Summary(Added(2, 0, 0), SetView(0, 0, 0, 0, {Outcome.ALREADY_GONE: 3}), 2, 0.1, Exit.OK)
+    said = "every session of this run was already gone; if that is a surprise: reaper check"
+    assert printed(capsys, gone) == [f"reaper: {said}"]
+    assert gone.as_json()["notes"] == list(summary_of(gone).notes) == [said]
+    assert replace(gone, earlier={Outcome.ALREADY_GONE: 3}).notes == []
+    assert replace(gone, view=SetView(0, 0, 0, 0, {Outcome.ALREADY_GONE: 3, Outcome.STOPPED: 1})).notes == []
+
+
+def test_many_404s_without_reads_are_a_note() -> None:
+    assert replace(KNOWN, unproven=1200).notes == [
+        "1,200 answers of 404 or 410 in a row: api.verify=false keeps reaper from comparing them with the API's list"
+    ]

@@ -1,8 +1,10 @@
 """Texts for people, and text from outside made safe to show."""
 
+import json
+
 import pytest
 
-from reaper.core.text import format_duration, pluralize, printable, sanitize
+from reaper.core.text import escaped, escaped_json, format_duration, pluralize, printable, sanitize
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,32 @@ def test_a_text_is_shown_short_escaped_and_without_tokens() -> None:
     assert printable(b"archal_ws_" + b"s" * 4085 + b" ZQ") == "archal_ws_*** Z"
     assert "archal_ws_***" in printable(b"TOKEN=archal_ws_verysecret")
     assert sanitize("\x1b[31m\ud800") == printable(b"\x1b[31m\\ud800")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[2J",
+        "\x9b31m",
+        "\u202eevil",
+        "\u2066x",
+        "a\u200bb",
+        "\x7f",
+        "\ud800",
+        "a\nreaper: all is well",
+        "\x00",
+        "\u00a0",
+    ],
+)
+def test_no_character_that_steers_a_terminal_is_shown(text: str) -> None:
+    shown = escaped(text)
+    assert shown.isprintable()
+    assert escaped(f"{text}\n", keep="\n").endswith("\n")
+    as_json = escaped_json(json.dumps({text: [text]}, ensure_ascii=False))
+    assert as_json.isprintable()
+    assert json.loads(as_json) == {text: [text]}
+
+
+def test_texts_in_every_script_are_shown_as_they_are() -> None:
+    text = "Grüße, мир, 世界, עולם, 👍"
+    assert escaped(text) == escaped_json(text) == text

@@ -2,12 +2,12 @@
 
 import pytest
 
+from reaper.core.admission import Admission
 from reaper.core.classify import (
     Proven,
     Throttled,
     Unauthorized,
 )
-from reaper.core.gate import Admission
 from tests.support.gate import (
     STOPPED,
     THROTTLED,

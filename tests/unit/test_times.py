@@ -1,8 +1,19 @@
 """Times and durations as people and servers write them."""
 
+import re
+
 import pytest
 
-from reaper.core.times import http_date, parse_duration, parse_time
+from reaper.core.times import (
+    DURATION_PATTERN,
+    LAST_INSTANT,
+    duration_text,
+    format_time,
+    http_date,
+    parse_duration,
+    parse_time,
+)
+from reaper.core.words import clock_time
 
 NOON = 1893499200.0
 """2030-01-01T12:00:00Z."""
@@ -36,6 +47,25 @@ def test_other_texts_are_no_times(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:60Z", "9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59-12:00", "9999-12-31T12:00:00-23:59"]
+)
+def test_the_end_of_the_calendar_is_no_fault(text: str) -> None:
+    at = parse_time(text)
+    assert at == LAST_INSTANT
+    assert format_time(at) == "9999-12-31T23:59:59.000Z"
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [(LAST_INSTANT - 1, "9999-12-31T23:59:58"), (1e15, "9999-12-31T23:59:59"), (float("inf"), "9999-12-31T23:59:59"),
+     (-1.0, "1970-01-01T00:00:00"), (float("-inf"), "1970-01-01T00:00:00")],
+)  # fmt: skip
+def test_an_instant_outside_the_calendar_is_shown_as_its_end(at: float, shown: str) -> None:
+    assert format_time(at) == f"{shown}.000Z"
+    assert clock_time(at) == shown.replace("T", " ") + "Z"
+
+
+@pytest.mark.parametrize(
     ("text", "duration_s"),
     [
         ("30m", 1800),
@@ -51,6 +81,7 @@ def test_other_texts_are_no_times(text: str) -> None:
 )
 def test_a_duration_is_read(text: str, duration_s: float) -> None:
     assert parse_duration(text) == duration_s
+    assert re.match(DURATION_PATTERN, text)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +90,25 @@ def test_a_duration_is_read(text: str, duration_s: float) -> None:
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+    # The bounds are not those of the pattern, and [0-9] is.
+    assert not re.match(DURATION_PATTERN, text) or len(text) == 400 or text == "36500d1s"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [
+        (0, "0"),
+        (0.05, "0.05s"),
+        (90, "1m30s"),
+        (5400, "1h30m"),
+        (2_592_000, "30d"),
+        (3600.5, "1h0.5s"),
+        (59.25, "59.25s"),
+    ],
+)
+def test_a_duration_is_written_as_it_is_read(duration_s: float, text: str) -> None:
+    assert duration_text(duration_s) == text
+    assert parse_duration(text) == duration_s
 
 
 def test_every_form_of_an_http_date_is_read() -> None:

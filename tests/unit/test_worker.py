@@ -202,3 +202,14 @@ async def test_an_id_whose_sends_vanish_is_given_up() -> None:
     summary = await w.run()
     assert summary.view.settled == {Outcome.EXHAUSTED: 1}
     assert w.api.sent == {}
+
+
+async def test_a_worker_that_has_not_begun_is_not_stalled() -> None:
+    """Monotonic time begins at the machine's start, days ago."""
+    await anyio.sleep(86_400)
+    w = await world(0, well)
+    assert w.worker.stalled_s == 0
+    await anyio.sleep(40)
+    assert w.worker.stalled_s == 40
+    w.worker.drain()
+    assert w.worker.stalled_s == 0, "a drain is a reason not to claim"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 
-from reaper.cli.commands.dead import listing
+from reaper.cli.arguments import build_parser
+from reaper.cli.commands.dead import Letters
+from reaper.cli.output import emit, emit_own, emit_row
+from reaper.cli.parser import LazyParser
 from reaper.cli.wrap import columns, truncate, wrap_for_terminal
+from reaper.core.text import wrap
 
 
 class Terminal(io.StringIO):
@@ -25,7 +30,7 @@ def test_off_a_terminal_a_line_stays_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     [
         (80, "  ", ["ok    api   https://archal.ai answers"]),
         (24, "  ", ["ok    api", "  https://archal.ai", "  answers"]),
-        (28, " " * 12, ["ok    api", "            https://archal.ai", "            answers"]),
+        (28, " " * 12, ["ok    api", "           https://archal.ai", "            answers"]),
         (20, " " * 12, ["ok    api", "  https://archal.ai", "  answers"]),
     ],
 )
@@ -34,6 +39,29 @@ def test_words_stay_whole_and_columns_too(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     assert wrap_for_terminal("ok    api   https://archal.ai answers", Terminal(), indent).splitlines() == lines
+
+
+def test_a_first_word_without_room_keeps_as_much_of_its_indent_as_fits() -> None:
+    assert wrap("      /a/long/path and more", 14, " " * 6).splitlines() == ["  /a/long/path", "      and more"]
+    assert wrap("      /a/long/path", 8, " " * 6) == "/a/long/path"
+
+
+def test_a_number_stays_with_its_unit() -> None:
+    assert wrap("it ends in 18 s, or in 3 h 58 m", 13).splitlines() == ["it ends in", "  18 s, or in", "  3 h 58 m"]
+    assert wrap("of 18 sends", 8).splitlines() == ["of 18", "  sends"]
+
+
+def test_all_that_is_printed_on_a_terminal_is_wrapped_but_rows_and_scripts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    emit("one two three four")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    emit("one two three four\nfive")
+    emit_row("one two three four")
+    emit_own("one two three four")
+    line = "one two three four\n"
+    assert capsys.readouterr().out == f"{line}one two\n  three four\nfive\n{line}{line}"
 
 
 def test_a_blank_line_stays_blank() -> None:
@@ -50,14 +78,56 @@ def test_what_is_cut_says_so() -> None:
 
 
 def test_dead_letters_without_room_for_their_details_have_them_below() -> None:
-    rows: list[tuple[object, ...]] = [
-        ("env_1", "forbidden", 403, 1, "2026-11-27 04:10:01Z", "not yours " * 8),
-        ("env_2", "rejected", 422, 2, "2026-11-27 04:10:02Z", "-"),
+    rows = [
+        ("env_1", "forbidden", "403", "1", "2026-11-27 04:10:01Z", "not yours " * 8),
+        ("env_2", "rejected", "422", "2", "2026-11-27 04:10:02Z", "-"),
     ]
-    wide = listing(rows, None).splitlines()
+
+    def printed(width: int | None) -> list[str]:
+        layout = Letters(rows, width)
+        return "\n".join([layout.head(), *map(layout.line, rows)]).splitlines()
+
+    wide = printed(None)
     assert len(wide) == 3
-    assert listing(rows, len(wide[1])).splitlines() == wide
-    narrow = listing(rows, 60).splitlines()
-    assert max(map(len, narrow)) == 60
-    assert [line.split()[0] for line in narrow] == ["SESSION", "env_1", "not", "env_2", "-"]
-    assert narrow[2].endswith("…")
+    assert printed(len(wide[1])) == wide
+    assert printed(60) == [
+        "session  outcome    status  sends  settled",
+        "env_1    forbidden     403      1  2026-11-27 04:10:01Z",
+        "  not yours not yours not yours not yours not yours not",
+        "  yours not yours not yours",
+        "env_2    rejected      422      2  2026-11-27 04:10:02Z",
+    ]
+    assert printed(30) == [
+        "session",
+        "env_1",
+        "  forbidden 403: not yours not",
+        "  yours not yours not yours",
+        "  not yours not yours not",
+        "  yours not yours",
+        "env_2",
+        "  rejected 422",
+    ]
+
+
+def parsers(parser: LazyParser, path: str = "reaper") -> Iterator[tuple[str, LazyParser]]:
+    yield path, parser
+    for name, part in parser.filled().parts().items():
+        yield from parsers(part, f"{path} {name}")
+
+
+def printed(parser: LazyParser, monkeypatch: pytest.MonkeyPatch, width: int) -> str:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    parser.print_help(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_help_text_is_wider_than_the_terminal_and_no_word_of_it_is_broken(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, parser in parsers(build_parser()):
+        text = printed(parser, monkeypatch, width)
+        assert max(map(len, text.splitlines())) <= width, (path, text)
+        words = printed(parser, monkeypatch, 400).split()
+        assert sorted(text.replace(" \\\n", "\n").split()) == sorted(words), path

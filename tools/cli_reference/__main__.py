@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reaper.cli.completion.shells import bash, fish, zsh
+from reaper.cli.completion.tree import read
 from tools.cli_reference.commands import page
 from tools.cli_reference.manual import pages
-from tools.cli_reference.shells import bash, fish, zsh
-from tools.cli_reference.tree import read
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from reaper.cli.completion.tree import Command, Option
 from reaper.cli.verbs import EXIT_CODES, GROUPS
 from reaper.core.version import __version__
-from tools.cli_reference.tree import Command, Option
 
 MADE = '.\\" Made by `make generated` from the command line itself; do not edit.'
 FILES = (
-    ("/etc/reaper/reaper.toml", "settings, unless --config or REAPER_CONFIG names another file"),
+    (
+        "~/.config/reaper/reaper.toml",
+        "settings, unless --config or REAPER_CONFIG names another file; under $XDG_CONFIG_HOME where that is set",
+    ),
+    ("/etc/reaper/reaper.toml", "settings, for users without a file of their own"),
     (
         "~/.local/state/reaper/reaper.db",
-        "the ledger; under $STATE_DIRECTORY or $XDG_STATE_HOME/reaper where that is set",
+        "the ledger; under $STATE_DIRECTORY or $XDG_STATE_HOME/reaper where that is set; of a profile in NAME/ there",
     ),
 )
 ENVIRONMENT = (
     ("ARCHAL_TOKEN", "the token, unless api.token_file names a file"),
     ("REAPER_CONFIG", "the settings file"),
+    ("REAPER_PROFILE", "the profile, unless --profile names one: NAME.toml and a state directory of its own"),
     ("REAPER_SECTION__KEY", "any setting, as REAPER_WORKER__CONCURRENCY"),
     ("NO_COLOR", "when not empty: no colour"),
 )

@@ -1,7 +1,11 @@
 """Every planted bug."""
 
+from tools.proof.bugs_console import CONSOLE
 from tools.proof.bugs_core import CORE
 from tools.proof.bugs_edges import EDGES
+from tools.proof.bugs_exec import EXEC
+from tools.proof.bugs_network import NETWORK
+from tools.proof.bugs_notify import NOTIFY
 from tools.proof.bugs_queues import QUEUES
 
-BUGS = (*QUEUES, *CORE, *EDGES)
+BUGS = (*QUEUES, *CORE, *EDGES, *EXEC, *NETWORK, *CONSOLE, *NOTIFY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.proof.planted import Bug, bug
 
 _WORKER = "tests/unit/test_worker.py::"
+_ONE_SIDED = "tests/unit/test_one_sided.py::"
 
 CORE: tuple[Bug, ...] = (
     bug(
@@ -23,8 +24,8 @@ CORE: tuple[Bug, ...] = (
         "identity-skipped",
         "DELETEs are sent before the API has shown that it is the API",
         "reaper/core/gate.py",
-        "        self.proven = not self.verify\n        self._limiter",
-        "        self.proven = True\n        self._limiter",
+        "        self.proven = not self.verify\n        self.allowance",
+        "        self.proven = True\n        self.allowance",
         fails=("tests/unit/test_gate.py::test_nothing_starts_before_the_read_succeeds",),
     ),
     bug(
@@ -34,6 +35,54 @@ CORE: tuple[Bug, ...] = (
         "    if pinned is None or (isinstance(found, Account) and found.user_id == pinned.user_id):\n",
         "    if pinned is None or isinstance(found, Account):\n",
         fails="tests/unit/test_account.py::test_another_account_is_recognised_by_its_id_alone",
+    ),
+    bug(
+        "target-not-compared-first",
+        "the list is read, with the token, before the address is compared with the queue's",
+        "reaper/worker/identity.py",
+        "        if other := await self.compare_address(address):\n",
+        "        await api.list_sessions()\n        if other := await self.compare_address(address):\n",
+        fails="tests/unit/test_identity.py::test_another_address_is_named_beside_the_queues_and_nothing_is_sent_to_it",
+    ),
+    bug(
+        "target-not-watched",
+        "a worker starts without a comparison: where no reads are made, the token goes to another address",
+        "reaper/worker/worker.py",
+        "        await self._supervisor.watch_target()\n        async with anyio.create_task_group() as background:\n",
+        "        async with anyio.create_task_group() as background:\n",
+        fails="tests/unit/test_worker_target.py::test_once_ends_at_once_and_names_both_addresses[no reads]",
+    ),
+    bug(
+        "reload-undone",
+        "a comparison that began before a reload lifts the hold of the address after it",
+        "reaper/worker/supervisor.py",
+        "        if self.token.generation != generation:\n            return",
+        "        if self.token.generation < generation:\n            return",
+        fails="tests/unit/test_worker_target.py::test_a_reload_during_a_comparison_is_not_undone_by_it[no reads]",
+    ),
+    bug(
+        "protect-file-lax",
+        "an entry of protect.file that can match nothing is taken, and protects nobody",
+        "reaper/core/discovery/protection.py",
+        "entries_of(text, fault_of_entry)",
+        "entries_of(text, lambda entry: None)",
+        fails="tests/unit/test_protection_file.py::test_an_entry_that_can_match_nothing_makes_the_file_refused",
+    ),
+    bug(
+        "owners-lax",
+        "a line of the owners' answer that can match nothing is taken: its batch looks orphaned",
+        "reaper/intake/discovery/owners.py",
+        "entries_of(text, fault_of_name)",
+        "entries_of(text, lambda entry: None)",
+        fails="tests/integration/test_owners.py::test_a_line_that_can_match_nothing_means_that_all_are_alive[batch-2,]",
+    ),
+    bug(
+        "future-is-past",
+        "a session that was created in the future is judged by the rules, and may be stopped",
+        "reaper/core/discovery/policy.py",
+        "created_at > server_now:",
+        "created_at > server_now + 300.0:",
+        fails="tests/property/test_policy_property.py::test_it_reaps_exactly_what_a_rule_asks_for",
     ),
     bug(
         "protection-of-named-ids",
@@ -47,7 +96,7 @@ CORE: tuple[Bug, ...] = (
         "401-charged",
         "a refused token uses up the attempts of the IDs",
         "reaper/core/decide.py",
-        "            if others_final and not unsent:\n",
+        "            if others_final and not unsent and not withheld:\n",
         "            if not unsent:\n",
         fails=(
             f"{_WORKER}test_a_refused_token_ends_once_with_77_and_charges_nothing",
@@ -55,15 +104,50 @@ CORE: tuple[Bug, ...] = (
         ),
     ),
     bug(
+        "allowance-without-end",
+        "answers of 404 are booked without end: a gateway without routes turns a whole backlog into gone sessions",
+        "reaper/core/allowance.py",
+        "        return self.verify and self.used > self.limit\n",
+        "        return False\n",
+        fails=(
+            "tests/unit/test_allowance.py::test_five_are_booked_and_a_read_is_due_when_half_are",
+            f"{_ONE_SIDED}test_a_drain_releases_the_answers_that_wait",
+        ),
+    ),
+    bug(
+        "alive-and-not-reopened",
+        "a session that a 404 called gone and the list shows alive stays booked as gone",
+        "reaper/worker/comparison.py",
+        "            await self.ledger.reopen(ids, reason=REASON, by=BY, only=GONE, after_s=after_s)\n",
+        "",
+        fails=f"{_ONE_SIDED}test_a_gateway_that_loses_its_routes_for_some_seconds_costs_nothing",
+    ),
+    bug(
+        "alive-and-believed-in-the-end",
+        "a run that is repeated behind a gateway without routes believes it after some tries, and ends with 0",
+        "reaper/worker/unconfirmed.py",
+        "        is_late = lease.sends > self.options.retry.max_attempts and self.gate.allowance.has_stopped\n",
+        "        is_late = lease.sends > self.options.retry.max_attempts\n",
+        fails=f"{_ONE_SIDED}test_a_run_that_is_repeated_behind_a_gateway_that_stays_broken_books_nothing",
+    ),
+    bug(
+        "storm-of-403-alone",
+        "a storm of 400, 409 or 422 turns a whole backlog into dead letters",
+        "reaper/core/storm.py",
+        "REFUSED = (Outcome.FORBIDDEN, Outcome.REJECTED)\n",
+        "REFUSED = (Outcome.FORBIDDEN,)\n",
+        fails="tests/unit/test_pauses.py::test_twenty_refusals_of_any_kind_are_a_storm_and_its_detail_names_the_status",
+    ),
+    bug(
         "any-404-is-gone",
         "a 404 of a proxy or of a wrong address settles an ID as already gone",
         "reaper/core/classify.py",
-        "    if status == 407 or not 400 <= status < 500 or not _is_own_error(reply.body):\n"
-        "        return Foreign(status)\n"
+        "    if status == 407 or not 400 <= status < 500 or not is_own_error(reply.body):\n"
+        "        return foreign(reply)\n"
         "    if status in (404, 410):\n        return Final(Outcome.ALREADY_GONE)\n",
         "    if status in (404, 410):\n        return Final(Outcome.ALREADY_GONE)\n"
-        "    if status == 407 or not 400 <= status < 500 or not _is_own_error(reply.body):\n"
-        "        return Foreign(status)\n",
+        "    if status == 407 or not 400 <= status < 500 or not is_own_error(reply.body):\n"
+        "        return foreign(reply)\n",
         fails="tests/unit/test_classify.py::test_each_answer_means_what_the_table_says",
     ),
     bug(

@@ -27,8 +27,8 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/core/classify.py", "classify_read", "0", "1", 0): _NO_SENSE,
     ("reaper/core/backoff.py", "backoff_s", "60", "61", 0): _BOUND,
     (
-        "reaper/core/gate.py",
-        "Gate.observe",
+        "reaper/core/streaks.py",
+        "Streaks.meet_stranger",
         "len(self._foreign) < FOREIGN_IDS_TO_PAUSE",
         "len(self._foreign) <= FOREIGN_IDS_TO_PAUSE",
         0,
@@ -55,12 +55,10 @@ EQUIVALENT: dict[Key, str] = {
         "1",
         0,
     ): "one is as little as none: a list counts from ten on",
-    ("reaper/core/discovery/holds.py", "_read", 'raise TypeError("sessions is no object")', "pass", 0): _ANYWAY,
     ("reaper/core/rate_limit.py", "RateLimit.allowed", "1_000_000", "1000001", 0): _BOUND,
     ("reaper/core/throttle.py", "Throttle.until", "0.0", "1.0", 0): _NO_SENSE,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.new_set", "self._sets += 1", "self._sets -= 1", 0): _NAME,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.new_set", "1", "2", 0): _NAME,
-    ("reaper/queues/sqlite/reader.py", "SqliteReader.outcomes", "1", "2", 0): "rows are numbered from one on",
     ("reaper/queues/sqlite/run_sets.py", "is_small", "1", "2", 0): _SEARCH,
     (
         "reaper/queues/sqlite/run_sets.py",
@@ -84,13 +82,13 @@ EQUIVALENT: dict[Key, str] = {
         0,
     ): _FASTER,
     (
-        "reaper/queues/sqlite/claims.py",
-        "apply_results",
-        "len(results) > FEW_RESULTS",
-        "len(results) >= FEW_RESULTS",
+        "reaper/queues/sqlite/bulk_settle.py",
+        "settle_plain",
+        "len(numbers) > FEW_RESULTS",
+        "len(numbers) >= FEW_RESULTS",
         0,
     ): _FASTER,
-    ("reaper/queues/sqlite/bulk_settle.py", "settle_plain", 'connection.execute("RELEASE plain")', "pass", 0): (
+    ("reaper/queues/sqlite/bulk_settle.py", "_settle_kind", 'connection.execute("RELEASE plain")', "pass", 0): (
         "the commit that follows ends the savepoint"
     ),
     ("reaper/queues/sqlite/rows.py", "fields_of", 'del fields["status"]', "pass", 0): (
@@ -98,7 +96,6 @@ EQUIVALENT: dict[Key, str] = {
     ),
     ("reaper/queues/sqlite/errors.py", "translated", "result.__cause__ = error", "pass", 0): _TRACE,
     ("reaper/queues/sqlite/errors.py", "translated_os", "result.__cause__ = error", "pass", 0): _TRACE,
-    ("reaper/queues/sqlite/reader.py", "", "1", "2", 0): "rows are numbered from one on",
     ("reaper/queues/sqlite/claims.py", "SqliteWork.close", "self._has_heartbeat = False", "pass", 0): _LAST,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.close", "False", "True", 0): _LAST,
     ("reaper/queues/sqlite/maintenance.py", "", "1_000", "1001", 0): _SIZE,
@@ -111,10 +108,10 @@ EQUIVALENT: dict[Key, str] = {
         "pass",
         0,
     ): "closing ends what was only read",
-    ("reaper/queues/sqlite/claims.py", "", "4", "5", 0): _FASTER,
+    ("reaper/queues/sqlite/bulk_settle.py", "", "4", "5", 0): _FASTER,
     ("reaper/queues/sqlite/owners.py", "Locks", "False", "True", 0): "only a repr shows it",
     ("reaper/queues/sqlite/owners.py", "Locks", "False", "True", 1): "only a repr shows it",
-    ("reaper/queues/sqlite/reader.py", "", "500", "501", 0): _SIZE,
+    ("reaper/queues/selection.py", "", "500", "501", 0): _SIZE,
     ("reaper/queues/sqlite/schema.py", "", "64", "65", 0): _SIZE,
     ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 0): _SIZE,
     ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 1): _SIZE,

@@ -1,4 +1,4 @@
-"""Opens one connection within one deadline: name, TCP, TLS, and the version of HTTP that the peer speaks.
+"""Opens one connection within one deadline: name, TCP, tunnel, TLS, and the version of HTTP that the peer speaks.
 
 The addresses of a name race (RFC 8305) in `aiohappyeyeballs` and not in `create_connection`: uvloop's has no race, and
 asyncio's loses the socket that it has just connected if it is cancelled while its race ends (Python 3.11).
@@ -11,18 +11,22 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import httpx
 
 from reaper.api.http.exchange import Connection, Owner
 from reaper.api.http.http11 import H1Connection
+from reaper.api.http.proxy import Proxy, Tunnel
+from reaper.api.http.resolver import Address, resolve
 
 Http = Literal["auto", "1.1", "2"]
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-"""One address as `getaddrinfo` returns it."""
-
+TlsSource = Callable[[], Awaitable[ssl.SSLContext]]
+"""Returns the context for the next handshake."""
+Opened = Callable[[Connection, bytes, str | None], None]
+"""Takes a new connection, the name of its protocol, and the address that it goes to."""
 _ALPN: dict[Http, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"], "2": ["h2"]}
 _TLS_SHUTDOWN_S = 0.5
 """Time that a TLS connection closed here waits for the peer's close_notify."""
@@ -31,38 +35,107 @@ ATTEMPT_DELAY_S = 0.25
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
+class HandshakeClosed(OSError):
+    """The peer ended the connection before the TLS handshake was over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """A proxy, and the trust to meet it with when it speaks TLS."""
+
+    proxy: Proxy
+    tls: TlsSource | None
+
+
 class Connector:
     """Opens connections to one host. `multiplexed`: they carry many exchanges at once; None until that is known."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, http: Http, connect_timeout_s: float) -> None:
-        """Set the protocols of `tls`, which must not be shared."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: TlsSource | None,
+        http: Http,
+        connect_timeout_s: float,
+        via: Via | None = None,
+    ) -> None:
+        """`tls` is asked before each handshake; the protocols of its context are set here, so it must not be shared."""
         self.multiplexed: bool | None = None if tls is not None and http == "auto" else http == "2"
         self._host, self._port, self._tls, self._http = host, port, tls, http
         self._connect_timeout_s = connect_timeout_s
-        if tls is not None:
-            tls.set_alpn_protocols(_ALPN[http])
+        self._via = via
+        self._is_tunnel = via is not None and tls is not None
 
-    async def open(self, owner: Owner, opened: Callable[[Connection, bytes], None]) -> Connection:
-        """Connect; call `opened` with the connection and its protocol's name before any event can reach it.
+    async def open(self, owner: Owner, opened: Opened) -> Connection:
+        """Connect; call `opened` with the connection, its protocol's name and the address before any event reaches it.
 
-        Raises httpx.ConnectTimeout or httpx.ConnectError, whose cause is the OSError.
+        Raises httpx.ConnectTimeout, httpx.ConnectError, or httpx.ProxyError for a fault of or on the way to the proxy;
+        the cause is the OSError.
         """
-        loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {}
-        if self._tls is not None:
-            options.update(ssl=self._tls, server_hostname=self._host, ssl_shutdown_timeout=_TLS_SHUTDOWN_S)
+        way = _Way("the host did not answer" if self._via is None else "the proxy did not answer")
         negotiation = _Negotiation(self, owner, opened)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                sock = await _connect(await resolve(self._host, self._port))
-                await loop.create_connection(lambda: negotiation, sock=sock, **options)
+                await self._connect(negotiation, way)
         except TimeoutError as error:
-            raise httpx.ConnectTimeout(f"no connection within {self._connect_timeout_s:g} s") from error
+            raise httpx.ConnectTimeout(f"no connection within {self._connect_timeout_s:g} s: {way.stage}") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
-            raise httpx.ConnectError(str(error)) from error
+            if way.in_handshake and isinstance(error, ConnectionError):
+                error = HandshakeClosed(error.errno, "closed")
+            kind = httpx.ProxyError if way.to_proxy else httpx.ConnectError
+            raise kind(str(error)) from error
         if negotiation.connection is None:
             raise httpx.ConnectError("the host does not speak HTTP/2")
         return negotiation.connection
+
+    async def addresses(self) -> list[str]:
+        """Return the addresses that connections may go to now. Raises OSError or UnicodeError."""
+        return [str(address[4][0]) for address in await resolve(*self._first_hop)]
+
+    @property
+    def _first_hop(self) -> tuple[str, int]:
+        return (self._host, self._port) if self._via is None else (self._via.proxy.host, self._via.proxy.port)
+
+    async def _connect(self, negotiation: _Negotiation, way: _Way) -> None:
+        loop = asyncio.get_running_loop()
+        way.to_proxy = self._via is not None
+        hop_tls = self._tls if self._via is None else self._via.tls
+        options: dict[str, Any] = {}
+        if hop_tls is not None:
+            context = await hop_tls()
+            context.set_alpn_protocols(_ALPN[self._http] if self._via is None else _ALPN["1.1"])
+            options.update(
+                ssl=context, server_hostname=_tls_name(self._first_hop[0]), ssl_shutdown_timeout=_TLS_SHUTDOWN_S
+            )
+        sock = await connect_first(await resolve(*self._first_hop))  # nothing is awaited between this and its transport
+        if hop_tls is not None:
+            way.handshake(self._via is not None)
+        if not self._is_tunnel:
+            await loop.create_connection(lambda: negotiation, sock=sock, **options)
+            return
+        assert self._via is not None
+        assert self._tls is not None
+        tunnel = Tunnel(self._via.proxy, self._host, self._port)
+        transport, _ = await loop.create_connection(lambda: tunnel, sock=sock, **options)
+        try:
+            way.ask()
+            await tunnel.opened
+            way.handshake(False)
+            context = await self._tls()
+            context.set_alpn_protocols(_ALPN[self._http])
+            inner = await loop.start_tls(
+                transport,
+                negotiation,
+                context,
+                server_hostname=_tls_name(self._host),
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_S,
+            )
+            if inner is None:
+                raise ConnectionResetError
+            negotiation.take_over(inner)
+        except BaseException:
+            transport.abort()
+            raise
 
     def negotiated(self, transport: asyncio.Transport, owner: Owner) -> tuple[Connection, bytes] | None:
         """Return a connection for the protocol that TLS agreed on, and its name; None if it is not acceptable."""
@@ -79,11 +152,30 @@ class Connector:
         return H2Connection(owner), b"HTTP/2"
 
 
+@dataclass(slots=True)
+class _Way:
+    """How far an opening has come: for the words about its failure."""
+
+    stage: str
+    in_handshake: bool = False
+    to_proxy: bool = False
+    """What fails now is the proxy, or the way to it."""
+
+    def handshake(self, with_proxy: bool) -> None:
+        self.in_handshake, self.to_proxy = True, with_proxy
+        self.stage = f"the TLS handshake with {'the proxy' if with_proxy else 'the host'} did not end"
+
+    def ask(self) -> None:
+        self.in_handshake, self.stage = False, "the proxy did not answer CONNECT"
+
+
 class _Negotiation(asyncio.Protocol):
     """The protocol of a transport until its handshake is over."""
 
-    def __init__(self, connector: Connector, owner: Owner, opened: Callable[[Connection, bytes], None]) -> None:
+    def __init__(self, connector: Connector, owner: Owner, opened: Opened) -> None:
         self._connector, self._owner, self._opened = connector, owner, opened
+        self._early: list[bytes] = []
+        self._over = False
         self.connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -97,19 +189,36 @@ class _Negotiation(asyncio.Protocol):
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         self.connection = connection
-        self._opened(connection, version)
+        self._opened(connection, version, _address(transport))
+
+    # Inside a tunnel the handshake ends a moment before `take_over`; what the peer does in between is kept.
+
+    def data_received(self, data: bytes) -> None:
+        self._early.append(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._over = True
+
+    def take_over(self, transport: asyncio.Transport) -> None:
+        """Do as `connection_made`, and pass on what came meanwhile. Raises ConnectionResetError if that was the end."""
+        if self._over or transport.is_closing():
+            raise ConnectionResetError
+        self.connection_made(transport)
+        if self._early and self.connection is not None:
+            cast(asyncio.Protocol, self.connection).data_received(b"".join(self._early))
 
 
-async def resolve(host: str, port: int) -> list[Address]:
-    """Return the addresses of a host in the system's order. Raises OSError."""
-    try:
-        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)]  # no query, so it never blocks
-    except socket.gaierror:
-        return [*await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+def _tls_name(host: str) -> str:
+    """Return the name for SNI and the certificate, which never have the dot at the end (RFC 6066, 3)."""
+    return host.removesuffix(".")
 
 
-async def _connect(addresses: list[Address]) -> socket.socket:
+def _address(transport: asyncio.Transport) -> str | None:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else None
+
+
+async def connect_first(addresses: list[Address]) -> socket.socket:
     """Return a socket connected to the first address that accepts. Cancelling leaves no socket open.
 
     Raises OSError when every address failed, with the errno of the last one.

@@ -121,6 +121,9 @@ class Connection(Protocol):
     def abandon(self, exchange: Exchange) -> None:
         """Cancel an exchange; do nothing if it is not in flight here."""
 
+    def drain(self) -> None:
+        """Take no more exchanges; close when none is in flight."""
+
     def close(self) -> None:
         """Close; exchanges in flight fail."""
 

@@ -14,11 +14,12 @@ from typing import cast
 import httptools
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM, Exchange, Headers, Owner, WireFault
+from reaper.api.http.framing import CRLF, encode_headers, framing
 
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.1", "1.0"})
-_CRLF = b"\r\n"
 _H = ord("H")
+_UNASKED = "the server closed the connection or sent something before the request"
 
 
 class H1Connection(asyncio.Protocol):
@@ -34,12 +35,14 @@ class H1Connection(asyncio.Protocol):
         "_first_byte_checked",
         "_header_lines",
         "_header_lines_of",
+        "_held",
         "_interim_left",
         "_keep_alive",
         "_lines_left",
         "_owner",
         "_parser",
         "_poll",
+        "_tls",
         "_transport",
         "_until_close",
         "_used",
@@ -55,6 +58,9 @@ class H1Connection(asyncio.Protocol):
         self._fault: WireFault | None = None
         self._header_lines_of: Headers | None = None
         self._header_lines = b""
+        self._held: Exchange | None = None
+        """Waits until the loop has read what lies in a new TLS connection."""
+        self._tls = False
         self._used = False
         self._poll: Callable[[int], list[tuple[int, int]]] | None = None
 
@@ -66,9 +72,12 @@ class H1Connection(asyncio.Protocol):
         Bytes sent before the request would be read as its response: a 204 for a DELETE that the API never saw.
         """
         self.room = 0
-        if self._used and self._poll is not None and self._poll(0):
-            self._transport.abort()
-            exchange.fail(WireFault("refused", "the idle connection was closed or not silent"))
+        if self._poll is not None and self._poll(0):
+            if self._tls and not self._used:
+                self._hold(exchange)
+            else:
+                self._transport.abort()
+                exchange.fail(WireFault("refused", _UNASKED))
             return
         if exchange.headers is not self._header_lines_of:
             self._header_lines = encode_headers(exchange.headers)
@@ -84,9 +93,13 @@ class H1Connection(asyncio.Protocol):
 
     def abandon(self, exchange: Exchange) -> None:
         """Close the connection if it carries the exchange: the response could be taken for that of the next one."""
-        if self._exchange is exchange:
-            self._exchange = None
+        if self._exchange is exchange or self._held is exchange:
+            self._exchange = self._held = None
             self._transport.abort()
+
+    def drain(self) -> None:
+        """Close. Call only while no exchange is in flight: it carries one at a time."""
+        self.close()
 
     def close(self) -> None:
         """Close; an exchange in flight fails as `reset`."""
@@ -101,6 +114,7 @@ class H1Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take exchanges from now on."""
         self._transport = cast(asyncio.Transport, transport)
+        self._tls = transport.get_extra_info("sslcontext") is not None
         sock = transport.get_extra_info("socket")
         if sock is not None:
             poll = select.poll()
@@ -149,6 +163,11 @@ class H1Connection(asyncio.Protocol):
         self.room = 0
         self._poll = None
         exchange, self._exchange = self._exchange, None
+        held, self._held = self._held, None
+        if held is not None:
+            held_fault = WireFault("refused", _UNASKED)
+            held_fault.__cause__ = error
+            held.fail(held_fault)
         if exchange is not None:
             if self._final and self._until_close and error is None:
                 exchange.whole = True
@@ -161,9 +180,24 @@ class H1Connection(asyncio.Protocol):
         del self._parser  # breaks a reference cycle: it holds our methods
         self._owner.on_closed(self)
 
+    # A new TLS connection may hold session tickets (RFC 8446, 4.6.1), which are no answer, or an answer that nobody
+    # asked for. Only the loop's TLS layer can read them: the request waits, and `data_received` sees an answer.
+
+    def _hold(self, exchange: Exchange) -> None:
+        self._held = exchange
+        loop = asyncio.get_running_loop()
+        # The loop polls its sockets after this turn, and handles what it found in the next one or in that after it.
+        loop.call_soon(loop.call_soon, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._held is None or self._transport.is_closing():
+            return  # `connection_lost` ends it
+        exchange, self._held = self._held, None
+        self.start(exchange)
+
     def _check_first_byte(self, data: bytes) -> None:
         # llhttp accepts RTSP and ICE responses as well, and skips empty lines before a response.
-        first = data[0] if data[0] == _H else next(iter(data.lstrip(_CRLF)), None)
+        first = data[0] if data[0] == _H else next(iter(data.lstrip(CRLF)), None)
         if first is not None:
             self._first_byte_checked = True
             if first != _H:
@@ -215,7 +249,7 @@ class H1Connection(asyncio.Protocol):
         self._keep_alive = parser.should_keep_alive()
         self._bytes_left = MAX_HEAD_BYTES
         if status not in _BODILESS:
-            codings, has_length = _framing(exchange.response_headers)
+            codings, has_length = framing(exchange.response_headers)
             if codings not in ([], [b"chunked"]):
                 raise self._malformed("the answer has a transfer coding that was not asked for")
             self._until_close = not codings and not has_length
@@ -242,7 +276,7 @@ class H1Connection(asyncio.Protocol):
             raise self._malformed("the answer is an upgrade that was not asked for")
         if self._interim_left < 0:
             raise self._malformed(f"more than {MAX_INTERIM} interim answers")
-        if _framing(exchange.response_headers) != ([], False):
+        if framing(exchange.response_headers) != ([], False):
             raise self._malformed("an interim answer has a body")
         exchange.response_headers.clear()
 
@@ -255,20 +289,3 @@ class H1Connection(asyncio.Protocol):
         exchange = self._exchange
         assert exchange is not None  # the parser is fed only while an exchange is in flight
         return exchange
-
-
-def _framing(headers: list[tuple[bytes, bytes]]) -> tuple[list[bytes], bool]:
-    """Return the transfer codings in order, and whether there is a Content-Length."""
-    codings: list[bytes] = []
-    has_length = False
-    for name, value in headers:
-        if name == b"content-length":
-            has_length = True
-        elif name == b"transfer-encoding":
-            codings += [coding.strip(b" \t").lower() for coding in value.split(b",")]
-    return codings, has_length
-
-
-def encode_headers(headers: Headers) -> bytes:
-    """Return the header lines with the empty line that ends them."""
-    return b"".join(b"%b: %b\r\n" % line for line in headers) + _CRLF

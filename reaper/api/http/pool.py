@@ -2,7 +2,7 @@
 
 Connections with room are on a stack: the one used last is used next, and the others age until they are closed. An
 exchange that finds no room waits, first in first out, while a connection is opened on its behalf. One timer, set to the
-earliest deadline, serves all exchanges and idle connections.
+earliest deadline, serves all exchanges and idle connections. `openings.py` opens connections, `renewal.py` renews them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import httpx
 
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, WireFault
+from reaper.api.http.openings import Openings
 from reaper.api.http.pooled_connection import PooledConnection
+from reaper.api.http.renewal import Renewal
 
 _MAX_RESENDS = 3
-"""Times that a refused exchange is sent again."""
+"""Times that a refused exchange is sent again while no other one is answered."""
+_MAX_REFUSALS = 64
+"""Times that it is sent again at all: some peers serve only the first requests of each connection."""
 _MAX_FAILED_IN_A_ROW = 3
 """Connections in a row that ended without a response; then the waiting exchanges fail."""
-MAX_OPENING = 48
-"""Connections being opened at once: a handshake takes memory and CPU that an open connection does not."""
 _TICK_S = 0.005
 """Deadlines closer together than this are served by one timer, the earlier ones late by that much."""
 _EARLY_S = 0.001
@@ -35,27 +37,33 @@ class Pool:
     """Sends exchanges. Belongs to the event loop that it is first used on."""
 
     def __init__(
-        self, connector: Connector, *, max_connections: int, keep_idle_s: float, stale_after_s: float = 0.0
+        self,
+        connector: Connector,
+        *,
+        max_connections: int,
+        keep_idle_s: float,
+        stale_after_s: float = 0.0,
+        max_age_s: float = math.inf,
     ) -> None:
         """Open nothing yet. `max_connections`: at least 1. A connection idle for `keep_idle_s` is closed.
 
         One idle for `stale_after_s` may have been closed by the peer: an exchange that fails so on it is sent again.
+        One older than `max_age_s` is renewed.
         """
-        self._connector = connector
-        self._max_connections = max_connections
         self._keep_idle_s = keep_idle_s
         self._stale_after_s = stale_after_s
         self._connections: dict[Connection, PooledConnection] = {}
         self._ready: dict[Connection, PooledConnection] = {}  # a stack; those without room are skipped
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
         self._in_flight: dict[Exchange, PooledConnection] = {}
-        self._openings: set[asyncio.Task[None]] = set()
-        self._requesters: set[Exchange] = set()
+        self._openings = Openings(connector, self, self._connections, self._waiting, max_connections, max_age_s)
+        self._renewal = Renewal(connector, self._connections, self._openings.replace)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._closed = False
         self._failed_in_a_row = 0
+        self._answers = 0
         self._all_closed: asyncio.Event | None = None
 
     async def send(self, exchange: Exchange) -> None:
@@ -71,7 +79,7 @@ class Pool:
         if exchange.deadline < self._timer_at:
             self._set_timer(exchange.deadline)
         self._assign(exchange)
-        refused, fresh = 0, False
+        refused, refusals, answers, fresh = 0, 0, -1, False
         while True:
             try:
                 assert exchange.completion is not None
@@ -81,30 +89,33 @@ class Pool:
                 raise
             pooled = self._in_flight.pop(exchange, None)
             error = exchange.error
-            if pooled is not None:
-                pooled.in_flight -= 1
-                if not pooled.in_flight:
-                    pooled.idle_since = loop.time()
-                if error is None:
-                    pooled.answered, self._failed_in_a_row = True, 0
-                    exchange.version = pooled.version
-                    return
-            assert error is not None
-            if pooled is None or not isinstance(error, WireFault):
+            if pooled is None:
+                assert error is not None
                 raise error
-            if error.kind == "refused" and refused < _MAX_RESENDS:
-                # Only refusals of written requests count: the others cost the peer nothing.
-                refused += exchange.written
-                exchange.begin(loop.create_future())
-                self._assign(exchange)
-            elif error.kind == "reset" and not fresh and not exchange.response_started and self._stale(pooled):
+            pooled.in_flight -= 1
+            if not pooled.in_flight:
+                pooled.idle_since = loop.time()
+            if not fresh and self._stale(pooled, exchange):
                 fresh = True
                 exchange.again += 1
                 exchange.begin(loop.create_future())
-                if self._has_place():
+                if self._openings.has_place():
                     self._wait(exchange, first=True)
                 else:
                     self._assign(exchange)
+            elif error is None:
+                pooled.answered, self._failed_in_a_row = True, 0
+                self._answers += 1
+                exchange.version = pooled.version
+                return
+            elif _is_refused(error) and refused < _MAX_RESENDS and refusals < _MAX_REFUSALS:
+                # An unwritten request that a connection in use refused costs the peer nothing, and does not count.
+                if exchange.written or not pooled.answered:
+                    refusals += 1
+                    refused = refused + 1 if answers == self._answers else 1
+                    answers = self._answers
+                exchange.begin(loop.create_future())
+                self._assign(exchange)
             else:
                 raise error
 
@@ -116,10 +127,8 @@ class Pool:
         for exchange in (*self._waiting, *self._in_flight):
             exchange.fail(httpx.ReadError(_CLOSED))
         self._waiting.clear()
-        openings = list(self._openings)
-        for opening in openings:
-            opening.cancel()
-        await asyncio.gather(*openings, return_exceptions=True)
+        await self._openings.aclose()
+        await self._renewal.aclose()
         self._all_closed = asyncio.Event()
         for connection in list(self._connections):
             connection.close()
@@ -137,7 +146,9 @@ class Pool:
         if pooled is None:
             return
         assert self._loop is not None
-        pooled.idle_since = self._loop.time()
+        pooled.idle_since = now = self._loop.time()
+        if now >= pooled.expires_at and pooled.close_when_free():
+            return
         pooled.was_idle = False  # it was busy just now, even if its last caller has not taken the response yet
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
@@ -160,7 +171,8 @@ class Pool:
                 exchange.fail(httpx.ConnectError("the peer ended several connections before it answered anything"))
         if self._all_closed is not None and not self._connections:
             self._all_closed.set()
-        self._grow()
+        if not self._closed:
+            self._openings.grow()
 
     # Assignment.
 
@@ -190,14 +202,20 @@ class Pool:
         self._waiting[exchange] = None
         if first:
             self._waiting.move_to_end(exchange, last=False)
-        self._grow(exchange)
+        self._openings.grow(exchange)
 
-    def _stale(self, pooled: PooledConnection) -> bool:
+    def _stale(self, pooled: PooledConnection, exchange: Exchange) -> bool:
         """Return whether the peer most likely closed it while it was idle. DELETE and GET may be sent twice.
 
-        A connection that was busy just now did not go stale: its reset is the response to this request, and counts.
+        It may have said so with a 408 (RFC 9110, 15.5.9), which crossed the request on its way. A connection that was
+        busy just now did not go stale: its reset is the response to this request, and counts.
         """
-        return pooled.answered and pooled.was_idle and pooled.connection not in self._connections
+        if not pooled.answered or not pooled.was_idle:
+            return False
+        if isinstance(error := exchange.error, WireFault):
+            ended = pooled.connection not in self._connections
+            return ended and error.kind == "reset" and not exchange.response_started
+        return exchange.status == 408 and not pooled.is_multiplexed
 
     def _abandon(self, exchange: Exchange) -> None:
         pooled = self._in_flight.pop(exchange, None)
@@ -206,54 +224,6 @@ class Pool:
             pooled.abandon(exchange)
         else:
             self._waiting.pop(exchange, None)
-
-    # Opening and closing.
-
-    def _grow(self, requester: Exchange | None = None) -> None:
-        """Open the connections that the waiting exchanges need, within the limits.
-
-        Each opening has a requester, an exchange that fails with it if it still waits. If one connection may carry all
-        waiting exchanges, one is opened at a time, and all of them fail with it.
-        """
-        while not self._closed:
-            wanted = len(self._waiting) if self._connector.multiplexed is False else min(len(self._waiting), 1)
-            if len(self._openings) >= min(wanted, MAX_OPENING) or not self._has_place():
-                return
-            if requester is None or requester not in self._waiting or requester in self._requesters:
-                requester = next(one for one in self._waiting if one not in self._requesters)
-            self._requesters.add(requester)
-            self._openings.add(asyncio.ensure_future(self._open(requester)))
-            requester = None
-
-    def _has_place(self) -> bool:
-        return len(self._connections) + len(self._openings) < self._max_connections
-
-    async def _open(self, requester: Exchange) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            connection = await self._connector.open(self, self._add)
-            if connection in self._connections:
-                self.on_available(connection)
-            else:
-                self._fail_waiting(requester, httpx.ConnectError("the connection was closed as soon as it was open"))
-        except Exception as error:  # noqa: BLE001  # the top of a task; the waiting exchanges raise it
-            self._fail_waiting(requester, error)
-        finally:
-            self._openings.discard(task)
-            self._requesters.discard(requester)
-            self._grow()
-
-    def _add(self, connection: Connection, version: bytes) -> None:
-        self._connections[connection] = PooledConnection(connection, version)
-
-    def _fail_waiting(self, requester: Exchange, error: Exception) -> None:
-        for exchange in list(self._waiting):
-            # While nothing is open, an exchange without an opening of its own had no better chance.
-            independent = self._connector.multiplexed is False and (self._connections or exchange in self._requesters)
-            if exchange is requester or not independent:
-                del self._waiting[exchange]
-                exchange.fail(error)
 
     def _set_timer(self, at: float) -> None:
         assert self._loop is not None
@@ -279,21 +249,27 @@ class Pool:
                 next_at = min(next_at, exchange.deadline)
             else:
                 del self._waiting[exchange]
-                full = not self._openings and len(self._connections) >= self._max_connections
-                timeout = httpx.PoolTimeout if full else httpx.ConnectTimeout
+                timeout = httpx.PoolTimeout if self._openings.is_full else httpx.ConnectTimeout
                 exchange.fail(timeout("no connection before the deadline"))
         for connection, pooled in list(self._ready.items()):
             if pooled.in_flight:
                 continue
-            if pooled.idle_since + self._keep_idle_s > soon:
-                next_at = min(next_at, pooled.idle_since + self._keep_idle_s)
+            idle_until = pooled.idle_since + self._keep_idle_s
+            if not pooled.is_multiplexed:  # else it is replaced first
+                idle_until = min(idle_until, pooled.expires_at)
+            if idle_until > soon:
+                next_at = min(next_at, idle_until)
             else:
                 del self._ready[connection]
-                pooled.closed_here = True
+                pooled.closed_here, pooled.expires_at = True, math.inf
                 connection.close()
-        if self._connections or self._openings:
-            next_at = min(next_at, now + self._keep_idle_s)
+        if self._connections or self._openings.count:
+            next_at = min(next_at, now + self._keep_idle_s, self._renewal.renew(now))
         self._timer = None
         self._timer_at = math.inf
         if next_at < math.inf:
             self._set_timer(max(next_at, now + _TICK_S))
+
+
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, WireFault) and error.kind == "refused"

@@ -1,89 +1,119 @@
-"""Sends requests through a configured proxy: one httpx transport with one connection for each request in flight.
+"""The way through a forward proxy: CONNECT (RFC 9110, 9.3.6) for https, before the connection's own TLS.
 
-One httpx transport for many connections costs several times more, because it walks all of them at every request
-(`bench/`). A transport that failed is closed and dropped, so a half-read connection is never used again.
+The proxy sees the host and the port of the API, and its own credentials; not the token and not the requests. For http
+there is no tunnel: the request itself goes to the proxy, with the whole URL as its target (RFC 9112, 3.2.2).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import Any
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from reaper.api.http.exchange import Exchange
+from reaper.api.http.exchange import MAX_HEAD_BYTES
+from reaper.core.version import __version__
 
-KEEP_IDLE_S = 30.0
-
-
-class ProxySender:
-    """Sends exchanges as `Transport` does, but through a proxy."""
-
-    def __init__(
-        self, url: httpx.URL, *, tls: ssl.SSLContext | None, proxy: str, timeout_s: float, connect_timeout_s: float
-    ) -> None:
-        self._url = url
-        self._tls = tls
-        self._proxy = proxy
-        self._timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s
-        self._idle: list[httpx.AsyncHTTPTransport] = []
-        self._closed = False
-
-    async def send(self, exchange: Exchange) -> None:
-        """Send an exchange within its deadline.
-
-        Raises httpx.TransportError or TimeoutError; `exchange.written` then says whether a byte may have left.
-        """
-
-        async def trace(event: str, info: Any) -> None:
-            if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-                exchange.written = True
-
-        request = httpx.Request(
-            exchange.method.decode(),
-            self._url,
-            headers=list(exchange.headers),
-            extensions={
-                "target": exchange.target,
-                "trace": trace,
-                "timeout": {"connect": self._connect_timeout_s, "read": None, "write": None, "pool": None},
-            },
-        )
-        transport = self._idle.pop() if self._idle else self._new_transport()
-        try:
-            async with asyncio.timeout_at(exchange.deadline):
-                response = await transport.handle_async_request(request)
-                exchange.whole = await _read_body(response, exchange)
-            exchange.status = response.status_code
-            exchange.response_headers = [(name.lower(), value) for name, value in response.headers.raw]
-        finally:
-            if exchange.whole and not self._closed:
-                self._idle.append(transport)
-            else:
-                await asyncio.shield(transport.aclose())
-
-    async def aclose(self) -> None:
-        """Close the idle connections now, and the others when their responses are complete."""
-        self._closed = True
-        while self._idle:
-            await self._idle.pop().aclose()
-
-    def _new_transport(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S)
-        return httpx.AsyncHTTPTransport(verify=self._tls or False, trust_env=False, limits=limits, proxy=self._proxy)
+_PORTS = {"http": 80, "https": 443}
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: ([^\r\n]*))?\r\n").match
+USER_AGENT = f"archal-reaper/{__version__}".encode()
 
 
-async def _read_body(response: httpx.Response, exchange: Exchange) -> bool:
-    """Read at most `max_body_bytes` of the body; return whether that was all of it."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    try:
-        async for part in response.stream:
-            left = exchange.max_body_bytes - len(exchange.body)
-            exchange.body += part[:left]
-            if len(part) > left:
-                return False
-    finally:
-        await response.stream.aclose()
-    return True
+class ProxyRefused(httpx.ProxyError):
+    """The proxy's own answer to CONNECT, which opened no tunnel. The text is for the operator."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The address of a proxy, and the credentials that go to it and nowhere else."""
+
+    host: str
+    port: int
+    tls: bool
+    authorization: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Proxy:
+        """Read `http[s]://[user:password@]host[:port]`; user name and password are percent-decoded."""
+        parsed = httpx.URL(url)
+        credentials = None
+        if parsed.userinfo:
+            user, _, password = parsed.userinfo.partition(b":")
+            credentials = b"Basic " + base64.b64encode(unquote_to_bytes(user) + b":" + unquote_to_bytes(password))
+        host = parsed.raw_host.decode("ascii")
+        return cls(host, parsed.port or _PORTS[parsed.scheme], parsed.scheme == "https", credentials)
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The header with the credentials, if there are any."""
+        return () if self.authorization is None else ((b"proxy-authorization", self.authorization),)
+
+
+def authority(host: str, port: int) -> bytes:
+    """Return `host:port`, an IPv6 address in brackets."""
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
+
+
+class Tunnel(asyncio.Protocol):
+    """Asks a proxy for a tunnel to `host:port`. Nothing else may be read from the transport until that is answered."""
+
+    def __init__(self, proxy: Proxy, host: str, port: int) -> None:
+        to = authority(host, port)
+        lines = [b"CONNECT %b HTTP/1.1" % to, b"Host: " + to, b"User-Agent: " + USER_AGENT]
+        lines += [b"Proxy-Authorization: " + value for _, value in proxy.headers]
+        self._request = b"\r\n".join(lines) + b"\r\n\r\n"
+        self._received = b""
+        self._transport: asyncio.Transport
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the tunnel is open; has an httpx.ProxyError when the proxy opens none."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while not self.opened.done():
+            head, ended, rest = self._received.partition(b"\r\n\r\n")
+            if len(head) > MAX_HEAD_BYTES or not b"HTTP/1.".startswith(self._received[:7]):
+                return self._fail(httpx.ProxyError("the proxy's answer to CONNECT is not HTTP"))
+            if not ended:
+                return None
+            self._received = rest
+            self._judge(head + b"\r\n")
+        if self._received:  # after the answer, and before TLS
+            self._transport.abort()
+        return None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(httpx.ProxyError("the proxy closed the connection before it answered CONNECT"))
+
+    def _judge(self, head: bytes) -> None:
+        line = _STATUS_LINE(head)
+        if line is None:
+            return self._fail(httpx.ProxyError("the proxy's answer to CONNECT is not HTTP"))
+        status = int(line[1])
+        if 200 <= status < 300 and self._received:  # TLS begins with our words: these would be read as the API's
+            self._fail(httpx.ProxyError("the proxy sent something behind its answer to CONNECT"))
+        elif 200 <= status < 300:
+            self.opened.set_result(None)
+        elif status >= 200:
+            reason = " ".join(
+                "".join(c if c.isprintable() else " " for c in (line[2] or b"").decode("latin-1")).split()
+            )
+            text = f"the proxy answered {status}{' ' + reason[:60] if reason else ''} to CONNECT"
+            self._fail(ProxyRefused(text, status) if status < 500 else httpx.ProxyError(text))
+        return None
+
+    def _fail(self, error: httpx.ProxyError) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+        self._transport.abort()

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
 from reaper.app.operator_input import operator_name, session_ids
-from reaper.cli.arguments import add_action
-from reaper.cli.commands.ledger import settled_json
-from reaper.cli.context import loaded, open_reading, open_writing, run_async
-from reaper.cli.output import OUTCOME_WORDS, clock_time, emit, emit_json, say, table
-from reaper.cli.wrap import columns, truncate
+from reaper.cli.arguments import add_action, at_least_one, duration
+from reaper.cli.columns import Column, Columns
+from reaper.cli.commands.bulk import Choice, Select, carry_out, choose
+from reaper.cli.commands.ledger import first, say_missing, settled_json, shown
+from reaper.cli.context import loaded, open_reading, run_async
+from reaper.cli.output import emit, emit_json, emit_row, flush, say
+from reaper.cli.question import DRY_RUN, add_question_options, confirm
+from reaper.cli.rows import Rows
+from reaper.cli.wrap import cells_of, columns
+from reaper.core.error_body import readable_detail
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
-from reaper.core.text import sanitize
-from reaper.queues.base import LedgerReader
+from reaper.core.text import escaped, sanitize
+from reaper.core.words import OUTCOME_WORDS, clock_time
+from reaper.queues.base import Queue
+from reaper.queues.selection import Selection
 from reaper.settings.load import Loaded
 
-BATCH_SIZE = 500
-"""IDs that one step of `--all` changes."""
+COLUMNS = (
+    Column("session", 0),
+    Column("outcome", 1),
+    Column("status", 2, to_right=True),
+    Column("sends", 3, to_right=True),
+    Column("settled", 4),
+    Column("message", 5),
+)
+TOTALS = (Column("count", 0, to_right=True), Column("outcome", 1), Column("status", 2, to_right=True))
+MISSING = "not among these dead letters"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="list|retry|purge", required=True)
     for name, text in (
-        ("list", "one line for each dead letter"),
-        ("retry", "start a new round for them, due now"),
-        ("purge", "delete them; their counts stay"),
+        ("list", "print one line for each dead letter, and the count of each kind"),
+        ("retry", "start a new round for dead letters, due now"),
+        ("purge", "delete dead letters; their counts stay in the books"),
     ):
         action = add_action(actions, "dead", name, text)
         action.add_argument("ids", nargs="*", metavar="ID", help="a dead session ID")
@@ -36,93 +56,170 @@ def configure(parser: argparse.ArgumentParser) -> None:
             choices=[outcome.value for outcome in Outcome if outcome in DEAD],
             help=f"only these: {', '.join(outcome for outcome in Outcome if outcome in DEAD)}",
         )
-        if name != "list":
-            action.add_argument("--all", action="store_true", help="all of them (with --outcome: all of that outcome)")
+        action.add_argument("--source", default="", metavar="TEXT", help="only those whose source contains this text")
+        action.add_argument("--since", type=duration, metavar="TIME", help="only those settled in the last TIME, as 1h")
+        if name == "list":
+            action.add_argument("--limit", type=at_least_one, metavar="N", help="show the first N; count all")
+            continue
+        action.add_argument("--all", action="store_true", help="all dead letters, or all that the other options choose")
+        if name == "retry":
             action.add_argument("--reason", default="", metavar="TEXT", help="the reason; `show` prints it")
+        add_question_options(action)
 
 
 def run(args: argparse.Namespace) -> int:
     ids = session_ids(args.ids)
     if args.action == "list":
         return run_async(_list, args, loaded(args), ids)
-    if bool(ids) == args.all:
-        raise UsageError(f"dead {args.action}: name IDs or use --all, not both")
-    return run_async(_change, args, loaded(args), ids)
+    if ids and args.all:
+        raise UsageError(f"dead {args.action}: name IDs or say --all, not both")
+    if not ids and not args.all:
+        raise UsageError(f"dead {args.action}: name IDs, or say --all for all that the other options choose")
+    return _change(args, loaded(args), ids)
 
 
-def _only(args: argparse.Namespace) -> frozenset[Outcome]:
-    return frozenset({Outcome(args.outcome)}) if args.outcome else DEAD
+def _selection(args: argparse.Namespace, now: float) -> Selection:
+    only = frozenset({Outcome(args.outcome)}) if args.outcome else DEAD
+    since = None if args.since is None else now - args.since
+    return Selection(frozenset(), only, source=args.source, settled_since=since)
+
+
+# --- list ---------------------------------------------------------------------------------------------------------
 
 
 async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
-    named = set(ids)
     found: set[SessionId] = set()
-    rows: list[tuple[object, ...]] = []
+    counts: Counter[tuple[Outcome | None, int | None]] = Counter()
+    rows = Rows(partial(Letters, width=columns(sys.stdout)))
     async with open_reading(settings) as queue:
-        async for item in queue.outcomes(only=_only(args)):
-            if named and item.session_id not in named:
-                continue
-            found.add(item.session_id)
+        chosen = _selection(args, queue.now())
+        items = shown(queue, ids, chosen) if ids else queue.select(chosen)
+        async for item in first(args.limit if args.json else None, items):
+            if ids:
+                found.add(item.session_id)
             if args.json:
                 emit_json(settled_json(item))
-            else:
-                rows.append(_row(item))
-    if rows:
-        emit(listing(rows, columns(sys.stdout)))
-        say(f"{len(rows)} dead; to try them again: reaper dead retry ID… (or --all)")
-    elif not args.json and not named:
-        emit("there are no dead letters")
-    return _missing(named - found)
+                continue
+            counts[item.outcome, item.status] += 1
+            if args.limit is None or counts.total() <= args.limit:
+                rows.add(_row(item))
+    rows.end()
+    if counts:
+        _print_totals(counts, args)
+    elif not args.json and not ids:
+        emit("there are no dead letters" + (" of this kind" if args.outcome or args.source or args.since else ""))
+    return say_missing(ids, found, MISSING)
 
 
-def listing(rows: list[tuple[object, ...]], width: int | None) -> str:
-    """Return the rows as a table. Where it is wider than `width`, each detail is on a line of its own."""
-    head = ("SESSION", "OUTCOME", "STATUS", "SENDS", "SETTLED", "DETAIL")
-    whole = table(head, rows)
-    if width is None or max(map(len, whole.splitlines())) <= width:
-        return whole
-    first, *lines = table(head[:-1], [row[:-1] for row in rows]).splitlines()
-    pairs = zip(lines, (truncate(f"  {row[-1]}", width) for row in rows), strict=True)
-    return "\n".join([first, *(line for pair in pairs for line in pair)])
+class Letters:
+    """The layout of dead letters: all in columns, or the message below the ID, or on a narrow terminal all below it."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], width: int | None) -> None:
+        self._width = width
+        numbers = (len(COLUMNS), len(COLUMNS) - 1)
+        self._columns = next((number for number in numbers if _fits(COLUMNS[:number], rows, width)), 1)
+        self._table = Columns(COLUMNS[: self._columns], [row[: self._columns] for row in rows], None)
+
+    def head(self) -> str:
+        """Return the line of the titles."""
+        return self._table.head()
+
+    @property
+    def left_out(self) -> str:
+        """Nothing is left out: what has no room in columns stands below."""
+        return ""
+
+    def line(self, row: Sequence[str]) -> str:
+        """Return the lines of one letter."""
+        first = self._table.line(row[: self._columns])
+        if self._columns == len(COLUMNS) or self._width is None:
+            return first
+        facts = [row[-1]] if self._columns > 1 else [" ".join(row[1:3]), row[-1]]
+        text = "  " + escaped(": ".join(fact for fact in facts if fact != "-"))
+        return "\n".join([first, *textwrap.wrap(text, self._width, subsequent_indent="  ", break_long_words=False)])
 
 
-def _row(item: Item) -> tuple[object, ...]:
-    outcome = OUTCOME_WORDS[item.outcome] if item.outcome else "-"
+def _fits(shown: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> bool:
+    """Return whether all rows fit with these columns, wholly."""
+    layout = Columns(shown, [row[: len(shown)] for row in rows], None)
+    return width is None or all(cells_of(layout.line(row[: len(shown)])) <= width for row in rows)
+
+
+def _row(item: Item) -> tuple[str, ...]:
     settled = clock_time(item.settled_at) if item.settled_at else "-"
-    return item.session_id, outcome, item.status or "-", item.sends, settled, sanitize(item.detail or "-")
+    message = readable_detail(item.detail or "-")
+    return item.session_id, _word(item.outcome), str(item.status or "-"), str(item.sends), settled, message
 
 
-async def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
-    only = _only(args)
-    refused: set[SessionId] = set()
-    async with open_writing(settings, create=False) as queue:
-        if args.all:
-            chosen = [item.session_id async for item in queue.outcomes(only=only)]
-        else:
-            chosen = [session_id for session_id in ids if await _is_dead(queue, session_id, only)]
-            refused = set(ids) - set(chosen)
-        count = 0
-        for start in range(0, len(chosen), BATCH_SIZE):
-            batch = chosen[start : start + BATCH_SIZE]
-            if args.action == "retry":
-                count += await queue.reopen(batch, reason=args.reason or "dead retry", by=operator_name())
-            else:
-                count += await queue.purge(batch)
-    if args.json:
-        emit_json({"retried" if args.action == "retry" else "purged": count, "refused": sorted(refused)})
-    elif args.action == "retry":
-        emit(f"{count} due now, in a new round" + ("; `reaper run` or `reaper once` sends them" if count else ""))
+def _word(outcome: Outcome | None) -> str:
+    return OUTCOME_WORDS[outcome] if outcome else "-"
+
+
+def _print_totals(counts: Counter[tuple[Outcome | None, int | None]], args: argparse.Namespace) -> None:
+    rows = [(f"{number:,}", _word(outcome), str(status or "-")) for (outcome, status), number in counts.most_common()]
+    layout = Columns(TOTALS, rows, None)
+    emit_row("\n".join(["", layout.head(), *map(layout.line, rows)]))
+    flush()
+    total, limit = counts.total(), args.limit
+    some = f", of which the first {limit:,} are shown" if limit is not None and limit < total else ""
+    say(f"{total:,} dead{some}; to try one again: reaper dead retry ID; all of these: reaper dead retry {_same(args)}")
+
+
+def _same(args: argparse.Namespace) -> str:
+    """Return the arguments under which another part of `dead` takes the same letters."""
+    if args.ids:
+        return " ".join(args.ids)
+    words = ["--all", *(["--outcome", args.outcome] if args.outcome else [])]
+    words += ["--source", shlex.quote(sanitize(args.source))] if args.source else []
+    return " ".join([*words, *(["--since", f"{args.since:g}"] if args.since is not None else [])])
+
+
+# --- retry and purge ----------------------------------------------------------------------------------------------
+
+
+def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
+    select = partial(_selection, args)
+    if ids:
+        choice = run_async(_choose_named, settings, select, ids)
     else:
-        emit(f"{count} deleted; their counts stay")
-    return _missing(refused)
+        choice = run_async(partial(choose, settings, select, quiet=args.quiet))
+    refused = [] if len(choice.ids) == len(ids) else sorted(set(ids).difference(*choice.ids.batches(len(ids) or 1)))
+    changed, is_whole = 0, True
+
+    async def change(queue: Queue, batch: Sequence[SessionId]) -> None:
+        nonlocal changed
+        if args.action == "retry":
+            changed += await queue.reopen(batch, reason=args.reason or "dead retry", by=operator_name())
+        else:
+            changed += await queue.purge(batch)
+
+    if args.dry_run:
+        changed = len(choice.ids)
+    else:
+        is_asked = args.action == "purge" and not ids
+        confirm(f"{args.action} {choice.describe()}", len(choice.ids), yes=args.yes or not is_asked)
+        is_whole = run_async(partial(carry_out, settings, choice.ids, change, quiet=args.quiet))
+    _report(args, changed, refused, is_whole=is_whole)
+    return say_missing(refused, (), MISSING) or (Exit.OK if is_whole else Exit.WORK_LEFT)
 
 
-async def _is_dead(queue: LedgerReader, session_id: SessionId, only: frozenset[Outcome]) -> bool:
-    item = await queue.show(session_id)
-    return item is not None and item.outcome in only
+async def _choose_named(settings: Loaded, select: Select, ids: list[SessionId]) -> Choice:
+    choice = Choice()
+    async with open_reading(settings) as queue:
+        choice.ids.add([item.session_id async for item in shown(queue, ids, select(queue.now()))])
+    return choice
 
 
-def _missing(ids: set[SessionId]) -> int:
-    for session_id in sorted(ids):
-        say(f"{session_id} is not among these dead letters; see: reaper show {session_id}")
-    return Exit.DEAD if ids else Exit.OK
+def _report(args: argparse.Namespace, changed: int, refused: list[SessionId], *, is_whole: bool) -> None:
+    planned = f"{DRY_RUN}{changed:,} would be" if args.dry_run else f"{changed:,}"
+    if args.json:
+        flags = {"dry_run": args.dry_run, "interrupted": not is_whole}
+        emit_json({"retried" if args.action == "retry" else "purged": changed, "refused": refused, **flags})
+    elif args.action == "retry":
+        hint = "; to send them: reaper run, or reaper once" if changed and not args.dry_run else ""
+        emit(f"{planned} due now, in a new round{hint}")
+    else:
+        emit(f"{planned} deleted; their counts stay")
+    flush()
+    if not is_whole:
+        say("interrupted: the others stay as they were; it is safe to run it again")

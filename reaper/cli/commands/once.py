@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from reaper.api.credentials import Credentials
+from reaper.app.notify_at_end import Nobody, notifier_of, report_failure
 from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
 from reaper.app.run_parts import RunParts
+from reaper.app.signals import ENDING, Signals, cancel_by, deliver_blocked
 from reaper.app.startup import credentials_of, protector_of
-from reaper.cli.arguments import duration
-from reaper.cli.context import call_on_signal, loaded, open_writing, run_async
-from reaper.cli.output import emit_json, say
+from reaper.cli.arguments import at_least_one, duration
+from reaper.cli.commands.delayed_lists import DelayedLists
+from reaper.cli.context import leaving_with, loaded, open_writing, run_async, use_descriptors
+from reaper.cli.failure import drop
+from reaper.cli.output import emit_json, flush, say
 from reaper.cli.terminal.progress import (
     ProgressMode,
     RunProgress,
@@ -30,24 +35,25 @@ from reaper.cli.terminal.progress import (
 )
 from reaper.cli.terminal.progress_stats import LiveCounts
 from reaper.cli.terminal.summary import print_summary
-from reaper.core.errors import PRECEDENCE, Exit
+from reaper.core.errors import PRECEDENCE, Exit, ReaperError
 from reaper.core.text import pluralize
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.queues.base import IntakePort, RunSet
-from reaper.queues.values import Added, InvalidLine, SetView
+from reaper.intake.line_reader import Parsed
+from reaper.queues.base import IntakePort, Queue, RunSet
+from reaper.queues.values import Added, SetView
 from reaper.settings.load import Loaded
-from reaper.telemetry import logs
-from reaper.telemetry.event_log import log_invalid_line
+from reaper.settings.schema import Settings
+from reaper.telemetry import events, logs
+from reaper.telemetry.event_log import LineMeter, RefusedLines, log_exit
 
 if TYPE_CHECKING:
+    from reaper.app.metrics_file import MetricsFile
+    from reaper.app.notifier import Notifier
+    from reaper.telemetry.metrics import Metrics
     from reaper.worker.worker import Worker
 
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("expected a whole number of at least 1")
-    return int(text)
+MIN_BUDGET_S = 0.1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,35 +61,65 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="files of session IDs, - is stdin; IDs that are due in the queue are stopped too",
+        help="a file of session IDs; - is stdin. Without one, only what is due in the queue",
     )
     parser.add_argument(
-        "--for", dest="budget_s", type=duration, metavar="TIME", help="time budget, drain included: 10m"
+        "--for",
+        dest="budget_s",
+        type=duration,
+        metavar="TIME",
+        help="end within this time, as 10m; what is in flight by then is finished within it",
     )
     parser.add_argument(
         "--wait",
         type=duration,
         default=RETRY_WAIT_S,
         metavar="TIME",
-        help="do not wait for a retry due later than this (60s)",
+        help="leave a retry that is due later than this to the next run (default: 60s)",
     )
-    parser.add_argument("--no-wait", dest="wait", action="store_const", const=0.0, help="wait for no retry")
-    parser.add_argument("--limit", type=_count, metavar="N", help="stop at most N IDs, for a careful first run")
     parser.add_argument(
-        "--discover", action="store_true", help="also read the API's list once and judge each session by discovery.*"
+        "--no-wait", dest="wait", action="store_const", const=0.0, help="wait for no retry: the same as --wait 0"
+    )
+    parser.add_argument(
+        "--limit",
+        type=at_least_one,
+        metavar="N",
+        help="stop at most N IDs, for a careful first run; exit 75 when more is due",
+    )
+    parser.add_argument(
+        "--discover",
+        action="store_true",
+        help="also read the API's list once, and queue what discovery would stop; only report it unless "
+        "discovery.enforce",
+    )
+    parser.add_argument(
+        "--metrics-file",
+        metavar="FILE",
+        help="write the metrics of the run to FILE, also when it fails; for the node exporter's textfile collector, "
+        "which reads *.prom",
     )
     parser.add_argument("--dry-run", action="store_true", help="send and write nothing; print what would be sent")
+    parser.epilog = (
+        "Stops the IDs of the files, and whatever else is due in the queue. Ctrl-C sends nothing new, waits for what "
+        "is in flight and leaves the rest queued. Exit 0 when all of them are settled; 3 when some could not be "
+        "stopped; 75 when work is left: run it again. All exit codes: reaper --help."
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = loaded(args)
     if args.dry_run:
+        deliver_blocked()
         from reaper.cli.commands.dry_run import dry_run
 
-        code = run_async(dry_run, settings, args.files, args.limit, args.json, args.discover)
+        code = run_async(dry_run, loaded(args), args.files, args.limit, args.json, args.discover, args.budget_s)
     else:
-        protector_of(settings.settings)  # before the intake: without a readable protection file nothing may start
-        code = run_async(stop_set, args, settings, credentials_of(settings.settings), args.files, fast=True)
+        signals = Signals(*ENDING)
+        settings = loaded(args)
+        use_descriptors(settings)
+        with leaving_with(signals):
+            protector_of(settings.settings)  # before the intake: without a readable protection file nothing may start
+            credentials = credentials_of(settings.settings)
+            code = run_async(partial(stop_set, signals=signals), args, settings, credentials, args.files, fast=True)
     if not args.files and unread_input():
         say("standard input was not read; to read it: reaper once -", logging.WARNING)
     return code
@@ -95,6 +131,7 @@ async def stop_set(
     credentials: Credentials,
     files: Sequence[str],
     *,
+    signals: Signals,
     ephemeral_ledger: bool = False,
 ) -> int:
     """Take in the files, stop the set, print the summary; return the exit code.
@@ -102,75 +139,218 @@ async def stop_set(
     `ephemeral_ledger`: the ledger is deleted after this run.
     """
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
+    file = _metrics_file(args)
+    if file is None:
+        return await _stop_and_notify(args, settings, credentials, files, signals, ephemeral_ledger, None)
+    code: int = Exit.INTERNAL
+    try:
+        code = await _stop_and_notify(args, settings, credentials, files, signals, ephemeral_ledger, file)
+    except ReaperError as error:
+        code = error.exit_code
+        raise
+    finally:
+        if why := file.write(code):
+            say(f"{why}; the run itself is not affected", logging.ERROR)
+    return code
+
+
+def _metrics_file(args: argparse.Namespace) -> MetricsFile | None:
+    path = getattr(args, "metrics_file", None)
+    if path is None:
+        return None
+    from reaper.app.metrics_file import MetricsFile
+
+    return MetricsFile(path)
+
+
+def _metrics_of(file: MetricsFile | None) -> Metrics | None:
+    return None if file is None else file.metrics
+
+
+async def _count(file: MetricsFile | None, queue: Queue, settings: Settings) -> None:
+    if file is not None:
+        await file.count(queue, settings)
+
+
+async def _stop_and_notify(
+    args: argparse.Namespace,
+    settings: Loaded,
+    credentials: Credentials,
+    files: Sequence[str],
+    signals: Signals,
+    ephemeral_ledger: bool,
+    file: MetricsFile | None,
+) -> int:
+    notifier = notifier_of(settings.settings, silent=ephemeral_ledger)
+    with anyio.CancelScope() as start, signals.obeyed(cancel_by(start)):
+        async with report_failure(notifier):
+            return await _stop_set(args, settings, credentials, files, signals, notifier, ephemeral_ledger, file)
+    say("a signal ended it before the queue was open; nothing was taken in", logging.WARNING)
+    log_end(Exit.WORK_LEFT)
+    return Exit.WORK_LEFT
+
+
+async def _stop_set(
+    args: argparse.Namespace,
+    settings: Loaded,
+    credentials: Credentials,
+    files: Sequence[str],
+    signals: Signals,
+    notifier: Notifier | Nobody,
+    ephemeral_ledger: bool,
+    file: MetricsFile | None,
+) -> int:
     mode = progress_mode(settings, quiet=args.quiet)
+    begun, budget_s = anyio.current_time(), getattr(args, "budget_s", None)
     async with AsyncExitStack() as opened:
         inputs = opened.enter_context(open_inputs(files))
-        queue = await opened.enter_async_context(open_writing(settings, worker=True))
-        members = queue.new_set()
+        queue = await opened.enter_async_context(open_writing(settings, worker=True, announce=not ephemeral_ledger))
+        members, begun_at = queue.new_set(), queue.now()
         limit = getattr(args, "limit", None)
-        taken = await _take_in(queue, inputs, None if limit else members, mode)
-        added = taken.added
-        parts = RunParts(settings.settings, queue, credentials, opened)
-        found = Exit.OK
-        if getattr(args, "discover", False) and not taken.interrupted:
-            from reaper.cli.commands.sweep_report import discover
+        metrics = _metrics_of(file)
+        taken = _Intake(metrics=metrics)
+        opened.push_async_callback(_count, file, queue, settings.settings)
+        notifier.use_queue(queue)
+        opened.callback(notifier.use_queue, None)
+        parts = RunParts(settings.settings, queue, credentials, opened, sweeps_printed=not logs.writes_json())
+        found, report = Exit.OK, None
+        with anyio.CancelScope() as intake, signals.obeyed(cancel_by(intake)):
+            await _take_in(queue, inputs, taken, members, mode, _reading_ends(begun, budget_s))
+            if getattr(args, "discover", False):
+                from reaper.cli.commands.sweep_report import discover
 
-            found, listed = await discover(await parts.discovery(), None if limit else members)
-            added = add_up(added, listed)
+                report, listed = await discover(await parts.discovery(), members)
+                if not logs.writes_json():  # the events have it
+                    report.say(quiet=args.quiet)
+                found = report.exit
+                taken.added = add_up(taken.added, listed)
+        added = taken.added
         before = await members.view()
-        others = await members.include_due(limit) - before.open - sum(before.settled.values())
+        others = await members.include_due() - before.open - sum(before.settled.values())
         if others and args.files and not limit and not args.quiet:
             more = pluralize(others, "ID more was due in the queue and is", "IDs more were due in the queue and are")
             say(f"{more} part of this run")
-        if taken.interrupted:
+        if intake.cancel_called:
             why = "asked to stop during the intake: the rest of the input was not read; run it again"
-            summary = replace(await summarize(members, added), exit=Exit.WORK_LEFT, why=why)
+            summary = replace(
+                await summarize(members, added, now=queue.now()),
+                exit=Exit.WORK_LEFT,
+                why=why,
+                earlier=await members.settled_before(begun_at),
+            )
         else:
+            within = members
+            if limit:
+                within = queue.new_set()
+                await within.include_due(limit)
             waits = Waits.of(
                 settings.settings,
                 retry_s=getattr(args, "wait", RETRY_WAIT_S),
-                budget_s=getattr(args, "budget_s", None),
+                budget_s=None if budget_s is None else max(MIN_BUDGET_S, begun + budget_s - anyio.current_time()),
             )
             counts = LiveCounts()
 
-            def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[None]:
+            def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[object]:
                 counts.refresh(view)
-                return show_progress(mode, RunProgress(worker, members, counts, once.time_until_exit_s))
+                if mode is ProgressMode.LINES and not logs.writes_json():
+                    sessions = pluralize(view.open - view.delayed, "session", "sessions")
+                    say(f"stopping {sessions}, at most {settings.settings.worker.concurrency} at once")
+                progress = show_progress(mode, RunProgress(worker, within, counts, once.time_until_exit_s))
+                return notifier.watching(worker, progress)
 
-            watch = Watch(counts, log_each_session(settings, mode), show)
-            summary = await run_once(parts, members, added, waits, watch=watch)
-        summary = replace(summary, exit=min(summary.exit, found, key=PRECEDENCE.index))
-    if args.json:
-        emit_json(summary.as_json())
-    else:
-        print_summary(summary, as_table=mode is ProgressMode.LIVE, quiet=args.quiet, ephemeral_ledger=ephemeral_ledger)
+            watch = Watch(counts, metrics, log_each_session(settings), show)
+            summary = await run_once(
+                parts, members, added, waits, within=within, begun_at=begun_at, watch=watch, signals=signals
+            )
+            if limit and summary.exit is Exit.WORK_LEFT and not summary.why:
+                summary = replace(summary, why=f"--limit {limit} is reached")
+        if taken.cut:
+            # What came was stopped, but who knows what would have come.
+            summary = replace(
+                summary, why=summary.why or f"--for ended the reading of {taken.cut}: its rest was not read"
+            )
+            found = min(found, Exit.WORK_LEFT, key=PRECEDENCE.index)
+        summary = replace(
+            summary,
+            exit=min(summary.exit, found, key=PRECEDENCE.index),
+            discovery=report.as_json() if report else None,
+        )
+        with anyio.CancelScope() as end, signals.obeyed(cancel_by(end)):
+            await notifier.finish_run(summary.exit, summary.why or "")
+    signals.leave_with(summary.exit)
+    try:
+        if args.json:
+            emit_json(summary.as_json())
+        else:
+            as_table = mode is ProgressMode.LIVE
+            print_summary(summary, as_table=as_table, quiet=args.quiet, ephemeral_ledger=ephemeral_ledger)
+        for sentence in () if args.quiet else taken.delayed.sentences():
+            say(sentence)
+        flush()
+    except BrokenPipeError:  # its reader is gone: the exit code still says how the run ended
+        drop(sys.stdout)
+    if not ephemeral_ledger:
+        log_end(summary.exit, summary.why or "", {"sends": summary.sends, "waiting": summary.view.open})
     return summary.exit
+
+
+def log_end(code: int, why: str = "", facts: Mapping[str, object] = {}) -> None:
+    """Log the end where logs are JSON; a person reads the summary."""
+    if logs.writes_json():
+        log_exit(code, why, facts=facts)
 
 
 @dataclass(slots=True)
 class _Intake:
-    """The result of the intake, and whether a signal ended it early; whole batches are kept either way."""
+    """The result of the intake, whole batches."""
 
     added: Added = NOTHING
-    interrupted: bool = False
+    cut: str = ""
+    """The first input that was not read to its end when its time was up."""
+    refused: RefusedLines = field(default_factory=RefusedLines)
+    delayed: DelayedLists = field(default_factory=DelayedLists)
+    metrics: LineMeter | None = None
 
-    def batch(self, source: str, added: Added, lines: Sequence[InvalidLine]) -> None:
+    def batch(self, source: str, now: Callable[[], float], added: Added, parsed: Parsed) -> None:
         self.added = add_up(self.added, added)
-        for line in lines:
-            log_invalid_line(source, line)
+        if self.metrics is not None:
+            self.metrics.imported(
+                "stdin" if source == "stdin" else "file",
+                accepted=added.accepted,
+                duplicate=added.duplicate,
+                invalid=added.invalid,
+            )
+        self.delayed.count(source, parsed, now())
+        self.refused.log(source, parsed.invalid)
+        for note in parsed.notes:
+            logs.get().info(events.INTAKE_NOTED, source=source, note=note)
+
+    def was_cut(self, source: str) -> None:
+        self.cut = self.cut or source
 
 
-async def _take_in(queue: IntakePort, inputs: Sequence[Input], into: RunSet | None, mode: ProgressMode) -> _Intake:
-    taken = _Intake()
-    async with anyio.create_task_group() as around:
+def _reading_ends(begun: float, budget_s: float | None) -> float:
+    """Return when the reading of the inputs must end: half of the time that is left remains to stop what came."""
+    now = anyio.current_time()
+    return math.inf if budget_s is None else now + max(MIN_BUDGET_S, begun + budget_s - now) / 2
 
-        def interrupt() -> None:
-            taken.interrupted = True
-            around.cancel_scope.cancel()
 
-        await around.start(call_on_signal, interrupt, signal.SIGTERM, signal.SIGINT)
-        async with show_intake(mode, inputs, lambda: taken.added):
-            for one in inputs:
-                await take_in_file(queue, one, into=into, on_batch=partial(taken.batch, one.source))
-        around.cancel_scope.cancel()
-    return taken
+async def _take_in(
+    queue: IntakePort,
+    inputs: Sequence[Input],
+    taken: _Intake,
+    into: RunSet | None,
+    mode: ProgressMode,
+    stop_at: float,
+) -> None:
+    async with show_intake(mode, inputs, lambda: taken.added):
+        for one in inputs:
+            await take_in_file(
+                queue,
+                one,
+                into=into,
+                on_batch=partial(taken.batch, one.source, queue.now),
+                stop_at=stop_at,
+                on_cut=partial(taken.was_cut, one.source),
+            )
+            taken.refused.log_count(one.source)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from reaper.cli.context import call_on_signal, run_async
+from reaper.app.signals import call_on_signal
+from reaper.cli.context import run_async
 from reaper.cli.output import emit, emit_json, say
 from reaper.core.errors import Exit, UsageError
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
@@ -22,11 +23,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--latency", default="0", metavar="TIME", help="time it takes to answer, as 50ms or p50=60ms,p99=1s"
     )
     parser.add_argument(
-        "--fail", default="", metavar="WHAT:SHARE", help="faults, each with its share, as 502:0.2,reset:0.1"
+        "--fail", default="", metavar="WHAT:SHARE", help="faults and their shares of all DELETEs, as 502:0.2,reset:0.1"
     )
-    parser.add_argument("--sessions", type=int, default=100, metavar="N", help="live sessions at the start (100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same sessions and failures (0)")
+    parser.add_argument(
+        "--sessions", type=int, default=100, metavar="N", help="live sessions at the start (default: 100)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same sessions and failures (default: 0)"
+    )
     parser.add_argument("--log", type=Path, metavar="FILE", help="write a JSON line for each DELETE")
+    parser.epilog = (
+        "Faults: a status, as 502 or, with Retry-After, 429:3; reset (cut off, the session lives); lost (stopped, then "
+        "cut off); hang (no answer); drip (the answer a byte a second); garbage (no HTTP); gateway (a 404 of a gateway "
+        "without routes); slow:2 (2 s later). Ends with Ctrl-C and keeps nothing."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 import anyio
+from anyio import to_thread
 
-from reaper.cli.context import call_on_signal, open_reading
-from reaper.cli.output import OUTCOME_WORDS, emit, emit_json, emit_wrapped, notice_line
-from reaper.cli.terminal.progress import can_draw
-from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher, read_snapshot
+from reaper.app.signals import call_on_signal
+from reaper.cli.context import open_reading
+from reaper.cli.output import emit, emit_json, flush, limit_words, next_due, notice_line
+from reaper.cli.terminal.status_watcher import WATCH_S, StatusWatcher, describe_target
 from reaper.core.errors import Exit
-from reaper.core.model import Outcome
-from reaper.core.status import status_json
+from reaper.core.model import Outcome, WorkerHeartbeat
+from reaper.core.owners import random_part
 from reaper.core.text import format_duration
 from reaper.core.urls import masked_url
-from reaper.queues.base import Queue
+from reaper.core.words import OUTCOME_WORDS
+from reaper.intake.followed_paths import describe_entry
+from reaper.queues.overview import Overview, read_overview
 from reaper.settings.load import Loaded
-
-WATCH_S = 2.0
-WATCH_SHARE = 20
-"""After a refresh, so many times its duration pass before the next: with millions of rows, it takes 5 % of the time."""
+from reaper.telemetry.terminal import can_draw
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,39 +36,61 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
     if args.watch:
         return await _watch(args, settings)
     async with open_reading(settings) as queue:
-        _print(await read_snapshot(queue), as_json=args.json)
+        missing = await to_thread.run_sync(_missing, settings)
+        queue_url = masked_url(settings.settings.queue.url)
+        _print(await read_overview(queue), queue_url, missing, profile=settings.profile, as_json=args.json)
     return Exit.OK
 
 
-def _print(now: QueueSnapshot, *, as_json: bool) -> None:
+def _missing(settings: Loaded) -> list[str]:
+    """Return a sentence about each entry of `intake.files` that names no file that can be followed."""
+    found = [describe_entry(str(entry)) for entry in settings.settings.intake.files]
+    return [sentence for is_there, sentence in found if not is_there]
+
+
+def _print(now: Overview, queue_url: str, missing: Sequence[str] = (), *, profile: str | None, as_json: bool) -> None:
     if as_json:
-        emit_json(status_json(now.stats, now.pauses, now.limit, holds=now.holds, ghosts=now.ghosts))
+        emit_json({**now.as_json(queue_url), "intake_missing": list(missing), "profile": profile})
     else:
-        emit_wrapped(status_text(now), "     ")
+        lines = [f"profile    {profile}"] if profile else []
+        head, blank, rest = status_text(now, queue_url).partition("\n\n")
+        emit("\n".join([*lines, head]), " " * 11)
+        emit("\n".join([blank[1:] + rest, *(f"intake: {sentence}" for sentence in missing)]), "     ")
 
 
-def status_text(snapshot: QueueSnapshot) -> str:
-    """Return the snapshot without colour: the counts, the workers, and each notice with what to do."""
-    stats, now = snapshot.stats, snapshot.now
-    oldest = f"   oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else ""
-    lines = [
-        f"ready          {stats.ready:>9}{oldest}",
-        f"delayed        {stats.delayed:>9}",
-        f"in flight      {stats.in_flight:>9}" + ("" if snapshot.limit is None else f"   limit {snapshot.limit}"),
-        f"rounds settled {sum(stats.settled.values()):>9}",
-        *(f"  {OUTCOME_WORDS[o]:<13}{stats.settled[o]:>9}" for o in Outcome if stats.settled.get(o)),
+def status_text(overview: Overview, queue_url: str) -> str:
+    """Return the overview without colour: whose queue it is, the counts, the workers, and notices with what to do."""
+    stats, now = overview.stats, overview.now
+    lines = [f"queue      {queue_url}", f"target     {describe_target(overview)}", ""]
+    rows = [
+        ("ready", stats.ready, f"oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else ""),
+        ("scheduled", stats.scheduled, next_due(stats.next_scheduled_at, now)),
+        ("retrying", stats.retrying, next_due(stats.next_retry_at, now)),
+        ("in flight", stats.in_flight, limit_words(stats.in_flight, overview.limit)),
+        ("dead", stats.dead, ""),
+        ("settled", sum(stats.settled.values()), "since the queue began"),
+        *((f"  {OUTCOME_WORDS[one]}", stats.settled[one], "") for one in Outcome if stats.settled.get(one)),
     ]
-    if stats.dead:
-        lines.append(f"dead           {stats.dead:>9}")
-    lines += [
-        f"reaper {worker.pid}: running for {format_duration(now - worker.started_at)}, limit {worker.limit}"
-        for worker in snapshot.live_workers
-    ]
-    for notice in snapshot.notices:
+    # As narrow as the figures allow: with its fact a line fits into 40 columns.
+    words, digits = max(len(word) for word, _, _ in rows), max(len(f"{count:,}") for _, count, _ in rows)
+    lines += [f"{word:<{words}}  {count:>{digits},}  {fact}".rstrip() for word, count, fact in rows]
+    if overview.live_workers:
+        lines += ["", *(_worker_line(worker, overview) for worker in overview.live_workers)]
+    if found := overview.notices:
+        lines.append("")
+    for notice in found:
         lines.append(notice_line(notice))
         if notice.what_to_do:
             lines.append(f"  -> {notice.what_to_do}")
     return "\n".join(lines)
+
+
+def _worker_line(worker: WorkerHeartbeat, overview: Overview) -> str:
+    in_flight = overview.in_flight_of.get(random_part(worker.owner), 0)
+    line = f"reaper {worker.place}: running for {format_duration(overview.now - worker.started_at)}, "
+    line += f"{in_flight:,} in flight of at most {worker.limit:,}"
+    silent_s = worker.silent_s(overview.now)
+    return f"{line}; no heartbeat for {format_duration(silent_s)}" if silent_s else line
 
 
 async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
@@ -75,31 +98,29 @@ async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
         watcher = StatusWatcher(masked_url(settings.settings.queue.url))
         # Before anything is drawn, so that a signal leaves the terminal as it was.
         await group.start(call_on_signal, group.cancel_scope.cancel, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if not args.json and can_draw(sys.stdout):
+        if not args.json and can_draw(sys.stdout, os.environ):
             from reaper.cli.terminal.dashboard import dashboard_frame
             from reaper.cli.terminal.live import LiveDisplay
 
             with LiveDisplay(sys.stdout, screen=True) as screen:
                 draw = partial(dashboard_frame, watcher, refresh_s=WATCH_S)
-                await _repeat(queue, watcher, lambda: screen.draw(draw(screen.console.width)))
+
+                def show() -> None:
+                    screen.draw(draw(screen.console.width))
+
+                await group.start(call_on_signal, screen.suspend, signal.SIGTSTP)
+                await group.start(call_on_signal, show, signal.SIGCONT, signal.SIGWINCH)
+                await watcher.keep_fresh(queue, show)
         else:
-            await _repeat(queue, watcher, lambda: _print_again(watcher, as_json=args.json))
+            await watcher.keep_fresh(queue, lambda: _print_again(watcher, settings.profile, as_json=args.json))
     return Exit.OK
 
 
-async def _repeat(queue: Queue, watcher: StatusWatcher, show: Callable[[], None]) -> None:
-    while True:
-        began = anyio.current_time()
-        await watcher.refresh(queue)
-        show()
-        await anyio.sleep(max(WATCH_S, WATCH_SHARE * (anyio.current_time() - began)))
-
-
-def _print_again(watcher: StatusWatcher, *, as_json: bool) -> None:
+def _print_again(watcher: StatusWatcher, profile: str | None, *, as_json: bool) -> None:
     if watcher.unavailable:
         emit_json({"trouble": watcher.unavailable}) if as_json else emit(f"{notice_line(watcher.notices[0])}\n")
     elif watcher.snapshot is not None:
-        _print(watcher.snapshot, as_json=as_json)
+        _print(watcher.snapshot, watcher.queue_url, profile=profile, as_json=as_json)
         if not as_json:
             emit("")
-    sys.stdout.flush()
+    flush()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reaper.api.credentials import Credentials
 from reaper.app.run_parts import RunParts
 from reaper.cli.output import say
 from reaper.core.classify import ReadVerdict, Unauthorized
+from reaper.core.discovery.findings import Findings, RuleCount
 from reaper.core.discovery.guard import Pass, UnusableListing
-from reaper.core.discovery.holds import Hold
+from reaper.core.discovery.holds import Hold, HoldState
+from reaper.core.discovery.policy import REAPING, Rule
 from reaper.core.errors import Exit
+from reaper.core.text import format_duration, pluralize
+from reaper.core.words import OUTCOME_WORDS, clock_time
 from reaper.intake.discovery.sweep import Discovery, Observation, SweepResult, UnfitListing
 from reaper.queues.base import Queue, RunSet
 from reaper.queues.values import Added
@@ -29,7 +35,9 @@ async def observe(
     """Read the API's list and judge it once, writing nothing; return what judged it, too."""
     logs.configure(settings.settings.telemetry, secrets=credentials.secrets)
     async with AsyncExitStack() as opened:
-        parts = await RunParts(settings.settings, queue, credentials, opened, may_pin_account=False).discovery()
+        parts = await RunParts(
+            settings.settings, queue, credentials, opened, may_pin_account=False, sweeps_printed=True
+        ).discovery()
         return parts.discovery, await parts.discovery.observe()
 
 
@@ -40,28 +48,167 @@ def exit_of_unfit(verdict: ReadVerdict | None) -> Exit:
     return Exit.CREDENTIALS if isinstance(verdict, Unauthorized) else Exit.UNAVAILABLE
 
 
-async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[Exit, Added]:
-    """Sweep once and report the result; return the exit code that the sweep asks for, and what it added."""
+async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[SweepReport, Added]:
+    """Sweep once; return the report on it, and what it added."""
     swept = await parts.discovery.sweep(into)
-    return report_sweep(swept, enforce=parts.discovery.options.enforce), swept.added
+    return SweepReport(swept, enforce=parts.discovery.options.enforce), swept.added
 
 
-def report_sweep(swept: SweepResult, *, enforce: bool, dry: bool = False) -> Exit:
-    """Print the result of a sweep, with `dry` of one that only was simulated; return the exit code that it asks for."""
-    match swept.ruling:
-        case UnusableListing(reason=reason):
-            say(f"discovery stopped: {reason}", logging.WARNING)
-            return exit_of_unfit(swept.unread)
-        case Hold(reason=reason, sessions=sessions) if enforce and dry:
-            say(f"discovery: a guard would hold all {len(sessions)} sessions: {reason}; see: reaper sessions")
-            return Exit.HELD
-        case Hold(reason=reason, sessions=sessions) if enforce:
-            say(f"discovery: a guard holds all {len(sessions)} sessions: {reason}; see: reaper holds", logging.WARNING)
-            return Exit.HELD
-        case Hold(reason=reason, sessions=sessions):
-            say(f"discovery only reports: {len(sessions)} would be held by a guard: {reason}; see: reaper sessions")
-        case Pass(sessions=sessions) if enforce:
-            say(f"discovery: {len(sessions)} of {len(swept.judged)} listed sessions are to be stopped")
-        case Pass(sessions=sessions):
-            say(f"discovery only reports: {len(sessions)} would be stopped (discovery.enforce); see: reaper sessions")
-    return Exit.OK
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """The result of a sweep in words and as JSON; `dry`: of one that only was simulated."""
+
+    swept: SweepResult
+    enforce: bool
+    dry: bool = False
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that the sweep asks for."""
+        match self.swept.ruling:
+            case UnusableListing():
+                return exit_of_unfit(self.swept.unread)
+            case Hold() if self.enforce:
+                return Exit.HELD
+        return Exit.OK
+
+    @property
+    def result(self) -> str:
+        """What came of it, in one word of `once --json`."""
+        match self.swept.ruling:
+            case UnusableListing():
+                return "list_unusable"
+            case Hold() if self.enforce:
+                return "held"
+            case Pass() if self.enforce or not self.swept.findings.chosen:
+                return "queued" if self.swept.findings.chosen else "nothing_new"
+        return "only_reported"
+
+    def say(self, *, quiet: bool = False) -> None:
+        """Print the counts by rule and the notes; with `quiet` only what needs an operator."""
+        if isinstance(self.swept.ruling, UnusableListing):
+            say(f"discovery stopped: {self.swept.ruling.reason}", logging.WARNING)
+            return
+        findings = self.swept.findings
+        if not quiet:
+            listed = pluralize(findings.listed, "session", "sessions")
+            say(f"discovery: {listed} listed, {counts_by_action(findings)}")
+            for line in lines_by_rule(findings):
+                say(f"  {line}")
+        for note in self.notes():
+            if self.exit is Exit.HELD or not quiet:
+                say(note, logging.WARNING if self.exit is Exit.HELD else logging.INFO)
+
+    def notes(self) -> list[str]:
+        """Return what came of the sweep, and why not more."""
+        ruling = self.swept.ruling
+        if isinstance(ruling, UnusableListing):
+            return [ruling.reason]
+        return [*self._result(ruling), *notes_on(self.swept.findings, dry=self.dry)]
+
+    def _result(self, ruling: Pass | Hold) -> Iterator[str]:
+        findings, dry = self.swept.findings, self.dry
+        if isinstance(ruling, Hold):
+            yield self._held(ruling)
+        elif not findings.listed:
+            yield "nothing to stop: the account has no session"
+        elif not findings.to_stop:
+            yield "nothing to stop: the rules keep every listed session; the reason of each: reaper sessions"
+        elif not findings.chosen:
+            yield "nothing new to stop: the queue has accepted all of them before; see: reaper status"
+        elif self.enforce:
+            is_now = "would be" if dry else "is now"
+            are_now = "would be" if dry else "are now"
+            count = findings.chosen if dry else self.swept.added.accepted
+            yield f"{pluralize(count, f'session {is_now}', f'sessions {are_now}')} queued to be stopped"
+        if findings.chosen and not self.enforce:
+            nothing = f"nothing {'would be' if dry else 'was'} queued"
+            yield (
+                f"{nothing}: discovery.enforce is false, so discovery only reports; "
+                "to stop them: REAPER_DISCOVERY__ENFORCE=true reaper once --discover"
+            )
+
+    def _held(self, hold: Hold) -> str:
+        if not self.enforce:
+            return f"a guard would hold all of them: {hold.reason}"
+        nothing = f"nothing {'would be' if self.dry else 'was'} queued"
+        if not self.swept.hold_is_kept:
+            return f"{nothing}: a guard would hold all {len(hold.sessions)} sessions: {hold.reason}"
+        if hold.fate is HoldState.DISCARDED:
+            return (
+                f"{nothing}: {hold.by} discarded the same sessions (hold {hold.id}); "
+                f"until {clock_time(hold.expires_at)} reaper asks again only if there are others, too"
+            )
+        return (
+            f"{nothing}: a guard holds all {len(hold.sessions)} sessions: {hold.reason}; "
+            f"to see them: reaper holds {hold.id}; to stop them: reaper approve {hold.id}; "
+            f"to stop none of them: reaper discard {hold.id}"
+        )
+
+    def as_json(self) -> dict[str, object]:
+        findings, ruling = self.swept.findings, self.swept.ruling
+        return {
+            "result": self.result,
+            "enforce": self.enforce,
+            "listed": findings.listed,
+            "to_stop": findings.to_stop,
+            "chosen": findings.chosen,
+            "queued": self.swept.added.accepted,
+            "first_sightings": findings.sighted,
+            "hold": ruling.id if isinstance(ruling, Hold) and self.swept.hold_is_kept else None,
+            "rules": rules_json(findings),
+            "notes": self.notes(),
+        }
+
+
+def counts_by_action(findings: Findings) -> str:
+    """Return how many sessions the rules stop and keep: `7 to stop, 5 to keep`."""
+    return f"{findings.to_stop:,} to stop, {findings.listed - findings.to_stop:,} to keep"
+
+
+def lines_by_rule(findings: Findings) -> list[str]:
+    """Return a line for each rule that decided about a session: `to stop  5 expired: 3 new, 2 in the queue already`."""
+    width = max((len(f"{each.listed:,}") for each in findings.rules), default=0)
+    return [
+        f"to {'stop' if each.rule in REAPING else 'keep'}  {each.listed:>{width},} {each.rule.value}{_known(each)}"
+        for each in findings.rules
+    ]
+
+
+def _known(count: RuleCount) -> str:
+    if count.rule not in REAPING:
+        return ""
+    parts = [f"{count.chosen:,} new"] if count.chosen else []
+    if count.queued:
+        parts.append(f"{count.queued:,} in the queue already")
+    parts += [f"{number:,} settled before ({OUTCOME_WORDS[one]})" for one, number in count.settled.items()]
+    return f": {', '.join(parts)}"
+
+
+def notes_on(findings: Findings, *, dry: bool) -> Iterator[str]:
+    """Yield why orphans and what goes by time may be missing; `dry`: this reading is not kept."""
+    if findings.sighted:
+        due = format_duration(max(1.0, findings.sighting_due_s))
+        again = "only once and run keep what they see" if dry else f"come back in {due}"
+        yield (
+            f"{pluralize(findings.sighted, 'session has', 'sessions have')} no live owner; "
+            f"an orphan has to be seen twice, at least 60 s apart: {again}"
+        )
+    if findings.owners_failure:
+        yield f"the owners are unknown, so nothing is orphaned: {findings.owners_failure}"
+    if not findings.has_time:
+        yield "the API's answer has no Date, so no rule about time stops anything"
+
+
+def rules_json(findings: Findings) -> dict[str, object]:
+    """Return the counts of every rule, also of those that decided about no session."""
+    counts = {rule: RuleCount(rule) for rule in Rule} | {each.rule: each for each in findings.rules}
+    return {
+        rule.value: {
+            "listed": each.listed,
+            "chosen": each.chosen,
+            "queued_already": each.queued,
+            "settled_already": sum(each.settled.values()),
+        }
+        for rule, each in counts.items()
+    }

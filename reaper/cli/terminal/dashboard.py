@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import clock_time, describe_state
+from reaper.cli.output import limit_words, next_due
 from reaper.cli.terminal.live import ALARM, flow, outcomes, rate, with_what_to_do
-from reaper.cli.terminal.queue_snapshot import QueueSnapshot, StatusWatcher, slowest_s
+from reaper.cli.terminal.status_watcher import StatusWatcher, describe_target, slowest_s
 from reaper.core.model import Item
-from reaper.core.text import format_duration, pluralize, sanitize
+from reaper.core.owners import random_part
+from reaper.core.text import escaped, format_duration, pluralize, sanitize, wrap
+from reaper.core.words import NOW_S, clock_time, describe_state
+from reaper.queues.overview import Overview
 
 MAX_WORKERS = 12
 """Workers in the table, so that what is below it stays on the screen."""
@@ -18,24 +23,30 @@ ROOMY = 60
 """From this width in cells on, a row of a sample begins with the reason why it is there."""
 
 
-def dashboard_frame(watcher: StatusWatcher, width: int, refresh_s: float) -> RenderableType:
-    """Return the whole screen, at most `width` cells wide."""
+def dashboard_frame(
+    watcher: StatusWatcher, width: int, refresh_s: float, *, title: str = "reaper status", end: str = "Ctrl-C ends it"
+) -> RenderableType:
+    """Return the whole screen, at most `width` cells wide.
+
+    `title`: the command that shows it. `end`: what ends it.
+    """
     now = watcher.snapshot
-    head = Text.assemble(("reaper status", "bold"), "  ", (watcher.queue_url, "dim"), no_wrap=True, overflow="ellipsis")
-    notices = [part for notice in watcher.notices for part in with_what_to_do(notice)]
+    head = Text.assemble((title, "bold"), "  ", (watcher.queue_url, "dim"), no_wrap=True, overflow="ellipsis")
+    notices = [part for notice in watcher.notices for part in with_what_to_do(notice, width)]
     if now is None:
         return Group(head, Text(), *notices)
     old = "" if watcher.unavailable is None else ", the queue's last reply"
-    when = Text(f"{clock_time(now.now)}{old}, again every {refresh_s:g} s; Ctrl-C ends it", "dim")
-    parts: list[RenderableType] = [head, when, Text(), _depth(watcher, now)]
-    if now.stats.settled:
+    when = Text(wrap(f"{clock_time(now.now)}{old}, again every {refresh_s:g} s; {end}", width), "dim")
+    target = Text(wrap(f"target {describe_target(now)}", width), "dim")
+    parts: list[RenderableType] = [head, target, when, Text(), _depth(watcher, now, width)]
+    if any(now.stats.settled.values()):
         parts += [Text(), *flow(outcomes(now.stats.settled), width)]
     if notices:
         parts += [Text(), *notices]
-    return Group(*parts, *_workers(now), *_retried(watcher, now, width), *_recent(watcher, now, width))
+    return Group(*parts, *_workers(now, width), *_retried(watcher, now, width), *_recent(watcher, now, width))
 
 
-def _depth(watcher: StatusWatcher, now: QueueSnapshot) -> RenderableType:
+def _depth(watcher: StatusWatcher, now: Overview, width: int) -> RenderableType:
     stats = now.stats
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
@@ -44,33 +55,40 @@ def _depth(watcher: StatusWatcher, now: QueueSnapshot) -> RenderableType:
     done = sum(stats.settled.values())
     oldest = f"oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else ""
     grid.add_row("ready", Text(f"{stats.ready:,}", "bold"), oldest)
-    grid.add_row("delayed", f"{stats.delayed:,}", "")
-    grid.add_row("in flight", f"{stats.in_flight:,}", "" if now.limit is None else f"limit {now.limit:,}")
+    grid.add_row("scheduled", f"{stats.scheduled:,}", next_due(stats.next_scheduled_at, now.now))
+    grid.add_row("retrying", f"{stats.retrying:,}", next_due(stats.next_retry_at, now.now))
+    grid.add_row("in flight", f"{stats.in_flight:,}", limit_words(stats.in_flight, now.limit))
     dead = Text(f"{stats.dead:,}", "bold red" if stats.dead else "")
     grid.add_row("dead", dead, "")
     per_s, over_s = watcher.rate.per_s, watcher.rate.over_s
     grid.add_row(
         "settled",
         f"{done:,}",
-        f"{rate(per_s)} over the last {format_duration(over_s)}" if per_s is not None else "",
+        "" if per_s is None else rate(per_s) + (f" over the last {format_duration(over_s)}" if width >= ROOMY else ""),
     )
     return grid
 
 
-def _workers(now: QueueSnapshot) -> list[RenderableType]:
+def _workers(now: Overview, width: int) -> list[RenderableType]:
     if not now.live_workers:
         return []
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("reaper")
-    for column in ("running for", "heartbeat", "limit"):
-        table.add_column(column, justify="right")
+    roomy = width >= ROOMY
+    table.add_column("reaper", overflow="ellipsis", no_wrap=True)
+    for column in ("running for", "heartbeat", "in flight", "limit") if roomy else ("in flight", "limit"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("paused", overflow="ellipsis", no_wrap=True)
     for worker in now.live_workers[:MAX_WORKERS]:
         reasons = ", ".join(pause.reason.value for pause in worker.pauses)
-        table.add_row(
-            f"{worker.pid}",
+        heartbeat = f"{format_duration(now.now - worker.last_seen_at)} ago"
+        since = (
             format_duration(now.now - worker.started_at),
-            f"{format_duration(now.now - worker.last_seen_at)} ago",
+            Text(heartbeat, ALARM if worker.silent_s(now.now) else ""),
+        )
+        table.add_row(
+            str(worker.place),
+            *(since if roomy else ()),
+            f"{now.in_flight_of.get(random_part(worker.owner), 0):,}",
             f"{worker.limit:,}",
             Text(reasons or "-", ALARM if reasons else ""),
         )
@@ -78,16 +96,16 @@ def _workers(now: QueueSnapshot) -> list[RenderableType]:
     return [Text(), table, *([Text(f"and {more} more", "dim")] if more > 0 else [])]
 
 
-def _retried(watcher: StatusWatcher, now: QueueSnapshot, width: int) -> list[RenderableType]:
-    """Return a sample of the items that wait for another try, nothing where none does."""
+def _retried(watcher: StatusWatcher, now: Overview, width: int) -> list[RenderableType]:
+    """Return a sample of the items that were sent and will be sent again, nothing where there is none."""
     rows = [
         ("most sends", item, pluralize(item.sends, "send", "sends"), f"{_wait(item, now.now)}; last {_last(item)}")
         for item in watcher.retried
     ]
-    return _sample("waiting for another try (a sample)", rows, width)
+    return _sample("to be sent again (a sample)", rows, width)
 
 
-def _recent(watcher: StatusWatcher, now: QueueSnapshot, width: int) -> list[RenderableType]:
+def _recent(watcher: StatusWatcher, now: Overview, width: int) -> list[RenderableType]:
     """Return a sample of the items settled recently, nothing where none stands out."""
     rows = [("slowest", item, f"{slowest_s(item):.2f} s", describe_state(item, now.now)) for item in watcher.slow]
     rows += [
@@ -105,19 +123,23 @@ def _sample(title: str, rows: list[tuple[str, Item, str, str]], width: int) -> l
     roomy = width >= ROOMY
     if roomy:
         table.add_column(style="dim")
-    table.add_column(overflow="ellipsis", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True, min_width=max(len(figure) for _, _, figure, _ in rows))
+    if not roomy:  # the ID is cut first, what stands behind it not in mid-word
+        rows = [(why, item, figure, re.split("[,;]", state)[0]) for why, item, figure, state in rows]
+    figures, states = max(len(row[2]) for row in rows), max(len(row[3]) for row in rows)
+    left = None if roomy else max(1, width - figures - states - 4)
+    table.add_column(overflow="ellipsis", no_wrap=True, max_width=left)
+    table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True)
     last = None
     for why, item, figure, state in rows:
         first = (why if why != last else "",) if roomy else ()
-        table.add_row(*first, str(item.session_id), figure, state)
+        table.add_row(*first, escaped(item.session_id), escaped(figure), escaped(state))
         last = why
     return [Text(), Text(title, "dim"), table]
 
 
 def _wait(item: Item, now: float) -> str:
-    return f"due in {format_duration(item.due_at - now)}" if item.due_at > now else "due now"
+    return f"due in {format_duration(item.due_at - now)}" if item.due_at - now >= NOW_S else "due now"
 
 
 def _last(item: Item) -> str:

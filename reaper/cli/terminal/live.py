@@ -5,9 +5,11 @@ Import it only when a display is wanted: rich takes a tenth of a second.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self, TextIO
+from typing import IO, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,11 +17,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reaper.cli.output import OUTCOME_WORDS, notice_line
+from reaper.cli.output import notice_line
 from reaper.cli.terminal.progress_stats import IntakeFigures, RunFigures
 from reaper.core.model import Outcome
 from reaper.core.notices import Notice
-from reaper.core.text import format_duration, pluralize, sanitize
+from reaper.core.text import format_duration, pluralize, sanitize, wrap
+from reaper.core.words import OUTCOME_WORDS
+from reaper.telemetry.stderr import flush_stderr
 
 STYLES = {
     Outcome.STOPPED: "green",
@@ -32,6 +36,8 @@ STYLES = {
 }
 """Colours repeat what the word says: without colour nothing is lost."""
 ALARM = "bold yellow"
+ARROW = "   "
+"""The indent of what stands below an arrow."""
 MIN_BAR = 8
 MAX_BAR = 60
 
@@ -39,11 +45,13 @@ MAX_BAR = 60
 class LiveDisplay:
     """Some lines at the foot of a terminal. With `stay` the last state remains there at the end, else nothing does.
 
-    `screen`: a screen of its own instead; the one before it comes back at the end.
+    `screen`: a screen of its own instead; the one before it comes back at the end, and while the process is stopped or
+    in the background of its shell. `is_work`: showing it is all that the command does.
     """
 
-    def __init__(self, stream: TextIO, *, stay: bool = False, screen: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, stay: bool = False, screen: bool = False, is_work: bool = True) -> None:
         self._screen = screen
+        self._raises = screen and is_work
         self.console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
         self._live = Live(
             console=self.console,
@@ -53,30 +61,53 @@ class LiveDisplay:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self.is_shown = False
 
     def __enter__(self) -> Self:
-        self._live.start()
-        # rich hides the cursor; a process that is killed, or stopped with Ctrl-Z, could not give it back.
-        self.console.show_cursor(not self._screen)
+        if not self._screen or is_in_foreground(self.console.file):
+            self._start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def _start(self) -> None:
+        self._live.start()
+        # rich hides the cursor; a process that is killed, or stopped with Ctrl-Z, could not give it back.
+        self.console.show_cursor(not self._screen)
+        self.is_shown = True
+
+    def end(self) -> bool:
+        """Give the terminal back as it was; return whether there was something to give back."""
+        was_shown, self.is_shown = self.is_shown, False
         try:
-            self._live.stop()
+            if was_shown:
+                self._live.stop()
         except OSError:  # the terminal is gone
             pass
+        return was_shown
+
+    def suspend(self) -> None:
+        """Give the terminal back and stop this process, as Ctrl-Z asks; `draw` goes on when it is in front again."""
+        self.end()
+        self.console.file.flush()
+        flush_stderr()
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def draw(self, frame: RenderableType) -> None:
-        """Draw a frame over the one before it.
+        """Draw a frame over the one before it, but not from the background.
 
-        A terminal that is gone does not stop other work; with a screen of its own it is all the work: raises OSError.
+        A terminal that is gone does not stop other work; if drawing is all the work: raises OSError.
         """
         try:
-            self._live.update(frame, refresh=True)
+            if self._screen and self.is_shown != is_in_foreground(self.console.file):
+                self.end() if self.is_shown else self._start()
+            if self.is_shown:
+                self._live.update(frame, refresh=True)
         except OSError:
-            if self._screen:
+            if self._raises:
                 raise
 
     def print_above(self, lines: str) -> None:
@@ -86,6 +117,22 @@ class LiveDisplay:
         except OSError:
             pass
 
+    def write(self, text: str) -> None:
+        """Write to the terminal itself; nothing may be shown there."""
+        try:
+            self.console.file.write(text)
+            self.console.file.flush()
+        except OSError:
+            pass
+
+
+def is_in_foreground(stream: IO[str]) -> bool:
+    """Return whether this process may draw: no shell has put it into the background of its terminal."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # a terminal that is not the one that controls this process
+        return True
+
 
 # --- a run --------------------------------------------------------------------------------------------------------
 
@@ -93,26 +140,27 @@ class LiveDisplay:
 def run_frame(now: RunFigures, width: int) -> RenderableType:
     """Return the figures of a run in lines of at most `width` cells."""
     facts = [Text(rate(now.rate_per_s)), Text(f"{now.in_flight:,} in flight of at most {now.limit:,}")]
-    if now.left_s is not None and now.done < now.total:
+    if now.left_s is not None and now.done < now.total and not now.stopping:
         facts.insert(1, Text(f"about {format_duration(now.left_s)} left"))
     if now.view.retrying:
         facts.append(Text(pluralize(now.view.retrying, "retry waits", "retries wait")))
-    if now.view.delayed:
-        facts.append(Text(f"{now.view.delayed:,} due later"))
+    if now.view.scheduled:
+        facts.append(Text(f"{now.view.scheduled:,} scheduled for later"))
     parts: list[RenderableType] = [
         bar(now.share, f"{now.done:,} of {now.total:,}", width),
         *flow(facts, width),
         *flow(outcomes(now.view.settled), width),
     ]
-    parts += [part for notice in now.notices for part in with_what_to_do(notice)]
+    parts += [part for notice in now.notices for part in with_what_to_do(notice, width)]
     if now.ends_in_s is not None and now.notices:
-        parts.append(
-            Text(f" → else this run ends in {format_duration(now.ends_in_s)}, and the rest stays queued", "dim")
-        )
+        end = f" → else this run ends in {format_duration(now.ends_in_s)}, and the rest stays queued"
+        parts.append(Text(wrap(end, width, ARROW), "dim"))
     if not now.proven and not now.pauses:
-        parts.append(Text("checking that this is the API; reaper sends nothing before that", "dim"))
+        parts.append(Text(wrap("checking that this is the API; reaper sends nothing before that", width), "dim"))
     if now.stopping:
-        parts.append(Text("stopping: reaper waits for what is in flight; Ctrl-C again ends it at once", ALARM))
+        most = "" if now.left_s is None else f" for at most {format_duration(now.left_s)}"
+        end = f"stopping: reaper waits{most} for what is in flight; Ctrl-C again ends it at once"
+        parts.append(Text(wrap(end, width), ALARM))
     return Group(*parts)
 
 
@@ -125,14 +173,10 @@ def outcomes(settled: dict[Outcome, int]) -> list[Text]:
     ]
 
 
-def with_what_to_do(notice: Notice) -> list[RenderableType]:
-    """Return a notice and, below it, what to do."""
-    line = Text(notice_line(notice), "dim" if notice.kind == "calm" else ALARM)
-    if not notice.what_to_do:
-        return [line]
-    arrow = Table.grid(padding=(0, 1, 0, 0))
-    arrow.add_row(" →", notice.what_to_do)
-    return [line, arrow]
+def with_what_to_do(notice: Notice, width: int) -> list[RenderableType]:
+    """Return a notice and, below it, what to do, in lines of at most `width` cells."""
+    line = Text(wrap(notice_line(notice), width), "dim" if notice.kind == "calm" else ALARM)
+    return [line, Text(wrap(f" → {notice.what_to_do}", width, ARROW))] if notice.what_to_do else [line]
 
 
 # --- taking in ----------------------------------------------------------------------------------------------------

@@ -15,14 +15,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio import to_thread
 
 from reaper.cli.output import say
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
-from reaper.cli.wrap import columns
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
 from reaper.intake.inputs import Input
@@ -30,6 +29,7 @@ from reaper.queues.base import RunSet
 from reaper.queues.values import Added
 from reaper.settings.load import Loaded
 from reaper.telemetry import events, logs
+from reaper.telemetry.terminal import can_draw
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,12 +42,11 @@ BEFORE_S = 0.3
 """Work that is over sooner needs no display."""
 DRAW_S = 0.25
 LINE_S = 30.0
+FIRST_LINE_S = 5.0
+"""For a person the first line comes sooner: then it is known that something happens."""
 REFRESH_S = 0.5
 REFRESH_SHARE = 100
 """After a query of the queue, so many times its duration pass before the next: 1 % of the time at most."""
-MIN_COLUMNS = 40
-NO_CURSOR = ("", "dumb", "unknown")
-"""Values of TERM of terminals that cannot move the cursor."""
 
 
 class ProgressMode(StrEnum):
@@ -62,20 +61,14 @@ def progress_mode(settings: Loaded, *, quiet: bool) -> ProgressMode:
     """Return how this command shows its progress. With JSON logs nothing but log lines may go to stderr."""
     if quiet:
         return ProgressMode.NONE
-    if settings.settings.telemetry.log_format == "json" or not can_draw(sys.stderr):
+    if settings.settings.telemetry.log_format == "json" or not can_draw(sys.stderr, os.environ):
         return ProgressMode.LINES
     return ProgressMode.LIVE
 
 
-def can_draw(stream: TextIO) -> bool:
-    """Return whether `stream` is a terminal that is wide enough and can move its cursor."""
-    width = columns(stream)
-    return width is not None and width >= MIN_COLUMNS and os.environ.get("TERM", "") not in NO_CURSOR
-
-
-def log_each_session(settings: Loaded, mode: ProgressMode) -> bool:
-    """Return whether each session gets a log line: under a live display only with the log level `debug`."""
-    return mode is not ProgressMode.LIVE or settings.settings.telemetry.log_level == "debug"
+def log_each_session(settings: Loaded) -> bool:
+    """Return whether each session gets a log line: for a person only with `-v`."""
+    return logs.writes_json() or settings.settings.telemetry.log_level == "debug"
 
 
 class Subject(Protocol):
@@ -117,6 +110,9 @@ async def _refresh(subject: Subject) -> None:
 
 
 async def _log(subject: Subject) -> None:
+    if not logs.writes_json():
+        await anyio.sleep(min(FIRST_LINE_S, LINE_S))
+        subject.log()
     while True:
         await anyio.sleep(LINE_S)
         subject.log()
@@ -175,6 +171,7 @@ class RunProgress:
             unavailable=worker.queue_health.why if unavailable_s else None,
             ends_in_s=self.time_until_exit_s(pauses, unavailable_s),
             stopping=worker.is_draining,
+            drain_left_s=worker.drain_left_s,
         )
 
     def _note(self) -> None:

@@ -68,7 +68,7 @@ class LiveCounts:
     def view(self) -> SetView:
         """The estimate; never more settled than were open."""
         more = Counter({outcome: count for outcome, count in self._since.items() if count})
-        left = self._view.open - self._view.delayed
+        left = self._view.to_do
         settled = {**self._view.settled}
         for outcome, count in more.items():
             taken = min(count, left)
@@ -96,6 +96,8 @@ class RunFigures:
     ends_in_s: float | None = None
     """In how long a pause or the queue's outage ends the run."""
     stopping: bool = False
+    drain_left_s: float | None = None
+    """In how long what is in flight is released, while the run ends."""
 
     @property
     def done(self) -> int:
@@ -103,8 +105,8 @@ class RunFigures:
 
     @property
     def total(self) -> int:
-        """IDs that this run settles: all but the delayed ones."""
-        return self.done + self.view.open - self.view.delayed
+        """IDs that this run settles: all but the scheduled ones."""
+        return self.done + self.view.to_do
 
     @property
     def share(self) -> float:
@@ -112,7 +114,12 @@ class RunFigures:
 
     @property
     def left_s(self) -> float | None:
-        """How long the rest takes at the present rate; None while that is not known."""
+        """How long the rest takes at the present rate; while the run ends, how long that lasts at most.
+
+        None while it is not known.
+        """
+        if self.stopping:
+            return self.drain_left_s
         if not self.rate_per_s or self.pauses or self.unavailable:
             return None
         return (self.total - self.done) / self.rate_per_s
@@ -131,6 +138,7 @@ class RunFigures:
             "left_s": None if self.left_s is None else round(self.left_s, 1),
             "in_flight": self.in_flight,
             "limit": self.limit,
+            "scheduled": self.view.scheduled,
             "retrying": self.view.retrying,
             "delayed": self.view.delayed,
             "sends": self.sends,

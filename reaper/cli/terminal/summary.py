@@ -6,9 +6,11 @@ import logging
 import sys
 
 from reaper.app.once import Summary
-from reaper.cli.output import OUTCOME_WORDS, say
+from reaper.cli.output import emit, flush, say
+from reaper.cli.terminal.summary_rows import rows
+from reaper.cli.wrap import columns
 from reaper.core.errors import Exit
-from reaper.core.model import DEAD, Outcome
+from reaper.core.model import DEAD
 from reaper.core.text import pluralize
 
 
@@ -24,42 +26,41 @@ def print_summary(
     if as_table and sys.stdout.isatty():
         from reaper.cli.terminal.summary_table import summary_table
 
-        summary_table(heading(summary), counted, ephemeral_ledger=ephemeral_ledger)
+        summary_table(heading(summary, columns(sys.stdout)), counted, ephemeral_ledger=ephemeral_ledger)
     else:
-        sys.stdout.write(heading(summary) + "\n")
-        for word, count in counted:
-            sys.stdout.write(f"  {word:<14}{count:>9}\n")
-    sys.stdout.flush()
+        emit(heading(summary, columns(sys.stdout)))
+        for row in counted:
+            before = f" now, {row.earlier:,} by earlier runs" if row.earlier else ""
+            fact = f"  {row.fact}" if row.fact else ""
+            emit(f"  {row.word:<14}{row.count - row.earlier:>9,}{before}{fact}")
+    flush()
     if summary.why:
         kept = "" if ephemeral_ledger else "; what was not stopped stays queued for the next run"
         say(f"stopped early: {summary.why}{kept}", logging.WARNING)
-    elif summary.view.delayed and not quiet:
-        words = pluralize(summary.view.delayed, "ID is not due yet and stays", "IDs are not due yet and stay")
+    elif summary.view.scheduled and not quiet:
+        words = pluralize(summary.view.scheduled, "ID is not due yet and stays", "IDs are not due yet and stay")
         say(f"{words} queued: run again later, or let `reaper run` wait")
-    elif not counted and summary.exit is Exit.OK and not quiet:
+    elif not counted and summary.exit is Exit.OK and not quiet and summary.discovery is None:
         known = summary.added.accepted or summary.added.duplicate
         came = "every ID that came in is settled or not due yet" if known else "no session ID came in"
         say(f"nothing to do: {came}, and nothing in the queue is due; see: reaper status")
+    for note in summary.notes:
+        say(note, logging.WARNING)
     if summary.added.invalid:
         lines = pluralize(summary.added.invalid, "line is invalid and was", "lines are invalid and were")
-        say(f"{lines} skipped; the log names each with its reason", logging.WARNING)
+        say(f"{lines} skipped; the log names the first of them with their reasons", logging.WARNING)
     if dead := sum(summary.view.settled.get(outcome, 0) for outcome in DEAD) if not ephemeral_ledger else 0:
         say(f"{pluralize(dead, 'session', 'sessions')} could not be stopped; see: reaper dead list", logging.WARNING)
 
 
-def heading(summary: Summary) -> str:
-    """Return the first line: the sessions, the time they took, and the counts of the input."""
+def heading(summary: Summary, width: int | None = None) -> str:
+    """Return the first line: the sessions, the time they took, and the counts of the input.
+
+    Two lines where a terminal has no room for one.
+    """
     added, total = summary.added, sum(summary.view.settled.values()) + summary.view.open
-    return (
-        f"{pluralize(total, 'session', 'sessions')} in {summary.duration_s:.1f} s"
-        f" with {pluralize(summary.sends, 'send', 'sends')}"
-        f"  ({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
-    )
-
-
-def rows(summary: Summary) -> list[tuple[str, int]]:
-    """Return each outcome and each kind of open ID in words, with its count; without those that count 0."""
-    view = summary.view
-    counted = [(OUTCOME_WORDS[outcome], view.settled.get(outcome, 0)) for outcome in Outcome]
-    counted += [("still waiting", view.open - view.delayed), ("delayed", view.delayed)]
-    return [(word, count) for word, count in counted if count]
+    took = f"{pluralize(total, 'session', 'sessions')} in {summary.duration_s:.1f} s"
+    took += f" with {pluralize(summary.sends, 'send', 'sends')}"
+    came = f"({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
+    fits = width is None or len(took) + 2 + len(came) <= width
+    return f"{took}  {came}" if fits else f"{took}\n{came}"

@@ -6,7 +6,7 @@ They are reported, not stopped again: a session that survived one 204 would surv
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reaper.core.discovery.listing import SessionSummary
@@ -38,15 +38,23 @@ def update_ghosts(
     A session that is no longer listed as alive, or is being stopped once more, is forgotten.
     """
     alive = [
-        session.session_id
-        for session in sessions
-        if session.status in ("starting", "running")
-        and session.alive is not False
-        and outcomes.get(session.session_id) in PROVEN
+        session.session_id for session in sessions if session.is_alive and outcomes.get(session.session_id) in PROVEN
     ]
     first = {each: min(ghosts.first.get(each, now), now) for each in alive}
     proven = frozenset(each for each, at in first.items() if each in ghosts.proven or now - at >= APART_S)
     return Ghosts(first, proven), sorted(proven - ghosts.proven)
+
+
+def add_ghosts(
+    ghosts: Ghosts, again: Iterable[SessionId], alive: Collection[str], now: float
+) -> tuple[Ghosts, list[SessionId]]:
+    """Add sessions that were re-opened, called gone again, and are alive; return all ghosts, and those new among them.
+
+    Those that are not among `alive` any more are forgotten.
+    """
+    new = sorted(set(again) - ghosts.proven)
+    first = {each: at for each, at in ghosts.first.items() if each in alive} | dict.fromkeys(new, now)
+    return Ghosts(first, (ghosts.proven & first.keys()) | frozenset(new)), new
 
 
 def read_ghosts(text: str | None) -> Ghosts:

@@ -6,14 +6,16 @@ The queue keeps all holds as one value that is replaced by compare-and-set, so e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from reaper.core.discovery.policy import REAPING, Rule
 from reaper.core.ids import check_id
 from reaper.core.model import SessionId
 
+T = TypeVar("T")
 KEY = "holds"
 """The key under which the queue keeps them."""
 HOLD_LIFE_S = 86_400.0
@@ -62,6 +64,19 @@ Holds = tuple[Hold, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class HoldHead:
+    """A hold without its sessions, as a message tells of it."""
+
+    id: str
+    expires_at: float
+    reason: str
+    count: int
+    fate: HoldState = HoldState.OPEN
+    by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The reason why an operator's request is refused."""
 
@@ -69,34 +84,38 @@ class Refused:
 
 
 def add_hold(holds: Holds, hold: Hold) -> Holds:
-    """Return the holds with one more; the same holds when an earlier one makes it needless.
+    """Return the holds with one more; the same holds when an earlier one covers it."""
+    return holds if covering(holds, hold) else _kept((*holds, hold))
+
+
+def covering(holds: Holds, hold: Hold) -> Hold | None:
+    """Return the hold that makes another one needless, also the same one; None when there is none.
 
     Guards that fire at every sweep have one open hold, so that the hold which an operator has read is still there when
     they approve it. Discarded sessions are not held again during the life of that hold, unless there are others, too.
     """
-    now = hold.created_at
-    for held in (held for held in holds if now < held.expires_at):
+    for held in (held for held in holds if hold.created_at < held.expires_at):
         if held.fate is HoldState.OPEN and set(hold.guards) <= set(held.guards):
-            return holds
+            return held
         if held.fate is HoldState.DISCARDED and hold.sessions.keys() <= held.sessions.keys():
-            return holds
-    return _kept((*holds, hold))
+            return held
+    return None
 
 
 def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
     """Approve a hold. Return all holds, and the one whose sessions the caller queues now.
 
-    To approve it again returns it again: a process that died between the two steps repeats both, and the queue
+    To approve it again returns it again: whoever was cut off between the two steps repeats both, and the queue
     deduplicates.
     """
-    hold = _find(holds, hold_id)
-    if hold is not None and hold.fate is HoldState.APPROVED:
-        return holds, hold
     return _decided(holds, hold_id, HoldState.APPROVED, by=by, why=why, now=now)
 
 
 def discard(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
-    """Discard a hold. Its sessions are not stopped until a later sweep chooses them again."""
+    """Discard a hold. Its sessions are not stopped until a later sweep chooses them again.
+
+    To discard it again returns it again, as `approve` does: the caller may have been cut off before its second step.
+    """
     return _decided(holds, hold_id, HoldState.DISCARDED, by=by, why=why, now=now)
 
 
@@ -124,17 +143,36 @@ def to_text(holds: Holds) -> str:
 
 def read_holds(text: str | None) -> Holds:
     """Read the text of `to_text`; None is no holds. Raises ValueError: an unreadable hold must not be forgotten."""
+    return tuple(_each(text, _read))
+
+
+def read_heads(text: str | None) -> tuple[HoldHead, ...]:
+    """Read the holds in the text of `to_text` without a look at each session. Raises ValueError as `read_holds`."""
+    return tuple(_each(text, _read_head))
+
+
+def _each(text: str | None, read: Callable[[Mapping[str, object]], T]) -> Iterator[T]:
     try:
-        return tuple(_read(each) for each in json.loads(text or "[]"))
+        yield from map(read, json.loads(text or "[]"))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"the holds kept in the queue cannot be read: {error}") from error
 
 
-def _read(each: Mapping[str, object]) -> Hold:
+def _read_head(each: Mapping[str, object]) -> HoldHead:
+    sessions, by, why = _sessions(each), _text(each["by"]), _text(each["why"])
+    fate = HoldState(str(each["fate"]))
+    return HoldHead(str(each["id"]), _number(each["expires_at"]), str(each["reason"]), len(sessions), fate, by, why)
+
+
+def _sessions(each: Mapping[str, object]) -> Mapping[str, str]:
     sessions = each["sessions"]
     if not isinstance(sessions, dict):
         raise TypeError("sessions is no object")
-    held = {check_id(session_id): Rule(rule) for session_id, rule in sessions.items()}
+    return sessions
+
+
+def _read(each: Mapping[str, object]) -> Hold:
+    held = {check_id(session_id): Rule(rule) for session_id, rule in _sessions(each).items()}
     if not REAPING.issuperset(held.values()):
         raise TypeError("a session is held that no rule reaps")
     return Hold(
@@ -177,6 +215,8 @@ def _decided(
     hold = _find(holds, hold_id)
     if hold is None:
         return Refused(f"there is no hold {hold_id}")
+    if hold.fate is fate:
+        return holds, hold
     if hold.fate is HoldState.EXPIRED or (hold.fate is HoldState.OPEN and now >= hold.expires_at):
         return Refused(f"hold {hold_id} has expired; the next sweep judges its sessions anew")
     if hold.fate is not HoldState.OPEN:

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.protection import Protection
-from reaper.core.discovery.server_clock import MAX_SKEW_S
 from reaper.core.discovery.sightings import Owners, Sightings, orphaned
 from reaper.core.text import format_duration, sanitize
 
@@ -105,7 +104,7 @@ def judge(
         return Judgement(Rule.UNCLEAR, _unclear(session))
     if expires_at + MAX_LIFE_S < created_at:  # as where a program writes "no time" as 1970
         return Judgement(Rule.UNCLEAR, "expiresAt is more than a day before createdAt")
-    if server_now is not None and created_at > server_now + MAX_SKEW_S:
+    if server_now is not None and created_at > server_now:
         ahead = format_duration(created_at - server_now)
         return Judgement(Rule.UNCLEAR, f"createdAt is {ahead} ahead of the server's own clock")
     if status == "starting" and (server_now is None or server_now - created_at < STARTING_S):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from reaper.core.discovery.entries import entries_of, fault_of_entry, with_words
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.model import SessionId
 from reaper.core.text import sanitize
@@ -47,9 +48,9 @@ class Protection:
 def protection(ids: Iterable[str] = (), globs: Iterable[str] = (), text: str = "") -> Protection:
     """Return the protection by `protect.ids`, `protect.globs` and the text of `protect.file`.
 
-    The file has an ID or a pattern per line; blank lines and lines that begin with # are skipped.
+    The file has an ID or a pattern per line; blank lines and lines that begin with # are skipped. Raises ValueError
+    when an entry of the file can match nothing.
     """
-    lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
-    entries = [line for line in lines if line and not line.startswith("#")]
+    entries = with_words(entries_of(text, fault_of_entry))
     patterns = [entry for entry in entries if "*" in entry or "?" in entry]
-    return Protection(frozenset((*ids, *entries)), (*globs, *patterns))
+    return Protection(frozenset((*with_words(ids), *entries)), (*globs, *patterns))

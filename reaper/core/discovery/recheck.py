@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reaper.core.classify import Final, Foreign, classify
+from reaper.core.classify import Final, classify, foreign
 from reaper.core.discovery.listing import SessionSummary, parse_session
 from reaper.core.discovery.policy import Action, Judgement, Rule
 from reaper.core.discovery.protection import Protection
@@ -22,7 +22,7 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
         session = parse_session(reply.body, session_id)
         if not isinstance(session, SessionSummary):
             # `classify` would take a 2xx for a stop: a read stops nothing.
-            return Inconclusive(Foreign(reply.status))
+            return Inconclusive(foreign(reply))
         judgement = judge(session, reply)
         if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
             return Proceed(judgement.reason)

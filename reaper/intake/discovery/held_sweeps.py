@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from reaper.core.discovery import ghosts as core_ghosts
 from reaper.core.discovery import holds as core_holds
-from reaper.core.discovery.holds import Guard, Hold, Holds
+from reaper.core.discovery.holds import Guard, Hold, HoldHead, Holds
 from reaper.core.discovery.policy import Rule
+from reaper.core.errors import QueueError
 from reaper.core.model import Outcome, SessionId
 from reaper.intake.events import NOTHING, add_up
 from reaper.queues.base import IntakePort, LedgerReader, RunSet, ValuePort
@@ -60,12 +61,47 @@ async def reset_baseline(queue: ValuePort, hold: Hold) -> None:
 
 
 async def change_holds(queue: ValuePort, change: Callable[[Holds], Holds]) -> tuple[Holds, bool]:
-    """Apply `change` to the holds of the queue; return them, and whether it changed anything. Retries after a race."""
+    """Apply `change` to the holds of the queue; return them, and whether it changed anything. Retries after a race.
+
+    Raises QueueError when the holds cannot be read.
+    """
     while True:
         text = await queue.read_value(core_holds.KEY)
-        holds = core_holds.expire(core_holds.read_holds(text), queue.now())
+        before = _parsed(text)
+        holds = core_holds.expire(before, queue.now())
         changed = change(holds)
-        if changed == core_holds.read_holds(text):
+        if changed == before:
             return changed, False
         if await queue.compare_and_set(core_holds.KEY, core_holds.to_text(changed), was=text):
             return changed, changed != holds
+
+
+async def holds_of(queue: ValuePort) -> Holds:
+    """Return the holds of the queue, those closed that nobody decided in time. Raises QueueError as `change_holds`."""
+    return core_holds.expire(_parsed(await queue.read_value(core_holds.KEY)), queue.now())
+
+
+class HoldHeads:
+    """The holds of a queue without their sessions. They may be megabytes: the same text is parsed once."""
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+        self._heads: Sequence[HoldHead] | None = ()
+
+    async def read(self, queue: ValuePort) -> Sequence[HoldHead] | None:
+        """Return them, None while they cannot be read."""
+        text = await queue.read_value(core_holds.KEY)
+        if text != self._text:
+            try:
+                self._heads = core_holds.read_heads(text)
+            except ValueError:
+                self._heads = None  # `reaper holds` reports the malformed value
+            self._text = text
+        return self._heads
+
+
+def _parsed(text: str | None) -> Holds:
+    try:
+        return core_holds.read_holds(text)
+    except ValueError as error:
+        raise QueueError(str(error)) from error

@@ -41,7 +41,7 @@ class PreflightCheck:
         return self.is_chosen(lease) or bool(self.protection())
 
     async def __call__(self, lease: Lease) -> Recheck:
-        protection = self.protection()
+        api, protection = self.api(), self.protection()  # a reload meanwhile must not send this to another address
         if why := protection.of_id(lease.session_id):
             return Skip(why, why)
         if self.is_chosen(lease):
@@ -58,7 +58,7 @@ class PreflightCheck:
                     protection=protection,
                 )
 
-            return recheck(await self.api().get_session(lease.session_id), lease.session_id, judged)
+            return recheck(await api.get_session(lease.session_id), lease.session_id, judged)
         if not self.verify:
             return Proceed("its ID is not protected")
-        return recheck_protection(await self.api().get_session(lease.session_id), lease.session_id, protection)
+        return recheck_protection(await api.get_session(lease.session_id), lease.session_id, protection)

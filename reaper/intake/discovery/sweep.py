@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -18,15 +18,18 @@ from anyio import to_thread
 from reaper.core.classify import OtherAccount, Proven, ReadVerdict
 from reaper.core.discovery import ghosts as core_ghosts
 from reaper.core.discovery import holds as core_holds
+from reaper.core.discovery.findings import Findings, count_findings
 from reaper.core.discovery.guard import GuardLimits, Pass, Ruling, Sweep, UnusableListing, check_guards, next_baseline
 from reaper.core.discovery.holds import Hold
-from reaper.core.discovery.listing import Listing, parse_list
-from reaper.core.discovery.policy import Judged, PolicyOptions, Rule, judge
+from reaper.core.discovery.listing import Listing, SessionSummary, parse_list
+from reaper.core.discovery.policy import Judged, Judgement, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.server_clock import ClockJump, NoServerTime, ServerClock, follow, read_date
 from reaper.core.discovery.sightings import Owners, read_sightings, update_sightings
 from reaper.core.ids import check_id
 from reaper.core.model import Answered, Outcome, Reply, SessionId
+from reaper.core.target import OtherTarget
+from reaper.core.text import describe_unforeseen
 from reaper.intake.discovery.held_sweeps import (
     LISTED,
     REOPENED,
@@ -34,6 +37,7 @@ from reaper.intake.discovery.held_sweeps import (
     DiscoveryQueue,
     add_chosen,
     change_holds,
+    holds_of,
     open_holds_and_ghosts,
 )
 from reaper.intake.events import NOTHING
@@ -47,9 +51,9 @@ SIGHTINGS = "sightings"
 class SweepReport(Protocol):
     """Receives the events of sweeps. No method may raise or block."""
 
-    def judged(self, rules: Mapping[Rule, int], *, queued: int, enforced: bool) -> None: ...
+    def judged(self, findings: Findings, *, queued: int, enforced: bool) -> None: ...
 
-    def held(self, hold: Hold, *, new: bool) -> None: ...
+    def held(self, hold: Hold, *, new: bool, kept: bool) -> None: ...
 
     def stopped(self, reason: str) -> None: ...
 
@@ -74,11 +78,15 @@ class SweepResult:
     """The result of one sweep. `server_now` is None when the API sent no time."""
 
     ruling: Ruling
+    """A hold is the one that is kept, which an earlier sweep may have made."""
+    findings: Findings = field(default_factory=Findings)
     judged: tuple[Judged, ...] = ()
     server_now: float | None = None
     added: Added = NOTHING
     unread: ReadVerdict | None = None
     """Why the list could not be read, if that ended the sweep."""
+    hold_is_kept: bool = False
+    """Whether the ruling is a hold that the queue keeps, for an operator to decide about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,9 @@ class Observation:
     judged: tuple[Judged, ...]
     server_now: float | None
     outcomes: dict[SessionId, Outcome | None]
+    known: frozenset[SessionId]
+    """The sessions that the queue has already, so that no sweep chooses them."""
+    findings: Findings
     previous: frozenset[SessionId] | None
     """The sessions of the previous reading; None: there was none."""
 
@@ -106,12 +117,14 @@ class Discovery:
     """Runs sweeps for one process. Raises QueueError as the queue does, ConfigError as `protection` does."""
 
     queue: DiscoveryQueue
-    read: Callable[[], Awaitable[tuple[Reply, ReadVerdict]]]
-    """Reads the list and proves which account it belongs to."""
+    read: Callable[[], Awaitable[tuple[Reply | None, ReadVerdict]]]
+    """Reads the list and proves which account it belongs to; no reply where nothing may be sent to the address."""
     owners: Callable[[], Awaitable[Owners]]
     protection: Callable[[], Protection]
     options: SweepOptions
     report: SweepReport
+    owners_failure: Callable[[], str | None] = lambda: None
+    """Returns why the owners are unknown, if a source of them is configured."""
     _clock: ServerClock = field(default_factory=ServerClock)
 
     async def sweep(self, into: RunSet | None = None) -> SweepResult:
@@ -125,14 +138,15 @@ class Discovery:
         if isinstance(seen, UnfitListing):
             self.report.stopped(seen.reason)
             return SweepResult(UnusableListing(seen.reason), unread=seen.verdict)
-        sweep, ruling = self.apply_guards(seen)
+        sweep, ruling = await to_thread.run_sync(self.apply_guards, seen)
         added = NOTHING
         if isinstance(ruling, UnusableListing):
             self.report.stopped(ruling.reason)
         else:
             await self._save_reading(sweep, ruling, seen)
-            added = await self._execute(ruling, seen.judged, into)
-        return SweepResult(ruling, seen.judged, seen.server_now, added)
+            ruling, added = await self._execute(ruling, seen.findings, into)
+        kept = isinstance(ruling, Hold) and self.options.enforce
+        return SweepResult(ruling, seen.findings, seen.judged, seen.server_now, added, hold_is_kept=kept)
 
     async def observe(self) -> Observation | UnfitListing:
         """Read the list and judge it. Changes nothing, except that the first reading pins the account."""
@@ -145,27 +159,48 @@ class Discovery:
         listing = await to_thread.run_sync(parse_list, reply.body)
         if not isinstance(listing, Listing):
             return UnfitListing(listing.reason)
+        owners, sightings = await self.owners(), read_sightings(await self.queue.read_value(SIGHTINGS))
         policy = partial(
             judge,
             server_now=server_now,
-            sightings=read_sightings(await self.queue.read_value(SIGHTINGS)),
-            owners=await self.owners(),
+            sightings=sightings,
+            owners=owners,
             rules=self.options.rules,
             protection=self.protection(),
         )
-        judged = tuple(Judged(session, policy(session)) for session in listing.sessions)
+        sessions = listing.sessions
+        judged = await to_thread.run_sync(lambda: tuple(Judged(one, _judge_safely(policy, one)) for one in sessions))
         previous = _read_listed(await self.queue.read_value(LISTED), self.queue.now())
-        known = {each.session_id for each in listing.sessions} | (previous or frozenset())
-        return Observation(listing, judged, server_now, await self.queue.outcomes_of(sorted(known)), previous)
+        asked = {each.session_id for each in listing.sessions} | (previous or frozenset())
+        outcomes = await self.queue.outcomes_of(sorted(asked))
+        known = frozenset(each for each, outcome in outcomes.items() if outcome not in REOPENED)
+        count = partial(
+            count_findings,
+            judged,
+            outcomes=outcomes,
+            known=known,
+            owners=owners,
+            owners_failure=self.owners_failure(),
+            sightings=sightings,
+            server_now=server_now,
+        )
+        return Observation(listing, judged, server_now, outcomes, known, await to_thread.run_sync(count), previous)
 
     def apply_guards(self, seen: Observation) -> tuple[Sweep, Ruling]:
         """Return the sweep and the ruling of the guards; change nothing."""
-        known = frozenset(each for each, outcome in seen.outcomes.items() if outcome not in REOPENED)
-        sweep = Sweep(seen.listing, seen.judged, known)
+        sweep = Sweep(seen.listing, seen.judged, seen.known)
         ruling = check_guards(
             sweep, self.options.limits, previous=seen.previous, hold_id=secrets.token_hex(3), now=self.queue.now()
         )
         return sweep, ruling
+
+    async def simulate(self, seen: Observation) -> SweepResult:
+        """Return what a sweep of this reading would come to; change nothing."""
+        ruling = (await to_thread.run_sync(self.apply_guards, seen))[1]
+        kept = None
+        if isinstance(ruling, Hold) and self.options.enforce:
+            kept = core_holds.covering(await holds_of(self.queue), ruling)
+        return SweepResult(kept or ruling, seen.findings, seen.judged, seen.server_now, hold_is_kept=kept is not None)
 
     def _server_now(self, reply: Answered) -> float | ClockJump | None:
         # CLOCK_BOOTTIME continues during suspend, as the clock of the server does.
@@ -177,39 +212,44 @@ class Discovery:
         return jumped or reading.server_at
 
     async def _save_reading(self, sweep: Sweep, ruling: Ruling, seen: Observation) -> None:
-        """Store sightings, baseline and ghosts for the next reading, and report new ghosts."""
+        """Store sightings, baseline and ghosts for the next reading, and report new ghosts.
+
+        A long list is compared in threads: the event loop goes on in the meantime.
+        """
         sessions = sweep.listing.sessions
         text = await self.queue.read_value(SIGHTINGS)
-        sighted = update_sightings(read_sightings(text), sessions, await self.owners(), seen.server_now)
+        before, owners = read_sightings(text), await self.owners()
+        sighted = await to_thread.run_sync(update_sightings, before, sessions, owners, seen.server_now)
         await self.queue.compare_and_set(SIGHTINGS, sighted.to_text(), was=text)
-        baseline = next_baseline(sweep, ruling, seen.previous)
+        baseline = await to_thread.run_sync(next_baseline, sweep, ruling, seen.previous)
         if baseline is not None and baseline is not seen.previous:
             listed = json.dumps({"at": self.queue.now(), "ids": sorted(baseline)})
             await self.queue.compare_and_set(LISTED, listed, was=await self.queue.read_value(LISTED))
         text = await self.queue.read_value(core_ghosts.KEY)
-        ghosts, new = core_ghosts.update_ghosts(
-            core_ghosts.read_ghosts(text), sessions, seen.outcomes, self.queue.now()
-        )
+        known, now = core_ghosts.read_ghosts(text), self.queue.now()
+        ghosts, new = await to_thread.run_sync(core_ghosts.update_ghosts, known, sessions, seen.outcomes, now)
         if ghosts.to_text() != text and await self.queue.compare_and_set(core_ghosts.KEY, ghosts.to_text(), was=text):
             for session_id in new:
                 outcome = seen.outcomes[session_id]
                 assert outcome is not None
                 self.report.ghost(session_id, outcome)
 
-    async def _execute(self, ruling: Pass | Hold, judged: Sequence[Judged], into: RunSet | None) -> Added:
-        rules = {rule: sum(each.verdict.rule is rule for each in judged) for rule in Rule}
+    async def _execute(self, ruling: Pass | Hold, findings: Findings, into: RunSet | None) -> tuple[Ruling, Added]:
+        """Queue the sessions of a sweep that passed; keep a hold. Return the hold that is kept, and what was added."""
+        enforce = self.options.enforce
         if isinstance(ruling, Hold):
-            self.report.judged(rules, queued=0, enforced=self.options.enforce)
-            new = False
-            if self.options.enforce:
-                _, new = await change_holds(self.queue, lambda holds: core_holds.add_hold(holds, ruling))
-            self.report.held(ruling, new=new)
-            return NOTHING
-        added = await add_chosen(self.queue, ruling.sessions, into) if self.options.enforce else NOTHING
-        self.report.judged(rules, queued=added.accepted, enforced=self.options.enforce)
+            self.report.judged(findings, queued=0, enforced=enforce)
+            new, kept = False, ruling
+            if enforce:
+                holds, new = await change_holds(self.queue, lambda holds: core_holds.add_hold(holds, ruling))
+                kept = core_holds.covering(holds, ruling) or ruling
+            self.report.held(kept, new=new, kept=enforce)
+            return kept, NOTHING
+        added = await add_chosen(self.queue, ruling.sessions, into) if enforce else NOTHING
+        self.report.judged(findings, queued=added.accepted, enforced=enforce)
         if added.accepted:
             self.report.imported(SOURCE, SOURCE, added)
-        return added
+        return ruling, added
 
 
 def _read_listed(text: str | None, now: float) -> frozenset[SessionId] | None:
@@ -223,10 +263,20 @@ def _read_listed(text: str | None, now: float) -> frozenset[SessionId] | None:
         return None
 
 
-def _why_unread(verdict: ReadVerdict, reply: Reply) -> str:
+def _why_unread(verdict: ReadVerdict, reply: Reply | None) -> str:
+    if isinstance(verdict, OtherTarget) or reply is None:
+        return verdict.detail if isinstance(verdict, OtherTarget) else "nothing may be sent to this address"
     if isinstance(verdict, OtherAccount):
         return f"the token is that of {verdict.found}, the queue was filled for {verdict.pinned}; see: reaper check"
     if isinstance(reply, Answered):
         what = "something that is no list of sessions" if reply.status == 200 else str(reply.status)
         return f"GET /api/sessions answered {what}"
     return f"the list cannot be read: {reply.error}"
+
+
+def _judge_safely(policy: Callable[[SessionSummary], Judgement], session: SessionSummary) -> Judgement:
+    """Judge one session. An error that nobody foresaw keeps it, and stops no other judgement."""
+    try:
+        return policy(session)
+    except Exception as error:  # noqa: BLE001 - no single session may stop the others
+        return Judgement(Rule.UNCLEAR, describe_unforeseen(error))

@@ -24,9 +24,12 @@ def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:
     return ledger_stats(
         counters,
         ready=rows["ready"],
-        delayed=rows["later"] - rows["in_flight"],
+        scheduled=rows["scheduled"],
+        retrying=rows["retrying"],
         in_flight=rows["in_flight"],
         oldest_due_s=max(0.0, rows["now"] - oldest),
+        next_scheduled_at=rows["next_scheduled"],
+        next_retry_at=rows["next_retry"],
     )
 
 

@@ -3,8 +3,13 @@
     SELECT name, sum(value)::bigint AS value FROM reaper_counter GROUP BY name
 ) AS counters) AS counters,
 (SELECT jsonb_build_object(
-    'ready', count(*) FILTER (WHERE {AT} <= {NOW}), 'later', count(*) FILTER (WHERE {AT} > {NOW}),
-    'in_flight', count(*) FILTER (WHERE lease_until > {NOW}), 'oldest', extract(epoch FROM min({AT}))::float8,
+    'ready', count(*) FILTER (WHERE {AT} <= {NOW}), 'in_flight', count(*) FILTER (WHERE lease_until > {NOW}),
+    'scheduled', count(*) FILTER (WHERE sends = 0 AND {AT} > {NOW}),
+    'retrying', count(*) FILTER (WHERE sends > 0 AND lease_until IS NULL AND due_at > {NOW}),
+    'oldest', extract(epoch FROM min({AT}))::float8,
+    'next_scheduled', extract(epoch FROM min(due_at) FILTER (WHERE sends = 0 AND {AT} > {NOW}))::float8,
+    'next_retry',
+    extract(epoch FROM min(due_at) FILTER (WHERE sends > 0 AND lease_until IS NULL AND due_at > {NOW}))::float8,
     'now', extract(epoch FROM {NOW})::float8
 ) FROM reaper_session WHERE outcome IS NULL) AS open_rows
 
@@ -14,6 +19,19 @@ SELECT {FIGURES}
 -- name: UNPROVEN
 (recorded > 0 AND to_jsonb(status) = history->-1->'status'
     AND CASE outcome WHEN 'stopped' THEN status BETWEEN 200 AND 299 ELSE status IN (404, 410) END) IS NOT TRUE
+
+-- name: LAST_STATUS
+coalesce((history->-1->>'status')::integer, 0)
+
+-- A dead letter whose last answer was final: an exhausted ID that was settled without a send, or after a 204.
+-- name: MISJUDGED
+CASE outcome
+    WHEN 'exhausted' THEN {LAST_STATUS} = 204
+        OR status IS NULL AND ({LAST_STATUS} BETWEEN 200 AND 299 OR {LAST_STATUS} IN (404, 410))
+    WHEN 'forbidden' THEN status IS NOT NULL AND {LAST_STATUS} <> 403
+    WHEN 'rejected' THEN status IS NOT NULL
+        AND (status <> {LAST_STATUS} OR status NOT BETWEEN 400 AND 499 OR status IN (404, 410))
+END
 
 -- name: CONTRADICTORY
 (round >= 1 AND 0 <= attempts AND attempts <= recorded AND recorded <= sends
@@ -29,6 +47,6 @@ SELECT {FIGURES},
 (SELECT jsonb_build_object(
     'open', count(*) FILTER (WHERE outcome IS NULL),
     'held', count(*) FILTER (WHERE outcome IS NULL AND lease_until > {NOW}),
-    'unproven', count(*) FILTER (WHERE outcome IN ('stopped', 'already_gone') AND {UNPROVEN}),
+    'unproven', count(*) FILTER (WHERE {MISJUDGED} OR outcome IN ('stopped', 'already_gone') AND {UNPROVEN}),
     'contradictory', count(*) FILTER (WHERE {CONTRADICTORY})
 ) FROM reaper_session)

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from reaper.core.model import Lease, LeaseResult, Pause, Release
 from reaper.queues.base import RunSet
 from reaper.queues.postgres import maintenance
-from reaper.queues.postgres.connection import BatchedConnection, Connection
+from reaper.queues.postgres.connection import BatchedConnection
 from reaper.queues.postgres.database import Database, fetch
 from reaper.queues.postgres.executor import Apply, BatchExecutor, Claim
 from reaper.queues.postgres.owners import Owner
 from reaper.queues.postgres.run_sets import PostgresRunSet, own_set
+from reaper.queues.postgres.schema import refuse_newer
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
 from reaper.queues.server_time import ServerTime
 from reaper.queues.values import pause_of
@@ -74,7 +76,7 @@ class PostgresWork:
         self._maybe_applied -= receipts
         return held
 
-    async def _execute(self, connection: Connection, operations: Sequence[Apply | Claim]) -> Sequence[object]:
+    async def _execute(self, connection: Session, operations: Sequence[Apply | Claim]) -> Sequence[object]:
         clock = self._database.clock
         return await self._executor.execute(connection, operations, None if clock is None else clock())
 
@@ -95,12 +97,13 @@ class PostgresWork:
     async def maintain(self, keep_settled_s: float) -> int:
         now = self._database.params()["now"]
 
-        async def maintain(connection: Connection) -> int:
+        async def maintain(connection: Session) -> int:
             tidy = time.monotonic() - self._tidied_at > TIDY_S
             released = await maintenance.maintain(connection, keep_settled_s, now, tidy=tidy)
             if tidy:
                 self._tidied_at = time.monotonic()
-            ((server_time,),) = await fetch(connection, _SQL["server_time"], {})
+            ((server_time, version),) = await fetch(connection, _SQL["time_and_version"], {})
+            refuse_newer(version, self._database.where)
             self._time.measured(server_time)
             return released
 

@@ -11,7 +11,8 @@ ORDER BY {AT}, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 -- name: claim
 WITH over AS MATERIALIZED (SELECT id FROM reaper_session s WHERE {OVER} LIMIT 1000 FOR UPDATE SKIP LOCKED),
 ended AS (UPDATE reaper_session s SET {CANCELLED} FROM over WHERE s.id = over.id RETURNING 1),
-counts AS (SELECT 'settled.cancelled', '', count(*) FROM ended),
+cancelled AS (SELECT count(*) AS n FROM ended),
+counts AS ({COUNT_CANCELLED}),
 counted AS ({ADD_COUNTS}),
 retries AS MATERIALIZED (
     SELECT id, at FROM (SELECT id, {AT} AS at FROM reaper_session s WHERE sends > 0 AND {READY} {OLDEST}) AS ready
@@ -37,7 +38,8 @@ UPDATE reaper_session s SET sends = sends + 1, owner = %(owner)s, receipt = %(re
     lease_until = {NOW} + make_interval(secs => %(lease_s)s), finals_before = finals_seen, finals_seen = finals.now
 FROM chosen, finals WHERE s.id = chosen.id
 RETURNING extract(epoch FROM chosen.at)::float8, s.id, session_id, receipt, round, attempts, sends, recorded, ambiguous,
-    finals_seen > finals_before, source, extract(epoch FROM lease_until)::float8
+    finals_seen > finals_before, source, extract(epoch FROM lease_until)::float8,
+    extract(epoch FROM coalesce(first_due_at, due_at))::float8
 
 -- name: apply
 WITH asked AS MATERIALIZED (
@@ -53,6 +55,7 @@ ended AS (
         attempts = s.attempts + a.attempts, sends = s.sends + a.sends, recorded = s.recorded + a.recorded,
         ambiguous = s.ambiguous OR a.ambiguous,
         finals_seen = CASE WHEN a.sent THEN s.finals_seen ELSE s.finals_before END,
+        first_due_at = CASE WHEN a.after_s IS NULL THEN s.first_due_at ELSE coalesce(s.first_due_at, s.due_at) END,
         due_at = CASE WHEN a.after_s IS NULL THEN s.due_at ELSE {NOW} + make_interval(secs => a.after_s) END,
         history = CASE WHEN a.send IS NULL THEN s.history
             WHEN jsonb_array_length(s.history) >= {MAX_HISTORY} THEN (s.history - 0) || a.send
@@ -66,9 +69,17 @@ ended AS (
             ELSE s.reason END,
         ended_receipt = a.receipt, {FREE}
     FROM asked a WHERE s.session_id = a.session_id AND s.receipt = a.receipt
-    RETURNING a.number, CASE WHEN s.outcome = a.c_outcome THEN a.c_counts ELSE a.counts END AS names
+    RETURNING a.number, CASE WHEN s.outcome = a.c_outcome THEN a.c_counts ELSE a.counts END AS names, s.outcome,
+        {LATENCY_BUCKETS}[1 + width_bucket(
+            extract(epoch FROM {NOW} - coalesce(s.first_due_at, s.due_at))::float8, {LATENCY_BOUNDS}::float8[]
+        )] AS latency
 ),
-counts AS (SELECT name, '', count(*) FROM ended, unnest(ended.names) AS name GROUP BY name),
+counts AS (
+    SELECT name, '', count(*) FROM ended, unnest(ended.names) AS name GROUP BY name
+    UNION ALL SELECT 'history', {SLOT} || name, count(*)
+    FROM ended, LATERAL (VALUES (outcome), (CASE WHEN outcome <> 'cancelled' THEN latency END)) AS names (name)
+    WHERE name IS NOT NULL AND outcome IS NOT NULL GROUP BY name
+),
 counted AS ({ADD_COUNTS})
 SELECT number FROM ended
 
@@ -96,5 +107,6 @@ SELECT extract(epoch FROM least(
 SELECT value FROM reaper_setting
 WHERE name = 'pause' AND ((value->>'until') IS NULL OR to_timestamp((value->>'until')::float8) > {NOW})
 
--- name: server_time
-SELECT extract(epoch FROM clock_timestamp())::float8
+-- name: time_and_version
+SELECT extract(epoch FROM clock_timestamp())::float8,
+    (SELECT value::text::integer FROM reaper_setting WHERE name = 'schema')

@@ -20,12 +20,12 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
 from reaper.core.backoff import backoff_s
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.batching import Batcher
 from reaper.queues.postgres.errors import connect_s, is_rolled_back, may_pass, place, translated
+from reaper.queues.postgres.session import SearchPath, Session
 
 BACKOFF_S, MAX_BACKOFF_S = 0.1, 1.0
 CANCEL_S = 5.0
@@ -33,7 +33,6 @@ CANCEL_S = 5.0
 TRIES = 4
 """Of a statement that the server rolled back in favour of another."""
 
-Connection = AsyncConnection[TupleRow]
 A = TypeVar("A")
 
 
@@ -44,6 +43,7 @@ class Connector:
         self._params = params
         self._failures = 0
         self._not_before = 0.0
+        self._path = SearchPath(is_in_url="search_path" in params.get("options", ""))
         self.where = place(params)
 
     @property
@@ -51,7 +51,7 @@ class Connector:
         """Whether the last attempt to connect failed."""
         return self._failures > 0
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> Session:
         """Return a new connection, not before its time. Raises QueueError."""
         loop = asyncio.get_running_loop()
         within_s = connect_s(self._params)
@@ -67,7 +67,7 @@ class Connector:
             self._failed(loop.time())
             raise self.translated(error) from error
         self._failures, self._not_before = 0, 0.0
-        return connection
+        return Session(connection, self._path)
 
     def translated(self, error: psycopg.Error | OSError) -> QueueError:
         """Return the QueueError for what psycopg raised."""
@@ -89,13 +89,13 @@ class BatchedConnection(Generic[A]):
     """
 
     connector: Connector
-    execute: Callable[[Connection, Sequence[A]], Awaitable[Sequence[object]]]
+    execute: Callable[[Session, Sequence[A]], Awaitable[Sequence[object]]]
     call_s: float
     limit: int = 1
     idempotent: bool = False
     on_unknown_outcome: Callable[[Sequence[A]], None] = lambda operations: None
     _batcher: Batcher[A] = field(init=False)
-    _connection: Connection | None = None
+    _connection: Session | None = None
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -170,7 +170,7 @@ class BatchedConnection(Generic[A]):
             return error
         return result
 
-    async def _ready(self) -> Connection:
+    async def _ready(self) -> Session:
         if self._connection is not None and _is_stale(self._connection):
             await self._drop()
         if self._connection is None:
@@ -194,13 +194,13 @@ def _mark_retrieved(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _hang_up(connection: Connection) -> None:
+def _hang_up(connection: Session) -> None:
     """End a connection under the query that waits on it."""
     with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
-def _is_stale(connection: Connection) -> bool:
+def _is_stale(connection: Session) -> bool:
     """Return whether the server ended an idle connection: found out before use, no outcome is unknown.
 
     A server speaks on an idle connection only to end it or to report a new setting; a fresh one is right for both.

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from reaper.core.errors import QueueError
-from reaper.queues.postgres.connection import BatchedConnection, Connection, Connector
+from reaper.queues.postgres.connection import BatchedConnection, Connector
+from reaper.queues.postgres.session import Session
 
 A = TypeVar("A")
 T = TypeVar("T")
 Row = tuple[Any, ...]
-Work = Callable[[Connection], Awaitable[object]]
+Work = Callable[[Session], Awaitable[object]]
 
 CALL_S = 120.0
 """How long a call may take that is no claim and no apply: an audit reads every row."""
@@ -38,12 +39,12 @@ class Database:
         """Return the parameters of a statement; `now` is None where the server's clock counts."""
         return {"now": None if self.clock is None else self.clock(), **values}
 
-    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run work that changes nothing."""
         result: T = await self._reads.run(work)
         return result
 
-    async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run work that may change rows. Raises QueueError when the queue is open for reading only."""
         self.refuse_read_only()
         result: T = await self._writes.run(work)
@@ -58,7 +59,7 @@ class Database:
         """Run a statement; return the one value of its one row, without a row how many rows it changed."""
         params = self.params(**values)
 
-        async def run(connection: Connection) -> Any:
+        async def run(connection: Session) -> Any:
             cursor = await connection.execute(query, params)
             if cursor.description is None:
                 return cursor.rowcount
@@ -83,10 +84,10 @@ class Database:
             await connection.abandon()
 
 
-async def fetch(connection: Connection, query: str, params: Mapping[str, Any]) -> list[Row]:
+async def fetch(connection: Session, query: str, params: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a query."""
     return await (await connection.execute(query, params)).fetchall()
 
 
-async def _run_each(connection: Connection, works: Sequence[Work]) -> Sequence[object]:
+async def _run_each(connection: Session, works: Sequence[Work]) -> Sequence[object]:
     return [await work(connection) for work in works]

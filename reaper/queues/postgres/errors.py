@@ -20,8 +20,8 @@ _NO_TABLE = frozenset({"42P01", "42703", "42883"})
 _COMING_OR_GOING = frozenset({"57P01", "57P02", "57P03"})
 _MAY_PASS = frozenset({"08", "28", "40", "53", "57", "58"})
 """Classes of SQLSTATE: connection, authorization, undone, out of resources, operator, system."""
-_MAY_PASS_TOO = frozenset({"25006", "25P03", "55000", "55006", "55P03"})
-"""Read-only since a failover, idle for too long, not accepting connections, in use, locked."""
+_MAY_PASS_TOO = frozenset({"0A000", "25006", "25P03", "55000", "55006", "55P03"})
+"""Not on a standby, read-only since a failover, idle for too long, not accepting connections, in use, locked."""
 
 # An error of connecting carries no SQLSTATE. In another language than English it is taken for one that may pass.
 _WORDS = (
@@ -66,7 +66,8 @@ def parameters(url: str) -> dict[str, str]:
         "keepalives_count": 3,
         "tcp_user_timeout": _GONE_AFTER_MS,
     }
-    return {name: str(value) for name, value in defaults.items()} | found
+    # The client's encoding belongs to the driver: in another one than UTF-8 it could not send every text.
+    return {name: str(value) for name, value in defaults.items()} | found | {"client_encoding": "UTF8"}
 
 
 def _unreadable(where: str) -> str:
@@ -145,7 +146,7 @@ def _sentence(error: psycopg.Error | OSError, where: str) -> str:
             return f"{where} is not there: create it, or name another one with --queue"
         case "42501" | "3F000":
             return f"{where} gives this role too few rights ({said}): see docs/queues-postgres.md"
-        case "25006":
+        case "25006" | "0A000":
             return f"{where} is a standby, or set to read only: name the primary"
         case "53100":
             return f"the disk of {where} is full: make room, nothing that was accepted is lost"

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Any
 
 from reaper.core.model import Lease, LeaseResult, SessionId
+from reaper.core.owners import random_part
 from reaper.queues.accounting import RETRY_EVERY, ClaimedRow, UpdatedRow, apply_decision, interleave_retries
-from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.rows import clean, send_fields
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
 
 _SQL = load("claims.sql", OF_SET="")
@@ -51,7 +52,7 @@ class BatchExecutor:
     _statements: int = 0
 
     async def execute(
-        self, connection: Connection, operations: Sequence[Apply | Claim], now: float | None
+        self, connection: Session, operations: Sequence[Apply | Claim], now: float | None
     ) -> list[object]:
         """Execute all in one transaction, first the applies, then the claims; return a result for each.
 
@@ -89,7 +90,7 @@ class BatchExecutor:
                         "limit": limit,
                         "turns": retries_in(turn, limit),
                         "owner": self.owner,
-                        "receipts": f"{self.owner}.{self._statements}.",
+                        "receipts": f"{random_part(self.owner)}.{self._statements}.",
                         "lease_s": first.lease_s,
                         "set_id": first.set_id,
                         "now": now,
@@ -121,7 +122,7 @@ def leases(rows: Sequence[tuple[Any, ...]], limit: int, turn: int) -> list[Lease
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
-    _, _, session_id, receipt, round_, attempts, sends, recorded, ambiguous, others, source, until = row
+    _, _, session_id, receipt, round_, attempts, sends, recorded, ambiguous, others, source, until, due_at = row
     return Lease(
         session_id=SessionId(session_id),
         receipt=receipt,
@@ -133,6 +134,7 @@ def _lease(row: tuple[Any, ...]) -> Lease:
         others_final=sends > 1 and others,
         source=source,
         expires_at=until,
+        due_at=due_at,
     )
 
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from reaper.core.model import SessionId
+from reaper.queues.accounting import POSTPONED
 from reaper.queues.base import PositionStore, RunSet
-from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.database import Database
 from reaper.queues.postgres.rows import clean
 from reaper.queues.postgres.run_sets import PostgresRunSet, own_set
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
-from reaper.queues.values import Added, Batch, InvalidLine, Position
+from reaper.queues.values import MAX_INVALID_KEPT, Added, Batch, InvalidLine, Position
 
-INVALID_KEPT = 1_000
-"""Invalid lines that are kept, the newest."""
 DUPLICATES_NAMED = 100
 _SQL = load("intake.sql")
 
@@ -34,6 +33,7 @@ class PostgresIntake:
         batch: Batch,
         *,
         again: bool = False,
+        or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
         into: RunSet | None = None,
@@ -50,19 +50,23 @@ class PostgresIntake:
             source=clean(batch.source),
             later_s=max(0.0, default_after_s),
             again=again,
+            or_postpone=or_postpone,
+            reason=POSTPONED,
             by=None if by is None else clean(by),
             all=len(batch.items),
             invalid=len(batch.invalid),
         )
-        taken = await self.database.write(lambda connection: _add(connection, params, batch.invalid, run_set))
+        taken, moved = await self.database.write(lambda connection: _add(connection, params, batch.invalid, run_set))
         if batch.position is not None:
             await self.store.save(batch.position)
-        duplicates = _duplicates(batch, taken)
+        accepted, postponed = len(taken), len(moved)
+        duplicates = _duplicates(batch, taken | moved)
         return Added(
-            accepted=len(batch.items) - len(duplicates),
+            accepted=accepted,
             duplicate=len(duplicates),
             invalid=len(batch.invalid),
             duplicates=tuple(duplicates[:DUPLICATES_NAMED]),
+            postponed=postponed,
         )
 
     async def positions(self) -> list[Position]:
@@ -70,9 +74,9 @@ class PostgresIntake:
 
 
 async def _add(
-    connection: Connection, params: dict[str, Any], invalid: Sequence[InvalidLine], run_set: PostgresRunSet | None
-) -> set[str]:
-    """Take a batch in, in one transaction; return the IDs whose round began."""
+    connection: Session, params: dict[str, Any], invalid: Sequence[InvalidLine], run_set: PostgresRunSet | None
+) -> tuple[set[str], set[str]]:
+    """Take a batch in, in one transaction; return the IDs whose round began, and those that were postponed."""
     async with connection.pipeline():
         added = await connection.execute(_SQL["add"], params)
         if invalid:
@@ -82,13 +86,13 @@ async def _add(
                 "texts": [clean(line.text) for line in invalid],
             }
             await connection.execute(_SQL["keep_invalid"], params | lines)
-            await connection.execute(_SQL["drop_old_invalid"], {"kept": INVALID_KEPT})
+            await connection.execute(_SQL["drop_old_invalid"], {"kept": MAX_INVALID_KEPT})
         into = None if run_set is None else params | {"set_id": run_set.set_id}
         members = None if into is None else await connection.execute(_SQL["add_members"], into)
     if run_set is not None and members is not None:
         run_set.size += members.rowcount
-    ((taken,),) = await added.fetchall()
-    return set(taken)
+    ((taken, moved),) = await added.fetchall()
+    return set(taken), set(moved)
 
 
 def _duplicates(batch: Batch, taken: set[str]) -> list[SessionId]:

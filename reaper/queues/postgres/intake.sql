@@ -11,13 +11,20 @@ new AS (
     SELECT id, session_id, %(source)s, added_at, due_at FROM asked ORDER BY session_id COLLATE "C"
     ON CONFLICT (session_id) DO NOTHING RETURNING session_id
 ),
-settled AS MATERIALIZED (
+known AS MATERIALIZED (
     SELECT s.id, s.outcome, asked.due_at FROM reaper_session s JOIN asked USING (session_id)
-    WHERE %(again)s AND s.outcome IS NOT NULL ORDER BY s.session_id FOR UPDATE OF s
+    WHERE (%(again)s OR %(or_postpone)s) AND CASE WHEN s.outcome IS NOT NULL THEN %(again)s
+        ELSE %(or_postpone)s AND s.cancel_by IS NULL AND coalesce(s.lease_until <= {NOW}, true) END
+    ORDER BY s.session_id FOR UPDATE OF s
 ),
 renewed AS (
-    UPDATE reaper_session s SET source = %(source)s, due_at = settled.due_at, reason = NULL, {NEW_ROUND}
-    FROM settled WHERE s.id = settled.id RETURNING s.session_id, settled.outcome
+    UPDATE reaper_session s SET source = %(source)s, due_at = known.due_at, reason = NULL, {NEW_ROUND}
+    FROM known WHERE s.id = known.id AND known.outcome IS NOT NULL RETURNING s.session_id, known.outcome
+),
+moved AS (
+    UPDATE reaper_session s SET {FREE}, due_at = known.due_at, first_due_at = NULL,
+        by = CASE WHEN {IS_OURS} THEN by ELSE %(by)s END, reason = CASE WHEN {IS_OURS} THEN reason ELSE %(reason)s END
+    FROM known WHERE s.id = known.id AND known.outcome IS NULL RETURNING s.session_id
 ),
 taken AS (SELECT (SELECT count(*) FROM new) AS new, (SELECT count(*) FROM renewed) AS renewed),
 counts AS (
@@ -29,7 +36,7 @@ counts AS (
     ) AS names (name, source)
 ),
 counted AS ({ADD_COUNTS})
-SELECT ARRAY(SELECT session_id FROM new UNION ALL SELECT session_id FROM renewed)
+SELECT ARRAY(SELECT session_id FROM new UNION ALL SELECT session_id FROM renewed), ARRAY(SELECT session_id FROM moved)
 
 -- name: add_members
 INSERT INTO reaper_member (set_id, id) SELECT %(set_id)s, id FROM reaper_session WHERE session_id = ANY(%(ids)s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from reaper.queues.postgres.connection import Connection
+from reaper.queues.history import KEPT_AHEAD_S, KEPT_S
 from reaper.queues.postgres.database import fetch
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
 
 MAX_PRUNED = 1_000
@@ -13,7 +14,7 @@ DEAD_AFTER_S = 7 * 86_400.0
 _SQL = load("maintenance.sql")
 
 
-async def maintain(connection: Connection, keep_settled_s: float, now: object, *, tidy: bool) -> int:
+async def maintain(connection: Session, keep_settled_s: float, now: object, *, tidy: bool) -> int:
     """Release leases, prune rows, and with `tidy` add up counters and delete what dead processes left.
 
     Leases of processes that deregistered are released, cancelled rows whose lease expired settled. `now` is the time in
@@ -21,13 +22,14 @@ async def maintain(connection: Connection, keep_settled_s: float, now: object, *
     """
     ((released,),) = await fetch(connection, _SQL["release"], {"now": now})
     await connection.execute(_SQL["prune"], {"keep_s": keep_settled_s, "limit": MAX_PRUNED, "now": now})
+    await connection.execute(_SQL["prune_history"], {"keep_s": KEPT_S, "ahead_s": KEPT_AHEAD_S, "now": now})
     if tidy:
-        await connection.execute(_SQL["add_up_counters"])
+        await connection.execute(_SQL["add_up_counters"], {"now": now})
         await connection.execute(_SQL["drop_dead_owners"], {"dead_s": DEAD_AFTER_S, "now": now})
         await drop_sets(connection)
     return int(released)
 
 
-async def drop_sets(connection: Connection) -> None:
+async def drop_sets(connection: Session) -> None:
     """Delete the run sets of processes that have no row."""
     await connection.execute(_SQL["drop_sets"])

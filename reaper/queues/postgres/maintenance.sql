@@ -14,7 +14,8 @@ freed AS (
         settled_at = CASE WHEN s.cancel_by IS NOT NULL THEN {NOW} END
     FROM (SELECT id FROM left_behind UNION SELECT id FROM over) AS chosen WHERE s.id = chosen.id RETURNING s.outcome
 ),
-counts AS (SELECT 'settled.cancelled', '', count(outcome) FROM freed),
+cancelled AS (SELECT count(outcome) AS n FROM freed),
+counts AS ({COUNT_CANCELLED}),
 counted AS ({ADD_COUNTS})
 SELECT count(*) FROM left_behind
 
@@ -28,10 +29,13 @@ dropped AS (DELETE FROM reaper_session s USING old WHERE s.id = old.id),
 counts AS (SELECT 'pruned.' || outcome, '', count(*) FROM old GROUP BY outcome)
 {ADD_COUNTS}
 
+-- A slot that is over is written no more, so the rows of living server processes are added up, too.
 -- name: add_up_counters
 WITH ended AS MATERIALIZED (
     SELECT name, source, shard FROM reaper_counter
-    WHERE shard <> 0 AND NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = shard) FOR UPDATE SKIP LOCKED
+    WHERE shard <> 0 AND (name = 'history' AND source < {SLOT}
+        OR NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = shard))
+    FOR UPDATE SKIP LOCKED
 ),
 taken AS (
     DELETE FROM reaper_counter c USING ended
@@ -40,6 +44,18 @@ taken AS (
 INSERT INTO reaper_counter AS c (name, source, shard, value)
 SELECT name, source, 0, sum(value) FROM taken GROUP BY name, source ORDER BY name, source
 ON CONFLICT (name, source, shard) DO UPDATE SET value = c.value + excluded.value
+
+-- Slots ahead come from a clock that was set back since.
+-- name: prune_history
+WITH old AS MATERIALIZED (
+    SELECT name, source, shard FROM reaper_counter
+    WHERE name = 'history' AND (
+        source < lpad((extract(epoch FROM {NOW}) - {SLOT_S} - %(keep_s)s)::bigint::text, 12, '0')
+        OR source > lpad((extract(epoch FROM {NOW}) + %(ahead_s)s)::bigint::text, 12, '0')
+    )
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM reaper_counter c USING old WHERE (c.name, c.source, c.shard) = (old.name, old.source, old.shard)
 
 -- name: drop_dead_owners
 DELETE FROM reaper_owner WHERE seen_at < {NOW} - make_interval(secs => %(dead_s)s)

@@ -7,21 +7,22 @@ in a session of the server, so a pooler in transaction mode may stand between. T
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 from reaper.queues.base import PositionStore
 from reaper.queues.composed import ComposedQueue
 from reaper.queues.postgres.claims import PostgresWork
-from reaper.queues.postgres.connection import Connection, Connector
+from reaper.queues.postgres.connection import Connector
 from reaper.queues.postgres.database import Database
 from reaper.queues.postgres.errors import parameters
 from reaper.queues.postgres.intake import PostgresIntake
 from reaper.queues.postgres.operators import PostgresOperators
 from reaper.queues.postgres.owners import Owner
 from reaper.queues.postgres.reader import PostgresReader
-from reaper.queues.postgres.schema import Facts, prepare, read_facts
+from reaper.queues.postgres.schema import OWNER_PREFIX, Facts, prepare, read_facts
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.shared_values import PostgresValues
+from reaper.queues.process_name import new_owner
 from reaper.queues.server_time import ServerTime
 
 
@@ -35,9 +36,9 @@ async def open_postgres(
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue at `url`; return it, whether its tables were created now, and the risks in the server's settings.
 
-    `create` allows tables to be created and brought to this version, unless `read_only`. A `worker` is registered at
-    once, others with their first claim. `positions` gets the queue's identity, which lives as long as its tables, and
-    returns the store of this machine's files.
+    `create` allows tables to be created, unless `read_only`; those of an older version are brought to this one. A
+    `worker` is registered at once, others with their first claim. `positions` gets the queue's identity, which lives as
+    long as its tables, and returns the store of this machine's files.
 
     Raises ConfigError for a URL that cannot be read, QueueError when the queue cannot be used.
     """
@@ -54,15 +55,15 @@ async def open_over(
 ) -> tuple[ComposedQueue, bool, tuple[str, ...]]:
     """Open the queue over the connections to a database; as `open_postgres`."""
 
-    async def check(connection: Connection) -> tuple[bool, Facts]:
-        created = await prepare(connection, database.where, create=create)
+    async def check(connection: Session) -> tuple[bool, Facts]:
+        created = await prepare(connection, database.where, create=create, read_only=database.read_only)
         return created, await read_facts(connection, database.where, database.params())
 
-    created, facts = await (database.write if create else database.read)(check)
+    created, facts = await (database.read if database.read_only else database.write)(check)
     time = ServerTime(database.clock)
     time.measured(facts.now)
     store = positions(facts.identity)
-    owner = Owner(database, secrets.token_hex(8), facts.now)
+    owner = Owner(database, new_owner(OWNER_PREFIX), facts.now)
     work = PostgresWork(database, owner, time)
 
     async def close() -> None:

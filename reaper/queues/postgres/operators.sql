@@ -1,23 +1,27 @@
 -- A cancelled row whose lease expired is settled first, with the words of the operator who cancelled it.
 -- name: STANDING
 standing AS MATERIALIZED (
-    SELECT id, CASE WHEN outcome IS NOT NULL THEN 'settled' WHEN {OVER} THEN 'over'
+    SELECT id, session_id, CASE WHEN outcome IS NOT NULL THEN 'settled' WHEN {OVER} THEN 'over'
         WHEN lease_until > {NOW} THEN 'in_flight' ELSE 'waiting' END AS state
-    FROM reaper_session s WHERE session_id = %(session_id)s FOR UPDATE
+    FROM reaper_session s WHERE session_id = ANY(%(ids)s) ORDER BY session_id FOR UPDATE
 ),
 over AS (
     UPDATE reaper_session s SET {CANCELLED} FROM standing WHERE s.id = standing.id AND state = 'over' RETURNING 1
-)
+),
+states AS (SELECT coalesce(jsonb_object_agg(session_id, state), '{}') AS found FROM standing)
 
 -- name: postpone
 WITH {STANDING},
 moved AS (
-    UPDATE reaper_session s SET {FREE}, due_at = {NOW} + make_interval(secs => %(after_s)s)
+    UPDATE reaper_session s SET {FREE}, first_due_at = NULL,
+        due_at = coalesce(to_timestamp(%(at)s::float8), {NOW} + make_interval(secs => %(after_s)s)),
+        by = CASE WHEN {IS_OURS} THEN by ELSE %(by)s END, reason = CASE WHEN {IS_OURS} THEN reason ELSE %(reason)s END
     FROM standing WHERE s.id = standing.id AND state = 'waiting'
 ),
-counts AS (SELECT 'settled.cancelled', '', count(*) FROM over),
+cancelled AS (SELECT count(*) AS n FROM over),
+counts AS ({COUNT_CANCELLED}),
 counted AS ({ADD_COUNTS})
-SELECT (SELECT state FROM standing)
+SELECT found FROM states
 
 -- name: cancel
 WITH {STANDING},
@@ -30,9 +34,10 @@ noted AS (
     UPDATE reaper_session s SET cancel_by = %(by)s, cancel_reason = %(reason)s
     FROM standing WHERE s.id = standing.id AND state = 'in_flight'
 ),
-counts AS (SELECT 'settled.cancelled', '', (SELECT count(*) FROM over) + (SELECT count(*) FROM done)),
+cancelled AS (SELECT (SELECT count(*) FROM over) + (SELECT count(*) FROM done) AS n),
+counts AS ({COUNT_CANCELLED}),
 counted AS ({ADD_COUNTS})
-SELECT (SELECT state FROM standing)
+SELECT found FROM states
 
 -- name: make_due
 UPDATE reaper_session SET due_at = {NOW}
@@ -45,17 +50,21 @@ dead AS MATERIALIZED (
 )
 
 -- name: reopen
-WITH {DEAD},
+WITH ended AS MATERIALIZED (
+    SELECT id, outcome, source FROM reaper_session s WHERE session_id = ANY(%(ids)s) AND outcome = ANY(%(only)s)
+    ORDER BY session_id FOR UPDATE
+),
 renewed AS (
-    UPDATE reaper_session s SET due_at = {NOW}, reason = %(reason)s, {NEW_ROUND} FROM dead WHERE s.id = dead.id
+    UPDATE reaper_session s SET due_at = {NOW} + make_interval(secs => %(after_s)s), reason = %(reason)s, {NEW_ROUND}
+    FROM ended WHERE s.id = ended.id
 ),
 counts AS (
-    SELECT 'reopened.' || outcome, '', count(*) FROM dead GROUP BY outcome
-    UNION ALL SELECT 'accepted', '', count(*) FROM dead
-    UNION ALL SELECT 'by_source.accepted', source, count(*) FROM dead GROUP BY source
+    SELECT 'reopened.' || outcome, '', count(*) FROM ended GROUP BY outcome
+    UNION ALL SELECT 'accepted', '', count(*) FROM ended
+    UNION ALL SELECT 'by_source.accepted', source, count(*) FROM ended GROUP BY source
 ),
 counted AS ({ADD_COUNTS})
-SELECT count(*) FROM dead
+SELECT count(*) FROM ended
 
 -- name: purge
 WITH {DEAD},

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
-from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.database import Database
 from reaper.queues.postgres.maintenance import drop_sets
 from reaper.queues.postgres.rows import clean
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
 
 REGISTER_S = 86_400.0
@@ -46,7 +46,7 @@ class Owner:
             owner=self.name, pid=os.getpid(), started=self.started_at, limit=limit, pauses=text
         )
 
-        async def write(connection: Connection) -> None:
+        async def write(connection: Session) -> None:
             await connection.execute(_SQL["write_owner"], params)
             self.registered_at = time.monotonic()
 
@@ -56,7 +56,7 @@ class Owner:
         """Delete the row and the run sets; the next `maintain` of any process releases the leases."""
         self.registered_at = None
 
-        async def drop(connection: Connection) -> None:
+        async def drop(connection: Session) -> None:
             await connection.execute(_SQL["drop_owner"], {"owner": self.name})
             await drop_sets(connection)
 

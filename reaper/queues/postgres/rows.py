@@ -22,4 +22,4 @@ def send_fields(send: Send) -> dict[str, Any]:
 
 def item(row: tuple[Any, ...]) -> Item:
     """Return the item of a row of the statement `ITEM`."""
-    return item_of(row[:15], row[9], is_due=row[15], is_leased=row[16])
+    return item_of(row[:15], row[9], is_due=row[15], is_leased=row[16], owner=row[18])

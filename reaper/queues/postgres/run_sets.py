@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from reaper.core.model import SessionId
+from reaper.core.model import Outcome, SessionId
 from reaper.queues.base import RunSet
-from reaper.queues.postgres.connection import Connection
 from reaper.queues.postgres.database import Database, Row, fetch
 from reaper.queues.postgres.owners import Owner
+from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
 from reaper.queues.values import SetView
 
@@ -37,17 +37,26 @@ class PostgresRunSet:
             await self.database.change(_IN_TABLE["register"], set_id=self.set_id, owner=self.owner.name)
             self._is_registered = True
 
+    async def include(self, session_ids: Sequence[SessionId]) -> None:
+        await self.register()
+        params = self._params(session_ids=list(session_ids))
+
+        async def include(connection: Session) -> None:
+            self.size += (await connection.execute(_IN_TABLE["include"], params)).rowcount
+
+        await self.database.write(include)
+
     async def include_due(self, limit: int | None = None) -> int:
         if not self.database.read_only:
             await self.register()
 
-        async def include(connection: Connection) -> int:
+        async def include(connection: Session) -> int:
             params = self._params(more=None if limit is None else max(0, limit - self.size))
             if self.database.read_only:
                 self._ids += [row[0] for row in await fetch(connection, _IN_MEMORY["due"], params)]
                 self.size = len(self._ids)
             else:
-                self.size += (await connection.execute(_IN_TABLE["include"], params)).rowcount
+                self.size += (await connection.execute(_IN_TABLE["include_due"], params)).rowcount
             return self.size
 
         return await (self.database.read(include) if self.database.read_only else self.database.write(include))
@@ -63,8 +72,11 @@ class PostgresRunSet:
             after = page[-1][0]
 
     async def view(self) -> SetView:
-        ((counts,),) = await self._fetch("view")
-        return SetView.of_counts(counts)
+        ((counts, next_at),) = await self._fetch("view")
+        return SetView.of_counts(counts, next_at)
+
+    async def settled_before(self, at: float) -> dict[Outcome, int]:
+        return {Outcome(outcome): number for outcome, number in await self._fetch("settled_before", at=at)}
 
     async def next_at(self) -> float | None:
         ((at,),) = await self._fetch("next_at")

@@ -85,12 +85,41 @@ REVOKE ALL ON FUNCTION reaper_count_accepted() FROM PUBLIC;
 CREATE TRIGGER reaper_count_accepted AFTER INSERT ON reaper_session REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION reaper_count_accepted();
 
+-- What is no ID is refused by the table as by intake (`core/ids.py`); rows from before stay as they are. Reapers of
+-- schema 1 check the version only when they open the queue: one that runs fails with its next claim or heartbeat by a
+-- constraint whose name says why, and ends. What it had in flight is still written.
+-- name: step_2
+LOCK TABLE reaper_session, reaper_owner IN ACCESS EXCLUSIVE MODE;
+DO $body$
+DECLARE
+    newest bigint;
+    last timestamptz;
+BEGIN
+    SELECT coalesce(max(id), 0), coalesce(max(lease_until), '-infinity') INTO newest, last FROM reaper_session;
+    EXECUTE format($sql$
+        ALTER TABLE reaper_session ADD CONSTRAINT reaper_session_id_names_a_session CHECK (id <= %s OR (
+            lower(session_id) NOT IN ('null', 'none', 'undefined', 'nil', 'nan', 'true', 'false')
+            AND session_id !~ '^archal_ws_'
+        )),
+        ADD CONSTRAINT newer_reaper_migrated_this_queue_to_schema_2_use_that_version
+            CHECK (owner IS NULL OR owner LIKE '2-%%' OR lease_until <= %L)
+    $sql$, newest, last);
+    EXECUTE format($sql$
+        ALTER TABLE reaper_owner ADD CONSTRAINT newer_reaper_migrated_this_queue_to_schema_2_use_that_version
+            CHECK (owner LIKE '2-%%' OR seen_at <= %L)
+    $sql$, clock_timestamp());
+END
+$body$;
+
+-- The history of the queue is in reaper_counter: roles that may count may keep it.
+-- name: step_3
+ALTER TABLE reaper_session ADD COLUMN first_due_at timestamptz;
+
 -- A role sees the settings that hold for itself.
 -- name: facts
 SELECT (SELECT value #>> '{}' FROM reaper_setting WHERE name = 'identity'),
     extract(epoch FROM coalesce(to_timestamp(%(now)s::float8), clock_timestamp()))::float8,
-    current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
-    current_setting('synchronous_commit') <> 'off'
+    current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'
 
 -- From pg_class, which takes notice of tables made meanwhile; the bare function remembers that there were none.
 -- name: has_tables

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from reaper.queues.history import BUCKETS, BUCKETS_S, SLOT_S
 from reaper.queues.statements import load_statements
 
-_FRAGMENTS = load_statements(__package__, "fragments.sql")
+_HISTORY = {
+    "SLOT_S": str(SLOT_S),
+    "LATENCY_BOUNDS": f"ARRAY[{', '.join(map(repr, BUCKETS_S))}]",
+    "LATENCY_BUCKETS": f"(ARRAY[{', '.join(map(repr, BUCKETS))}])",
+}
+_FRAGMENTS = _HISTORY | load_statements(__package__, "fragments.sql", **_HISTORY)
 
 
 def load(file: str, **fragments: str) -> dict[str, str]:

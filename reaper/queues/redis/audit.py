@@ -34,7 +34,7 @@ async def audit(connection: RedisConnection) -> Audit:
             contradictory += wrong
             unproven += without_send
     answer = await connection.run(_STATS, *Outcome)
-    _, _, in_flight, _, counters, kept, accepted, duplicate, invalid, is_open = answer
+    _, _, _, in_flight, _, _, _, counters, kept, accepted, duplicate, invalid, is_open = answer
     counts = {name: int(value) for name, value in rows.pairs(counters).items()}
     figures = accounting.LedgerCounts(
         counters=counts,
@@ -52,8 +52,15 @@ async def audit(connection: RedisConnection) -> Audit:
 
 
 def _stats(answer: Any) -> Stats:
-    ready, delayed, in_flight, oldest_due_s, flat, *_ = answer
+    ready, scheduled, retrying, in_flight, oldest_due_s, next_scheduled_at, next_retry_at, flat, *_ = answer
     counts = {name: int(value) for name, value in rows.pairs(flat).items()}
     return accounting.ledger_stats(
-        counts, ready=ready, delayed=delayed, in_flight=in_flight, oldest_due_s=float(oldest_due_s)
+        counts,
+        ready=ready,
+        scheduled=scheduled,
+        retrying=retrying,
+        in_flight=in_flight,
+        oldest_due_s=float(oldest_due_s),
+        next_scheduled_at=float(next_scheduled_at) if next_scheduled_at else None,
+        next_retry_at=float(next_retry_at) if next_retry_at else None,
     )

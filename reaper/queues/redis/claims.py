@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Sequence
 
 from reaper.core.errors import QueueError
 from reaper.core.model import Lease, LeaseResult, Pause, Release
 from reaper.queues.base import MAX_RESULTS, RunSet
+from reaper.queues.process_name import new_owner
 from reaper.queues.redis import maintenance, rows
 from reaper.queues.redis.apply_log import ApplyPipeline
 from reaper.queues.redis.connection import RedisConnection
@@ -25,7 +25,7 @@ class RedisWork:
     """The work port of one open queue. Without an inbox it is open for reading only."""
 
     def __init__(self, connection: RedisConnection, inbox: Inbox | None, time: ServerTime) -> None:
-        self.owner, self.now = secrets.token_hex(8), time.now
+        self.owner, self.now = new_owner(), time.now
         self._connection = connection
         self._inbox = inbox
         self._time = time

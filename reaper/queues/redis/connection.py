@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
-from reaper.core.errors import QueueError
+from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.redis.errors import translated
 from reaper.queues.redis.scripts import Script
 from reaper.queues.redis.url import Target
@@ -32,7 +32,7 @@ class RedisConnection:
     def __init__(self, target: Target, clock: Callable[[], float] | None, *, read_only: bool = False) -> None:
         self.name = target.shown
         self.clock = clock
-        self._read_only = read_only
+        self.read_only = read_only
         self._tag = target.tag
         self._identity = ""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -119,7 +119,7 @@ class RedisConnection:
 
     def refuse_read_only(self) -> None:
         """Raise QueueError if the queue is open for reading only."""
-        if self._read_only:
+        if self.read_only:
             raise QueueError(f"the queue at {self.name} is open for reading only")
 
     async def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
@@ -150,3 +150,7 @@ class _Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RedisError | OSError):
             raise translated(error, self._name) from error
+        if isinstance(error, Exception):
+            # Bytes that are no answer, or out of turn: the library lost its place, and whether a script ran is unknown.
+            kind = type(error).__name__
+            raise QueueUnavailableError(f"{self._name} answered what the driver does not expect ({kind})") from error

@@ -21,6 +21,8 @@ from redis.exceptions import TimeoutError as TooLate
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 
+NEWER = "NEWER"
+"""Begins the error of our scripts when a newer reaper has migrated the queue since it was opened."""
 REPLACED = "REPLACED"
 """Begins the error of our scripts when the queue is not the one that was opened."""
 
@@ -40,7 +42,12 @@ _PASSING = {
 _FORBIDDEN = ("can't run this command", "has no permissions")
 """Parts of the error of Redis 7.0 and Valkey 9 when a right is missing inside a script."""
 # Before 7.0 the server wraps an error inside a script into a sentence of its own.
-_code = re.compile(rf"(?:^|[\s-])({'|'.join((*_PASSING, 'NOPERM', REPLACED))})\b").search
+_code = re.compile(rf"(?:^|[\s-])({'|'.join((*_PASSING, 'NOPERM', REPLACED, NEWER))})\b").search
+
+
+def newer(name: str) -> QueueError:
+    """Return the error for a queue of a newer schema."""
+    return QueueError(f"the queue at {name} was written by a newer reaper: use that version")
 
 
 def translated(error: RedisError | OSError, name: str) -> QueueError:
@@ -71,6 +78,8 @@ def _answered(error: RedisError, name: str) -> QueueError:
             f"the queue at {name} was emptied or replaced while it was in use: find out how, and what it held, then "
             "start again"
         )
+    if code == NEWER:
+        return newer(name)
     if code == "NOPERM" or any(words in str(error) for words in _FORBIDDEN):
         return QueueError(
             f"{name} forbids what the queue needs: give its user the rights that the documentation names ({error})"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reaper.core.ids import check_id
-from reaper.core.text import printable
-from reaper.core.times import parse_time
+from reaper.core.text import describe_unforeseen, printable
+from reaper.core.times import LAST_INSTANT, parse_time
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.rows import invalid
 from reaper.queues.redis.scripts import load
@@ -48,11 +48,13 @@ class Inbox:
 def _take_values(entry_id: str, flat: Sequence[str]) -> list[str]:
     try:
         new = parse_entry(flat)
-    except ValueError as fault:
+    except Exception as error:  # noqa: BLE001 - no single entry may stop the others
+        fault = str(error) if isinstance(error, ValueError) else describe_unforeseen(error)
         pairs = [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]
         shown = json.dumps(pairs) if pairs else ""
         text = printable(shown.encode("utf-8", "surrogateescape"))
-        return [entry_id, "", "", invalid(SOURCE, InvalidLine(0, f"entry {entry_id}: {fault}", text))]
+        line = InvalidLine(0, f"entry {entry_id}: {fault}", text)
+        return [entry_id, "", "", invalid(SOURCE, line, min(int(entry_id.partition("-")[0]) / 1000, LAST_INSTANT))]
     return [entry_id, new.session_id, "" if new.due_at is None else repr(new.due_at), ""]
 
 
@@ -78,4 +80,4 @@ def _due(text: str) -> float:
         raise ValueError(f"due_at: {fault}") from None
     if not math.isfinite(at):
         raise ValueError("due_at is not a time")
-    return at
+    return min(at, LAST_INSTANT)

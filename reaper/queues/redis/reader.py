@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from reaper.core.errors import QueueError
-from reaper.core.model import Audit, Item, Outcome, SessionId, Stats, WorkerHeartbeat
+from reaper.core.model import Audit, Item, LeaseHolder, Outcome, SessionId, State, Stats, WorkerHeartbeat
+from reaper.queues.history import HistorySlot, slot_of, slots
 from reaper.queues.redis import audit, rows
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.scripts import load
+from reaper.queues.redis.selection import RedisSelection
+from reaper.queues.selection import Selection, settled
+from reaper.queues.values import KeptInvalidLine
 
 PAGE = 1_000
-ROWS = 500
-"""Settled rows in memory at a time."""
 HEARTBEAT_LIFE_S = 20.0
 """A worker whose last heartbeat is older is not reported: it sends one every 5 s."""
-_SHOW, _OUTCOMES_OF, _SETTLED, _RETRYING = load("show"), load("outcomes_of"), load("settled"), load("retrying")
-_HEARTBEATS = load("heartbeats")
+_SHOW, _OUTCOMES_OF, _RETRYING = load("show"), load("outcomes_of"), load("retrying")
+_INVALID_LINES, _HISTORY = load("invalid_lines"), load("history")
+_HEARTBEATS, _HOLDERS = load("heartbeats"), load("lease_holders")
 
 
 @dataclass(slots=True, eq=False)
@@ -40,32 +43,38 @@ class RedisReader:
             found |= {name: Outcome(outcome) if outcome else None for name, outcome in known if outcome is not None}
         return found
 
-    async def outcomes(
-        self, *, since: float | None = None, only: frozenset[Outcome] | None = None
-    ) -> AsyncIterator[Item]:
-        score, place = ("", 0) if since is None else (repr(since), -1)
-        chosen = sorted(Outcome if only is None else only)
-        while True:
-            work = self.connection.run(_SETTLED, score, place, ROWS, *chosen)
-            now, page = await self.connection.run_shielded(work)
-            for session_id, _, _, flat, source in page:
-                if (item := rows.item(SessionId(session_id), flat, source, float(now))) is not None:
-                    yield item
-            if len(page) < ROWS:
-                return
-            _, score, place, _, _ = page[-1]
+    def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
+        return self.select(settled(since, only))
+
+    def select(self, selection: Selection) -> AsyncIterator[Item]:
+        return RedisSelection(self.connection, selection, self.now()).select()
+
+    async def count(self, selection: Selection) -> dict[State | Outcome, int]:
+        return await RedisSelection(self.connection, selection, self.now()).count()
 
     async def retrying(self, limit: int) -> list[Item]:
         now, found = await self.connection.run_shielded(self.connection.run(_RETRYING, limit))
         items = (rows.item(SessionId(name), flat, source, float(now)) for name, flat, source in found)
         return [item for item in items if item is not None]
 
+    async def invalid_lines(self) -> list[KeptInvalidLine]:
+        newest_first = await self.connection.run_shielded(self.connection.run(_INVALID_LINES))
+        return [rows.kept_invalid(text) for text in reversed(newest_first)]
+
     async def live_workers(self) -> list[WorkerHeartbeat]:
         found = await self.connection.run_shielded(self.connection.run(_HEARTBEATS, HEARTBEAT_LIFE_S))
         return sorted((rows.heartbeat(*one) for one in found), key=lambda one: (one.started_at, one.owner))
 
+    async def lease_holders(self) -> list[LeaseHolder]:
+        found = await self.connection.run_shielded(self.connection.run(_HOLDERS))
+        return [LeaseHolder(owner, in_flight, float(until)) for owner, in_flight, until in found]
+
     async def stats(self) -> Stats:
         return await self.connection.run_shielded(audit.stats(self.connection))
+
+    async def history(self, since: float) -> list[HistorySlot]:
+        found = await self.connection.run_shielded(self.connection.run(_HISTORY, slot_of(since)))
+        return slots((slot, name, int(number)) for slot, flat in found for name, number in rows.pairs(flat).items())
 
     async def audit(self) -> Audit:
         return await self.connection.run_shielded(audit.audit(self.connection))

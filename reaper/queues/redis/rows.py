@@ -19,8 +19,9 @@ from reaper.core.model import (
     State,
     WorkerHeartbeat,
 )
+from reaper.core.times import LAST_INSTANT
 from reaper.queues import accounting
-from reaper.queues.values import InvalidLine, pause_of
+from reaper.queues.values import InvalidLine, KeptInvalidLine, later_state, pause_of
 
 _KEPT = float("-inf")
 """Stands for the due time that the row has: only the server knows it."""
@@ -42,7 +43,7 @@ def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) ->
     elif at <= now:
         state = State.READY
     else:
-        state = State.IN_FLIGHT if "until" in row else State.DELAYED
+        state = later_state(int(row.get("snd", 0)), is_leased="until" in row)
     sends, recorded = int(row.get("snd", 0)), int(row.get("rec", 0))
     return Item(
         session_id=session_id,
@@ -50,7 +51,7 @@ def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) ->
         outcome=Outcome(row["out"]) if "out" in row else None,
         source=source,
         added_at=float(row["add"]),
-        due_at=at,
+        due_at=min(at, LAST_INSTANT),
         round=int(row.get("rnd", 1)),
         attempts=int(row.get("att", 0)),
         sends=sends,
@@ -61,6 +62,7 @@ def item(session_id: SessionId, flat: Sequence[str], source: str, now: float) ->
         settled_at=float(row["at"]) if "at" in row else None,
         by=row.get("by"),
         reason=row.get("why"),
+        owner=row["rcp"].partition(".")[0] if "rcp" in row else None,
     )
 
 
@@ -78,7 +80,7 @@ def _send(row: dict[str, str], number: int) -> Send:
 
 def lease(row: Sequence[Any], until: float) -> Lease:
     """Return the lease of a row that the script `claim` returned."""
-    session_id, receipt, round_, attempts, sends, unanswered, ambiguous, others_final, source = row
+    session_id, receipt, round_, attempts, sends, unanswered, ambiguous, others_final, source, due_at = row
     return Lease(
         session_id=SessionId(session_id),
         receipt=receipt,
@@ -90,6 +92,7 @@ def lease(row: Sequence[Any], until: float) -> Lease:
         others_final=bool(others_final),
         source=source,
         expires_at=until,
+        due_at=float(due_at),
     )
 
 
@@ -140,9 +143,14 @@ def apply_values(result: LeaseResult) -> list[str | int | float]:
     return values
 
 
-def invalid(source: str, line: InvalidLine) -> str:
-    """Return an invalid line as text."""
-    return json.dumps({"source": source, **asdict(line)})
+def invalid(source: str, line: InvalidLine, at: float) -> str:
+    """Return an invalid line, read at an instant, as text."""
+    return json.dumps({"source": source, **asdict(line), "at": at})
+
+
+def kept_invalid(text: str) -> KeptInvalidLine:
+    """Return an invalid line from its text."""
+    return KeptInvalidLine(**{"at": None, **json.loads(text)})
 
 
 def pause(text: str | None, now: float) -> Pause | None:

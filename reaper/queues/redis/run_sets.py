@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from reaper.core.model import SessionId
+from reaper.core.model import Outcome, SessionId
 from reaper.queues.base import RunSet
 from reaper.queues.redis.connection import RedisConnection
 from reaper.queues.redis.inbox import Inbox
@@ -18,7 +18,7 @@ KEPT_S = 86_400
 SMALL = 1_000
 """Sets up to this are searched row by row; larger ones along the queue, whose head they mostly are."""
 PAGE = 1_000
-_INCLUDE, _VIEW, _NEXT = load("include"), load("view"), load("next_of_set")
+_INCLUDE, _INCLUDE_DUE, _VIEW, _NEXT = load("include"), load("include_due"), load("view"), load("next_of_set")
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +28,10 @@ class RedisRunSet:
     connection: RedisConnection
     inbox: Inbox | None
     key: str
+
+    async def include(self, session_ids: Sequence[SessionId]) -> None:
+        """Add those of the IDs that the queue knows."""
+        await self.connection.run_shielded(self.connection.run(_INCLUDE, self.key, KEPT_S, *session_ids))
 
     async def include_due(self, limit: int | None = None) -> int:
         """Take in what is open and due, in flight included, until the set has `limit` IDs; return its size."""
@@ -39,7 +43,7 @@ class RedisRunSet:
         score, place = "", 0
         while True:
             size, score, place = await self.connection.run(
-                _INCLUDE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
+                _INCLUDE_DUE, self.key, KEPT_S, "" if limit is None else limit, score, place, PAGE
             )
             if not score:
                 return int(size)
@@ -60,14 +64,20 @@ class RedisRunSet:
         """Count the set by state and outcome."""
         return await self.connection.run_shielded(self._view())
 
-    async def _view(self) -> SetView:
+    async def settled_before(self, at: float) -> dict[Outcome, int]:
+        """Count those of the set that were settled before an instant, by outcome."""
+        return (await self.connection.run_shielded(self._view(repr(at)))).settled
+
+    async def _view(self, before: str = "") -> SetView:
         counts: Counter[str] = Counter()
+        next_at: dict[str, float] = {}
         after = "-inf"
         while after:
-            after, flat = await self.connection.run(_VIEW, self.key, KEPT_S, after, PAGE)
-            for state, number in zip(flat[::2], flat[1::2], strict=True):
+            after, flat = await self.connection.run(_VIEW, self.key, KEPT_S, after, PAGE, before)
+            for state, number, first in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
                 counts[state] += number
-        return SetView.of_counts(counts)
+                next_at[state] = min(next_at.get(state, float("inf")), float(first))
+        return SetView.of_counts(counts, next_at)
 
     async def next_at(self) -> float | None:
         """Return when the next open ID of the set can be claimed, delayed ones aside."""

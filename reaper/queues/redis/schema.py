@@ -3,27 +3,31 @@
 All keys begin with one hash tag `P`, as `{reaper}`:
 
 - `P:id:ID` a hash, one row. Fields: `n` place in the order of acceptance, `src` number of the source, `add` `due`
-  instants, `rnd` round, `att` attempts, `snd` sends, `rec` recorded sends, `amb` ambiguous, `fs` `fb` finals seen now
-  and before, `rcp` receipt, `until` lease's end, `cby` `cwhy` requested cancellation, `out` outcome, `st` status, `det`
-  detail, `at` settled at, `by` `why` the operator's; `h0`-`h19` a ring of sends, with `e` errors and `q` request IDs.
-  An absent field is zero or none. Values stay short, so that the engine keeps the row in its compact form.
+  instants, `fd` when it was first due if that is not `due`, `rnd` round, `att` attempts, `snd` sends, `rec` recorded
+  sends, `amb` ambiguous, `fs` `fb` finals seen now and before, `rcp` receipt, `until` lease's end, `cby` `cwhy`
+  requested cancellation, `out` outcome, `st` status, `det` detail, `at` settled at, `by` `why` the operator's;
+  `h0`-`h19` a ring of sends, with `e` errors and `q` request IDs. An absent field is zero or none. Values stay short,
+  so that the engine keeps the row in its compact form.
+- `P:past:SLOT` the history: the counts of five minutes by name; it expires.
 - `P:first` `P:retry` sorted by due time: waiting, never sent or sent before; `P:lease` by lease's end; `P:out:OUTCOME`
   by settling. Their members are the place, 12 digits, and the ID: so equal times are in the order of acceptance.
 - `P:counters`, `P:accepted` `P:duplicate` `P:invalid` by source, `P:sources` `P:names` of the sources.
 - `P:inbox` the producers' stream, `P:set:…` run sets (place by ID), `P:wishes` cancelled in flight, `P:gone` owners
   that deregistered, `P:done:OWNER` the receipts of applies whose answer may be lost (by number of their batch),
-  `P:reapers` heartbeats and `P:told` their times, `P:pause`, `P:notes` stored values, `P:lines` not accepted, `P:meta`.
+  `P:reapers` heartbeats and `P:told` their times, `P:pause`, `P:notes` stored values, `P:lines` not accepted,
+  `P:meta`: `schema`, `queue` the identity (in schema 1 `identity`), numbers given out.
 """
 
 from __future__ import annotations
 
 import secrets
 
-from reaper.core.errors import QueueError
+from reaper.core.errors import NoQueueError, QueueError
 from reaper.queues.redis.connection import RedisConnection
+from reaper.queues.redis.errors import newer
 from reaper.queues.redis.scripts import load
 
-SCHEMA = 1
+SCHEMA = 3
 OLDEST = (6, 2)
 _BEGIN = load("begin")
 _AT_RISK = {
@@ -35,18 +39,18 @@ _AT_RISK = {
 
 
 async def prepare(connection: RedisConnection, *, create: bool) -> tuple[str, bool, float]:
-    """Create the queue if there is none and `create` allows it.
+    """Create the queue if there is none and `create` allows it; migrate one of an older schema unless it is only read.
 
     Returns its identity, whether it was created now, and the server's time. Raises QueueError.
     """
-    schema = SCHEMA if create else ""
-    found, identity, created, now = await connection.run(_BEGIN, schema, secrets.token_hex(8))
+    to_create, to_migrate = SCHEMA if create else "", "" if connection.read_only else SCHEMA
+    found, identity, created, now = await connection.run(_BEGIN, to_create, secrets.token_hex(8), to_migrate)
     if found is None:
-        raise QueueError(
+        raise NoQueueError(
             f"there is no queue at {connection.name} yet: `reaper queue init`, `add`, `once` and `run` create it"
         )
     if int(found) > SCHEMA:
-        raise QueueError(f"the queue at {connection.name} was written by a newer reaper: use that version")
+        raise newer(connection.name)
     return identity, bool(created), float(now)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 
-from reaper.core.errors import QueueError
+from reaper.core.errors import QueueError, QueueUnavailableError, UsageError
 from reaper.queues.sqlite.errors import translated, translated_os
 from reaper.queues.sqlite.schema import connect
 
@@ -14,25 +15,41 @@ MAX_PAGES_PER_STEP = 1024
 
 
 def back_up(path: str, copy: str) -> None:
-    """Copy the ledger at `path` to the new private file `copy` and verify it. On QueueError no copy is left.
+    """Copy the ledger at `path` to the new private file `copy` and verify it. On an error no copy is left.
+
+    Raises UsageError for a name at which no file can be made, QueueError when the copy cannot be made.
+    """
+    try:
+        copy_ledger(path, os.path.abspath(copy))
+    except FileExistsError as error:
+        raise UsageError(f"{copy} exists: name a new file for the copy") from error
+    except OSError as error:
+        refusal = translated_os(error, copy)
+        if isinstance(refusal, QueueUnavailableError):
+            raise refusal from error
+        reason = "its directory does not exist" if error.errno == errno.ENOENT else error.strerror
+        raise UsageError(f"{copy} cannot be written: {reason}: name another file for the copy") from error
+
+
+def copy_ledger(path: str, copy: str) -> None:
+    """Copy as `back_up` does. Raises OSError when the file cannot be made.
 
     One read snapshot covers the first page to the last: without it every write of another process would start the
     copy over.
     """
-    copy = os.path.abspath(copy)
-    try:
-        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    except FileExistsError as error:
-        raise QueueError(f"{copy} exists: name a new file for the copy") from error
-    except OSError as error:
-        raise translated_os(error, copy) from error
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     try:
         _copy(path, copy)
     except BaseException:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                os.unlink(copy + suffix)
+        remove_copy(copy)
         raise
+
+
+def remove_copy(copy: str) -> None:
+    """Remove a copy and what SQLite may have left beside it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            os.unlink(copy + suffix)
 
 
 def _copy(path: str, copy: str) -> None:

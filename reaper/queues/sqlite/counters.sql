@@ -6,5 +6,9 @@ UPDATE counter SET value = value + ? WHERE name = ?
 -- name: count_each
 UPDATE counter SET value = value + ? WHERE name IN (?, ?, ?)
 
+-- name: count_history
+INSERT INTO history (slot, name, number) VALUES (?, ?, ?)
+ON CONFLICT (slot, name) DO UPDATE SET number = number + excluded.number
+
 -- name: all
 SELECT name, value FROM counter

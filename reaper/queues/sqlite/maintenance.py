@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from reaper.core.model import Outcome
 from reaper.queues.accounting import pruned, settled
-from reaper.queues.sqlite.counters import count
+from reaper.queues.history import KEPT_AHEAD_S, KEPT_S, Ended, slot_of
+from reaper.queues.sqlite.clocks import LedgerClock
+from reaper.queues.sqlite.counters import count, count_history
 from reaper.queues.sqlite.owners import Locks
 from reaper.queues.sqlite.schema import statements
 
@@ -23,18 +26,23 @@ def dead_owners(connection: sqlite3.Connection, locks: Locks) -> list[str]:
     return [owner for owner in {owner for (owner,) in rows} | locks.listed() if not locks.is_alive(owner)]
 
 
-def release_dead_at_start(connection: sqlite3.Connection, locks: Locks, now: float) -> None:
+def dead_holders(connection: sqlite3.Connection, locks: Locks) -> list[str]:
+    """Return the owners that hold leases and are not alive."""
+    return [owner for (owner,) in connection.execute(SQL["holders"]) if not locks.is_alive(owner)]
+
+
+def release_dead_at_start(connection: sqlite3.Connection, locks: Locks, clock: LedgerClock) -> None:
     """Release the leases of dead owners in a transaction of its own, if there are any."""
     dead = dead_owners(connection, locks)
     if dead:
         connection.execute("BEGIN IMMEDIATE")
-        release_dead(connection, dead, locks, now)
+        release_dead(connection, dead, locks, clock)
         connection.execute("COMMIT")
 
 
-def release_dead(connection: sqlite3.Connection, owners: Iterable[str], locks: Locks, now: float) -> int:
+def release_dead(connection: sqlite3.Connection, owners: Iterable[str], locks: Locks, clock: LedgerClock) -> int:
     """Release the leases of dead owners and settle all expired cancelled rows; return how many leases the dead had."""
-    released = 0
+    released, now = 0, clock.now()
     for owner in owners:
         rows = connection.execute(SQL["leased_by"], (owner,)).fetchall()
         connection.executemany(SQL["end_lease"], [(row_id,) for row_id, _ in rows])
@@ -42,9 +50,15 @@ def release_dead(connection: sqlite3.Connection, owners: Iterable[str], locks: L
         deregister(connection, owner)
         locks.unregister(owner)
         released += len(rows)
-    expired = connection.execute(SQL["expired_cancelled"], (now,)).fetchall()
+    expired = connection.execute(SQL["expired_cancelled"], (clock.steady(),)).fetchall()
     settle_cancelled(connection, [row_id for (row_id,) in expired], now)
     return released
+
+
+def end_long_waits(connection: sqlite3.Connection, now: float) -> None:
+    """Make the waits due that lie further ahead than their length allows, as they do after the clock was set back."""
+    for retry in (0, 1):
+        connection.execute(SQL["end_long_waits"], {"retry": retry, "now": now})
 
 
 def deregister(connection: sqlite3.Connection, owner: str) -> None:
@@ -52,28 +66,23 @@ def deregister(connection: sqlite3.Connection, owner: str) -> None:
     connection.execute(SQL["deregister"], (owner,))
 
 
-def end_lease(connection: sqlite3.Connection, row_id: int) -> None:
-    """End the lease of a row, if it has one; nothing else of the row changes."""
-    connection.execute(SQL["end_lease"], (row_id,))
-
-
 def settle_cancelled(connection: sqlite3.Connection, row_ids: Sequence[int], now: float) -> None:
-    """Settle rows whose cancellation was requested and whose lease is over."""
-    for row_id in row_ids:
-        by, reason = connection.execute(SQL["requested_by"], (row_id,)).fetchone()
-        cancel_row(connection, row_id, now, by, reason)
-
-
-def cancel_row(connection: sqlite3.Connection, row_id: int, now: float, by: str, reason: str) -> None:
-    """Settle a row as cancelled."""
-    connection.execute(SQL["cancel"], (now, by, reason, row_id))
-    count(connection, settled(Outcome.CANCELLED))
+    """Settle rows whose cancellation was requested, in the words of the request."""
+    if row_ids:
+        connection.execute(SQL["settle_cancelled"], (now, json.dumps(row_ids)))
+        count(connection, settled(Outcome.CANCELLED), len(row_ids))
+        count_history(connection, Ended([Outcome.CANCELLED] * len(row_ids)), now)
 
 
 def prune(connection: sqlite3.Connection, before: float) -> None:
     """Drop up to `MAX_PRUNED` of the rows settled before an instant, dead letters excepted."""
     rows = connection.execute(SQL["old"], (before, MAX_PRUNED)).fetchall()
     drop_rows(connection, [(row_id, Outcome(outcome)) for row_id, outcome in rows])
+
+
+def prune_history(connection: sqlite3.Connection, now: float, believed: float) -> None:
+    """Drop the slots that are too old by the time that pruning believes, and those too far ahead of the clock."""
+    connection.execute(SQL["prune_history"], (slot_of(believed - KEPT_S), now + KEPT_AHEAD_S))
 
 
 def drop_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, Outcome]]) -> int:

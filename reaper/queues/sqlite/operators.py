@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
 from reaper.core.model import DEAD, Outcome, Pause, SessionId
+from reaper.queues.accounting import postponement
+from reaper.queues.sqlite.clocks import LedgerClock
 from reaper.queues.sqlite.intake import count_by_source, reopen_row
-from reaper.queues.sqlite.maintenance import cancel_row, drop_rows, end_lease, settle_cancelled
+from reaper.queues.sqlite.maintenance import drop_rows, settle_cancelled
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.shared_values import PAUSE, write_setting
 from reaper.queues.sqlite.thread import LedgerThread
@@ -21,54 +23,72 @@ SQL = statements("operators.sql")
 class SqliteOperators:
     """The operator port of an open ledger."""
 
-    def __init__(self, thread: LedgerThread, now: Callable[[], float]) -> None:
+    def __init__(self, thread: LedgerThread, clock: LedgerClock) -> None:
         self.thread = thread
-        self.now = now
+        self.clock = clock
+        self.now = clock.now
 
-    async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
-        def postpone(connection: sqlite3.Connection) -> PostponeResult:
-            now = self.now()
-            row = _state(connection, session_id, now)
-            if row is None:
-                return PostponeResult.UNKNOWN
-            row_id, is_settled, in_flight = row
-            if is_settled:
-                return PostponeResult.SETTLED
-            if in_flight:
-                return PostponeResult.IN_FLIGHT
-            end_lease(connection, row_id)  # it may have expired
-            connection.execute(SQL["set_due"], (now + max(0.0, after_s), row_id))
-            return PostponeResult.DONE
+    async def postpone(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        after_s: float = 0.0,
+        at: float | None = None,
+        by: str,
+        reason: str = "",
+    ) -> dict[SessionId, PostponeResult]:
+        def postpone(connection: sqlite3.Connection) -> dict[SessionId, PostponeResult]:
+            found = _find(connection, session_ids, self.clock)
+            wait_s = None if at is not None else max(0.0, after_s)
+            due_at = at if wait_s is None else self.now() + wait_s
+            values = {"due_at": due_at, "wait_s": wait_s, "by": by, "reason": postponement(reason)}
+            connection.execute(SQL["postpone"], {"rows": json.dumps([*found.waiting.values()]), **values})
+            return (
+                dict.fromkeys(session_ids, PostponeResult.UNKNOWN)
+                | dict.fromkeys(found.waiting, PostponeResult.DONE)
+                | dict.fromkeys(found.in_flight, PostponeResult.IN_FLIGHT)
+                | dict.fromkeys(found.settled, PostponeResult.SETTLED)
+            )
 
         return await self.thread.write(postpone)
 
     async def make_due(self, *, retries: bool) -> int:
         return await self.thread.write(
-            lambda connection: connection.execute(SQL["make_due"], {"now": self.now(), "retries": retries}).rowcount
+            lambda connection: (
+                connection.execute(SQL["make_due"], {**self.clock.instants(), "retries": retries}).rowcount
+            )
         )
 
-    async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
-        def cancel(connection: sqlite3.Connection) -> CancelResult:
-            now = self.now()
-            row = _state(connection, session_id, now)
-            if row is None:
-                return CancelResult.UNKNOWN
-            row_id, is_settled, in_flight = row
-            if is_settled:
-                return CancelResult.SETTLED
-            if in_flight:
-                connection.execute(SQL["request_cancel"], (by, reason, row_id))
-                return CancelResult.REQUESTED
-            cancel_row(connection, row_id, now, by, reason)
-            return CancelResult.DONE
+    async def cancel(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> dict[SessionId, CancelResult]:
+        def cancel(connection: sqlite3.Connection) -> dict[SessionId, CancelResult]:
+            found = _find(connection, session_ids, self.clock)
+            waiting, in_flight = [*found.waiting.values()], [*found.in_flight.values()]
+            values = {"rows": json.dumps(waiting + in_flight), "by": by, "reason": reason}
+            connection.execute(SQL["request_cancel"], values)
+            settle_cancelled(connection, waiting, self.now())
+            return (
+                dict.fromkeys(session_ids, CancelResult.UNKNOWN)
+                | dict.fromkeys(found.waiting, CancelResult.DONE)
+                | dict.fromkeys(found.in_flight, CancelResult.REQUESTED)
+                | dict.fromkeys(found.settled, CancelResult.SETTLED)
+            )
 
         return await self.thread.write(cancel)
 
-    async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
+    async def reopen(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        reason: str,
+        by: str,
+        only: frozenset[Outcome] = DEAD,
+        after_s: float = 0.0,
+    ) -> int:
         def reopen(connection: sqlite3.Connection) -> int:
-            rows = _dead(connection, session_ids)
+            rows = _settled(connection, session_ids, only)
             for row_id, outcome, source_id in rows:
-                reopen_row(connection, row_id, outcome, due_at=self.now(), by=by, reason=reason)
+                due_at = self.now() + after_s
+                reopen_row(connection, row_id, outcome, due_at=due_at, wait_s=after_s, by=by, reason=reason)
                 count_by_source(connection, source_id, accepted=1)
             return len(rows)
 
@@ -76,7 +96,9 @@ class SqliteOperators:
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
         def purge(connection: sqlite3.Connection) -> int:
-            return drop_rows(connection, [(row_id, outcome) for row_id, outcome, _ in _dead(connection, session_ids)])
+            return drop_rows(
+                connection, [(row_id, outcome) for row_id, outcome, _ in _settled(connection, session_ids, DEAD)]
+            )
 
         return await self.thread.write(purge)
 
@@ -85,18 +107,31 @@ class SqliteOperators:
         await self.thread.write(lambda connection: write_setting(connection, PAUSE, text))
 
 
-def _state(connection: sqlite3.Connection, session_id: SessionId, now: float) -> tuple[int, bool, bool] | None:
-    """Return (row ID, settled, in flight). Settles a cancelled row whose lease expired first."""
-    row = connection.execute(SQL["state"], (now, session_id)).fetchone()
-    if row is None:
-        return None
-    row_id, is_settled, in_flight, cancelled = row
-    if cancelled and not is_settled and not in_flight:
-        settle_cancelled(connection, [row_id], now)
-        is_settled = True
-    return row_id, bool(is_settled), bool(in_flight)
+@dataclass(slots=True)
+class _Found:
+    """Those of some IDs that have a row, by state, each with the number of its row."""
+
+    waiting: dict[SessionId, int] = field(default_factory=dict)
+    in_flight: dict[SessionId, int] = field(default_factory=dict)
+    settled: dict[SessionId, int] = field(default_factory=dict)
 
 
-def _dead(connection: sqlite3.Connection, session_ids: Sequence[SessionId]) -> list[tuple[int, Outcome, int]]:
+def _find(connection: sqlite3.Connection, session_ids: Sequence[SessionId], clock: LedgerClock) -> _Found:
+    """Return the states of some IDs. Settles cancelled ones whose lease expired first."""
+    found, over = _Found(), []
+    rows = connection.execute(SQL["states_of"], {"steady": clock.steady(), "ids": json.dumps(list(session_ids))})
+    for session_id, row_id, is_settled, in_flight, cancelled in rows:
+        if cancelled and not is_settled and not in_flight:
+            over.append(row_id)
+            is_settled = True
+        group = found.settled if is_settled else found.in_flight if in_flight else found.waiting
+        group[session_id] = row_id
+    settle_cancelled(connection, list(set(over)), clock.now())
+    return found
+
+
+def _settled(
+    connection: sqlite3.Connection, session_ids: Sequence[SessionId], only: frozenset[Outcome]
+) -> list[tuple[int, Outcome, int]]:
     rows = connection.execute(SQL["settled_among"], (json.dumps(list(dict.fromkeys(session_ids))),))
-    return [(row_id, Outcome(outcome), source_id) for row_id, outcome, source_id in rows if Outcome(outcome) in DEAD]
+    return [(row_id, Outcome(outcome), source_id) for row_id, outcome, source_id in rows if Outcome(outcome) in only]

@@ -1,18 +1,25 @@
 -- Changes that operators order.
 
--- name: state
-SELECT id, outcome IS NOT NULL, lease_until > ?, cancel_by IS NOT NULL FROM item WHERE session_id = ?
+-- name: these
+id IN (SELECT value FROM json_each(:rows))
+
+-- name: states_of
+SELECT session_id, item.id, outcome IS NOT NULL, lease_until > :steady, cancel_by IS NOT NULL
+FROM json_each(:ids) AS asked CROSS JOIN item ON session_id = asked.value
 
 -- name: settled_among
 SELECT id, outcome, source_id FROM item
 WHERE outcome IS NOT NULL AND session_id IN (SELECT value FROM json_each(?))
 
--- name: set_due
-UPDATE item SET due_at = ? WHERE id = ?
+-- Ends the lease as well: it may have expired.
+-- name: postpone
+UPDATE item SET due_at = :due_at, first_due_at = NULL, wait_s = :wait_s, owner = NULL, receipt = NULL, lease_until = NULL,
+    by = CASE WHEN {IS_OURS} THEN by ELSE :by END, reason = CASE WHEN {IS_OURS} THEN reason ELSE :reason END
+WHERE {these}
 
 -- name: make_due
-UPDATE item SET due_at = :now WHERE outcome IS NULL AND lease_until IS NULL AND due_at > :now
+UPDATE item SET due_at = :now, wait_s = 0 WHERE outcome IS NULL AND receipt IS NULL AND NOT {IS_DUE}
     AND (sends = 0 OR :retries)
 
 -- name: request_cancel
-UPDATE item SET cancel_by = ?, cancel_reason = ? WHERE id = ?
+UPDATE item SET cancel_by = :by, cancel_reason = :reason WHERE {these}

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from dataclasses import dataclass, field
 
 from reaper.queues.sqlite.errors import translated_os
 
-_CHECKPOINT = ".checkpoint"
+CHECKPOINT = ".checkpoint"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -30,18 +32,28 @@ class Locks:
         """Lock this owner's file, until `release`: from now on it counts as alive. Idempotent."""
         if self._own is not None:
             return
-        path = os.path.join(self.root, self.owner)
         unlocked = os.path.join(self.root, f".new.{self.owner}")
         try:
             self._own = self._locked(unlocked, os.O_EXCL)
-            os.rename(unlocked, path)
+            os.rename(unlocked, self._own_path)
         except OSError as error:
-            raise translated_os(error, path) from error
+            raise translated_os(error, self._own_path) from error
+
+    def restore(self) -> None:
+        """Make the own lock file anew if it was deleted: without it other processes take this one for dead."""
+        if self._checkpoint is not None and not self._is_named(CHECKPOINT, self._checkpoint):
+            os.close(self._checkpoint)
+            self._checkpoint = None
+        if self._own is not None and not self._is_named(self.owner, self._own):
+            _LOG.warning("the lock file %s was deleted and is made anew: leave that directory alone", self._own_path)
+            os.close(self._own)
+            self._own = None
+            self.register()
 
     def try_become_checkpointer(self) -> bool:
         """Return whether this process is, now or already, the one that checkpoints."""
         if self._checkpoint is None:
-            path = os.path.join(self.root, _CHECKPOINT)
+            path = os.path.join(self.root, CHECKPOINT)
             try:
                 self._checkpoint = self._locked(path)
             except BlockingIOError:
@@ -93,6 +105,20 @@ class Locks:
             if fd is not None:
                 os.close(fd)
         self._own = self._checkpoint = None
+
+    @property
+    def _own_path(self) -> str:
+        return os.path.join(self.root, self.owner)
+
+    def _is_named(self, name: str, fd: int) -> bool:
+        """Return whether an open lock file still has its name; True in doubt."""
+        try:
+            found, ours = os.stat(os.path.join(self.root, name)), os.fstat(fd)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _locked(self, path: str, more: int = 0) -> int:
         with contextlib.suppress(FileExistsError):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from reaper.core.errors import QueueError
 from reaper.core.model import MAX_HISTORY, Item, Send
+from reaper.core.times import LAST_INSTANT
+from reaper.queues.accounting import is_due
 from reaper.queues.values import item_of
 
-LAST_INSTANT = 253_402_300_799
 """The end of the year 9999 in Unix seconds, the last that a calendar can show."""
 
 
@@ -44,12 +45,26 @@ def fields_of(send: Send) -> dict[str, object]:
     return fields
 
 
-def parse_item(row: Any, now: float) -> Item:
-    """Return an item from a row of the statement `items`. Raises QueueError for a damaged one."""
+def parse_item(row: Any, now: float, steady: float, is_alive: Callable[[str], bool]) -> Item:
+    """Return an item from a row of the statement `items`. Raises QueueError for a damaged one.
+
+    In flight, its due time is the end of its lease by the wall clock; due, it is never ahead of that clock.
+    The lease of a dead process is over: the next start of a process, or `maintain`, releases it.
+    """
     added_at, at, history, settled_at, lease_until = row[3], row[4], row[9], row[12], row[15]
+    wait_s, owner = row[17], row[18]
     with written_by_us():
-        _check_instants(added_at, at, settled_at)
-        return item_of(row[:15], json.loads(history), is_due=at <= now, is_leased=lease_until is not None)
+        _check_instants(added_at, min(at, LAST_INSTANT), settled_at)
+        if lease_until is None:
+            over = is_due(at, wait_s, now)
+        elif lease_until > steady and not is_alive(owner):
+            over = True
+        else:
+            over, at = lease_until <= steady, now + lease_until - steady
+        if over and settled_at is None:
+            at = min(at, now)
+        fields = (*row[:4], at, *row[5:15])
+        return item_of(fields, json.loads(history), is_due=over, is_leased=lease_until is not None, owner=owner)
 
 
 def _check_instants(*instants: float | None) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from reaper.core.model import SessionId
+from reaper.core.model import Outcome, SessionId
 from reaper.queues.base import RunSet
+from reaper.queues.sqlite.clocks import LedgerClock
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.thread import LedgerThread
 from reaper.queues.values import SetView
@@ -23,16 +25,20 @@ class SqliteRunSet:
     """A `RunSet` of an open ledger."""
 
     thread: LedgerThread
-    now: Callable[[], float]
+    clock: LedgerClock
     set_id: int
 
+    async def include(self, session_ids: Sequence[SessionId]) -> None:
+        named = json.dumps(list(session_ids))
+        await self.thread.read(lambda connection: include(connection, self.set_id, named))
+
     async def include_due(self, limit: int | None = None) -> int:
-        def include(connection: sqlite3.Connection) -> int:
+        def include_due(connection: sqlite3.Connection) -> int:
             more = -1 if limit is None else max(0, limit - _size(connection, self.set_id))
-            connection.execute(SQL["include_due"], {"set_id": self.set_id, "now": self.now(), "more": more})
+            connection.execute(SQL["include_due"], {"set_id": self.set_id, "more": more, **self.clock.instants()})
             return _size(connection, self.set_id)
 
-        return await self.thread.read(include)
+        return await self.thread.read(include_due)
 
     async def ids(self) -> AsyncIterator[SessionId]:
         after = -1
@@ -46,27 +52,39 @@ class SqliteRunSet:
 
     async def view(self) -> SetView:
         def view(connection: sqlite3.Connection) -> SetView:
-            counts: dict[str, int] = dict(connection.execute(SQL["view"], {"set_id": self.set_id, "now": self.now()}))
-            return SetView.of_counts(counts)
+            rows = connection.execute(SQL["view"], {"set_id": self.set_id, **self.clock.instants()})
+            found = list(rows)
+            return SetView.of_counts({row[0]: row[1] for row in found}, {row[0]: row[2] for row in found})
 
         return await self.thread.read(view)
 
+    async def settled_before(self, at: float) -> dict[Outcome, int]:
+        def count(connection: sqlite3.Connection) -> dict[Outcome, int]:
+            rows = connection.execute(SQL["settled_before"], {"set_id": self.set_id, "at": at})
+            return {Outcome(outcome): number for outcome, number in rows}
+
+        return await self.thread.read(count)
+
     async def next_at(self) -> float | None:
         def next_at(connection: sqlite3.Connection) -> float | None:
-            now = self.now()
+            values = {"set_id": self.set_id, **self.clock.instants()}
             if is_small(connection, self.set_id):
-                (at,) = connection.execute(SQL["next_of_small"], {"set_id": self.set_id, "now": now}).fetchone()
+                (at,) = connection.execute(SQL["next_of_small"], values).fetchone()
                 return None if at is None else float(at)
             found = [
-                row[0]
-                for retry, until in ((0, now), (1, float("inf")))
-                for row in connection.execute(
-                    SQL["next_of_large"], {"set_id": self.set_id, "retry": retry, "until": until}
-                )
+                connection.execute(SQL["next_of_large"], {**values, "retry": retry, "kind": kind}).fetchone()
+                for retry in (0, 1)
+                for kind in (0, 1)
             ]
-            return min(found, default=None)
+            found.append(connection.execute(SQL["next_lease_of_large"], values).fetchone())
+            return min((row[0] for row in found if row is not None), default=None)
 
         return await self.thread.read(next_at)
+
+
+def include(connection: sqlite3.Connection, set_id: int, session_ids: str) -> None:
+    """Add the rows of these IDs, a JSON array, to a set."""
+    connection.execute(SQL["include"], (set_id, session_ids))
 
 
 def own_set_id(run_set: RunSet, thread: LedgerThread) -> int:

@@ -1,20 +1,22 @@
-"""The file and tables of a ledger: created private, checked before use, opened with the settings durability needs."""
+"""The tables of a ledger: checked before use, opened with the settings durability needs."""
 
 from __future__ import annotations
 
 import os
-import pwd
 import sqlite3
-import stat
 import time
+from contextlib import suppress
 from urllib.parse import quote
 
-from reaper.core.errors import QueueError
-from reaper.queues.accounting import COUNTERS
-from reaper.queues.sqlite.errors import code_of, translated, translated_os
+from reaper.core.errors import NoQueueError, QueueError
+from reaper.queues.accounting import COUNTERS, SLACK_S
+from reaper.queues.sqlite.errors import code_of, translated
+from reaper.queues.sqlite.migration import ReadingConnection, migrate
 from reaper.queues.statements import load_statements
 
-SCHEMA = 1
+SCHEMA = 3
+HISTORY_SINCE = 3
+"""The schema since which a ledger has its history."""
 APPLICATION_ID = 0x52454150
 """Marks the file as a ledger of ours ("REAP")."""
 BUSY_S = 10.0
@@ -25,56 +27,35 @@ LOG_KEPT_BYTES = 64 * 1024 * 1024
 CACHE_KIB = 4 * 1024
 """With 16 MiB neither a deep queue nor an import of a million random IDs went faster."""
 
-AT = "COALESCE(lease_until, due_at)"
-"""The instant from which an open row can be claimed; an index is on it."""
+KIND = "(CASE WHEN receipt IS NOT NULL THEN 2 WHEN wait_s IS 0 THEN 0 ELSE 1 END)"
+"""Of an open row: 0 due now, 1 due at its time, 2 leased."""
+TOO_FAR = f"ifnull(due_at - wait_s > :now + {SLACK_S!r}, 0)"
+"""Whether a wait lies further ahead than its length allows."""
+IS_DUE = (
+    f"(CASE WHEN receipt IS NOT NULL THEN lease_until <= :steady ELSE wait_s IS 0 OR due_at <= :now OR {TOO_FAR} END)"
+)
+"""Whether an open row can be claimed. `queues.accounting.is_due` is the same for one that no lease holds."""
 
 
-def statements(file: str) -> dict[str, str]:
+def statements(file: str, **fragments: str) -> dict[str, str]:
     """Return the statements of one of this package's `.sql` files, by name."""
-    return load_statements(__package__, file, AT=AT)
+    return load_statements(__package__, file, KIND=KIND, TOO_FAR=TOO_FAR, IS_DUE=IS_DUE, **fragments)
 
 
-SQL = statements("schema.sql")
-
-
-def prepare_file(path: str, *, create: bool) -> bool:
-    """Check that the ledger's file is there and is ours, or create it; return whether it was created.
-
-    Its directory is created 0700 and the file 0600, before SQLite sees it. An existing file is not opened here: to
-    close it would drop the locks that another connection of this process holds on it. Raises QueueError.
-    """
-    _refuse_other_user(path)
-    try:
-        if stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        raise QueueError(f"{path} is not a file: name the ledger's file with --queue sqlite:///PATH")
-    except FileNotFoundError:
-        if not create:
-            raise QueueError(
-                f"there is no ledger at {path} yet: `reaper add`, `once` and `run` create it, --queue names another"
-            ) from None
-    except OSError as error:
-        raise translated_os(error, path) from error
-    try:
-        _make_directory(os.path.dirname(path))
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise translated_os(error, path) from error
-    return True
+SQL = statements("schema.sql", SCHEMA=str(SCHEMA))
 
 
 def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
     """Open and check an existing ledger; an empty one gets its tables. Raises QueueError."""
     try:
         connection = sqlite3.connect(
-            f"file:{quote(path)}?mode={'ro' if read_only else 'rw'}",
+            f"file:{quote(path)}?mode={_reading_mode(path) if read_only else 'rw'}",
             uri=True,
             timeout=BUSY_S,
             isolation_level=None,
             cached_statements=256,
             check_same_thread=False,
+            factory=ReadingConnection if read_only else sqlite3.Connection,
         )
     except sqlite3.Error as error:
         raise translated(error, path) from error
@@ -87,6 +68,14 @@ def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _reading_mode(path: str) -> str:
+    """Return how to read a ledger: one that was closed on a read-only file system cannot change, and needs no log."""
+    with suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY and not os.path.exists(f"{path}-wal"):
+            return "ro&immutable=1"
+    return "ro"
 
 
 def connect_in_memory() -> sqlite3.Connection:
@@ -112,33 +101,58 @@ def _set_up(connection: sqlite3.Connection, path: str, read_only: bool) -> None:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT_BYTES}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    if not _is_ready(connection, path):
-        if read_only:
-            raise QueueError(f"the ledger {path} is empty: nothing was ever taken in")
-        _use_log(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        if not _is_ready(connection, path):
-            _create(connection)
-        connection.execute("COMMIT")
-    if not read_only:
+    if read_only:
+        _set_up_reading(connection, path)
+    else:
+        if _version(connection, path) < SCHEMA:
+            _use_log(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            version = _version(connection, path)
+            if version == 0:
+                _create(connection)
+            elif version < SCHEMA:
+                for older in range(version, SCHEMA):
+                    migrate(connection, SQL[f"from_{older}_to_{older + 1}"], older + 1)
+            connection.execute("COMMIT")
         _use_log(connection)
     connection.execute(SQL["run_sets"])
 
 
-def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
+def _set_up_reading(connection: sqlite3.Connection, path: str) -> None:
+    version = _version(connection, path)
+    if version == 0:
+        raise NoQueueError(f"the ledger {path} is empty: nothing was ever taken in")
+    if version == 1:
+        assert isinstance(connection, ReadingConnection), "made so by `connect`"
+        connection.read_as(SQL["read_1_as_2"])
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    """Return the ledger's schema, 0 for an empty file. Raises QueueError for another program's file or a newer one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         (tables,) = connection.execute(SQL["count_tables"]).fetchone()
         if application or version or tables:
             raise QueueError(f"the file {path} is another program's database: name another one with --queue")
-        return False
+        return 0
     if version > SCHEMA:
         raise QueueError(
             f"the ledger {path} was written by a newer reaper (schema {version}, this one knows {SCHEMA}): "
             "use that version"
         )
-    return True
+    return int(version)
+
+
+def refuse_newer(connection: sqlite3.Connection) -> None:
+    """Raise QueueError when a newer reaper has migrated the ledger since it was opened."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA:
+        path = next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
+        raise QueueError(
+            f"the ledger {path} was migrated by a newer reaper (schema {version}, this one knows {SCHEMA}): "
+            "start that version instead"
+        )
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -161,48 +175,3 @@ def _use_log(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _make_directory(path: str) -> None:
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for directory in reversed(missing):
-        try:
-            os.mkdir(directory, 0o700)
-        except FileExistsError:
-            continue
-        _sync_directory(os.path.dirname(directory))
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _refuse_other_user(path: str) -> None:
-    """Raise QueueError for a ledger of another user: our files beside it would lock its owner out."""
-    seen = path
-    while True:
-        try:
-            owner = os.stat(seen).st_uid
-        except PermissionError:
-            seen = os.path.dirname(seen)  # a directory that we may not search: whose is it?
-        except OSError:
-            return
-        else:
-            break
-    if owner != os.geteuid():
-        name = _user_name(owner)
-        raise QueueError(f"the ledger {path} belongs to user {name}: run `sudo -u {name} reaper …`")
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"'#{uid}'"  # in quotes: to a shell a bare # begins a comment

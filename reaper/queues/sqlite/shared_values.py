@@ -10,6 +10,10 @@ from reaper.queues.sqlite.thread import LedgerThread
 
 PAUSE = "pause"
 """The name of the setting that holds the operator's pause."""
+STEADY = "steady"
+"""The name of the setting that holds the distance between the clocks of this boot."""
+RETENTION = "retention"
+"""The name of the setting that holds the last time that pruning believed."""
 SQL = statements("shared_values.sql")
 
 

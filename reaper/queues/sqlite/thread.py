@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from reaper.core.errors import QueueError
 from reaper.queues.batching import Call
@@ -34,16 +34,28 @@ class _Operation(NamedTuple):
 Calls = Sequence[Call[_Operation]]
 
 
+class Files(Protocol):
+    """The files behind a connection, which others may delete or replace."""
+
+    def finding(self) -> str | None:
+        """Return a sentence when the files are not those any more that were opened. Raises QueueError."""
+
+    def rescue(self, connection: sqlite3.Connection) -> str:
+        """Save what only this connection can read; return the end of the sentence."""
+
+
 class LedgerThread:
     """Runs work on a connection that no other thread uses. Made for one asyncio loop at a time.
 
-    With `read_only` every write is refused.
+    With `read_only` every write is refused. Once `files` are not what was opened, every call is.
     """
 
-    __slots__ = ("_broken", "_closed", "_inbox", "_path", "_posted", "_stopped", "read_only")
+    __slots__ = ("_broken", "_closed", "_files", "_inbox", "_lost", "_path", "_posted", "_stopped", "read_only")
 
-    def __init__(self, path: str, *, read_only: bool = False) -> None:
+    def __init__(self, path: str, *, read_only: bool = False, files: Files | None = None) -> None:
         self._path = path
+        self._files = files
+        self._lost = ""
         self.read_only = read_only
         self._inbox: SimpleQueue[Calls | None] = SimpleQueue()
         self._posted: list[Call[_Operation]] = []
@@ -127,14 +139,21 @@ class LedgerThread:
             connection = connect()
             _deliver([(Call(None, opened), None)])
             self._serve(connection)
+            with suppress(QueueError):
+                self._check_files(connection)
             # Every promise was committed before; the checkpoint that comes with a close is a courtesy.
-            with suppress(sqlite3.Error):
-                connection.close()
+            if not self._lost:
+                with suppress(sqlite3.Error):
+                    connection.close()
         except Exception as error:  # noqa: BLE001 - the top of a thread: the opener gets it
             _deliver([(Call(None, opened), self._translated(error))])
         finally:
             at_end()
             _deliver([(Call(None, stopped), None)])
+        if self._lost:
+            # The close of a connection copies its log into the ledger and deletes the log by name: by now that may be
+            # the log of another ledger. So this one is never closed; it ends with the process.
+            threading.Event().wait()
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         last = False
@@ -169,11 +188,13 @@ class LedgerThread:
         try:
             if self._broken is not None:
                 raise self._broken
+            self._check_files(connection)
             connection.execute(begin)
             working = True
             results = [call.operation.work(connection) for call in calls]
             working = False
             connection.execute("COMMIT")
+            self._check_files(connection)  # what went into a deleted file is not durable
         except Exception as error:  # noqa: BLE001 - each caller gets its own
             if is_fatal(error) and isinstance(error, sqlite3.Error):
                 self._broken = error
@@ -181,6 +202,13 @@ class LedgerThread:
                 self._roll_back(connection)
             return None if working and len(calls) > 1 else [self._translated(error) for _ in calls]
         return results
+
+    def _check_files(self, connection: sqlite3.Connection) -> None:
+        """Raise QueueError, from then on always, once the files are not those that were opened."""
+        if not self._lost and self._files is not None and (finding := self._files.finding()):
+            self._lost = finding + ("" if self.read_only else self._files.rescue(connection))
+        if self._lost:
+            raise QueueError(self._lost)
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:

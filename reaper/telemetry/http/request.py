@@ -1,35 +1,69 @@
-"""Parses requests to the health listener, and checks their Host header against DNS rebinding. Pure."""
+"""Parses requests to the health listener, and checks whose page sent them: DNS rebinding, other origins. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 _VERSION = re.compile(r"HTTP/1\.[0-9]")
 _HOST = re.compile(r"(?:\[(?P<six>[^\]\[]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?")
+_ONCE = frozenset(
+    {"host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site", "transfer-encoding"}
+)
+"""Headers on which a decision depends: a request with two of one is refused."""
+MAX_FIELDS = 20
+"""Fields of a query that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head of one request. `path` has no query; `host` is None if no Host header was sent."""
+    """One request. `path` has no query; `host` is None if no Host header was sent."""
 
     method: str
     path: str
     host: str | None
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """By name in lower case."""
+    body: bytes = b""
+    foreign: bool = False
+    """A Host header names something else than this listener, as that of a browser which a site led here does."""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of the query, the last of each name; none of a query that cannot be read."""
+        try:
+            return dict(parse_qsl(self.query, max_num_fields=MAX_FIELDS))
+        except ValueError:
+            return {}
 
 
 def read_head(head: bytes) -> Request | None:
-    """Return the request of a complete head; None if it is not HTTP/1 or has two Host headers."""
+    """Return the request of a complete head; None if it is not HTTP/1 or repeats a header that must be there once."""
     first, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = first.split(" ")
     if len(words) != 3 or not _VERSION.fullmatch(words[2]):
         return None
-    headers = [line.partition(":") for line in lines]
-    hosts = [value.strip() for name, _, value in headers if name.lower() == "host"]
-    if len(hosts) > 1:
+    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    names = [name for name, _ in pairs if name in _ONCE]
+    if len(names) != len(set(names)):
         return None
-    return Request(words[0], words[1].partition("?")[0], hosts[0] if hosts else None)
+    headers = dict(pairs)
+    path, _, query = words[1].partition("?")
+    return Request(words[0], path, headers.get("host"), query, headers)
+
+
+def is_same_origin(request: Request) -> bool:
+    """Return whether no page of another origin sent a request: what a browser says of it, where one sent it.
+
+    A program sends neither header. A page of another site, or of a file, cannot leave them out or forge them.
+    """
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
+    return (origin is None or origin.lower() in own) and site in (None, "same-origin")
 
 
 def is_ours(host: str | None, listen_host: str) -> bool:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from reaper.core.text import escaped
 
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
+    411: "Length Required",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
     421: "Misdirected Request",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -35,17 +43,14 @@ class Page:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[], Awaitable[Page]]
-
-
 def text(status: int, words: str, *headers: tuple[str, str]) -> Page:
-    """Return a page of plain text."""
-    return Page(status, "text/plain; charset=utf-8", words.encode() + b"\n", headers)
+    """Return a page of plain text, which a terminal may show."""
+    return Page(status, "text/plain; charset=utf-8", escaped(words, keep="\n").encode() + b"\n", headers)
 
 
-def as_json(value: object) -> Page:
+def as_json(value: object, status: int = 200, *headers: tuple[str, str]) -> Page:
     """Return a page of JSON."""
-    return Page(200, "application/json", json.dumps(value).encode() + b"\n")
+    return Page(status, "application/json", json.dumps(value).encode() + b"\n", headers)
 
 
 def encode(page: Page, *, body: bool = True) -> bytes:

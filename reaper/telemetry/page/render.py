@@ -1,21 +1,20 @@
-"""Renders the page of the health listener: one file, filled in with texts; its script updates them from `/page.json`.
+"""Renders the overview: one file, filled in with texts; its script updates them from `/page.json`.
 
-Every text is escaped here, and the script only sets texts. If either failed, the browser would still run and load only
-the contents of the file: the policy names the style and the script by their hashes.
+Every text is escaped here, and the script only sets texts.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from html import escape
-from importlib.resources import files
 
 from reaper.telemetry.http.response import Page, as_json
+from reaper.telemetry.page.charts import SLOTS, Chart
+from reaper.telemetry.page.document import asset, html_document
 from reaper.telemetry.page.view import Notice, View
 
 _FIELD = re.compile(r"\{\{([\w-]+)\}\}")
@@ -23,55 +22,31 @@ _FIELD = re.compile(r"\{\{([\w-]+)\}\}")
 
 @cache
 def template() -> str:
-    """Return the file as it is shipped."""
-    return files("reaper.telemetry.page").joinpath("page.html").read_text("utf-8")
+    """Return the file as it is shipped, with its style and its scripts in it."""
+    script = f"\n{asset('common.js')}{asset('overview.js')}"
+    return asset("page.html").replace("{{style}}", f"\n{asset('style.css')}").replace("{{script}}", script)
 
 
 @cache
 def edition() -> str:
-    """Return a hash of the file: the script reloads the page when a new version sends another one."""
+    """Return a hash of the file: the script asks for the page anew when a new version answers."""
     return sha256(template().encode()).hexdigest()[:16]
 
 
-@cache
-def policy() -> str:
-    """Return the Content-Security-Policy."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_hash('script')}",
-            f"style-src {_hash('style')}",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-            "require-trusted-types-for 'script'",
-            "trusted-types 'none'",
-        )
-    )
-
-
-def _hash(element: str) -> str:
-    [content] = re.findall(rf"<{element}>(.*?)</{element}>", template(), re.DOTALL)
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
-
-
-def html_page(view: View) -> Page:
-    """Return the page with the view filled in."""
+def html_page(view: View, nav: str = "") -> Page:
+    """Return the page with the view filled in; `nav` is HTML of ours."""
     texts = {"title": view.title, "kind": view.kind, "page": edition(), **view.texts}
     parts = {name: escape(text) for name, text in texts.items()} | {
+        "nav": nav,
         "notices": "".join(map(_notice, view.notices)),
         "outcomes": _rows(view.outcomes),
         "reapers": _rows(view.reapers),
+        **{f"{name}-plot": _plot(chart) for name, chart in view.charts.items()},
+        **{f"{name}-top": escape(chart.top) for name, chart in view.charts.items()},
+        **{f"{name}-keys": _keys(chart) for name, chart in view.charts.items()},
     }
     # In one pass, so that no field inside of a text is filled in.
-    html = _FIELD.sub(lambda field: parts[field[1]], template())
-    headers = (
-        ("Content-Security-Policy", policy()),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("X-Frame-Options", "DENY"),
-    )
-    return Page(200, "text/html; charset=utf-8", html.encode(), headers)
+    return html_document(_FIELD.sub(lambda field: parts[field[1]], template()), template())
 
 
 def json_page(view: View) -> Page:
@@ -84,7 +59,23 @@ def _notice(notice: Notice) -> str:
     inner = "".join(
         f"<{tag}{attributes}{'' if words else ' hidden'}>{escape(words)}</{tag}>" for tag, attributes, words in lines
     )
-    return f'<li data-kind="{escape(notice.kind)}">{inner}</li>'
+    command = f"<code>{escape(notice.command)}</code>"
+    copy = '<button type="button" class="copy" aria-label="Copy the command" data-script hidden>Copy</button>'
+    shown = "" if notice.command else " hidden"
+    return f'<li data-kind="{escape(notice.kind)}">{inner}<p class="command"{shown}>{command}{copy}</p></li>'
+
+
+def _plot(chart: Chart) -> str:
+    bars = "".join(
+        f'<rect class="k-{bar.kind}" x="{bar.x + 0.05:g}" width="0.9" y="{bar.y:g}" height="{bar.height:g}"/>'
+        for bar in chart.bars
+    )
+    head = f'<svg viewBox="0 0 {SLOTS} 1" preserveAspectRatio="none" role="img" aria-label="{escape(chart.words)}">'
+    return f"{head}{bars}</svg>"
+
+
+def _keys(chart: Chart) -> str:
+    return "".join(f'<li class="k-{kind}">{escape(words)}</li>' for kind, words in chart.keys)
 
 
 def _rows(rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 from reaper.core import notices
-from reaper.core.model import Outcome, Pause, Stats, WorkerHeartbeat
-from reaper.core.text import format_duration
+from reaper.core.model import Outcome, Pause, WorkerHeartbeat
+from reaper.core.owners import Place, random_part
+from reaper.core.text import format_duration, pluralize
+from reaper.queues.history import HistorySlot
+from reaper.queues.overview import Overview
+from reaper.telemetry.page.charts import Chart, latency_chart, settled_chart
 
 UNKNOWN = "–"
 SHOWN_CHARS = 300
@@ -20,7 +24,8 @@ MINUTES = (1, 5, 15)
 class Process:
     """Describes this process. `stalled_s`: for how long its claim loop has hung, 0 while it works."""
 
-    pid: int
+    owner: str
+    place: Place
     version: str
     uptime_s: float
     in_flight: int
@@ -36,14 +41,28 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSnapshot:
-    """The queue."""
+class Whose:
+    """Says whose the page is, all of it fit to be shown, and how an operator calls this reaper's commands."""
 
-    stats: Stats
-    others: tuple[WorkerHeartbeat, ...] = ()
-    """The other live reapers on it."""
-    holds: int = 0
-    ghosts: int = 0
+    api: str = ""
+    queue: str = ""
+    instance: str = ""
+    """The profile, where there is one."""
+    before: str = "reaper"
+    """The words before a verb, as `sudo -u reaper reaper`."""
+    after: str = ""
+    """The words behind a command, as `--profile staging`."""
+
+    def command(self, words: str) -> str:
+        """Return a command as the operator types it; "" for no words."""
+        return " ".join(filter(None, (self.before, words, self.after))) if words else ""
+
+
+class May(NamedTuple):
+    """What the settings allow on the page: to show session IDs, and to act."""
+
+    show_ids: bool
+    act: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,15 @@ class PageSnapshot:
 
     at: float
     process: Process
-    whole: QueueSnapshot | str
+    whole: Overview | str
+    whose: Whose = Whose()
+    history: Sequence[HistorySlot] = ()
+
+    @property
+    def others(self) -> list[WorkerHeartbeat]:
+        """The other live reapers on the queue."""
+        workers = () if isinstance(self.whole, str) else self.whole.live_workers
+        return [each for each in workers if each.owner != self.process.owner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +91,7 @@ class Notice:
     title: str
     detail: str
     todo: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +103,25 @@ class View:
     texts: dict[str, str]
     notices: list[Notice]
     outcomes: list[tuple[str, str]]
-    reapers: list[tuple[str, str, str, str]]
+    reapers: list[tuple[str, str, str, str, str]]
     counts: tuple[int, ...]
+    charts: dict[str, Chart]
 
 
 def view_of(facts: PageSnapshot, at: str) -> View:
     """Put facts into words; `at` is their instant as text."""
     kind, state = _state(facts)
-    found = [Notice(n.kind, n.name, n.title, clean(n.detail), n.what_to_do) for n in _notices(facts)]
-    process = facts.process
+    whose, process = facts.whose, facts.process
+    found = [
+        Notice(n.kind, n.name, n.title, clean(n.detail), n.what_to_do, whose.command(n.command))
+        for n in _notices(facts)
+    ]
     stats = None if isinstance(facts.whole, str) else facts.whole.stats
     running = state if kind != "work" else "Running"
     texts = {
         "state": state,
         "said": ". ".join([running, *(each.name for each in found if not running.startswith(each.name))]),
+        **_whose(facts),
         **_figures(facts),
         "pace": _pace(process),
         "most": f"at most {most:,} in 15 s" if (most := max(process.counts)) else "",
@@ -102,20 +135,33 @@ def view_of(facts: PageSnapshot, at: str) -> View:
     counts = [(outcome.value.replace("_", " "), settled.get(outcome, 0)) for outcome in Outcome]
     outcomes = [(words, f"{count:,}") for words, count in counts if count]
     return View(
-        title=f"{state.partition(':')[0]} · reaper",
+        title=" · ".join(filter(None, (state.partition(":")[0], texts["whose"]))),
         kind=kind,
         texts=texts,
         notices=found,
         outcomes=outcomes or [("none yet" if stats else "not known while the queue is unavailable", "")],
-        reapers=list(_reapers(facts)),
+        reapers=_reapers(facts),
         counts=process.counts,
+        charts={
+            "settled": settled_chart(facts.history, facts.at),
+            "latency": latency_chart(facts.history, facts.at),
+        },
     )
 
 
 def clean(text: str) -> str:
     """Return a text from outside as one line: printable, and not too long."""
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    line = printable_only(text)
     return line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…"
+
+
+def printable_only(text: str) -> str:
+    """Return a text with a mark in place of each character that is not printable."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    )
 
 
 def _state(facts: PageSnapshot) -> tuple[str, str]:
@@ -140,36 +186,71 @@ def _state(facts: PageSnapshot) -> tuple[str, str]:
 
 def _notices(facts: PageSnapshot) -> list[notices.Notice]:
     process, whole = facts.process, facts.whole
-    found = partial(notices.notices, facts.at, process.pauses, stalled_s=process.stalled_s)
     if isinstance(whole, str):
-        return found(unavailable=whole)
-    return found(stats=whole.stats, others=whole.others, holds=whole.holds, ghosts=whole.ghosts)
+        return notices.notices(facts.at, process.pauses, stalled_s=process.stalled_s, unavailable=whole)
+    return whole.notices_of(facts.at, process.pauses, others=facts.others, stalled_s=process.stalled_s, has_worker=True)
+
+
+def _whose(facts: PageSnapshot) -> dict[str, str]:
+    whose, place, whole = facts.whose, facts.process.place, facts.whole
+    account = None if isinstance(whole, str) else whole.account
+    host = place.host or "this host"
+    named = whose.instance or whose.api.partition("://")[2]
+    return {
+        "whose": clean(" · ".join(filter(None, ("reaper", named, place.host)))),
+        "api": clean(whose.api or UNKNOWN),
+        "account": clean(account or "not known yet"),
+        "queue": clean(whose.queue or UNKNOWN),
+        "host": clean(f"{host}, process {place.pid}"),
+        "hosts": _hosts(facts),
+    }
+
+
+def _hosts(facts: PageSnapshot) -> str:
+    places = [facts.process.place, *(each.place for each in facts.others)]
+    hosts = len({place.host for place in places})
+    return f"{pluralize(len(places), 'reaper', 'reapers')} on {pluralize(hosts, 'host', 'hosts')}"
 
 
 def _figures(facts: PageSnapshot) -> dict[str, str]:
     process, whole = facts.process, facts.whole
     if isinstance(whole, str):
-        unknown = dict.fromkeys(("ready", "delayed", "dead"), UNKNOWN) | {"oldest": "not known now"}
+        unknown = dict.fromkeys(("ready", "scheduled", "retrying", "dead"), UNKNOWN)
+        unknown |= dict.fromkeys(("oldest", "next_scheduled", "next_retry"), "not known now")
         return unknown | {"in_flight": f"{process.in_flight:,}", "limit": f"limit {process.limit:,}, here"}
     stats = whole.stats
     return {
         "ready": f"{stats.ready:,}",
         "oldest": f"oldest due for {format_duration(stats.oldest_due_s)}" if stats.ready else "none is due",
-        "delayed": f"{stats.delayed:,}",
+        "scheduled": f"{stats.scheduled:,}",
+        "next_scheduled": _next(stats.next_scheduled_at, facts.at),
+        "retrying": f"{stats.retrying:,}",
+        "next_retry": _next(stats.next_retry_at, facts.at),
         "dead": f"{stats.dead:,}",
         "in_flight": f"{stats.in_flight:,}",
-        "limit": f"limit {process.limit + sum(reaper.limit for reaper in whole.others):,}",
+        "limit": f"limit {process.limit + sum(reaper.limit for reaper in facts.others):,}",
     }
 
 
-def _reapers(facts: PageSnapshot) -> Iterator[tuple[str, str, str, str]]:
+def _reapers(facts: PageSnapshot) -> list[tuple[str, str, str, str, str]]:
+    """Return a row for each reaper, by host: this one first, then the others of its host."""
     process = facts.process
     own = "ending" if process.draining else _state_of(process.pauses)
     in_flight = f"{process.in_flight:,} of {process.limit:,}"
-    yield f"{process.pid} (this one)", format_duration(process.uptime_s), in_flight, own
-    for reaper in () if isinstance(facts.whole, str) else facts.whole.others:
-        runs_for = format_duration(facts.at - reaper.started_at)
-        yield str(reaper.pid), runs_for, f"limit {reaper.limit:,}", _state_of(reaper.pauses)
+    runs_for = format_duration(process.uptime_s)
+    rows = [(process.place.host or UNKNOWN, f"{process.place.pid} (this one)", runs_for, in_flight, own)]
+    if isinstance(facts.whole, str):
+        return rows
+    for reaper in facts.others:
+        runs_for, silent_s = format_duration(facts.at - reaper.started_at), reaper.silent_s(facts.at)
+        in_flight = f"{facts.whole.in_flight_of.get(random_part(reaper.owner), 0):,} of {reaper.limit:,}"
+        state = f"no heartbeat for {format_duration(silent_s)}" if silent_s else _state_of(reaper.pauses)
+        rows.append((reaper.place.host or UNKNOWN, str(reaper.pid), runs_for, in_flight, state))
+    return sorted(rows, key=lambda row: (row[0] != rows[0][0], row[0]))
+
+
+def _next(at: float | None, now: float) -> str:
+    return "none" if at is None else f"next in {format_duration(at - now)}"
 
 
 def _state_of(pauses: tuple[Pause, ...]) -> str:

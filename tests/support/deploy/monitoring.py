@@ -96,5 +96,5 @@ def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[st
     """Run a tool in the project's root."""
     return subprocess.run(
         words, cwd=ROOT, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=240, check=False,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.deploy.systemd_box import TOOL, Box, box
+from tests.support.docs.blocks import block
 from tests.support.eventually import eventually
 from tests.support.programs import missing
 
@@ -22,14 +22,6 @@ API = "http://127.0.0.1:8080"
 FIRST, SECOND = "archal_ws_first_token_of_the_box", "archal_ws_second_token_of_the_box"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """What `python3` is for root on a server, and in the box; not the Python of this environment."""
-
-
-def block(page: str, name: str) -> str:
-    """Return a marked block of a page of docs/."""
-    text = (ROOT / "docs" / page).read_text()
-    found = re.search(rf"<!-- block: {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
-    assert found, f"docs/{page} has no block {name}"
-    return found[1]
 
 
 @dataclass(slots=True)
@@ -43,13 +35,17 @@ class Host:
 
     def follow(self, name: str, *, typed: str = "") -> str:
         """Carry out a block of docs/systemd.md as root in a clone; return what it printed."""
-        return self.box.shell(block("systemd.md", name), typed=typed)
+        return self.box.shell(block("docs/systemd.md", name=name), typed=typed)
 
     def install(self) -> None:
         """Install by the docs; the settings then name the stand-in, which is all that is changed."""
         self.follow("install")
-        self.box.shell(f"""sed -i 's|^#base_url = .*|base_url = "{API}"|' /etc/reaper/reaper.toml""")
+        self.aim()
         self.follow("token", typed=f"{FIRST}\n")
+
+    def aim(self) -> None:
+        """Let the settings name the stand-in."""
+        self.box.shell(f"""sed -i 's|^#base_url = .*|base_url = "{API}"|' /etc/reaper/reaper.toml""")
 
     def begin(self) -> None:
         """Go back to what was installed: first token, empty ledger, no drop-in, a new stand-in, nothing started."""
@@ -57,9 +53,9 @@ class Host:
         self.box.shell(
             "rm -rf /etc/systemd/system/reaper*.d /var/lib/reaper/* /var/lib/systemd/timers/* /etc/reaper/*\n"
             "install -m 0644 systemd/reaper.toml /etc/reaper/\n"
-            f"""sed -i 's|^#base_url = .*|base_url = "{API}"|' /etc/reaper/reaper.toml\n"""
             "systemctl daemon-reload"
         )
+        self.aim()
         self.follow("token", typed=f"{FIRST}\n")
         self.since = time.time()
         words = f"sandbox --port {API.rpartition(':')[2]} --token {FIRST} --sessions 40".split()

@@ -110,9 +110,12 @@ class Box:
         """Return one property of a unit."""
         return self.run("systemctl", "show", unit, f"--property={name}", "--value").stdout.strip()
 
-    def journal(self, unit: str, since: float) -> list[dict[str, Any]]:
-        """Return a unit's entries in the journal since an instant, oldest first; what systemd wrote about it too."""
-        words = (f"--unit={unit}", f"--since=@{since:.6f}", "--output=json", "--no-pager", "--quiet")
+    def journal(self, unit: str, since: float, *matches: str) -> list[dict[str, Any]]:
+        """Return a unit's entries in the journal since an instant, oldest first; what systemd wrote about it too.
+
+        `matches`: `FIELD=value` that they must have.
+        """
+        words = (f"--unit={unit}", f"--since=@{since:.6f}", "--output=json", "--no-pager", "--quiet", *matches)
         return [json.loads(line) for line in self.run("journalctl", *words).stdout.splitlines()]
 
 

@@ -26,6 +26,8 @@ class HyperServer:
         self._talks: set[asyncio.Task[None]] = set()
         self.faults: list[str] = []
         self.max_open = 0
+        self.connections = 0
+        self.open_connections = 0
         self.resets: list[int] = []
         self.goodbyes: list[int] = []
 
@@ -44,6 +46,8 @@ class HyperServer:
         task = asyncio.current_task()
         assert task is not None
         self._talks.add(task)
+        self.connections += 1
+        self.open_connections += 1
         try:
             await _Talk(self, reader, writer).run()
         except (ConnectionError, ssl.SSLError, asyncio.CancelledError):
@@ -52,7 +56,12 @@ class HyperServer:
             self.faults.append(repr(error))
         finally:
             self._talks.discard(task)
+            self.open_connections -= 1
             writer.close()
+
+    def stop_listening(self) -> None:
+        """Accept no connection any more; those that are open go on."""
+        self._server.close()
 
 
 class _Talk:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.json_contract import check_lines, check_output
+from tests.support.processes import fork_server
 from tests.support.sandbox import RunningSandbox
 
 TOKEN = "archal_ws_sandbox"
@@ -23,11 +25,14 @@ class Command:
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    keeps_contract: bool = True
+    """Whether docs/json.md is true of it: an older version printed other keys."""
 
     def environ(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
             "XDG_STATE_HOME": str(self.home / "state"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ARCHAL_TOKEN": TOKEN,
@@ -51,16 +56,25 @@ class Command:
         )
 
     def run(self, *args: str, timeout_s: float = 60.0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reaper", *args],
-            env=self.environ(),
-            cwd=self.home,
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        """Run to the end. All JSON that it prints is held against docs/json.md."""
+        environ = self.environ()
+        if fork_server.can_fork(environ):
+            done = fork_server.run(args, environ, self.home, stdin or "", timeout_s)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "reaper", *args],
+                env=environ,
+                cwd=self.home,
+                input=stdin or "",
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        if self.keeps_contract:
+            check_output(args if "--json" in args else (), done.stdout)
+            check_lines(done.stderr)
+        return done
 
     def json(self, *args: str, code: int = 0, timeout_s: float = 60.0) -> Any:
         """Run with `--json` and return what was printed; the exit code must be `code`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import urllib.error
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support.eventually import eventually
+from tests.support.json_contract import check_lines
 from tests.support.processes.command import Command, aim, kill
 from tests.support.sandbox import RunningSandbox
 
@@ -38,6 +41,8 @@ def daemon(command: Command, *args: str, **options: Any) -> Iterator[subprocess.
             kill(process)
         process.communicate()
         log.close()
+    if command.keeps_contract:
+        check_lines((command.home / "daemon.log").read_text())
 
 
 def events(command: Command, name: str) -> list[dict[str, object]]:
@@ -55,3 +60,18 @@ def page(command: Command, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
     except OSError:
         return 0, ""
+
+
+def configure(command: Command, text: str) -> None:
+    """Write the file that the command reads."""
+    path = command.home / "reaper.toml"
+    path.write_text(text)
+    command.env["REAPER_CONFIG"] = str(path)
+
+
+def reload(command: Command, process: subprocess.Popen[str], event: str = "config.reloaded") -> dict[str, object]:
+    """Send SIGHUP and return what was said of it."""
+    before = len(events(command, event))
+    process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(events(command, event)) > before, 10)
+    return events(command, event)[-1]

@@ -13,7 +13,7 @@ from typing import Protocol
 from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.sqlite.open import Ledger
-from reaper.queues.values import Batch, NewItem
+from reaper.queues.values import Batch, CancelResult, NewItem, PostponeResult
 from tests.support.queues.memory import MemoryQueue
 from tests.support.queues.memory_store import Store
 
@@ -22,13 +22,27 @@ LEASE_S = 60.0
 
 
 class Clock:
-    """A clock that stands still until `advance`."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = START
 
     def __call__(self) -> float:
         return self.now
+
+
+class Clocks:
+    """A wall clock, which can jump, and a monotonic clock; both stand still until `advance`."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = Clock(), Clock()
+
+    def advance(self, seconds: float) -> None:
+        self.wall.now += seconds
+        self.monotonic.now += seconds
+
+    def jump(self, seconds: float) -> None:
+        self.wall.now += seconds
 
 
 class Harness(Protocol):
@@ -51,6 +65,9 @@ class Harness(Protocol):
     def advance(self, seconds: float) -> None:
         """Let time pass for all processes."""
 
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock of the processes' machine forward, or back (negative)."""
+
     def now(self) -> float:
         """Tell the time."""
 
@@ -60,10 +77,11 @@ class MemoryHarness:
 
     def __init__(self) -> None:
         self._store = Store()
-        self._clock = Clock()
+        self._clocks = Clocks()
+        self.advance, self.jump, self.now = self._clocks.advance, self._clocks.jump, self._clocks.wall
 
     async def open(self) -> Queue:
-        return MemoryQueue(self._store, self._clock)
+        return MemoryQueue(self._store, self._clocks.wall, self._clocks.monotonic)
 
     async def die(self, queue: Queue) -> None:
         self._store.mark_dead(queue.owner)
@@ -71,23 +89,18 @@ class MemoryHarness:
     async def close(self) -> None:
         pass
 
-    def advance(self, seconds: float) -> None:
-        self._clock.now += seconds
-
-    def now(self) -> float:
-        return self._clock.now
-
 
 class SqliteHarness:
     cannot: frozenset[str] = frozenset()
 
     def __init__(self, directory: Path) -> None:
         self._path = str(directory / "state" / "ledger.db")
-        self._clock = Clock()
+        self._clocks = Clocks()
+        self.advance, self.jump, self.now = self._clocks.advance, self._clocks.jump, self._clocks.wall
         self._opened: dict[Queue, Ledger] = {}
 
     async def open(self) -> Queue:
-        queue, ledger = await open_for_work(self._path, clock=self._clock)
+        queue, ledger = await open_for_work(self._path, self._clocks.wall, self._clocks.monotonic)
         self._opened[queue] = ledger
         return queue
 
@@ -98,16 +111,12 @@ class SqliteHarness:
         for queue in self._opened:
             await queue.close()
 
-    def advance(self, seconds: float) -> None:
-        self._clock.now += seconds
 
-    def now(self) -> float:
-        return self._clock.now
-
-
-async def open_for_work(path: Path | str, clock: Callable[[], float] = time.time) -> tuple[Queue, Ledger]:
+async def open_for_work(
+    path: Path | str, clock: Callable[[], float] = time.time, monotonic: Callable[[], float] | None = None
+) -> tuple[Queue, Ledger]:
     """Open a ledger as a worker does, and return the parts of it, too."""
-    ledger = Ledger(str(path), clock=clock)
+    ledger = Ledger(str(path), clock=clock, monotonic=monotonic)
     await ledger.start(create=True, worker=True)
     return ledger.queue(), ledger
 
@@ -174,3 +183,13 @@ async def end_one(queue: Queue, outcome: Outcome, status: int | None = None) -> 
     """Claim one ID and settle it, by a send with `status` if given."""
     send = None if status is None else sent(status)
     assert await ended(queue, await claim_one(queue), Settle(outcome), send)
+
+
+async def cancel_one(queue: Queue, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
+    """Cancel one ID."""
+    return (await queue.cancel([session_id], reason=reason, by=by))[session_id]
+
+
+async def postpone_one(queue: Queue, session_id: SessionId, after_s: float) -> PostponeResult:
+    """Postpone one ID."""
+    return (await queue.postpone([session_id], after_s=after_s, by="ops"))[session_id]

@@ -166,7 +166,9 @@ class Protocol:
 
     def _answered(self, one: Id, worker: int, hand: Hand, reply: Reply, *, stops: bool, others: bool) -> Move:
         unanswered = hand.sends - 1 - one.recorded
-        lease = Lease(SessionId("x"), "", 1, hand.attempts, hand.sends, unanswered, hand.ambiguous, others, "", 0.0)
+        lease = Lease(
+            SessionId("x"), "", 1, hand.attempts, hand.sends, unanswered, hand.ambiguous, others, "", 0.0, 0.0
+        )
         answered = one._replace(alive=one.alive and not stops)
         if isinstance(reply, Answered) and reply in (STOPPED, GONE):
             answered = answered._replace(said=one.said | {reply.status})

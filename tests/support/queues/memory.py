@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import assert_never
+from dataclasses import replace
 
 from anyio.lowlevel import checkpoint
 
@@ -20,6 +21,7 @@ from reaper.core.model import (
     Audit,
     Item,
     Lease,
+    LeaseHolder,
     LeaseResult,
     Outcome,
     Pause,
@@ -30,16 +32,33 @@ from reaper.core.model import (
 )
 from reaper.queues import accounting as books
 from reaper.queues.base import RunSet
-from reaper.queues.values import Added, Batch, CancelResult, Position, PostponeResult
-from tests.support.queues.memory_store import MemoryRunSet, Row, Store
+from reaper.queues.history import KEPT_AHEAD_S, KEPT_S, HistorySlot, slot_of, slots
+from reaper.queues.selection import ReadLimitError, Selection, settled
+from reaper.queues.values import (
+    MAX_INVALID_KEPT,
+    Added,
+    Batch,
+    CancelResult,
+    KeptInvalidLine,
+    Position,
+    PostponeResult,
+    is_over,
+)
+from tests.support.queues.memory_store import Instants, MemoryRunSet, Row, Store
 
 
 class MemoryQueue:
     """One process's use of a `Store`."""
 
-    def __init__(self, store: Store | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self.store = Store() if store is None else store
         self._clock = clock
+        self._monotonic = monotonic or clock
         self._owner = secrets.token_hex(8)
         self._started_at = clock()
         self._claimed = 0
@@ -59,38 +78,48 @@ class MemoryQueue:
         batch: Batch,
         *,
         again: bool = False,
+        or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
         into: RunSet | None = None,
     ) -> Added:
         chosen = None if into is None else self._own_set(into)
-        store, now = await self._begin()
-        later = now + max(0.0, default_after_s)
+        store, time = await self._begin()
+        now = time.now
+        after_s = max(0.0, default_after_s)
         duplicates: list[SessionId] = []
+        seen: set[SessionId] = set()
+        postponed = 0
         for new in batch.items:
-            due_at = later if new.due_at is None else new.due_at
+            due_at, wait_s = (now + after_s, after_s) if new.due_at is None else (new.due_at, None)
             row = store.find(new.session_id)
             if row is None:
                 store.places += 1
-                store.open[new.session_id] = Row(new.session_id, batch.source, now, due_at, store.places)
+                fresh = Row(new.session_id, batch.source, now, due_at, wait_s, store.places, store.alive)
+                store.open[new.session_id] = fresh
                 store.counters[books.ACCEPTED] += 1
                 store.accepted[batch.source] += 1
             elif again and row.outcome is not None:
-                store.reopen(row, batch.source, due_at, by, None)
+                store.reopen(row, batch.source, due_at, wait_s, by, None)
+            elif or_postpone and new.session_id not in seen and row.is_waiting(time):
+                row.postpone(due_at, wait_s, by, "")
+                postponed += 1
             else:
                 duplicates.append(new.session_id)
+            seen.add(new.session_id)
         for name, by_source, more in (
-            (books.DUPLICATE, store.duplicate, len(duplicates)),
+            (books.DUPLICATE, store.duplicate, len(duplicates) + postponed),
             (books.INVALID, store.invalid, len(batch.invalid)),
         ):
             store.counters[name] += more
             by_source[batch.source] += more
+        store.lines += [KeptInvalidLine(batch.source, line.line, line.reason, line.text, now) for line in batch.invalid]
         if batch.position is not None:
             store.positions[batch.position.path] = batch.position
         if chosen is not None:
             chosen.members.update(new.session_id for new in batch.items)
-        accepted = len(batch.items) - len(duplicates)
-        return Added(accepted, len(duplicates), len(batch.invalid), tuple(duplicates[:100]))
+        accepted = len(batch.items) - len(duplicates) - postponed
+        return Added(accepted, len(duplicates), len(batch.invalid), tuple(duplicates[:100]), postponed)
 
     async def positions(self) -> list[Position]:
         store, _ = await self._begin()
@@ -98,28 +127,28 @@ class MemoryQueue:
 
     # work
     def new_set(self) -> RunSet:
-        return MemoryRunSet(self.store, self._clock, self._owner)
+        return MemoryRunSet(self.store, self._instants, self._owner)
 
     async def claim(self, limit: int, *, lease_s: float, within: RunSet | None = None) -> list[Lease]:
         ids = None if within is None else self._own_set(within).members
-        store, now = await self._begin()
-        ready = [r for r in store.open.values() if r.at <= now and (ids is None or r.session_id in ids)]
+        store, time = await self._begin()
+        ready = [r for r in store.open.values() if r.is_due(time) and (ids is None or r.session_id in ids)]
         for row in [row for row in ready if row.cancel is not None]:
             ready.remove(row)
-            store.settle_cancelled(row, now)
+            store.settle_cancelled(row, time.now)
         ready.sort(key=lambda row: row.order)
         firsts, retries = (row for row in ready if row.sends == 0), (row for row in ready if row.sends > 0)
         chosen = books.interleave_retries(firsts, retries, limit, self._claimed) if limit > 0 else []
-        return [self._lease(row, now + lease_s) for row in chosen]
+        return [self._lease(row, time, lease_s) for row in chosen]
 
-    def _lease(self, row: Row, until: float) -> Lease:
+    def _lease(self, row: Row, time: Instants, lease_s: float) -> Lease:
         finals = self.store.counters[books.FINALS]
         others_final = row.sends > 0 and finals > row.finals_seen
         unanswered = row.sends - row.recorded
         receipt = f"{self._owner}.{self._claimed}"
         self._claimed += 1
         row.sends += 1
-        row.owner, row.receipt, row.lease_until = self._owner, receipt, until
+        row.owner, row.receipt, row.lease_until = self._owner, receipt, time.steady + lease_s
         row.finals_before, row.finals_seen = row.finals_seen, finals
         return Lease(
             session_id=row.session_id,
@@ -131,23 +160,25 @@ class MemoryQueue:
             ambiguous=row.ambiguous,
             others_final=others_final,
             source=row.source,
-            expires_at=until,
+            expires_at=time.now + lease_s,
+            due_at=row.due_at if row.first_due_at is None else row.first_due_at,
         )
 
     async def apply(self, results: Sequence[LeaseResult]) -> list[bool]:
-        store, now = await self._begin()
+        store, (now, _) = await self._begin()
         return [_apply(store, end, now) for end in results]
 
     async def next_at(self) -> float | None:
-        store, _ = await self._begin()
-        return min((row.at for row in store.open.values()), default=None)
+        store, time = await self._begin()
+        return min((row.at(time) for row in store.open.values()), default=None)
 
     async def maintain(self, keep_settled_s: float) -> int:
-        store, now = await self._begin()
+        store, time = await self._begin()
+        now = time.now
         dead = [row for row in store.open.values() if row.owner is not None and row.owner not in store.alive]
         for row in dead:
             row.release()
-        for row in [row for row in store.open.values() if row.cancel is not None and row.at <= now]:
+        for row in [row for row in store.open.values() if row.cancel is not None and row.is_due(time)]:
             store.settle_cancelled(row, now)
         kept_from = now - keep_settled_s
         old = [
@@ -157,90 +188,124 @@ class MemoryQueue:
         ]
         for row in old[:1_000]:
             store.drop(row)
+        store.past = Counter(
+            {key: n for key, n in store.past.items() if slot_of(now - KEPT_S) <= key[0] <= now + KEPT_AHEAD_S}
+        )
         return len(dead)
 
     async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
-        store, now = await self._begin()
+        store, (now, _) = await self._begin()
         store.heartbeats[self._owner] = WorkerHeartbeat(
             self._owner, os.getpid(), self._started_at, now, limit, tuple(pauses)
         )
+
+    async def invalid_lines(self) -> list[KeptInvalidLine]:
+        store, _ = await self._begin()
+        return store.lines[-MAX_INVALID_KEPT:]
 
     async def live_workers(self) -> list[WorkerHeartbeat]:
         store, _ = await self._begin()
         return [heartbeat for owner, heartbeat in store.heartbeats.items() if owner in store.alive]
 
+    async def lease_holders(self) -> list[LeaseHolder]:
+        store, time = await self._begin()
+        held: dict[str, list[float]] = {}
+        for row in store.open.values():
+            if row.state(time) is State.IN_FLIGHT and row.owner is not None:
+                held.setdefault(row.owner, []).append(row.at(time))
+        return [LeaseHolder(owner, len(ends), max(ends)) for owner, ends in sorted(held.items())]
+
     # operators
-    async def postpone(self, session_id: SessionId, after_s: float) -> PostponeResult:
-        store, now = await self._begin()
-        match self._state(session_id, now):
-            case None:
-                return PostponeResult.UNKNOWN
-            case State.SETTLED:
-                return PostponeResult.SETTLED
-            case State.IN_FLIGHT:
-                return PostponeResult.IN_FLIGHT
-            case State.READY | State.DELAYED:
-                row = store.open[session_id]
-                row.release()
-                row.due_at = now + max(0.0, after_s)
-                return PostponeResult.DONE
-            case _ as never:
-                assert_never(never)
+    async def postpone(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        after_s: float = 0.0,
+        at: float | None = None,
+        by: str,
+        reason: str = "",
+    ) -> dict[SessionId, PostponeResult]:
+        store, time = await self._begin()
+        results: dict[SessionId, PostponeResult] = {}
+        for session_id in dict.fromkeys(session_ids):
+            state = self._state(session_id, time)
+            match state:
+                case None:
+                    results[session_id] = PostponeResult.UNKNOWN
+                case State.SETTLED:
+                    results[session_id] = PostponeResult.SETTLED
+                case State.IN_FLIGHT:
+                    results[session_id] = PostponeResult.IN_FLIGHT
+                case _:
+                    wait_s = None if at is not None else max(0.0, after_s)
+                    due_at = time.now + (wait_s or 0.0) if at is None else at
+                    store.open[session_id].postpone(due_at, wait_s, by, reason)
+                    results[session_id] = PostponeResult.DONE
+        return results
 
     async def make_due(self, *, retries: bool) -> int:
         store, now = await self._begin()
         return store.make_due(now, retries)
 
-    async def cancel(self, session_id: SessionId, *, reason: str, by: str) -> CancelResult:
-        store, now = await self._begin()
-        match self._state(session_id, now):
-            case None:
-                return CancelResult.UNKNOWN
-            case State.SETTLED:
-                return CancelResult.SETTLED
-            case State.IN_FLIGHT:
-                store.open[session_id].cancel = (by, reason)
-                return CancelResult.REQUESTED
-            case State.READY | State.DELAYED:
-                store.open[session_id].cancel = (by, reason)
-                store.settle_cancelled(store.open[session_id], now)
-                return CancelResult.DONE
-            case _ as never:
-                assert_never(never)
+    async def cancel(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> dict[SessionId, CancelResult]:
+        store, time = await self._begin()
+        results: dict[SessionId, CancelResult] = {}
+        for session_id in dict.fromkeys(session_ids):
+            match self._state(session_id, time):
+                case None:
+                    results[session_id] = CancelResult.UNKNOWN
+                case State.SETTLED:
+                    results[session_id] = CancelResult.SETTLED
+                case State.IN_FLIGHT:
+                    store.open[session_id].cancel = (by, reason)
+                    results[session_id] = CancelResult.REQUESTED
+                case _:
+                    store.open[session_id].cancel = (by, reason)
+                    store.settle_cancelled(store.open[session_id], time.now)
+                    results[session_id] = CancelResult.DONE
+        return results
 
-    def _state(self, session_id: SessionId, now: float) -> State | None:
+    def _state(self, session_id: SessionId, time: Instants) -> State | None:
         """Return an ID's state; a cancelled one whose lease ran out is settled first."""
         row = self.store.find(session_id)
-        if row is not None and row.cancel is not None and row.at <= now:
-            self.store.settle_cancelled(row, now)
-        return None if row is None else row.state(now)
+        if row is not None and row.cancel is not None and row.is_due(time):
+            self.store.settle_cancelled(row, time.now)
+        return None if row is None else row.state(time)
 
-    async def reopen(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> int:
-        store, now = await self._begin()
-        dead = self._dead(session_ids)
-        for row in dead:
-            store.reopen(row, row.source, now, by, reason)
-        return len(dead)
+    async def reopen(
+        self,
+        session_ids: Sequence[SessionId],
+        *,
+        reason: str,
+        by: str,
+        only: frozenset[Outcome] = DEAD,
+        after_s: float = 0.0,
+    ) -> int:
+        store, (now, _) = await self._begin()
+        ended = self._settled(session_ids, only)
+        for row in ended:
+            store.reopen(row, row.source, now + after_s, after_s, by, reason)
+        return len(ended)
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
         store, _ = await self._begin()
-        dead = self._dead(session_ids)
+        dead = self._settled(session_ids, DEAD)
         for row in dead:
             store.drop(row)
         return len(dead)
 
-    def _dead(self, session_ids: Sequence[SessionId]) -> list[Row]:
+    def _settled(self, session_ids: Sequence[SessionId], only: frozenset[Outcome]) -> list[Row]:
         rows = (self.store.settled.get(session_id) for session_id in dict.fromkeys(session_ids))
-        return [row for row in rows if row is not None and row.outcome in DEAD]
+        return [row for row in rows if row is not None and row.outcome in only]
 
     async def pause(self, pause: Pause | None) -> None:
         store, _ = await self._begin()
         store.pause = pause
 
     async def paused(self) -> Pause | None:
-        store, now = await self._begin()
+        store, (now, _) = await self._begin()
         pause = store.pause
-        return None if pause is None or (pause.until is not None and pause.until <= now) else pause
+        return None if pause is None or is_over(pause, now) else pause
 
     # values
     async def read_value(self, name: str) -> str | None:
@@ -266,26 +331,33 @@ class MemoryQueue:
         store, _ = await self._begin()
         return {row.session_id: row.outcome for row in map(store.find, session_ids) if row is not None}
 
-    async def outcomes(
-        self, *, since: float | None = None, only: frozenset[Outcome] | None = None
-    ) -> AsyncIterator[Item]:
-        store, now = await self._begin()
-        rows = [
-            row
-            for row in store.settled.values()
-            if (since is None or (row.settled_at or 0.0) >= since) and (only is None or row.outcome in only)
-        ]
-        for row in sorted(rows, key=lambda row: (row.settled_at or 0.0, row.place)):
-            yield row.item(now)
+    def outcomes(self, *, since: float | None = None, only: frozenset[Outcome] | None = None) -> AsyncIterator[Item]:
+        return self.select(settled(since, only))
+
+    async def select(self, selection: Selection) -> AsyncIterator[Item]:
+        store, time = await self._begin()
+        for looked, row in enumerate(store.chosen(replace(selection, source=""), time)):
+            if selection.max_read is not None and looked >= selection.max_read:
+                raise ReadLimitError
+            if selection.source in row.source:
+                yield row.item(time)
+
+    async def count(self, selection: Selection) -> dict[State | Outcome, int]:
+        store, time = await self._begin()
+        return dict(Counter(row.outcome or row.state(time) for row in store.chosen(selection, time)))
 
     async def retrying(self, limit: int) -> list[Item]:
         store, now = await self._begin()
         waiting = [row for row in store.open.values() if row.sends and row.receipt is None]
-        return [row.item(now) for row in sorted(waiting, key=lambda row: (-row.at, -row.place))[:limit]]
+        return [row.item(now) for row in sorted(waiting, key=lambda row: (-row.due_at, -row.place))[:limit]]
 
     async def stats(self) -> Stats:
         store, now = await self._begin()
         return store.stats(now)
+
+    async def history(self, since: float) -> list[HistorySlot]:
+        store, (now, _) = await self._begin()
+        return slots((at, name, n) for (at, name), n in store.past.items() if slot_of(since) <= at <= now)
 
     async def audit(self) -> Audit:
         store, now = await self._begin()
@@ -299,7 +371,10 @@ class MemoryQueue:
         self.store.mark_dead(self._owner)
         await checkpoint()
 
-    async def _begin(self) -> tuple[Store, float]:
+    def _instants(self) -> Instants:
+        return Instants(self._clock(), self._monotonic())
+
+    async def _begin(self) -> tuple[Store, Instants]:
         """Let others run, and a cancellation come, before anything is changed; nothing after this waits."""
         if self._closed:
             raise QueueError("the queue was closed")
@@ -307,7 +382,7 @@ class MemoryQueue:
         if self.store.away:
             self.store.refused += 1
             raise QueueUnavailableError("the engine cannot be reached")
-        return self.store, self._clock()
+        return self.store, self._instants()
 
     def _own_set(self, run_set: RunSet) -> MemoryRunSet:
         if not isinstance(run_set, MemoryRunSet) or run_set.owner != self._owner:
@@ -332,7 +407,10 @@ def _apply(store: Store, end: LeaseResult, now: float) -> bool:
     )
     updated = books.apply_decision(claimed, decision, send, now)
     row.attempts, row.sends, row.recorded = updated.attempts, updated.sends, updated.recorded
+    if updated.wait_s is not None and row.first_due_at is None:
+        row.first_due_at = row.due_at
     row.ambiguous, row.finals_seen, row.due_at = updated.ambiguous, updated.finals_seen, updated.due_at
+    row.wait_s = row.wait_s if updated.wait_s is None else updated.wait_s
     row.status, row.detail = updated.status, updated.detail
     if send is not None:
         row.history = (*row.history, send)[-MAX_HISTORY:]

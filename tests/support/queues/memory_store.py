@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
 
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import PROVEN, Audit, Item, Outcome, Pause, Send, SessionId, State, Stats, WorkerHeartbeat
+from reaper.core.model import (
+    PROVEN,
+    REAPER,
+    Audit,
+    Item,
+    Outcome,
+    Pause,
+    Send,
+    SessionId,
+    State,
+    Stats,
+    WorkerHeartbeat,
+)
+from reaper.core.times import LAST_INSTANT
 from reaper.queues import accounting as books
-from reaper.queues.values import Position, SetView
+from reaper.queues.history import Ended, slot_of
+from reaper.queues.selection import Selection
+from reaper.queues.values import KeptInvalidLine, Position, SetView, later_state
+
+
+class Instants(NamedTuple):
+    """One instant by the wall clock, and by the steady clock of the leases."""
+
+    now: float
+    steady: float
+
 
 Cancellation = tuple[str, str]
 """By whom, and why."""
@@ -25,7 +49,9 @@ class Row:
     source: str
     added_at: float
     due_at: float
+    wait_s: float | None
     place: int
+    alive: set[str]
     round: int = 1
     attempts: int = 0
     sends: int = 0
@@ -44,31 +70,63 @@ class Row:
     by: str | None = None
     reason: str | None = None
     history: tuple[Send, ...] = ()
-
-    @property
-    def at(self) -> float:
-        return self.due_at if self.lease_until is None else self.lease_until
+    first_due_at: float | None = None
 
     @property
     def order(self) -> tuple[float, int]:
-        return self.at, self.place
+        return self.due_at, self.place
 
-    def state(self, now: float) -> State:
+    def wait(self, now: float, wait_s: float) -> None:
+        """Let it wait for so long."""
+        self.due_at, self.wait_s = now + wait_s, wait_s
+
+    def is_waiting(self, time: Instants) -> bool:
+        """Tell whether an operator may postpone it."""
+        is_free = self.lease_until is None or self.lease_until <= time.steady
+        return self.outcome is None and self.cancel is None and is_free
+
+    def postpone(self, due_at: float, wait_s: float | None, by: str | None, reason: str) -> None:
+        """Give it another due time, and keep who ordered it, and why, unless reaper's own reason is to be kept."""
+        self.release()
+        self.due_at, self.wait_s, self.first_due_at = due_at, wait_s, None
+        if self.by != REAPER or (self.reason or books.POSTPONED).startswith(books.POSTPONED):
+            self.by, self.reason = by, books.postponement(reason)
+
+    def is_due(self, time: Instants) -> bool:
+        if self.lease_until is not None:
+            return self.lease_until <= time.steady
+        return books.is_due(self.due_at, self.wait_s, time.now)
+
+    def at(self, time: Instants) -> float:
+        """Return when it can be claimed, by the wall clock; not in the future when it can."""
+        at = self.due_at if self.lease_until is None else time.now + self.lease_until - time.steady
+        return min(at, time.now) if self.is_due(time) else at
+
+    def shown_at(self, time: Instants) -> float:
+        """Return the same for those who read: the lease of a dead process is over."""
+        return min(self.due_at, time.now) if self.is_orphaned else self.at(time)
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Tell whether a dead process holds it."""
+        return self.owner is not None and self.owner not in self.alive
+
+    def state(self, time: Instants) -> State:
         if self.outcome is not None:
             return State.SETTLED
-        if self.at <= now:
+        if self.is_due(time) or self.is_orphaned:
             return State.READY
-        return State.DELAYED if self.lease_until is None else State.IN_FLIGHT
+        return later_state(self.sends, is_leased=self.lease_until is not None)
 
-    def item(self, now: float) -> Item:
-        state = self.state(now)
+    def item(self, time: Instants) -> Item:
+        state = self.state(time)
         return Item(
             session_id=self.session_id,
             state=state,
             outcome=self.outcome,
             source=self.source,
             added_at=self.added_at,
-            due_at=self.at,
+            due_at=min(self.shown_at(time) if self.outcome is None else self.due_at, LAST_INSTANT),
             round=self.round,
             attempts=self.attempts,
             sends=self.sends,
@@ -79,6 +137,7 @@ class Row:
             settled_at=self.settled_at,
             by=self.by,
             reason=self.reason,
+            owner=self.owner,
         )
 
     def release(self) -> None:
@@ -96,8 +155,11 @@ class Store:
     duplicate: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     positions: dict[str, Position] = field(default_factory=dict)
+    lines: list[KeptInvalidLine] = field(default_factory=list)
     pause: Pause | None = None
     values: dict[str, str] = field(default_factory=dict)
+    past: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """The history: numbers by slot and name."""
     alive: set[str] = field(default_factory=set)
     heartbeats: dict[str, WorkerHeartbeat] = field(default_factory=dict)
     places: int = 0
@@ -106,10 +168,10 @@ class Store:
     """Calls that found the engine away."""
     """For tests: the engine cannot be reached."""
 
-    def make_due(self, now: float, retries: bool) -> int:
-        late = [r for r in self.open.values() if r.lease_until is None and r.due_at > now and (retries or not r.sends)]
+    def make_due(self, time: Instants, retries: bool) -> int:
+        late = [r for r in self.open.values() if r.receipt is None and not r.is_due(time) and (retries or not r.sends)]
         for row in late:
-            row.due_at = now
+            row.wait(time.now, 0.0)
         return len(late)
 
     def mark_dead(self, owner: str) -> None:
@@ -120,6 +182,9 @@ class Store:
         return self.open.get(session_id) or self.settled.get(session_id)
 
     def settle(self, row: Row, outcome: Outcome, now: float) -> None:
+        due_at = row.due_at if row.first_due_at is None else row.first_due_at
+        for name, number in Ended([outcome], [] if outcome is Outcome.CANCELLED else [due_at]).counts(now).items():
+            self.past[slot_of(now), name] += number
         row.outcome, row.settled_at, row.cancel = outcome, now, None
         row.release()
         self.settled[row.session_id] = self.open.pop(row.session_id)
@@ -130,13 +195,16 @@ class Store:
         self.settle(row, Outcome.CANCELLED, now)
         self.counters[books.settled(Outcome.CANCELLED)] += 1
 
-    def reopen(self, row: Row, source: str, due_at: float, by: str | None, reason: str | None) -> None:
+    def reopen(
+        self, row: Row, source: str, due_at: float, wait_s: float | None, by: str | None, reason: str | None
+    ) -> None:
         assert row.outcome is not None
         self.counters[books.reopened(row.outcome)] += 1
         self.counters[books.ACCEPTED] += 1
         self.accepted[source] += 1
         del self.settled[row.session_id]
-        fresh = Row(row.session_id, source, row.added_at, due_at, row.place, row.round + 1, by=by, reason=reason)
+        fresh = Row(row.session_id, source, row.added_at, due_at, wait_s, row.place, self.alive, row.round + 1)
+        fresh.by, fresh.reason = by, reason
         self.open[row.session_id] = fresh
 
     def drop(self, row: Row) -> None:
@@ -144,19 +212,32 @@ class Store:
         self.counters[books.pruned(row.outcome)] += 1
         del self.settled[row.session_id]
 
-    def stats(self, now: float) -> Stats:
-        states = Counter(row.state(now) for row in self.open.values())
-        oldest = min((row.at for row in self.open.values()), default=now)
+    def chosen(self, selection: Selection, time: Instants) -> list[Row]:
+        """Return the rows of a selection in its order."""
+        rank = {State.IN_FLIGHT: 0, State.READY: 1, State.SCHEDULED: 2, State.RETRYING: 2, State.SETTLED: 3}
+
+        def order(row: Row) -> tuple[int, float, int]:
+            return rank[row.state(time)], row.at(time) if row.settled_at is None else row.settled_at, row.place
+
+        every = [*self.open.values(), *self.settled.values()]
+        return sorted((row for row in every if selection.fits(row.item(time), time.now)), key=order)
+
+    def stats(self, time: Instants) -> Stats:
+        states = Counter(row.state(time) for row in self.open.values())
+        oldest = min((row.shown_at(time) for row in self.open.values()), default=time.now)
         return books.ledger_stats(
             self.counters,
             ready=states[State.READY],
-            delayed=states[State.DELAYED],
+            scheduled=states[State.SCHEDULED],
+            retrying=states[State.RETRYING],
             in_flight=states[State.IN_FLIGHT],
-            oldest_due_s=max(0.0, now - oldest),
+            oldest_due_s=max(0.0, time.now - oldest),
+            next_scheduled_at=_next(self.open.values(), State.SCHEDULED, time),
+            next_retry_at=_next(self.open.values(), State.RETRYING, time),
         )
 
-    def audit(self, now: float) -> Audit:
-        stats = self.stats(now)
+    def audit(self, time: Instants) -> Audit:
+        stats = self.stats(time)
         figures = books.LedgerCounts(
             counters=self.counters,
             kept=Counter(row.outcome for row in self.settled.values() if row.outcome is not None),
@@ -176,9 +257,13 @@ class MemoryRunSet:
     """The IDs that one `once` is responsible for; see `reaper.queues.base.RunSet`."""
 
     store: Store
-    clock: Callable[[], float]
+    clock: Callable[[], Instants]
     owner: str
     members: set[SessionId] = field(default_factory=set)
+
+    async def include(self, session_ids: Sequence[SessionId]) -> None:
+        await self._begin()
+        self.members.update(one for one in session_ids if self.store.find(one) is not None)
 
     async def include_due(self, limit: int | None = None) -> int:
         await self._begin()
@@ -202,19 +287,26 @@ class MemoryRunSet:
         now = self.clock()
         rows = list(self._rows())
         states = Counter(row.state(now) for row in rows)
-        retrying = sum(row.state(now) is State.DELAYED and row.sends > 0 for row in rows)
         return SetView(
             ready=states[State.READY],
-            delayed=states[State.DELAYED] - retrying,
-            retrying=retrying,
+            scheduled=states[State.SCHEDULED],
+            retrying=states[State.RETRYING],
             in_flight=states[State.IN_FLIGHT],
             settled=dict(Counter(row.outcome for row in rows if row.outcome is not None)),
+            next_scheduled_at=_next(rows, State.SCHEDULED, now),
+            next_retry_at=_next(rows, State.RETRYING, now),
         )
+
+    async def settled_before(self, at: float) -> dict[Outcome, int]:
+        await self._begin()
+        rows = (row for row in self._rows() if row.settled_at is not None and row.settled_at < at)
+        return dict(Counter(row.outcome for row in rows if row.outcome is not None))
 
     async def next_at(self) -> float | None:
         await self._begin()
         now = self.clock()
-        return min((r.at for r in self._rows() if r.outcome is None and (r.sends > 0 or r.at <= now)), default=None)
+        rows = [row for row in self._rows() if row.outcome is None and (row.sends > 0 or row.is_due(now))]
+        return min((row.at(now) for row in rows), default=None)
 
     async def _begin(self) -> None:
         await checkpoint()
@@ -225,10 +317,16 @@ class MemoryRunSet:
         return (row for row in map(self.store.find, self.members) if row is not None)
 
 
+def _next(rows: Iterable[Row], state: State, time: Instants) -> float | None:
+    return min((row.due_at for row in rows if row.state(time) is state), default=None)
+
+
 def _proven(row: Row) -> bool:
+    status = row.history[-1].status if row.history else None
+    if row.outcome is Outcome.EXHAUSTED:
+        return row.status is not None or status is None or not (200 <= status < 300 or status in (404, 410))
     if row.outcome not in PROVEN:
         return True
-    status = row.history[-1].status if row.history else None
     if status is None:
         return False
     return 200 <= status < 300 if row.outcome is Outcome.STOPPED else status in (404, 410)

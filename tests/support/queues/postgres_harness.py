@@ -1,4 +1,7 @@
-"""PostgreSQL for the contract suite: each harness has a database of its own on the one server of the test session."""
+"""PostgreSQL for the contract suite: each harness has a database of its own on the one server of the test session.
+
+It connects as a role whose every setting is against it: the promises hold whatever a session inherits.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tests.support.queues.harness import Clock
 from tests.support.queues.memory import MemoryQueue
 from tests.support.queues.memory_store import Store
 from tests.support.queues.postgres_server import session_server
+from tests.support.queues.postgres_settings import hostile_role
 
 
 class PostgresHarness:
@@ -27,7 +31,7 @@ class PostgresHarness:
         self._local: dict[str, Store] = {}
 
     async def open(self) -> Queue:
-        connector = Connector(parameters(self._server.url(self._name)))
+        connector = Connector(parameters(hostile_role(self._server, self._name)))
         database = Database(connector, self._clock, read_only=False)
         queue, _, _ = await open_over(database, self._positions, create=True, worker=True)
         self._opened[queue.owner] = queue, database
@@ -53,6 +57,9 @@ class PostgresHarness:
 
     def advance(self, seconds: float) -> None:
         self._clock.now += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Do nothing: the clock of a reaper's machine is not the queue's."""
 
     def now(self) -> float:
         return self._clock.now

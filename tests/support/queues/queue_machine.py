@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reaper.core.model import Decision, Lease, LeaseResult, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.values import Batch, CancelResult, NewItem, PostponeResult
-from tests.support.queues.harness import Harness, MemoryHarness, ended
+from tests.support.queues.harness import Harness, MemoryHarness, cancel_one, ended, postpone_one
 from tests.support.queues.queue_model import Entry, Model
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class QueueMachine(RuleBasedStateMachine):
     def cancel(self, name: str) -> None:
         now = self.harness.now()
         entry = self.model.entries.get(name)
-        result = self.do(self.any_process().cancel(SessionId(name), reason="why", by="who"))
+        result = self.do(cancel_one(self.any_process(), SessionId(name), reason="why", by="who"))
         if entry is None:
             assert result is CancelResult.UNKNOWN
         elif entry.outcome is not None or (entry.cancelled and entry.free_from() <= now):
@@ -162,7 +162,7 @@ class QueueMachine(RuleBasedStateMachine):
     def postpone(self, name: str, after_s: float) -> None:
         now = self.harness.now()
         entry = self.model.entries.get(name)
-        result = self.do(self.any_process().postpone(SessionId(name), after_s))
+        result = self.do(postpone_one(self.any_process(), SessionId(name), after_s))
         if entry is None:
             assert result is PostponeResult.UNKNOWN
         elif entry.outcome is not None or (entry.cancelled and entry.free_from() <= now):

@@ -26,10 +26,9 @@ class Script:
 
 
 def load(name: str) -> Script:
-    """Return the script of `NAME.lua`, preceded by `common.lua` and by the file that its first line includes."""
+    """Return the script of `NAME.lua`, preceded by `common.lua` and by the files that its first lines include."""
     own = _read(name)
-    included = re.match(r"-- @include (\w+)\n", own)
-    text = _read("common") + (_read(included[1]) if included else "") + own
+    text = "".join(map(_read, ["common", *re.findall(r"^-- @include (\w+)$", own, flags=re.M)])) + own
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

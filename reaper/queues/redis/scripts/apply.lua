@@ -8,7 +8,7 @@ for i = 7, #ARGV, 20 do
   local id, receipt, sent = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
   local att, snd, rec, amb, after = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
   local slot, h, e, q = ARGV[i + 8], ARGV[i + 9], ARGV[i + 10], ARGV[i + 11]
-  local r, good = call('HMGET', row(id), 'rcp', 'n', 'fb', 'due', 'cby', 'cwhy'), 0
+  local r, good = call('HMGET', row(id), 'rcp', 'n', 'fb', 'due', 'cby', 'cwhy', 'fd'), 0
   if r[1] == receipt then
     good = 1
     local o = i + (r[5] and 16 or 12)
@@ -28,6 +28,7 @@ for i = 7, #ARGV, 20 do
       if not sent then put('fs', r[3]) end
       local due = after == '' and tonumber(r[4]) or now + tonumber(after)
       put('due', exact(due))
+      if after ~= '' and not r[7] then put('fd', r[4]) end
       wait(id, r[2], snd, due)
     else
       put('out', out)
@@ -40,6 +41,7 @@ for i = 7, #ARGV, 20 do
       end
       call('HDEL', row(id), 'amb', 'fs')
       call('ZADD', P .. ':out:' .. out, exact(now), m)
+      remember(out, out ~= 'cancelled' and tonumber(r[7] or r[4]))
       for name in string.gmatch(counts, '[^,]+') do count(name, 1) end
     end
     if r[5] then call('SREM', P .. ':wishes', id) end
@@ -50,6 +52,7 @@ for i = 7, #ARGV, 20 do
   if good == 1 then carried[#carried + 1], carried[#carried + 2] = nth, receipt end
   answer[#answer + 1] = good
 end
+write_past()
 if #carried > 0 then
   call('ZADD', done, unpack(carried))
   call('ZREMRANGEBYRANK', done, 0, -keep - 1)

@@ -1,13 +1,18 @@
 -- @include common_operators
--- Cancels an ID: ID, by, reason. Returns a CancelResult.
-local id = ARGV[2]
-local state = standing(id)
-if state == 'done' or state == 'in_flight' then
-  call('HSET', row(id), 'cby', ARGV[3], 'cwhy', ARGV[4])
-  if state == 'in_flight' then
-    call('SADD', P .. ':wishes', id)
-    return 'requested'
+-- Cancels IDs: by, reason, IDs. Returns the CancelResult of each.
+local results = {}
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  local state = standing(id)
+  if state == 'done' or state == 'in_flight' then
+    call('HSET', row(id), 'cby', ARGV[2], 'cwhy', ARGV[3])
+    if state == 'done' then
+      end_cancelled(id)
+    else
+      call('SADD', P .. ':wishes', id)
+      state = 'requested'
+    end
   end
-  end_cancelled(id)
+  results[#results + 1] = state
 end
-return state
+return results

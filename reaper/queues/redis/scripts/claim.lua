@@ -58,20 +58,21 @@ while #leases < limit and (firsts[f] or retries[r]) do
   end
   local m = entry[2]
   local id = id_of(m)
-  local v = call('HMGET', row(id), 'n', 'out', 'rnd', 'att', 'snd', 'rec', 'amb', 'fs', 'src')
+  local v = call('HMGET', row(id), 'n', 'out', 'rnd', 'att', 'snd', 'rec', 'amb', 'fs', 'src', 'due', 'fd')
   if v[1] and (tonumber(v[1]) ~= place_of(m) or v[2]) then
     call('ZREM', P .. ':' .. entry[3], m)  -- its row is gone: only after the server evicted rows
   else
     if not v[1] then call('HSET', row(id), 'n', place_of(m), 'add', exact(now), 'due', exact(entry[1])) end
     local sends, seen, src = tonumber(v[5] or 0), tonumber(v[8] or 0), v[9]
     if src and names[src] == nil then names[src] = call('HGET', P .. ':names', src) or '' end
-    local receipt = owner .. '.' .. nth .. '.' .. (#leases + 1)
+    local receipt = string.match(owner, '^[^@]+') .. '.' .. nth .. '.' .. (#leases + 1)
     call('HSET', row(id), 'snd', sends + 1, 'rcp', receipt, 'until', exact(until_), 'fb', seen, 'fs', finals)
     if entry[3] ~= 'lease' then call('ZREM', P .. ':' .. entry[3], m) end
     call('ZADD', P .. ':lease', exact(until_), m)
     leases[#leases + 1] = {id, receipt, tonumber(v[3] or 1), tonumber(v[4] or 0), sends + 1,
       sends - tonumber(v[6] or 0),
-      v[7] and 1 or 0, sends > 0 and finals > seen and 1 or 0, src and names[src] or ''}
+      v[7] and 1 or 0, sends > 0 and finals > seen and 1 or 0, src and names[src] or '',
+      v[11] or v[10] or exact(entry[1])}
   end
 end
 if #leases > 0 then call('HINCRBY', P .. ':meta', 'turn', #leases) end

@@ -45,6 +45,6 @@ local function take_in(id, due, src, again, by)
 end
 local function keep_invalid(line)
   call('LPUSH', P .. ':lines', line)
-  call('LTRIM', P .. ':lines', 0, 999)
+  call('LTRIM', P .. ':lines', 0, 9999)
 end
 -- luacheck: pop

@@ -4,7 +4,7 @@ local before_, limit, forget_s = now - tonumber(ARGV[2]), tonumber(ARGV[3]), ton
 local set_s, outcomes = ARGV[5], ARGV[6]
 for i = 7, #ARGV do call('EXPIRE', ARGV[i], set_s) end
 local freed, gone, any = 0, {}, false
-for _, owner in ipairs(call('SMEMBERS', P .. ':gone')) do gone[owner], any = true, true end
+for _, owner in ipairs(call('SMEMBERS', P .. ':gone')) do gone[string.match(owner, '^[^@]+')], any = true, true end
 if any then
   for _, m in ipairs(call('ZRANGE', P .. ':lease', 0, -1)) do
     local id = id_of(m)

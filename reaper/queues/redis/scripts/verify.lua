@@ -28,10 +28,18 @@ for i = 1, #flat, 2 do
     must(r.out == nil)
   end
   if not good then wrong = wrong + 1 end
+  local st, last = value('st'), string.match(r['h' .. ((rec - 1) % 20)] or '', ' (%d+)$')
+  last = tonumber(last or 0)
+  local final = last >= 200 and last <= 299 or last == 404 or last == 410
+  -- A dead letter whose last answer was final: an exhausted ID that was settled without a send, or after a 204.
+  if r.out == 'exhausted' and (last == 204 or r.st == nil and final)
+    or r.out == 'forbidden' and r.st and last ~= 403
+    or r.out == 'rejected' and r.st and (st ~= last or st < 400 or st > 499 or final) then
+    unproven = unproven + 1
+  end
   if r.out == 'stopped' or r.out == 'already_gone' then
-    local st, last = value('st'), string.match(r['h' .. ((rec - 1) % 20)] or '', '(%d+)$')
     local says = r.out == 'stopped' and st >= 200 and st <= 299 or r.out == 'already_gone' and (st == 404 or st == 410)
-    if not (rec > 0 and says and tonumber(last or -1) == st) then unproven = unproven + 1 end
+    if not (rec > 0 and says and last == st) then unproven = unproven + 1 end
   end
 end
 return {#flat / 2, flat[#flat] or '', #flat > 0 and place_of(flat[#flat - 1]) or 0, wrong, unproven}

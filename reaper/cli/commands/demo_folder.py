@@ -1,0 +1,63 @@
+"""The folder of one demo, which goes with it; what a demo that was killed left is removed by the next one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "reaper-demo-"
+LOCK = "lock"
+"""A file that a demo keeps locked while it lives; the system unlocks it when the process ends, however it ends."""
+LEDGER_THREAD = "reaper-ledger"
+"""The name of the thread that has the ledger open (`queues/sqlite/thread.py`)."""
+THREAD_S = 5.0
+"""The time that this thread has to end after a signal, before the folder is removed; seconds."""
+
+
+@contextmanager
+def demo_folder() -> Iterator[Path]:
+    """Make a private folder and remove it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    # Locked before it has its name: no other demo takes the folder for an abandoned one.
+    descriptor = os.open(folder / f"{LOCK}.new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        (folder / f"{LOCK}.new").rename(folder / LOCK)
+        yield folder
+    finally:
+        # One that was opening the ledger when a signal came would make the folder anew.
+        until = time.monotonic() + THREAD_S
+        for thread in threading.enumerate():
+            if thread.name == LEDGER_THREAD:
+                thread.join(max(0.0, until - time.monotonic()))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_abandoned() -> list[Path]:
+    """Remove the folders of this user's demos that ended without doing so; return those that are gone."""
+    gone = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+        if not folder.exists():
+            gone.append(folder)
+    return gone

@@ -1,0 +1,1 @@
+"""Completion for shells, from the command line's own parser."""

@@ -1,0 +1,150 @@
+"""Keeps answers of 404 unbooked, under their leases, until a read of the API's list has confirmed them.
+
+Each result passes here on its way to the settler. Nothing is kept beyond its lease: what no read has answered by then
+is released, not charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import anyio
+
+from reaper.core.gate import Gate
+from reaper.core.model import Decision, Lease, Outcome, Release, Send, SessionId, Settle
+from reaper.worker.ports import GoneJournal, WorkerOptions
+from reaper.worker.shutdown import Shutdown
+
+TICK_S = 0.5
+MARGIN_S = 2.0
+"""How long before its lease ends an answer is released: the settler needs some time."""
+
+MAX_BACKOFF = 4
+"""The backoff grows no further than that of so many sends: the session lives, and the next answer may be the API's."""
+
+PostResult = Callable[[Lease, Decision, Send | None], None]
+
+
+class Kept(NamedTuple):
+    """One answer that waits: when it came, until when it may wait, and whether only a read begun later confirms it."""
+
+    lease: Lease
+    decision: Settle
+    send: Send | None
+    at: float
+    until: float
+    needs_later_read: bool
+    generation: int
+
+
+@dataclass(slots=True)
+class Unconfirmed:
+    """The answers that wait. As each counts as outstanding, there are no more than slots and prefetched items."""
+
+    gate: Gate
+    options: WorkerOptions
+    shutdown: Shutdown
+    journal: GoneJournal
+    post_result: PostResult
+    """Takes each result on: `Claims.post_result`."""
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    jitter: Callable[[], float]
+    booked: int = 0
+    """Answers that were passed on to be booked."""
+    _kept: list[Kept] = field(default_factory=list)
+    _read_is_due: anyio.Event = field(default_factory=anyio.Event)
+
+    def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
+        """Take the result of an attempt: pass it on at once, or keep it until a read of the list."""
+        if not isinstance(decision, Settle) or decision.outcome is not Outcome.ALREADY_GONE:
+            return self.post_result(lease, decision, send)
+        allowance = self.gate.allowance
+        if needs_later_read := self._needs_later_read(lease):
+            allowance.ask()
+        if self.gate.read_due() is not None:
+            self._read_is_due.set()
+        if allowance.is_worth_a_warning:
+            self.journal.unproven_gone(allowance.used)
+        if not needs_later_read and not allowance.is_exceeded:
+            return self._book(lease, decision, send)
+        now = self.now()
+        left_s = min(lease.expires_at - self.clock(), self.options.lease_s) - MARGIN_S
+        kept = Kept(lease, decision, send, now, now + left_s, needs_later_read, self.gate.generation)
+        if self.shutdown.is_draining or left_s <= 0:
+            return self._release(kept)
+        return self._kept.append(kept)
+
+    def ask_for_read(self) -> None:
+        """Make a read due at once."""
+        self.gate.allowance.ask()
+        self._read_is_due.set()
+
+    async def release_late(self) -> None:
+        """Release each answer that cannot wait any longer for a read. Runs until cancelled."""
+        while True:
+            await anyio.sleep(TICK_S)
+            now = self.now()
+            late = [kept for kept in self._kept if kept.until <= now]
+            if late:
+                self._kept = [kept for kept in self._kept if kept.until > now]
+            for kept in late:
+                self._release(kept)
+
+    async def wait(self, wait_s: float) -> None:
+        """Return when a read may have become due, or after `wait_s`."""
+        with anyio.move_on_after(wait_s):
+            await self._read_is_due.wait()
+        self._read_is_due = anyio.Event()
+
+    def confirm(self, alive: frozenset[str], began: float) -> Sequence[SessionId]:
+        """Take in a list whose read began at `began`: book what it does not show, release what it shows alive.
+
+        Returns what was released although it was re-opened before: nobody else contradicts its answers.
+        """
+        kept, self._kept = self._kept, []
+        again = []
+        for one in kept:
+            is_later = one.at <= began
+            if one.generation != self.gate.generation:
+                self._release(one)
+            elif one.needs_later_read and not is_later:
+                self._kept.append(one)
+                self.gate.allowance.ask()
+            elif one.lease.session_id in alive:
+                self._release(one)
+                if one.lease.round > 1:
+                    again.append(one.lease.session_id)
+            else:
+                if is_later:
+                    self.gate.confirm_gone()
+                self._book(one.lease, one.decision, one.send)
+        return again
+
+    def release_all(self) -> None:
+        """Release every answer that waits, not charged: the read failed, or the worker ends."""
+        kept, self._kept = self._kept, []
+        for one in kept:
+            self._release(one)
+
+    def _needs_later_read(self, lease: Lease) -> bool:
+        """Return whether only a read that begins after this answer confirms it.
+
+        True in the pause `wrong_target`, and for a session of a later round, which an answer may have called gone
+        wrongly before. That one is believed in the end if the API stops others meanwhile, so that no round is endless.
+        """
+        if self.gate.is_suspicious:
+            return True
+        is_late = lease.sends > self.options.retry.max_attempts and self.gate.allowance.has_stopped
+        return self.gate.verify and lease.round > 1 and not is_late
+
+    def _book(self, lease: Lease, decision: Settle, send: Send | None) -> None:
+        self.booked += 1
+        self.post_result(lease, decision, send)
+
+    def _release(self, kept: Kept) -> None:
+        """Return an answer uncharged, due again soon: in the pause, its probes have gaps of their own."""
+        earlier = 0 if self.gate.is_suspicious else min(kept.lease.sends - 1, MAX_BACKOFF)
+        self.post_result(kept.lease, Release(self.options.retry.backoff_s(earlier, self.jitter())), kept.send)

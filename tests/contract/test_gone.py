@@ -1,0 +1,99 @@
+"""What was booked as gone, compared with the API's list: the same over every engine, and for several reapers."""
+
+from __future__ import annotations
+
+import pytest
+
+from reaper.core.decide import RetryPolicy
+from reaper.core.discovery.ghosts import KEY as GHOSTS
+from reaper.core.discovery.ghosts import read_ghosts
+from reaper.core.model import Outcome, SessionId, Settle
+from reaper.queues.base import Queue
+from reaper.worker.comparison import BY, REASON, Comparison, has_unproven
+from tests.support.queues.harness import Harness, claim_one, end_one, ended, ids, sent
+from tests.support.worker import Noted
+
+pytestmark = pytest.mark.anyio
+RETRY = RetryPolicy(16, 1.0, 600.0)
+
+
+def comparison(queue: Queue, journal: Noted) -> Comparison:
+    return Comparison(queue, journal, queue.now, queue.now, lambda: 0.5)
+
+
+async def gone(queue: Queue, *names: str) -> None:
+    await queue.add(ids(*names))
+    for _ in names:
+        await end_one(queue, Outcome.ALREADY_GONE, 404)
+
+
+async def test_the_listed_are_reopened_once_by_whichever_reaper(harness: Harness, queue: Queue, other: Queue) -> None:
+    mine, theirs = Noted(), Noted()
+    first, second = comparison(queue, mine), comparison(other, theirs)
+    for one in (first, second):
+        await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    assert not await has_unproven(queue)
+    harness.advance(1)
+    await gone(queue, "a", "b", "c")
+    harness.advance(1)
+    assert await has_unproven(other)
+    found = await second.compare(frozenset({"a", "x"}), other.now(), RETRY, owed=False)
+    assert (list(found.alive), found.detail, theirs.queue) == ([SessionId("a")], None, ["reopened: a"])
+    assert (await first.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)).alive == []
+    item = await queue.show(SessionId("a"))
+    assert item is not None
+    assert (item.round, item.by, item.reason, item.outcome) == (2, BY, REASON, None)
+    harness.advance(10)
+    await ended(queue, await claim_one(queue), Settle(Outcome.ALREADY_GONE), sent(404))
+    harness.advance(1)
+    assert (await first.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)).alive == []
+    assert mine.queue == ["ghost: a"]
+    assert read_ghosts(await other.read_value(GHOSTS)).proven == {"a"}
+    await first.compare(frozenset(), queue.now(), RETRY, owed=True)
+    assert read_ghosts(await other.read_value(GHOSTS)).proven == frozenset()
+    await first.save()
+    assert not await has_unproven(other)
+    assert (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize(("alive", "names", "pauses"), [(1, 1, True), (2, 2, True), (2, 3, False), (3, 9, True)])
+async def test_three_or_all_are_a_reason_to_pause(
+    harness: Harness, queue: Queue, alive: int, names: int, pauses: bool
+) -> None:
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    harness.advance(1)
+    every = [f"s{number}" for number in range(names)]
+    await gone(queue, *every)
+    harness.advance(1)
+    found = await one.compare(frozenset(every[:alive]), queue.now(), RETRY, owed=True)
+    assert len(found.alive) == alive
+    assert (found.detail is not None) == pauses
+
+
+async def test_what_may_have_been_stopped_and_what_came_later_is_left(harness: Harness, queue: Queue) -> None:
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    harness.advance(1)
+    await queue.add(ids("a"))
+    await ended(queue, await claim_one(queue), Settle(Outcome.ALREADY_GONE, "after_ambiguous"), sent(404))
+    harness.advance(1)
+    began = queue.now()
+    harness.advance(1)
+    await gone(queue, "b")
+    assert (await one.compare(frozenset({"a", "b"}), began, RETRY, owed=True)).alive == []
+    harness.advance(1)
+    assert list((await one.compare(frozenset({"a", "b"}), queue.now(), RETRY, owed=True)).alive) == ["b"]
+
+
+async def test_an_end_without_a_read_reopens_what_was_not_compared(harness: Harness, queue: Queue) -> None:
+    one = comparison(queue, Noted())
+    await gone(queue, "old")
+    harness.advance(1)
+    await one.compare(frozenset(), queue.now(), RETRY, owed=True)
+    harness.advance(1)
+    await gone(queue, "a", "b")
+    await one.reopen_unproven()
+    assert await queue.outcomes_of([SessionId("old"), SessionId("a"), SessionId("b")]) == {
+        "old": Outcome.ALREADY_GONE, "a": None, "b": None,
+    }  # fmt: skip
