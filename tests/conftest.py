@@ -1,6 +1,7 @@
 """The world of every test, alike by hand and in a CI service, whose variable changes what reaper asks and draws."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,3 +15,11 @@ os.environ.pop("CI", None)
 def forks() -> Iterator[None]:
     yield
     fork_server.end()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a test configured: the next one would have its texts masked with this one's token."""
+    yield
+    if logs := sys.modules.get("reaper.telemetry.logs"):
+        logs.reset()

@@ -79,13 +79,13 @@ def test_the_time_budget_bounds_the_reading_and_what_came_is_stopped(command: Co
     with running_sandbox([Session("env_1")]) as sandbox:
         aim(command, sandbox)
         if origin == "stdin":
-            process = command.start("once", "--for", "3s", "--json", "-", stdin=subprocess.PIPE)
+            process = command.start("once", "--for", "8s", "--json", "-", stdin=subprocess.PIPE)
             assert process.stdin is not None
             process.stdin.write("env_1\n")
             process.stdin.flush()
         else:
             command.run("add", "env_1")
-            process = command.start("once", "--for", "3s", "--json", "fifo")
+            process = command.start("once", "--for", "8s", "--json", "fifo")
         begun = time.monotonic()
         returned = process.wait(60)
         took_s = time.monotonic() - begun
@@ -93,7 +93,7 @@ def test_the_time_budget_bounds_the_reading_and_what_came_is_stopped(command: Co
         printed = json.loads(process.stdout.read())
         process.communicate()
     assert returned == 75  # what would have come is not known
-    assert took_s < 10
+    assert took_s < 20
     assert (printed["stopped"], printed["waiting"], printed["exit"]) == (1, 0, 75)
 
 

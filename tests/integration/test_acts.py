@@ -427,7 +427,6 @@ async def test_refusals_and_a_broken_file_are_logged_once_a_minute(tmp_path: Pat
         ("operator.refused", 1), ("operator.refused", 4), ("listener.failed", None), ("listener.failed", None)
     ]  # fmt: skip
     assert "wrong-wrong" not in written.getvalue()
-    logs.reset()
 
 
 async def test_trouble_is_said_without_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,7 +456,6 @@ async def test_trouble_is_said_without_a_secret(tmp_path: Path, monkeypatch: pyt
     assert (first["event"], first["by"], first["detail"]) == ("operator.acted", "ann", "a look")
     assert "chmod 600" in lines[1]["detail"]
     assert TOKEN not in written.getvalue()
-    logs.reset()
 
 
 async def test_without_page_ids_the_page_of_acts_has_no_id(tmp_path: Path) -> None:

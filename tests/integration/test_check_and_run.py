@@ -65,7 +65,6 @@ async def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wo
             made.set(api__base_url=sandbox.url, telemetry__listen="", telemetry__log_format="json")
             await made.add()
             yield made
-    logs.reset()
 
 
 def said_by(verdict: Verdict) -> str:

@@ -28,7 +28,6 @@ def _nothing_inherited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("REAPER_", "ARCHAL_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    logs.reset()  # other tests may have called configure
 
 
 @pytest.fixture

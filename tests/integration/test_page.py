@@ -231,7 +231,6 @@ async def test_a_token_in_a_detail_is_masked() -> None:
             assert token.encode() not in body
         here.worker.queue_health = Health(f"refused {token}", 9.0)
         assert token not in json.dumps(await here.json())
-    logs.reset()
 
 
 # --- in a browser -------------------------------------------------------------------------------------------------

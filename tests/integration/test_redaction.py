@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import httpx
@@ -69,12 +69,11 @@ def test_no_repr_shows_the_token(kind: str) -> None:
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def lines() -> io.StringIO:
     """Log lines at debug level with masking turned off: nothing may rely on masking alone."""
     stream = io.StringIO()
     logs.configure(SimpleNamespace(log_format="json", log_level="debug", log_schema="plain"), stream, secrets=tuple)
-    yield stream
-    logs.reset()
+    return stream
 
 
 def refuse(sent: Exchange, credentials: Credentials, token: str) -> None:
