@@ -1,4 +1,4 @@
-"""The last versions of older schemas, from the project's history, run as processes beside today's."""
+"""The last version of the older schema, from the project's history, run as a process beside today's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.processes.command import Command
 
-COMMITS = {1: "1210c34", 2: "07a062b"}
-"""The last commit with each older schema, for every engine."""
+COMMIT = "1210c34"
+"""The last commit with schema 1, for every engine. Schema 2 never left its author's machine: 3 came first."""
 
 FILL = """
 import asyncio, os, sys, time
@@ -58,32 +58,28 @@ asyncio.run(fill(*sys.argv[1:]))
 
 
 @cache
-def source(schema: int) -> Path:
-    """Return a directory with the package of a schema's last version; skip the test where git does not have it."""
+def source() -> Path:
+    """Return a directory with the package of that version; skip the test where git does not have it."""
     root = Path(__file__).resolve().parents[3]
-    done = subprocess.run(
-        ["git", "-C", str(root), "archive", COMMITS[schema], "reaper"], capture_output=True, check=False
-    )
+    done = subprocess.run(["git", "-C", str(root), "archive", COMMIT, "reaper"], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip(
-            f"commit {COMMITS[schema]} is not in the history here: {done.stderr.decode(errors='replace').strip()}"
-        )
+        pytest.skip(f"commit {COMMIT} is not in the history here: {done.stderr.decode(errors='replace').strip()}")
     directory = tempfile.mkdtemp(prefix="reaper-old-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     subprocess.run(["tar", "-x", "-C", directory], input=done.stdout, check=True)
     return Path(directory)
 
 
-def old(command: Command, schema: int = 1) -> Command:
-    """Return the command of a schema's last version in the same world."""
-    return Command(command.home, {**command.env, "PYTHONPATH": str(source(schema))}, keeps_contract=False)
+def old(command: Command) -> Command:
+    """Return the command of that version in the same world."""
+    return Command(command.home, {**command.env, "PYTHONPATH": str(source())}, keeps_contract=False)
 
 
-def fill(command: Command, url: str, lease_s: float = 3.0, schema: int = 1) -> None:
+def fill(command: Command, url: str, lease_s: float = 3.0) -> None:
     """Let the old version fill a queue with IDs in every state, and die with two of them in flight."""
     done = subprocess.run(
-        [sys.executable, "-c", FILL, url, str(command.home), str(lease_s), *(["null"] if schema == 1 else [])],
-        env=old(command, schema).environ(),
+        [sys.executable, "-c", FILL, url, str(command.home), str(lease_s), "null"],
+        env=old(command).environ(),
         cwd=command.home,
         capture_output=True,
         text=True,
