@@ -21,7 +21,7 @@ def wrong_clock(command: Command, *, monotonic: bool = False) -> Path:
     command.env |= {
         "LD_PRELOAD": str(found),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": str(int(not monotonic)),
     }
     return clock
