@@ -7,7 +7,7 @@ JOBS ?= 3
 # Tests wait more than they work; a file's tests stay together.
 PYTEST := -m pytest -n $(JOBS) --dist loadfile
 # Not tests/deploy, which runs installed copies of reaper, and not tests/fault: both have a target of their own.
-KINDS := $(addprefix tests/,unit property contract integration fuzz repo e2e)
+KINDS := $(addprefix tests/,unit property contract integration fuzz simulation repo e2e)
 # What another interpreter or an older library could break, without the engines' servers; `make nightly` runs all of e2e.
 PORTABLE ?= tests/unit tests/contract $(addprefix tests/e2e/test_,check.py daemon.py probe.py reload.py)
 LIGHT := -m 'not slow' -k 'not postgres and not redis'
@@ -80,6 +80,9 @@ mutate: $(READY) ## Count the small mistakes in core and queues that tests notic
 
 fault: $(READY) ## Kill, starve and mislead reapers, engines, disks and servers (FAULT_PROFILE=short|long, FAULT_SEED=n)
 	@$(BIN)/python -m pytest -s tests/fault
+
+simulate: $(READY) ## Simulate reapers in a world full of faults (SEEDS=n, HOURS=h of each; 20 and 2 by default)
+	@$(BIN)/python -m tests.support.simulation --seeds $(or $(SEEDS),20) --hours $(or $(HOURS),2)
 
 soak: $(READY) ## Run a daemon for long with faults on (HOURS=n, 0.5 by default; FAULT_SEED=n)
 	@$(BIN)/python -m tests.support.fault.soak --hours $(or $(HOURS),0.5)

@@ -21,7 +21,7 @@ from reaper.app.signals import Signals, end_or_reload
 from reaper.app.task_groups import first_error, log_failed_queue
 from reaper.app.whose import whose_of
 from reaper.app.wiring import new_discovery, new_identity, new_worker, open_api, sources_of
-from reaper.core.classify import OtherAccount
+from reaper.core.classify import OtherAccount, ReadVerdict, Throttled
 from reaper.core.errors import ConfigError, Exit, QueueUnavailableError, ReaperError
 from reaper.core.target import OtherTarget
 from reaper.core.text import describe_unforeseen
@@ -216,13 +216,14 @@ class Daemon:
         """Sweep while discovery is on. A sweep that finds the queue unavailable is skipped."""
         while True:
             settings = parts.settings.discovery
+            silent_s = parts.worker.gate.silent_until - parts.worker.now()
+            if settings.enabled and silent_s > 0:
+                await anyio.sleep(silent_s)
+                continue
             if settings.enabled and parts.worker.is_claiming:
                 try:
                     swept = await parts.discovery_parts.discovery.sweep()
-                    if isinstance(swept.unread, OtherAccount | OtherTarget):
-                        # To it each session of the queue is a 404: every DELETE has to pause, not the sweep alone.
-                        parts.worker.gate.observe_read(parts.worker.now(), swept.unread, jitter=random.random())
-                        parts.worker.wake()
+                    _heed(swept.unread, parts.worker)
                 except QueueUnavailableError as error:
                     parts.worker.queue_health.mark_unavailable(error)
                 except ReaperError:
@@ -237,3 +238,15 @@ class Daemon:
             for spool in (source for source in parts.sources if isinstance(source, Spool)):
                 await anyio.to_thread.run_sync(spool.prune, parts.settings.queue.keep_settled_s)
             await anyio.sleep(PRUNE_S)
+
+
+def _heed(unread: ReadVerdict | None, worker: Worker) -> None:
+    """Let the DELETEs pause, too, for what a sweep was answered."""
+    match unread:
+        case OtherAccount() | OtherTarget():  # to it each session of the queue is a 404
+            worker.gate.observe_read(worker.now(), unread, jitter=random.random())
+            worker.wake()
+        case Throttled():
+            worker.gate.keep_silence(worker.now(), unread, jitter=random.random())
+        case _:
+            pass

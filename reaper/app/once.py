@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -165,6 +166,8 @@ async def run_once(
         idle=once.idle, should_stop=once.should_stop, within=chosen, meter=watch.meter, each=watch.each,
         metrics=watch.metrics,
     )  # fmt: skip
+    if parts.throttled is not None:
+        worker.gate.keep_silence(worker.now(), parts.throttled, jitter=random.random())
     async with watch.show(worker, once, view):
         summary = await raise_first_error(once.run(worker, added, members, signals=signals))
     return replace(summary, earlier=earlier)

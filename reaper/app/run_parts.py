@@ -12,6 +12,7 @@ from reaper.settings.schema import Settings
 
 if TYPE_CHECKING:
     from reaper.app.wiring import ApiConnection, DiscoveryParts
+    from reaper.core.classify import Throttled
     from reaper.worker.identity import Identity
 
 
@@ -27,6 +28,8 @@ class RunParts:
     """Whether to write the account into the queue; not when it is open for reading only."""
     sweeps_printed: bool = False
     """Whether the command prints the result of a sweep for a person."""
+    throttled: Throttled | None = None
+    """A 429 to the sweep that this run began with: its work keeps that silence."""
     _parts: tuple[ApiConnection, Identity, DiscoveryParts] | None = None
 
     async def open(self) -> tuple[ApiConnection, Identity, DiscoveryParts]:

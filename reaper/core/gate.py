@@ -132,6 +132,16 @@ class Gate:
         return self.proven and self._target.pause is None
 
     @property
+    def silent_until(self) -> float:
+        """The end of the last silence that a 429 asked for, past or future: nothing at all is sent before it."""
+        return self._throttle.until
+
+    def may_go_on(self, now: float) -> bool:
+        """Return whether what was started, and is not sent yet, may still be sent: no pause began meanwhile."""
+        is_silent = self._operator is not None or self._throttle.until > now
+        return self.may_send and not is_silent and all(one.is_probing for one in self._breakers.active.values())
+
+    @property
     def has_proof(self) -> bool:
         """Whether an answer has shown the present address to be the API's: the read, or 2xx where reads are off."""
         return self.proven if self.verify else self._target.has_stopped
@@ -237,6 +247,10 @@ class Gate:
                 certain = isinstance(verdict, OtherAccount) and verdict.known
                 self._pause(now, reason, detail, reopen=True, needs_operator=certain)
         self._reads.count(now, refused=self._breakers.is_open(PauseReason.CREDENTIALS))
+
+    def keep_silence(self, now: float, throttled: Throttled, *, jitter: float) -> None:
+        """Take in a 429 to a request that was none of the gate's: a sweep's."""
+        self._throttle.hold(now, throttled.after_s, jitter)
 
     def contradict(self, now: float, detail: str) -> None:
         """Begin the pause `wrong_target`: the list shows sessions alive that a DELETE called gone."""

@@ -33,7 +33,7 @@ LIBRARY_LEVEL = logging.WARNING
 _HANDLER = "reaper"
 _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
-_sink: _Sink | None = None
+_sink: Sink | None = None
 _writes_json = False
 _print_above: Callable[[str], None] | None = None
 
@@ -103,7 +103,7 @@ def configure(
     render = MaskedRenderer(render, secrets)
     journal = Journal(journal_socket) if is_journal(stream, os.environ) else None
     _leave_sink()
-    _sink = sink = _Sink(stream, journal, writer_of(stream))
+    _sink = sink = Sink(stream, journal, writer_of(stream))
     structlog.configure(
         processors=[*common, render if journal is None else JournalRenderer(render, secrets)],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -175,7 +175,7 @@ def redacted(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Sink:
+class Sink:
     """Writes rendered lines, all of one turn of the event loop in one write: each write costs a switch of threads.
 
     Lines for the journal are sent one by one instead, and written only where its socket does not take them.
@@ -244,7 +244,7 @@ class _Sink:
 class _Handler(logging.Handler):
     """Writes the records of libraries to the same sink."""
 
-    def __init__(self, sink: _Sink) -> None:
+    def __init__(self, sink: Sink) -> None:
         super().__init__()
         self.sink = sink
 
@@ -258,7 +258,7 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-def _add_library_records(common: list[Processor], render: Processor, sink: _Sink) -> None:
+def _add_library_records(common: list[Processor], render: Processor, sink: Sink) -> None:
     """Write the records of libraries in the same form as events."""
     _remove_handler()
     root = logging.getLogger()

@@ -117,9 +117,10 @@ class Attempts:
         return decision_without_send(found, self.jitter(), withheld=withheld)
 
     def _may_go_on(self, claimed: Claimed) -> bool:
-        """Return whether the DELETE may follow the check: the check took time, and the address may be another now."""
-        in_time = self.now() - claimed.at < self._latest_s
-        return in_time and not self.shutdown.is_draining and self.gate.may_send
+        """Return whether the DELETE may follow the check: it took time, in which a pause or the end may have begun."""
+        now = self.now()
+        in_time = now - claimed.at < self._latest_s
+        return in_time and not self.shutdown.is_draining and self.gate.may_go_on(now)
 
     async def _send(self, lease: Lease, sent_at: float) -> Reply:
         """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""

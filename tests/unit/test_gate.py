@@ -178,6 +178,28 @@ def test_the_operators_switch_stops_starts_and_nothing_else() -> None:
     assert gate.admit(6.0) == Admission(1)
 
 
+@pytest.mark.parametrize("verdict", [Throttled(30.0), Unauthorized(0)])
+def test_what_was_started_goes_on_only_while_no_pause_began(verdict: Verdict) -> None:
+    gate = proven()
+    assert gate.start(1.0)
+    assert gate.may_go_on(1.0)
+    gate.set_operator(SWITCH)
+    assert not gate.may_go_on(1.0)
+    gate.set_operator(None)
+    send(gate, 1.0, verdict)
+    assert not gate.may_go_on(1.1)
+
+
+def test_the_one_trial_of_a_pause_goes_on() -> None:
+    gate = proven()
+    refuse(gate)
+    assert not gate.may_go_on(1.0)
+    gate.observe_read(2.0, Proven(), jitter=0.0)
+    assert not gate.may_go_on(2.0), "what was started before the pause is no trial of it"
+    assert gate.start(2.0)
+    assert gate.may_go_on(2.1)
+
+
 def test_the_bound_counts_what_is_in_flight() -> None:
     gate = proven(2)
     assert [gate.start(0.0) for _ in range(3)] == [True, True, False]

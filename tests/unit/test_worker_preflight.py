@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 import pytest
 
-from reaper.core.classify import Final, ServerFault, Unauthorized
+from reaper.core.classify import Final, ServerFault, Throttled, Unauthorized, Verdict
 from reaper.core.model import Lease, Outcome, SessionId
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, Skip
 from tests.support.worker import World, well, world
@@ -24,6 +24,7 @@ class FakePreflight:
     says: Recheck = GO
     of: dict[str, Recheck] = field(default_factory=dict)
     takes_s: float = 0.05
+    takes_of: dict[str, float] = field(default_factory=dict)
     checked: list[SessionId] = field(default_factory=list)
 
     def applies_to(self, lease: Lease) -> bool:
@@ -31,7 +32,7 @@ class FakePreflight:
 
     async def __call__(self, lease: Lease) -> Recheck:
         self.checked.append(lease.session_id)
-        await anyio.sleep(self.takes_s)
+        await anyio.sleep(self.takes_of.get(lease.session_id, self.takes_s))
         return self.of.get(lease.session_id, self.says)
 
 
@@ -131,3 +132,18 @@ async def test_a_worker_that_ends_during_a_look_sends_nothing(end: str) -> None:
     stats = await w.queue.stats()
     assert (stats.ready, stats.in_flight) == (4, 0)
     assert w.worker.gate.in_flight == 0
+
+
+@pytest.mark.parametrize("reason", ["throttled", "credentials"])
+async def test_a_pause_that_begins_during_the_check_holds_the_delete_back(reason: str) -> None:
+    answers: dict[str, Verdict] = {"throttled": Throttled(30.0), "credentials": Unauthorized(0, own=True)}
+    check = FakePreflight(takes_s=0.8, takes_of={"s0": 0.3}, of={"s0": Inconclusive(answers[reason])})
+    w = await checking(3, check)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(3)
+        assert not w.api.sent.keys() & {"s1", "s2"}
+        assert w.journal.pauses[0] == f"+{reason}"
+        w.worker.drain()
+    assert w.worker.gate.in_flight == 0
+    assert (await w.queue.audit()).balanced

@@ -219,7 +219,7 @@ async def _stop_set(
             if getattr(args, "discover", False):
                 from reaper.cli.commands.sweep_report import discover
 
-                report, listed = await discover(await parts.discovery(), members)
+                report, listed = await discover(parts, members)
                 if not logs.writes_json():  # the events have it
                     report.say(quiet=args.quiet)
                 found = report.exit

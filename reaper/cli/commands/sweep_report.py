@@ -6,12 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from reaper.api.credentials import Credentials
 from reaper.app.run_parts import RunParts
 from reaper.cli.output import say
-from reaper.core.classify import ReadVerdict, Unauthorized
+from reaper.core.classify import ReadVerdict, Throttled, Unauthorized
 from reaper.core.discovery.findings import Findings, RuleCount
 from reaper.core.discovery.guard import Pass, UnusableListing
 from reaper.core.discovery.holds import Hold, HoldState
@@ -24,9 +23,6 @@ from reaper.queues.base import Queue, RunSet
 from reaper.queues.values import Added
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
-
-if TYPE_CHECKING:
-    from reaper.app.wiring import DiscoveryParts
 
 
 async def observe(
@@ -48,10 +44,12 @@ def exit_of_unfit(verdict: ReadVerdict | None) -> Exit:
     return Exit.CREDENTIALS if isinstance(verdict, Unauthorized) else Exit.UNAVAILABLE
 
 
-async def discover(parts: DiscoveryParts, into: RunSet | None) -> tuple[SweepReport, Added]:
-    """Sweep once; return the report on it, and what it added."""
-    swept = await parts.discovery.sweep(into)
-    return SweepReport(swept, enforce=parts.discovery.options.enforce), swept.added
+async def discover(run: RunParts, into: RunSet | None) -> tuple[SweepReport, Added]:
+    """Sweep once; return the report on it, and what it added. A 429 is kept for the run that follows."""
+    discovery = (await run.discovery()).discovery
+    swept = await discovery.sweep(into)
+    run.throttled = swept.unread if isinstance(swept.unread, Throttled) else None
+    return SweepReport(swept, enforce=discovery.options.enforce), swept.added
 
 
 @dataclass(frozen=True, slots=True)

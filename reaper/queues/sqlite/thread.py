@@ -227,9 +227,10 @@ def _deliver(results: Sequence[tuple[Call[Any], object]]) -> None:
         by_loop.setdefault(call.future.get_loop(), []).append((call, result))
     for loop, its in by_loop.items():
         with suppress(RuntimeError):  # the loop is gone, and its callers with it
-            loop.call_soon_threadsafe(_resolve, its)
+            loop.call_soon_threadsafe(resolve, its)
 
 
-def _resolve(results: Sequence[tuple[Call[Any], object]]) -> None:
+def resolve(results: Sequence[tuple[Call[Any], object]]) -> None:
+    """Hand each call its result; in the event loop of the callers."""
     for call, result in results:
         call.deliver(result)

@@ -1,0 +1,135 @@
+"""A short simulation: some seeds, those that failed once, and the parts that judge it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.simulation import command
+from tests.support.simulation.oracle import Booked, Oracle
+from tests.support.simulation.plan import KINDS, Fault, Plan, PlannedSession, plan_of
+from tests.support.simulation.runner import kind_of, run, shrink
+from tests.support.simulation.simulated import Result, Total
+
+KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
+SEEDS = range(1, 9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_invariants_hold(seed: int) -> None:
+    result = run(plan_of(seed, 0.5))
+    assert result.broken == []
+    assert result.reaper_hours > 0
+
+
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_a_plan_that_failed_once_holds(file: Path) -> None:
+    assert run(Plan.from_json(file.read_text())).broken == []
+
+
+@pytest.mark.parametrize("engine", ["memory", "ledger"])
+def test_the_same_plan_gives_the_same_history(engine: str) -> None:
+    plan = replace(plan_of(11, 0.2), engine=engine)
+    first, second = run(plan), run(plan)
+    assert first.digest == second.digest != ""
+    assert run(replace(plan, seed=12)).digest != first.digest
+
+
+def test_a_plan_survives_its_file() -> None:
+    plan = plan_of(3)
+    assert Plan.from_json(plan.to_json()) == plan
+    assert {fault.kind for seed in range(60) for fault in plan_of(seed, 0.2).faults} == set(KINDS)
+
+
+def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object) -> list[str]:
+    """Return what the oracle says of books that never were."""
+    from tests.support.simulation.api_model import Hosted, Told
+    from tests.support.simulation.history import History
+
+    class World:
+        plan = replace(plan_of(1, 0.2, []), sessions=sessions)
+        wrong_clock_s = 0.0
+
+        def __init__(self) -> None:
+            self.broken: list[str] = []
+            self.history = History()
+            self.taken = {one.session_id for one in sessions}
+            self.asked = {one.session_id: one.asked_s for one in sessions}
+            self.cancelled: dict[str, float] = {}
+            self.api = type("Api", (), {})()
+            self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
+            self.api.told = [Told(*one) for one in more.get("told", ())]  # type: ignore[attr-defined]
+            self.network = type("Network", (), {"sent": more.get("sent", []), "busiest": more.get("busiest", {})})()
+
+        def breaks(self, sentence: str) -> None:
+            self.broken.append(sentence)
+
+    world = World()
+    oracle = Oracle(world)  # type: ignore[arg-type]
+    oracle.look([])
+    oracle.judge_books(result, 5000.0)
+    return world.broken
+
+
+OWN = PlannedSession("env_1", "add", 10.0)
+STOPPED = ("reaper0.0", 204, True, "", "own")
+
+
+def booked(outcome: str, **more: object) -> dict[str, Booked]:
+    return {"env_1": replace(Booked("env_1", outcome, "", 1, 1, 10.0), **more)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("books", "told", "says"),
+    [
+        ({}, (), "is in no book"),
+        (booked("", due_s=100.0), (), "is not settled"),
+        (booked("stopped"), (), "no answer ever said so"),
+        (booked("already_gone"), [(20.0, "env_1", "reaper0.0", 404, False, "gateway_404", "own")], "it is alive"),
+        (booked("exhausted"), (), "sends can have been charged"),
+        (booked("protected"), (), "nothing protects it"),
+        (booked("cancelled"), (), "nobody cancelled it"),
+        (booked("stopped"), [(5.0, "env_1", *STOPPED)], "before anybody asked for it"),
+        (booked("stopped"), [(20.0, "env_1", "reaper0.0", 204, True, "", "other")], "the token of another account"),
+        (booked("stopped"), [(20.0, "env_2", "reaper0.0", 404, False, "", "own")], "which nobody ever named"),
+    ],
+)
+def test_the_oracle_sees_what_is_not_so(books: dict[str, Booked], told: list[tuple[object, ...]], says: str) -> None:
+    assert any(says in sentence for sentence in broken(books, OWN, told=told)), broken(books, OWN, told=told)
+
+
+def test_the_oracle_sees_a_bound_that_is_exceeded() -> None:
+    assert "its bound is" in broken(booked("", due_s=9000.0, sends=0), OWN, busiest={"reaper0.0": 1000})[0]
+    assert broken(booked("", due_s=9000.0, sends=0), OWN) == []
+
+
+def test_a_failing_plan_is_made_smaller() -> None:
+    plan = replace(plan_of(5, 0.2), faults=tuple(Fault(kind, 1.0, 1.0) for kind in KINDS))
+    culprits = {"kill", "throttle"}
+
+    def fails(tried: Plan) -> Result:
+        is_broken = culprits <= {fault.kind for fault in tried.faults} and len(tried.sessions) >= 2
+        return Result(tried.seed, ["12.5 s: env_5-3 is lost"] if is_broken else [])
+
+    smaller = shrink(plan, fails(plan), 1, run=fails)
+    assert {fault.kind for fault in smaller.faults} == culprits
+    assert len(smaller.sessions) == 2
+    assert kind_of("12.5 s: env_5-3 is lost") == kind_of("99.1 s: env_7-1 is lost")
+
+
+def test_the_report_counts_pairs() -> None:
+    total = Total()
+    total.add(Result(1, [], injected={"kill": 2, "throttle": 1}, reaper_hours=1.5))
+    total.add(Result(2, ["1.0 s: something"], injected={"kill": 1}))
+    assert (total.seeds, total.broken, total.pairs) == (2, [2], {("kill", "throttle"): 1})
+    assert "broken           1: seeds [2]" in list(total.lines())
+
+
+def test_the_command_reports_and_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--seeds", "1", "--hours", "0.1", "--faults", "kill"]) == 0
+    assert "broken           0" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        command.main(["--faults", "nonsense"])
+    assert "no such faults: nonsense; there are bad_gateway" in capsys.readouterr().err

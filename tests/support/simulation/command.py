@@ -1,0 +1,75 @@
+"""The command of the simulation: many seeds, a report, and the story of the first seed that fails."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.support.simulation.plan import KINDS, Plan, plan_of
+from tests.support.simulation.runner import run, run_all, shrink
+from tests.support.simulation.simulated import Result, Total
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the seeds; return 1 when an invariant did not hold in one of them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="how many seeds (default: 20)")
+    parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (default: 1)")
+    parser.add_argument("--hours", type=float, default=2.0, metavar="H", help="virtual hours of each (default: 2)")
+    parser.add_argument("--faults", metavar="KIND,KIND", help="these faults in each seed, in place of a swarm's choice")
+    parser.add_argument("--minutes", type=float, metavar="M", help="begin no other seed after so long")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once (default: one a core)"
+    )
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="run the plan in this file, and tell its story")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="write the plan of each seed that fails here, made smaller"
+    )
+    parser.add_argument(
+        "--until-broken", action="store_true", help="end with the first seed that fails, and tell no story"
+    )
+    parser.add_argument("--no-shrink", action="store_true", help="tell the story of a seed that fails as it is")
+    options = parser.parse_args(argv)
+    if options.plan is not None:
+        return _tell(Plan.from_json(options.plan.read_text()))
+    kinds = None if options.faults is None else [kind for kind in options.faults.split(",") if kind]
+    if unknown := sorted(set(kinds or ()) - set(KINDS)):
+        parser.error(f"--faults: no such faults: {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    until = float("inf") if options.minutes is None else time.monotonic() + options.minutes * 60
+    plans = (
+        plan_of(seed, options.hours, kinds) for seed in itertools.islice(itertools.count(options.first), options.seeds)
+    )
+    total = Total()
+    failed: list[tuple[Plan, Result]] = []
+    for plan, result in run_all(
+        plans, options.jobs, lambda: time.monotonic() < until and not (options.until_broken and failed)
+    ):
+        total.add(result)
+        if result.broken:
+            failed.append((plan, result))
+            print(f"seed {plan.seed}: {result.broken[0]}", flush=True)
+        elif sys.stderr.isatty():
+            print(f"\r{total.seeds} seeds, {total.reaper_hours:,.0f} reaper hours", end="", file=sys.stderr, flush=True)
+    print("\n".join(total.lines()))
+    for plan, result in () if options.until_broken else failed[:3]:
+        smaller = plan if options.no_shrink else shrink(plan, result, options.jobs)
+        if options.keep is not None:
+            options.keep.mkdir(exist_ok=True)
+            (options.keep / f"seed-{plan.seed}.json").write_text(smaller.to_json() + "\n")
+        _tell(smaller)
+    return 1 if failed else 0
+
+
+def _tell(plan: Plan) -> int:
+    """Run one plan; print its story if an invariant does not hold."""
+    result = run(plan, with_story=True)
+    print(f"\nseed {plan.seed}: {plan.engine}, {plan.reapers} × {plan.mode}, {len(plan.sessions)} sessions, faults:")
+    for fault in plan.faults:
+        print(f"  {fault}")
+    print(*(result.story if result.broken else ()), sep="\n")
+    print(*(result.broken or [f"all invariants hold; digest {result.digest}"]), sep="\n")
+    return 1 if result.broken else 0

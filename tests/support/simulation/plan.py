@@ -1,0 +1,167 @@
+"""A plan: everything that a seed decides. Plain data, so that a failing one can be made smaller and run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from random import Random
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong: from `at_s` on, for `for_s` (0: a moment). `share`: of the requests, or its measure.
+
+    `target`: the process that it happens to, by number.
+    """
+
+    kind: str
+    at_s: float
+    for_s: float = 0.0
+    share: float = 1.0
+    target: int = 0
+
+    def holds(self, at_s: float) -> bool:
+        return self.at_s <= at_s < self.at_s + self.for_s
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """One session of the world, and how reaper comes to know of it.
+
+    `way`: `file`, `spool`, `add`, or `list` (nobody asks for it; discovery may find it). `ends_s`: when it ends by
+    itself. `due_after_s`: the due time that its producer gives. `nature`: see `natures`. `again_s`: it is asked for
+    once more.
+    """
+
+    session_id: str
+    way: str
+    asked_s: float
+    ends_s: float | None = None
+    due_after_s: float | None = None
+    nature: str = "own"
+    expires_s: float = 1e9
+    again_s: float | None = None
+
+
+BURSTS = (0.1, 0.35, 0.6)
+"""When half of the sessions come, as a share of the time."""
+NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
+"""`unknown`: the API does not know it. `forbidden`: 403. `odd`: the API refuses it by 400. `protected`: spared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole simulation."""
+
+    seed: int
+    engine: str
+    reapers: int
+    mode: str
+    """`run`: daemons; `once`: runs that a timer begins."""
+    hours: float
+    concurrency: int
+    adaptive: bool
+    discovers: bool
+    sessions: tuple[PlannedSession, ...]
+    faults: tuple[Fault, ...]
+
+    def without(self, *, faults: Sequence[Fault] = (), sessions: Sequence[PlannedSession] = ()) -> Plan:
+        """Return the plan without some of its faults or sessions."""
+        return replace(
+            self,
+            faults=tuple(one for one in self.faults if one not in faults),
+            sessions=tuple(one for one in self.sessions if one not in sessions),
+        )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        raw: dict[str, Any] = json.loads(text)
+        sessions = tuple(PlannedSession(**one) for one in raw.pop("sessions"))
+        return Plan(**{**raw, "sessions": sessions, "faults": tuple(Fault(**one) for one in raw.pop("faults"))})
+
+
+LASTING = {
+    # the API and what stands before it
+    "bad_gateway": (0.02, 0.9), "bad_gateway_applied": (0.02, 0.5), "unavailable": (1, 1), "internal": (0.05, 0.6),
+    "throttle": (0.05, 1), "gateway_404": (1, 1), "gateway_html": (1, 1), "one_replica_404": (0.3, 0.7),
+    "refuse_all": (1, 1), "list_500": (1, 1), "list_lags": (5, 60), "list_cut": (1, 1), "slow": (1, 12),
+    "clock_of_api": (-900, 900),
+    # the network
+    "refused": (0.2, 1), "black_hole": (0.2, 1), "lost_request": (0.02, 0.4), "lost_answer": (0.02, 0.4),
+    "half_answer": (0.02, 0.3), "drip": (0.05, 0.5), "unasked": (0.05, 0.5), "closed_idle": (0.1, 1),
+    # the queue
+    "queue_away": (1, 1), "queue_lost_ack": (0.02, 0.5), "queue_slow": (0.05, 5),
+    # the token
+    "token_revoked": (1, 1), "token_of_another": (1, 1), "token_missing": (1, 1),
+    # operators
+    "operator_pause": (1, 1),
+}  # fmt: skip
+"""The faults that last, with the bounds of their share or measure."""
+SUDDEN = (
+    "kill", "kill_at_commit", "term", "term_twice", "suspend", "wall_forward", "wall_back", "token_rotated",
+    "file_rotated", "file_rotated_twice", "file_rewritten", "file_truncated", "line_in_pieces", "reload",
+    "cancel", "postpone", "make_due", "dead_retry", "again", "protect_more",
+)  # fmt: skip
+"""The faults and acts of a moment."""
+KINDS = (*LASTING, *SUDDEN)
+
+
+def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -> Plan:
+    """Return the plan of a seed. `kinds`: the faults to choose from; None: a swarm's choice, another with each seed."""
+    chance = Random(f"plan/{seed}")
+    engine = chance.choice(("memory", "ledger"))
+    reapers = chance.choice((1, 1, 2, 3))
+    mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
+    if kinds is None:
+        kinds = [kind for kind in KINDS if chance.random() < 0.3]
+    length_s = hours * 3600
+    count = int(chance.choice((20, 60, 150, 400)) * max(0.2, hours / 2))
+    discovers = chance.random() < 0.3 and mode == "run"
+    sessions = tuple(_session(chance, seed, n, length_s, mode, discovers) for n in range(count))
+    faults: list[Fault] = []
+    for kind in kinds:
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            at_s, for_s = chance.uniform(0, length_s * 0.8), 0.0
+            if chance.random() < 0.6:  # in the midst of work, where coincidences are
+                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-3, 15)
+            share = 1.0
+            if kind in LASTING:
+                for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
+                share = chance.uniform(*LASTING[kind])
+            elif kind == "suspend":
+                for_s = chance.choice((3, 40, 300)) * chance.uniform(0.5, 1.5)
+            elif kind.startswith("wall_"):
+                share = chance.choice((30, 400, 4000, 90_000)) * chance.uniform(0.5, 1.5)
+            faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), chance.randrange(reapers)))
+    faults.sort(key=lambda fault: fault.at_s)
+    return Plan(
+        seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers, sessions,
+        tuple(faults),
+    )  # fmt: skip
+
+
+def _session(chance: Random, seed: int, number: int, length_s: float, mode: str, discovers: bool) -> PlannedSession:
+    ways = ("file", "spool", "add") if mode == "run" else ("add",)
+    way = "list" if discovers and chance.random() < 0.4 else chance.choice(ways)
+    # Half of them come in bursts, because what goes wrong goes wrong with many at once.
+    burst = chance.choice(BURSTS) * length_s + chance.uniform(0, 5)
+    asked_s = burst if chance.random() < 0.5 else chance.uniform(1, length_s * 0.8)
+    nature = "own" if way == "list" else chance.choice(NATURES)
+    expires_s = 1e9
+    if way == "list":
+        expires_s = chance.choice((asked_s, asked_s + 600, 1e9))
+    return PlannedSession(
+        f"env_{seed}-{number}",
+        way,
+        round(asked_s, 3),
+        round(asked_s + chance.uniform(-300, 600), 3) if chance.random() < 0.1 else None,
+        round(chance.choice((30, 300, 1500)) * chance.uniform(0.5, 1.5), 3) if chance.random() < 0.2 else None,
+        nature,
+        round(expires_s, 3),
+        round(asked_s + chance.uniform(1, 1800), 3) if chance.random() < 0.05 and way == "add" else None,
+    )

@@ -1,0 +1,246 @@
+"""The reapers of a world, started as their commands start them (`app/start.py`, `app/once.py`); what befalls them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+
+from reaper.app.once import Waits, run_once
+from reaper.app.run_parts import RunParts
+from reaper.app.signals import Signals
+from reaper.app.start import start_and_run
+from reaper.app.startup import credentials_of
+from reaper.core.errors import QueueUnavailableError, ReaperError
+from reaper.queues.base import Queue
+from reaper.queues.values import Added
+from reaper.settings.config_file import Search
+from reaper.settings.load import Loaded
+from reaper.settings.reference import setting_specs
+from reaper.settings.schema import Settings
+from tests.support.queues.memory_store import Store
+from tests.support.simulation.loop import PROCESS, Process
+from tests.support.simulation.network import ADDRESS
+from tests.support.simulation.plan import Fault
+from tests.support.simulation.queues import faulty_memory, open_ledger
+from tests.support.simulation.virtual_time import CLOCK
+from tests.support.simulation.world import World
+
+ONCE_EVERY_S = 60.0
+TIMEOUT_S = 5.0
+ENDS_WITHIN_S = 30.0
+HAPPENS_TO_PROCESSES = (
+    *("kill", "kill_at_commit", "term", "term_twice", "reload", "suspend"),
+    *("wall_forward", "wall_back"),
+)
+
+
+class SimulatedSignals(Signals):
+    """The signals of a simulated process: they come from the world, and the exit is its own."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__(now=CLOCK.steady)
+        self._process = process
+
+    def catch(self, number: signal.Signals) -> None:
+        if self._exit_code is not None:
+            self._process.kill()
+        elif not self._process.is_dead:
+            super().catch(number)
+
+
+class Reapers:
+    """See the head of this file."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.store = Store()
+        """What the queues in memory share: the server's side of them."""
+        self.running: dict[int, tuple[Process, SimulatedSignals]] = {}
+        self.owners: dict[str, Process] = {}
+        """Processes by the name in their leases."""
+        self.exits: dict[str, int] = {}
+        self.lived_s = 0.0
+        """The time of all that ended."""
+        self._closing = False
+        self._began: dict[str, float] = {}
+        self._crash_next: Process | None = None
+
+    def settings(self) -> Settings:
+        """Return the settings of every reaper of this world."""
+        memory = self.world.plan.engine == "memory"
+        intake = {"files": [str(self.world.disk.followed)], "spool_dir": str(self.world.disk.spool), "poll_s": 2}
+        return Settings.model_validate(
+            {
+                "api": {
+                    "base_url": f"http://{ADDRESS[0]}", "allow_http": True, "timeout_s": TIMEOUT_S,
+                    "connect_timeout_s": 2, "token_file": str(self.world.disk.token), "credentials_wait_s": 20,
+                    "unavailable_wait_s": 20,
+                },
+                "worker": {
+                    "concurrency": self.world.plan.concurrency, "adaptive": self.world.plan.adaptive,
+                    "drain_timeout_s": 8,
+                },
+                "retry": {"base_s": 0.5, "cap_s": 20},
+                "queue": {
+                    "url": "postgresql://reaper@10.0.0.2/reaper" if memory else f"sqlite:///{self.world.disk.ledger}",
+                    "lease_s": 30,
+                },
+                "intake": intake if self.world.plan.mode == "run" else {},
+                "discovery": {"enabled": self.world.plan.discovers, "enforce": True, "interval_s": 60},
+                "guard": {"max_per_sweep": 10_000, "max_share": 1, "list_shrink": 1},
+                "protect": {"file": str(self.world.disk.protected)},
+                "telemetry": {"listen": "", "log_format": "json"},
+            }
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def opened(self, faulty: bool = True) -> AsyncIterator[Queue]:
+        """Open the queue for the process that asks."""
+        if self.world.plan.engine == "ledger":
+            queue, die = await open_ledger(str(self.world.disk.ledger))
+        else:
+            if faulty and self.world.active("queue_away"):
+                raise QueueUnavailableError("the engine cannot be reached")
+            queue, die = faulty_memory(
+                self.store, self.world.chance, self.world.active if faulty else _never, self.world.met
+            )
+        process = PROCESS.get()
+        if process is not None:
+            process.on_death.append(die)
+            self.owners[queue.owner] = process
+        try:
+            yield queue
+        finally:
+            await queue.close()
+            if process is not None:
+                process.on_death.remove(die)
+
+    def start(self, number: int) -> None:
+        """Start a reaper, as its service manager or timer does."""
+        if self._closing:
+            return
+        process = Process(
+            f"reaper{number}.{self.world.history.counts['starts']}",
+            self.world.hosts[number % len(self.world.hosts)],
+            self.world.loop,
+        )
+        signals = SimulatedSignals(process)
+        self.running[number] = process, signals
+        self._began[process.name] = CLOCK.elapsed_s
+        work = self._daemon(signals) if self.world.plan.mode == "run" else self._once(signals)
+        task = self.world.loop.create_task(work, context=process.context)
+        process.tasks.add(task)
+        process.on_death.append(lambda: self._ended(number, process, None))
+        task.add_done_callback(lambda task: self._ended(number, process, task), context=contextvars.Context())
+        self.world.history.add(process.name, "started", "starts")
+
+    def _ended(self, number: int, process: Process, task: asyncio.Task[int] | None) -> None:
+        if process.name not in self._began or (task is not None and process.is_dead):
+            return
+        self.lived_s += CLOCK.elapsed_s - self._began.pop(process.name)
+        again_s = self.world.chance.uniform(1, 8) if self.world.plan.mode == "run" else ONCE_EVERY_S
+        if task is None:
+            self.world.history.add(process.name, "killed", "killed")
+        else:
+            again_s = self._exit(process, task, again_s)
+            process.is_dead = True
+        self.world.loop.call_later(again_s, self.start, number, context=contextvars.Context())
+
+    def _exit(self, process: Process, task: asyncio.Task[int], again_s: float) -> float:
+        error = task.exception()
+        if error is None:
+            code = str(int(task.result()))
+        elif isinstance(error, ReaperError):
+            code = type(error).__name__
+            if not isinstance(error, QueueUnavailableError):
+                self.world.breaks(f"{process.name} ended with {code}: {error}")
+        else:
+            code = "traceback"
+            lines = "".join(traceback.format_exception(error)[-6:])
+            self.world.breaks(f"{process.name} ended with {error!r}\n{lines}")
+        self.exits[code] = self.exits.get(code, 0) + 1
+        self.world.history.add(process.name, f"ended: {code}")
+        return again_s
+
+    async def _daemon(self, signals: SimulatedSignals) -> int:
+        settings = self.settings()
+        loaded = Loaded(settings, dict.fromkeys(setting_specs(), "default"), (), Search())
+        credentials = credentials_of(settings)
+        return await start_and_run(
+            loaded, credentials, signals, open_writing=self.opened, load=lambda: loaded, reap=False
+        )
+
+    async def _once(self, signals: SimulatedSignals) -> int:
+        settings = self.settings()
+        async with AsyncExitStack() as stack:
+            queue = await stack.enter_async_context(self.opened())
+            members = queue.new_set()
+            await members.include_due()
+            parts = RunParts(settings, queue, credentials_of(settings), stack)
+            waits = Waits.of(settings, retry_s=60, budget_s=None)
+            summary = await run_once(parts, members, Added(0, 0, 0), waits, signals=signals)
+            return int(summary.exit)
+
+    def befall(self, fault: Fault) -> None:
+        number = fault.target % self.world.plan.reapers
+        if number not in self.running or self.running[number][0].name not in self._began:
+            return
+        process, signals = self.running[number]
+        self.world.history.add(process.name, f"{fault.kind} {fault.for_s or fault.share:g}", fault.kind)
+        self.world.met(fault.kind)
+        match fault.kind:
+            case "kill":
+                process.kill()
+            case "kill_at_commit":
+                self._crash_next = process
+            case "term":
+                self._signal(process, signals, signal.SIGTERM)
+            case "term_twice":
+                self._signal(process, signals, signal.SIGTERM)
+                self.world.later(1.5, self._signal, process, signals, signal.SIGTERM)
+            case "reload":
+                self._signal(process, signals, signal.SIGHUP)
+            case "suspend":
+                process.stop()
+                self.world.later(fault.for_s, process.go_on)
+            case "wall_forward":
+                process.host.wall_offset_s += fault.share
+            case "wall_back":
+                process.host.wall_offset_s -= fault.share
+            case _:
+                raise ValueError(fault.kind)
+
+    def _signal(self, process: Process, signals: SimulatedSignals, number: signal.Signals) -> None:
+        if not process.is_dead:
+            process.context.run(signals.catch, number)
+
+    def crash(self, when: str) -> bool:
+        """Return whether the process that commits dies now."""
+        process = PROCESS.get()
+        if process is None or process is not self._crash_next or self.world.chance.random() < 0.5:
+            return False
+        self._crash_next = None
+        self.world.history.add(process.name, f"dies {when} a commit")
+        process.kill()
+        return True
+
+    async def end(self) -> None:
+        """End every reaper as its service manager does."""
+        self._closing = True
+        for process, signals in self.running.values():
+            self._signal(process, signals, signal.SIGTERM)
+        await anyio.sleep(30)
+        for process, _ in self.running.values():
+            if process.name in self._began:
+                self.world.breaks(f"{process.name} did not end within 30 s of SIGTERM")
+                process.kill()
+
+
+def _never(kind: str) -> None:
+    return None

@@ -1,0 +1,73 @@
+"""The world of one simulation: what all its parts share, and the faults that hold now."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from tests.support.simulation.api_model import ApiModel
+from tests.support.simulation.files import Disk
+from tests.support.simulation.history import History
+from tests.support.simulation.loop import VirtualLoop
+from tests.support.simulation.network import Network
+from tests.support.simulation.plan import Fault, Plan
+from tests.support.simulation.virtual_time import CLOCK, Host
+
+
+class World:
+    """See the head of this file."""
+
+    def __init__(self, plan: Plan, folder: Path, loop: VirtualLoop) -> None:
+        self.plan, self.loop = plan, loop
+        self.history = History(str(folder))
+        self.chance = Random(f"world/{plan.seed}")
+        self.length_s = plan.hours * 3600
+        self.injected: dict[str, int] = {}
+        self._lasting: dict[str, list[Fault]] = {}
+        for fault in plan.faults:
+            if fault.for_s:
+                self._lasting.setdefault(fault.kind, []).append(fault)
+        self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met)
+        self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active)
+        self.network.faults = self.injected
+        self.network.on_broken = self.breaks
+        loop.connect = self.network.connect
+        self.disk = Disk(folder, self.history)
+        self.hosts = [Host(f"host{n}") for n in range(plan.reapers)] if plan.engine == "memory" else [Host("host0")]
+        self.broken: list[str] = []
+        """Invariants that did not hold."""
+        self.asked: dict[str, float] = {}
+        """When each ID was first asked for, be it in part."""
+        self.taken: set[str] = set()
+        """IDs that must be in the books: their `add` succeeded, or they stand in a file that stays."""
+        self.cancelled: dict[str, float] = {}
+        self.on_pause: Callable[[str, str], None] = lambda process, reason: None
+        """Called when a process logs that a pause began."""
+
+    def active(self, kind: str) -> Fault | None:
+        """Return the fault of a kind that holds now."""
+        for fault in self._lasting.get(kind, ()):
+            if fault.holds(CLOCK.elapsed_s) and CLOCK.elapsed_s < self.length_s:
+                return fault
+        return None
+
+    def met(self, kind: str) -> None:
+        self.injected[kind] = self.injected.get(kind, 0) + 1
+
+    def breaks(self, sentence: str) -> None:
+        """Note an invariant that does not hold."""
+        self.history.add("world", f"BROKEN: {sentence}")
+        if len(self.broken) < 20:
+            self.broken.append(f"{CLOCK.elapsed_s:.3f} s: {sentence}")
+
+    @property
+    def wrong_clock_s(self) -> float:
+        """How far the clock is off by which the queue goes."""
+        return self.hosts[0].wall_offset_s if self.plan.engine == "ledger" else 0.0
+
+    def later(self, wait_s: float, call: Callable[..., object], *args: object) -> None:
+        """Call something that is nobody's, after a wait that ends with the time of trouble at the latest."""
+        wait_s = max(0.0, min(wait_s, self.length_s - CLOCK.elapsed_s))
+        self.loop.call_later(wait_s, call, *args, context=contextvars.Context())

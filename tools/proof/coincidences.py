@@ -1,0 +1,78 @@
+"""Shows that the simulation finds what needs a coincidence: plants each bug in a copy of the tree, and simulates.
+
+    python -m tools.proof.coincidences [--minutes M] [NAME…]
+
+A bug is found when a seed breaks an invariant within the minutes (10 each), and the untouched tree breaks none with
+that seed. Needs no server. The checkout itself is not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools.proof.bugs_simulation import COINCIDENCES
+from tools.proof.planted import changed
+from tools.proof.prove import ROOT, copy_tree
+
+HOURS = "0.4"
+"""Of each seed: many short ones have more coincidences than a long one."""
+_SEED = re.compile(r"^seed (\d+): (.*)$", re.MULTILINE)
+
+
+def main() -> int:
+    """Try all bugs, or those named; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.proof.coincidences", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="the most for each bug (default: 10)")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    bugs = [one for one in COINCIDENCES if not options.names or one.name in options.names]
+    missed = 0
+    for one in bugs:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="coincidence-") as directory:
+            tree = Path(directory).resolve()
+            copy_tree(ROOT, tree)
+            for path, text in changed(tree, one).items():
+                (tree / path).write_text(text, encoding="utf-8")
+            found = simulate(
+                tree, "--until-broken", "--hours", HOURS, "--seeds", "1000000", "--minutes", str(options.minutes)
+            )
+        if found is None:
+            missed += 1
+            print(f"MISSED   {one.name}", flush=True)
+            continue
+        seed, sentence = found
+        if simulate(ROOT, "--first", seed, "--seeds", "1", "--hours", HOURS, "--no-shrink") is not None:
+            missed += 1
+            print(f"MISSED   {one.name}: the untouched tree fails with seed {seed}, too", flush=True)
+            continue
+        print(f"found    {one.name} (seed {seed}, {time.monotonic() - began:.0f} s): {sentence[:120]}", flush=True)
+    print(f"{len(bugs) - missed} of {len(bugs)} bugs found")
+    return 1 if missed else 0
+
+
+def simulate(tree: Path, *options: str) -> tuple[str, str] | None:
+    """Run seeds in a tree; return the first that breaks an invariant, and what it breaks."""
+    words = [sys.executable, "-P", "-m", "tests.support.simulation", *options]
+    done = subprocess.run(
+        words,
+        cwd=tree,
+        env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = _SEED.search(done.stdout)
+    if found is None and done.returncode:
+        raise SystemExit(f"the simulation itself failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return None if found is None else (found[1], found[2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
