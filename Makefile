@@ -41,8 +41,8 @@ engines: $(READY) ## Run the tests that need PostgreSQL or Redis; fails where on
 deploy: $(READY) ## Run the tests of the wheel, the image, the units, the manifests, the dashboard and the site
 	@$(BIN)/python $(PYTEST) tests/deploy
 
-pythons: $(READY) ## Run unit, contract and some e2e tests on Python 3.12 and 3.13, where they are found
-	@for version in 3.12 3.13; do \
+pythons: $(READY) ## Run unit, contract and some e2e tests on Python 3.12 and 3.13, where they are found (PYTHONS="3.12 …")
+	@for version in $(or $(PYTHONS),3.12 3.13); do \
 	    python=$$(.ci/find-python $$version) || { echo "Python $$version is not here: its tests are skipped" >&2; continue; }; \
 	    echo "Python $$version: $$python"; \
 	    UV_PROJECT_ENVIRONMENT=.venv/python$$version UV_SYSTEM_CERTS=1 \

@@ -352,4 +352,20 @@ EDGES: tuple[Bug, ...] = (
         "if _width(console, one)",
         fails="tests/unit/test_progress.py::test_no_cell_of_the_last_table_is_wrapped[40-5]",
     ),
+    bug(
+        "check-outlasts-pause",
+        "a DELETE follows its preflight check although a pause began meanwhile",
+        "reaper/worker/attempt.py",
+        "self.gate.may_go_on(now)",
+        "self.gate.may_send",
+        fails="tests/unit/test_worker_preflight.py::test_a_pause_that_begins_during_the_check_holds_the_delete_back",
+    ),
+    bug(
+        "sweep-429-ignored",
+        "a 429 to the list of a sweep holds nothing back",
+        "reaper/app/daemon.py",
+        "            worker.gate.keep_silence(worker.now(), unread, jitter=random.random())\n",
+        "            pass\n",
+        fails="tests/e2e/test_sweep_throttled.py::test_a_daemon_keeps_the_silence_that_its_sweep_was_asked_for",
+    ),
 )
