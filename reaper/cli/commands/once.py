@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from reaper.app.run_parts import RunParts
 from reaper.app.signals import ENDING, Signals, cancel_by, deliver_blocked
 from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import at_least_one, duration
-from reaper.cli.commands.delayed_lists import DelayedLists
+from reaper.cli.commands.once_intake import MIN_BUDGET_S, Intake, reading_ends, take_in
 from reaper.cli.context import leaving_with, loaded, open_writing, run_async, use_descriptors
 from reaper.cli.failure import drop
 from reaper.cli.output import emit_json, flush, say
@@ -30,30 +29,26 @@ from reaper.cli.terminal.progress import (
     RunProgress,
     log_each_session,
     progress_mode,
-    show_intake,
     show_progress,
 )
 from reaper.cli.terminal.progress_stats import LiveCounts
 from reaper.cli.terminal.summary import print_summary
 from reaper.core.errors import PRECEDENCE, Exit, ReaperError
 from reaper.core.text import pluralize
-from reaper.intake.events import NOTHING, add_up
-from reaper.intake.inputs import Input, open_inputs, take_in_file, unread_input
-from reaper.intake.line_reader import Parsed
-from reaper.queues.base import IntakePort, Queue, RunSet
-from reaper.queues.values import Added, SetView
+from reaper.intake.events import add_up
+from reaper.intake.inputs import open_inputs, unread_input
+from reaper.queues.base import Queue
+from reaper.queues.values import SetView
 from reaper.settings.load import Loaded
 from reaper.settings.schema import Settings
-from reaper.telemetry import events, logs
-from reaper.telemetry.event_log import LineMeter, RefusedLines, log_exit
+from reaper.telemetry import logs
+from reaper.telemetry.event_log import log_exit
 
 if TYPE_CHECKING:
     from reaper.app.metrics_file import MetricsFile
     from reaper.app.notifier import Notifier
     from reaper.telemetry.metrics import Metrics
     from reaper.worker.worker import Worker
-
-MIN_BUDGET_S = 0.1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -208,14 +203,14 @@ async def _stop_set(
         members, begun_at = queue.new_set(), queue.now()
         limit = getattr(args, "limit", None)
         metrics = _metrics_of(file)
-        taken = _Intake(metrics=metrics)
+        taken = Intake(metrics=metrics)
         opened.push_async_callback(_count, file, queue, settings.settings)
         notifier.use_queue(queue)
         opened.callback(notifier.use_queue, None)
         parts = RunParts(settings.settings, queue, credentials, opened, sweeps_printed=not logs.writes_json())
         found, report = Exit.OK, None
         with anyio.CancelScope() as intake, signals.obeyed(cancel_by(intake)):
-            await _take_in(queue, inputs, taken, members, mode, _reading_ends(begun, budget_s))
+            await take_in(queue, inputs, taken, members, mode, reading_ends(begun, budget_s))
             if getattr(args, "discover", False):
                 from reaper.cli.commands.sweep_report import discover
 
@@ -298,59 +293,3 @@ def log_end(code: int, why: str = "", facts: Mapping[str, object] = {}) -> None:
     """Log the end where logs are JSON; a person reads the summary."""
     if logs.writes_json():
         log_exit(code, why, facts=facts)
-
-
-@dataclass(slots=True)
-class _Intake:
-    """The result of the intake, whole batches."""
-
-    added: Added = NOTHING
-    cut: str = ""
-    """The first input that was not read to its end when its time was up."""
-    refused: RefusedLines = field(default_factory=RefusedLines)
-    delayed: DelayedLists = field(default_factory=DelayedLists)
-    metrics: LineMeter | None = None
-
-    def batch(self, source: str, now: Callable[[], float], added: Added, parsed: Parsed) -> None:
-        self.added = add_up(self.added, added)
-        if self.metrics is not None:
-            self.metrics.imported(
-                "stdin" if source == "stdin" else "file",
-                accepted=added.accepted,
-                duplicate=added.duplicate,
-                invalid=added.invalid,
-            )
-        self.delayed.count(source, parsed, now())
-        self.refused.log(source, parsed.invalid)
-        for note in parsed.notes:
-            logs.get().info(events.INTAKE_NOTED, source=source, note=note)
-
-    def was_cut(self, source: str) -> None:
-        self.cut = self.cut or source
-
-
-def _reading_ends(begun: float, budget_s: float | None) -> float:
-    """Return when the reading of the inputs must end: half of the time that is left remains to stop what came."""
-    now = anyio.current_time()
-    return math.inf if budget_s is None else now + max(MIN_BUDGET_S, begun + budget_s - now) / 2
-
-
-async def _take_in(
-    queue: IntakePort,
-    inputs: Sequence[Input],
-    taken: _Intake,
-    into: RunSet | None,
-    mode: ProgressMode,
-    stop_at: float,
-) -> None:
-    async with show_intake(mode, inputs, lambda: taken.added):
-        for one in inputs:
-            await take_in_file(
-                queue,
-                one,
-                into=into,
-                on_batch=partial(taken.batch, one.source, queue.now),
-                stop_at=stop_at,
-                on_cut=partial(taken.was_cut, one.source),
-            )
-            taken.refused.log_count(one.source)
