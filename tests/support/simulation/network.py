@@ -28,8 +28,16 @@ _WORLD = contextvars.Context()
 class Network:
     """Opens connections, and knows what is under way on them."""
 
-    def __init__(self, loop: VirtualLoop, api: ApiModel, chance: Random, active: Callable[[str], Fault | None]) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        api: ApiModel,
+        chance: Random,
+        active: Callable[[str], Fault | None],
+        latency: float,
+    ) -> None:
         self._loop, self.api, self.chance, self.active = loop, api, chance, active
+        self.latency = latency
         self.open: set[Link] = set()
         self.sent: list[tuple[float, str, str]] = []
         """Each DELETE that was written: when, by which process, for which ID."""
@@ -146,7 +154,9 @@ class Link(asyncio.Transport):
         slow = network.active("slow")
         if slow:
             network.faults["slow"] = network.faults.get("slow", 0) + 1
-        work_s = 0.005 + 0.1 * network.chance.random() ** 2 + (slow.share * network.chance.random() if slow else 0.0)
+        work_s = network.latency * (0.005 + 0.1 * network.chance.random() ** 2) + (
+            slow.share * network.chance.random() if slow else 0.0
+        )
 
         def work() -> None:
             answer = network.api.answer(name, method, path, token)

@@ -64,6 +64,8 @@ class Plan:
     concurrency: int
     adaptive: bool
     discovers: bool
+    latency: float
+    """How many times as long as usual each answer takes: the longer, the more is in flight when something happens."""
     sessions: tuple[PlannedSession, ...]
     faults: tuple[Fault, ...]
 
@@ -115,7 +117,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     """Return the plan of a seed. `kinds`: the faults to choose from; None: a swarm's choice, another with each seed."""
     chance = Random(f"plan/{seed}")
     engine = chance.choice(("memory", "ledger"))
-    reapers = chance.choice((1, 1, 2, 3))
+    reapers = chance.choice((1, 2, 2, 3))
     mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
     if kinds is None:
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
@@ -128,7 +130,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
         for _ in range(chance.choice((1, 1, 2, 4))):
             at_s, for_s = chance.uniform(0, length_s * 0.8), 0.0
             if chance.random() < 0.6:  # in the midst of work, where coincidences are
-                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-3, 15)
+                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-3, 12)
             share = 1.0
             if kind in LASTING:
                 for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
@@ -140,7 +142,8 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
             faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), chance.randrange(reapers)))
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
-        seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers, sessions,
+        seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
+        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions,
         tuple(faults),
     )  # fmt: skip
 

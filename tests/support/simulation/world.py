@@ -30,7 +30,7 @@ class World:
             if fault.for_s:
                 self._lasting.setdefault(fault.kind, []).append(fault)
         self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met)
-        self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active)
+        self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active, plan.latency)
         self.network.faults = self.injected
         self.network.on_broken = self.breaks
         loop.connect = self.network.connect
