@@ -14,12 +14,12 @@ from tests.support.simulation.runner import kind_of, run, shrink
 from tests.support.simulation.simulated import Result, Total
 
 KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
-SEEDS = range(1, 9)
+SEEDS = range(1, 6)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_invariants_hold(seed: int) -> None:
-    result = run(plan_of(seed, 0.5))
+    result = run(plan_of(seed, 0.2))
     assert result.broken == []
     assert result.reaper_hours > 0
 
@@ -31,7 +31,7 @@ def test_a_plan_that_failed_once_holds(file: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["memory", "ledger"])
 def test_the_same_plan_gives_the_same_history(engine: str) -> None:
-    plan = replace(plan_of(11, 0.2), engine=engine)
+    plan = replace(plan_of(11, 0.1), engine=engine)
     first, second = run(plan), run(plan)
     assert first.digest == second.digest != ""
     assert run(replace(plan, seed=12)).digest != first.digest

@@ -122,7 +122,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     if kinds is None:
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
     length_s = hours * 3600
-    count = int(chance.choice((20, 60, 150, 400)) * max(0.2, hours / 2))
+    count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours / 2))
     discovers = chance.random() < 0.3 and mode == "run"
     sessions = tuple(_session(chance, seed, n, length_s, mode, discovers) for n in range(count))
     faults: list[Fault] = []
@@ -130,7 +130,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
         for _ in range(chance.choice((1, 1, 2, 4))):
             at_s, for_s = chance.uniform(0, length_s * 0.8), 0.0
             if chance.random() < 0.6:  # in the midst of work, where coincidences are
-                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-3, 12)
+                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-1, 9)
             share = 1.0
             if kind in LASTING:
                 for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
