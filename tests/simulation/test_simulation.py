@@ -58,6 +58,7 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
             self.taken = {one.session_id for one in sessions}
             self.asked = {one.session_id: one.asked_s for one in sessions}
             self.cancelled: dict[str, float] = {}
+            self.cancel_asked: set[str] = set()
             self.api = type("Api", (), {})()
             self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
             self.api.told = [Told(*one) for one in more.get("told", ())]  # type: ignore[attr-defined]

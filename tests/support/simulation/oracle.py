@@ -212,7 +212,7 @@ class Oracle:
             case "protected":
                 return "" if protected_s is not None else "nothing protects it"
             case "cancelled":
-                return "" if row.session_id in self._world.cancelled else "nobody cancelled it"
+                return "" if row.session_id in self._world.cancel_asked else "nobody cancelled it"
             case other:
                 return f"there is no outcome {other}"
 

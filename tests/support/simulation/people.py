@@ -73,6 +73,7 @@ class People:
         async def act(queue: Queue) -> None:
             match kind:
                 case "cancel":
+                    self.world.cancel_asked.update(ids)  # it may happen although its answer is lost
                     for session_id, result in (await queue.cancel(ids, reason="a test", by="ann")).items():
                         if result.value in ("done", "requested", "cancelled"):
                             self.world.cancelled.setdefault(session_id, CLOCK.elapsed_s)

@@ -34,6 +34,7 @@ from tests.support.simulation.world import World
 ONCE_EVERY_S = 60.0
 TIMEOUT_S = 5.0
 ENDS_WITHIN_S = 30.0
+"""After SIGTERM: the drain, one list read, the last writes."""
 HAPPENS_TO_PROCESSES = (
     *("kill", "kill_at_commit", "term", "term_twice", "reload", "suspend"),
     *("wall_forward", "wall_back"),
@@ -148,11 +149,11 @@ class Reapers:
         if task is None:
             self.world.history.add(process.name, "killed", "killed")
         else:
-            again_s = self._exit(process, task, again_s)
+            self._count_exit(process, task)
             process.is_dead = True
         self.world.loop.call_later(again_s, self.start, number, context=contextvars.Context())
 
-    def _exit(self, process: Process, task: asyncio.Task[int], again_s: float) -> float:
+    def _count_exit(self, process: Process, task: asyncio.Task[int]) -> None:
         error = task.exception()
         if error is None:
             code = str(int(task.result()))
@@ -166,7 +167,6 @@ class Reapers:
             self.world.breaks(f"{process.name} ended with {error!r}\n{lines}")
         self.exits[code] = self.exits.get(code, 0) + 1
         self.world.history.add(process.name, f"ended: {code}")
-        return again_s
 
     async def _daemon(self, signals: SimulatedSignals) -> int:
         settings = self.settings()
@@ -188,12 +188,14 @@ class Reapers:
             return int(summary.exit)
 
     def befall(self, fault: Fault) -> None:
+        """Let a fault happen to the reaper that the plan means, if it lives."""
         number = fault.target % self.world.plan.reapers
         if number not in self.running or self.running[number][0].name not in self._began:
             return
         process, signals = self.running[number]
         self.world.history.add(process.name, f"{fault.kind} {fault.for_s or fault.share:g}", fault.kind)
-        self.world.met(fault.kind)
+        if fault.kind != "kill_at_commit":
+            self.world.met(fault.kind)
         match fault.kind:
             case "kill":
                 process.kill()
@@ -226,6 +228,7 @@ class Reapers:
         if process is None or process is not self._crash_next or self.world.chance.random() < 0.5:
             return False
         self._crash_next = None
+        self.world.met("kill_at_commit")
         self.world.history.add(process.name, f"dies {when} a commit")
         process.kill()
         return True
@@ -235,10 +238,10 @@ class Reapers:
         self._closing = True
         for process, signals in self.running.values():
             self._signal(process, signals, signal.SIGTERM)
-        await anyio.sleep(30)
+        await anyio.sleep(ENDS_WITHIN_S)
         for process, _ in self.running.values():
             if process.name in self._began:
-                self.world.breaks(f"{process.name} did not end within 30 s of SIGTERM")
+                self.world.breaks(f"{process.name} did not end within {ENDS_WITHIN_S:.0f} s of SIGTERM")
                 process.kill()
 
 

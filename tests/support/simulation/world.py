@@ -43,6 +43,8 @@ class World:
         self.taken: set[str] = set()
         """IDs that must be in the books: their `add` succeeded, or they stand in a file that stays."""
         self.cancelled: dict[str, float] = {}
+        """When each ID was cancelled for certain, if it was not asked for again since."""
+        self.cancel_asked: set[str] = set()
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
         """Called when a process logs that a pause began."""
 
