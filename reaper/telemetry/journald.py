@@ -7,7 +7,6 @@ https://systemd.io/JOURNAL_NATIVE_PROTOCOL/). What the socket does not take at o
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
+from reaper.telemetry.json_lines import encode
 from reaper.telemetry.redaction import holds_secret, masked, masked_value
 
 if TYPE_CHECKING:  # the commands that start at once load no structlog
@@ -30,7 +30,6 @@ SEND_BUFFER_BYTES: Final = 8 * 1024 * 1024
 MAX_NAME: Final = 64
 """The longest name of a field that journald takes."""
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_json = json.JSONEncoder(default=repr).encode
 _IN_THE_JOURNAL_ANYWAY = ("event", "level", "timestamp")
 
 
@@ -118,7 +117,7 @@ def _fields(event: EventDict) -> dict[str, str]:
     fields = {"REAPER_EVENT": str(event.get("event"))}
     for key, value in event.items():
         if value is not None and key not in _IN_THE_JOURNAL_ANYWAY and (name := _name(key)):
-            fields[name] = value if isinstance(value, str) else _json(value)
+            fields[name] = value if isinstance(value, str) else encode(value)
     return fields
 
 

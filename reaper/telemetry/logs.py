@@ -7,7 +7,6 @@ Masking is last (`redaction.py`). No traceback shows local variables.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from reaper.telemetry import events
 from reaper.telemetry.console import ConsoleRenderer, console_time
 from reaper.telemetry.ecs import as_ecs
 from reaper.telemetry.journald import SOCKET, Journal, JournalLine, JournalRenderer, is_journal, with_priority
+from reaper.telemetry.json_lines import encode
 from reaper.telemetry.log_form import is_json
 from reaper.telemetry.redaction import MaskedRenderer, masked
 from reaper.telemetry.stderr import StderrWriter, divert_prints, writer_of
@@ -94,7 +94,6 @@ def configure(
         # Without local variables: they hold tokens, and bodies of replies.
         structlog.processors.format_exc_info,
     ]
-    encode = json.JSONEncoder(default=repr).encode
     render: Processor = lambda logger, method, event: encode(event)  # noqa: E731  # does not change the event
     if settings.log_schema == "ecs":
         render = lambda logger, method, event: encode(as_ecs(event))  # noqa: E731
