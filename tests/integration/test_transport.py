@@ -241,8 +241,8 @@ async def test_many_at_once_share_few_connections_in_order(harness: Ours | Httpx
         assert server.connections == server.max_open == 64
     arrived = [int(request.split(b" ", 2)[1][1:]) for request in server.requests]
     assert sorted(arrived) == list(range(harness.many))
-    # One connection that is late by some turns of a busy loop is overtaken by all others.
-    assert max(abs(place - number) for place, number in enumerate(arrived)) <= max(128, harness.many // 4)
+    # A connection that is late by some turns of a busy loop is overtaken by all others; most are not late.
+    assert sorted(abs(place - number) for place, number in enumerate(arrived))[harness.many // 2] <= 64
 
 
 async def test_over_tls(harness: Ours | Httpx) -> None:

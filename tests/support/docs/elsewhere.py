@@ -29,6 +29,8 @@ ENGINE = "needs a container engine"
 WHEEL = "deploy/test_wheel.py::test_an_empty_environment_runs_what_is_installed"
 KUSTOMIZE = "is for kustomize"
 PROMETHEUS = "is for Prometheus"
+LONG = "takes minutes"
+SIMULATION = "simulation/test_simulation.py::test_the_command_reports_and_names_what_there_is"
 DIST = "deploy/test_wheel.py"
 SPOOLS = "integration/test_spool_trouble.py"
 DEMO = "e2e/test_demo.py::test_demo_stops_everything_and_needs_no_account"
@@ -62,6 +64,8 @@ ELSEWHERE = [
     Elsewhere("docs/queues-redis.md", "pip install", INSTALLS, WHEEL),
     Elsewhere("docs/release.md", "make dist", INSTALLS, f"{DIST}::test_the_source_archive_builds_the_same_wheel"),
     Elsewhere("docs/release.md", "make sbom", INSTALLS, f"{DIST}::test_the_bill_of_materials_is_the_lock_file"),
+    Elsewhere("docs/simulation.md", "make simulate", LONG, SIMULATION),
+    Elsewhere("docs/simulation.md", ".venv/bin/python", LONG, SIMULATION),
     Elsewhere("docs/commands.md", "reaper demo", "is run in docs/index.md", DEMO),
     Elsewhere(
         "docs/files.md", "groupadd", AS_ROOT, f"{SPOOLS}::test_programs_of_other_users_write_by_their_group", whole=True
