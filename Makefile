@@ -4,9 +4,10 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 3
-# Tests wait more than they work; a file's tests stay together. In this order, the files that take longest first: sorted by
-# their number of tests, as xdist would, long files with few tests came last and ran alone.
-PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Tests wait more than they work; a file's tests stay together.
+PYTEST := -m pytest -n $(JOBS) --dist loadfile
+# All of them in this order: sorted by their number of tests, as xdist would, long files with few tests come last, alone.
+IN_ORDER := --no-loadscope-reorder
 # Not tests/deploy, which runs installed copies of reaper, and not tests/fault: both have a target of their own.
 KINDS := $(addprefix tests/,e2e simulation integration contract property fuzz repo unit)
 # What another interpreter or an older library could break, without the engines' servers; `make nightly` runs all of e2e.
@@ -33,7 +34,7 @@ run: $(READY) ## Run the daemon in the foreground (needs ARCHAL_TOKEN or a confi
 	@$(BIN)/reaper run
 
 test: $(READY) ## Run the tests of a normal change: all but those of deploy and fault (JOBS=n files at a time)
-	@$(BIN)/python $(PYTEST) $(KINDS)
+	@$(BIN)/python $(PYTEST) $(IN_ORDER) $(KINDS)
 
 engines: $(READY) ## Run the tests that need PostgreSQL or Redis; fails where one is missing
 	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/python $(PYTEST) $(addprefix tests/,contract property integration) \
@@ -68,7 +69,7 @@ nightly: $(READY) ## Run for hours: all of e2e on each Python, every planted bug
 
 coverage: $(READY) ## Measure which branches the tests take, room by room; fails below the bounds (needs PostgreSQL and Redis)
 	@rm -f .coverage .coverage.*
-	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run $(PYTEST) -q \
+	@TEST_REQUIRE_BACKENDS=postgres,redis $(BIN)/coverage run $(PYTEST) $(IN_ORDER) -q \
 	    --hypothesis-profile=ci --timeout=600 -m 'not untraced' tests/fault/test_outages.py $(KINDS) && passed=0 || passed=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/python -m tools.coverage_rooms && exit $$passed
 
