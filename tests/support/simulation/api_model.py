@@ -79,7 +79,6 @@ class ApiModel:
     tokens: dict[str, str] = field(default_factory=dict)
     """Valid tokens, with their accounts."""
     told: list[Told] = field(default_factory=list)
-    refused_tokens: int = 0
 
     def answer(self, process: str, method: str, path: str, token: str) -> Answer:
         """Do what a request asks and return the answer as the client would get it from a perfect network."""
@@ -105,7 +104,6 @@ class ApiModel:
             return Answer(404, b"<html>nothing here</html>", content_type="text/html"), "gateway_html", False
         account = self.tokens.get(token)
         if account is None:
-            self.refused_tokens += 1
             return _error(401, "the token is not valid"), "token", False
         if path == "/auth/me":
             return _ok({"userId": account, "plan": "team"}), "", False

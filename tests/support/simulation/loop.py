@@ -87,7 +87,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(_NoSelector(self))
         self.set_task_factory(_new_task)  # type: ignore[arg-type]
         self.connect: Callable[[Any, Callable[[], asyncio.Protocol]], Coroutine[Any, Any, Any]] | None = None
-        self.steps = 0
 
     def time(self) -> float:
         return CLOCK.steady()
@@ -103,7 +102,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         context = contextvars.copy_context() if context is None else context
-        self.steps += 1
         process = context.get(PROCESS)
         if process is None:
             return super().call_soon(callback, *args, context=context)

@@ -18,7 +18,6 @@ EPOCH = 1_800_000_000.0
 BOOTED = 100_000.0
 """The steady clock's time when a simulation begins."""
 
-real_monotonic = time.monotonic
 real_process_time = time.process_time
 
 
