@@ -7,7 +7,7 @@ attempt asks it once more right before its send. Items that were claimed and not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -64,14 +64,21 @@ class Claims:
     def __post_init__(self) -> None:
         self.last_tick_at = self.now()
 
-    async def run(self) -> None:
-        """Claim until `idle` or the shutdown ends it. Every lease has its result posted afterwards."""
+    async def run(self, begin: Callable[[], Awaitable[None]]) -> None:
+        """Claim until `idle` or the shutdown ends it. Every lease has its result posted afterwards.
+
+        Nothing is claimed before `begin` has returned; while the queue is unavailable to it, it is called again.
+        """
+        has_begun = False
         try:
             async with anyio.create_task_group() as self._slots:
                 while not self.shutdown.is_draining:
                     self._wake = anyio.Event()
                     self.last_tick_at = self.now()
                     try:
+                        if not has_begun:
+                            await begin()
+                            has_begun = True
                         wait_s = await self._claim_and_dispatch(self.gate.admit(self.last_tick_at))
                     except QueueUnavailableError as error:
                         self.queue_health.mark_unavailable(error)

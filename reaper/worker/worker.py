@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
@@ -96,17 +98,11 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `idle` ends it or a shutdown is over; then every lease is settled or released."""
-        # Known before the first claim and the first read: a pause that was set yesterday must not lose a race against
-        # it, and no token goes to an address that is not the queue's.
-        self.gate.set_operator(await self.queue.paused())
-        await self._supervisor.watch_target()
         async with anyio.create_task_group() as background:
             background.start_soon(self._supervisor.supervise)
-            background.start_soon(self._reads.run)
-            background.start_soon(self._unconfirmed.release_late)
             async with self._settler.open():
                 with self._shutdown.scope:
-                    await self._claims.run()
+                    await self._claims.run(partial(self._begin, background))
             if not self.gate.verify:  # too short a run had no maintenance after its first proof
                 with suppress(QueueUnavailableError):
                     await self._supervisor.watch_target()
@@ -119,6 +115,17 @@ class Worker:
             could_not_read = self.gate.needs_identity or not self.gate.may_send
             if self.gate.allowance.owes_read and could_not_read and not self.gate.is_held_by_operator:
                 await self._comparison.reopen_unproven()
+
+    async def _begin(self, background: TaskGroup) -> None:
+        """Learn what must be known before the first claim and the first read, and start the reads.
+
+        A pause that was set yesterday must not lose a race against them, and no token goes to an address that is not the
+        queue's. Raises QueueError.
+        """
+        self.gate.set_operator(await self.queue.paused())
+        await self._supervisor.watch_target()
+        background.start_soon(self._reads.run)
+        background.start_soon(self._unconfirmed.release_late)
 
     def drain(self, within_s: float | None = None) -> None:
         """Claim nothing more; let sends end within `within_s` (None: the configured timeout), release the rest."""

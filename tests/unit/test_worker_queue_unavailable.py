@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from reaper.core.errors import Exit, QueueError, QueueUnavailableError
-from reaper.core.model import LeaseResult, Outcome, Reply, SessionId
+from reaper.core.model import LeaseResult, Outcome, Pause, PauseReason, Reply, SessionId
 from tests.support.worker import STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +80,54 @@ async def test_the_queue_is_not_asked_in_a_busy_loop() -> None:
     # The watch asks twice a second; claims and the four kept outcomes every few seconds.
     assert 60 <= w.queue.store.refused <= 60 * 6, w.queue.store.refused
     assert len(w.journal.outcomes) == 10
+
+
+async def test_an_engine_that_goes_before_the_first_look_is_waited_for() -> None:
+    w = await world(10, well)
+    w.queue.store.away = True
+    ended: list[BaseException] = []
+
+    async def daemon() -> None:
+        try:
+            await w.worker.run()
+        except BaseExceptionGroup as group:
+            ended.extend(leaves(group))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(daemon)
+        await anyio.sleep(20)
+        assert (w.api.reads, w.api.sent) == ([], {}), "nothing is asked before the queue's pause and target are known"
+        assert w.worker.stalled_s < 6, "the claim loop turns all the same"
+        w.queue.store.away = False
+        await anyio.sleep(20)
+        w.worker.drain()
+    assert not ended
+    assert len(w.journal.outcomes) == 10
+    assert w.journal.queue == ["away: the engine cannot be reached", "back"]
+
+
+async def test_a_pause_that_was_set_meanwhile_holds_when_the_engine_is_back() -> None:
+    w = await world(10, well)
+    await w.queue.pause(Pause(PauseReason.OPERATOR, 0.0, "night"))
+    w.queue.store.away = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(20)
+        w.queue.store.away = False
+        await anyio.sleep(20)
+        w.worker.drain()
+    assert w.api.sent == {}
+
+
+async def test_a_worker_whose_engine_never_came_drains_at_once() -> None:
+    w = await world(10, well)
+    w.queue.store.away = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(20)
+        w.worker.drain()
+        begun = anyio.current_time()
+    assert anyio.current_time() - begun < 1
 
 
 async def test_once_ends_with_69_when_the_engine_stays_away() -> None:

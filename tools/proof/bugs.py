@@ -1,5 +1,6 @@
 """Every planted bug."""
 
+from tools.proof.bugs_cli import CLI
 from tools.proof.bugs_console import CONSOLE
 from tools.proof.bugs_core import CORE
 from tools.proof.bugs_edges import EDGES
@@ -8,4 +9,4 @@ from tools.proof.bugs_network import NETWORK
 from tools.proof.bugs_notify import NOTIFY
 from tools.proof.bugs_queues import QUEUES
 
-BUGS = (*QUEUES, *CORE, *EDGES, *EXEC, *NETWORK, *CONSOLE, *NOTIFY)
+BUGS = (*QUEUES, *CORE, *EDGES, *CLI, *EXEC, *NETWORK, *CONSOLE, *NOTIFY)

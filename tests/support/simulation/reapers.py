@@ -47,8 +47,10 @@ class SimulatedSignals(Signals):
     def __init__(self, process: Process) -> None:
         super().__init__(now=CLOCK.steady)
         self._process = process
+        self.were_sent = False
 
     def catch(self, number: signal.Signals) -> None:
+        self.were_sent = True
         if self._exit_code is not None:
             self._process.kill()
         elif not self._process.is_dead:
@@ -66,6 +68,8 @@ class Reapers:
         self.owners: dict[str, Process] = {}
         """Processes by the name in their leases."""
         self.exits: dict[str, int] = {}
+        self._open: set[str] = set()
+        """Processes whose queue was open once."""
         self.lived_s = 0.0
         """The time of all that ended."""
         self._closing = False
@@ -115,6 +119,7 @@ class Reapers:
         if process is not None:
             process.on_death.append(die)
             self.owners[queue.owner] = process
+            self._open.add(process.name)
         try:
             yield queue
         finally:
@@ -149,17 +154,18 @@ class Reapers:
         if task is None:
             self.world.history.add(process.name, "killed", "killed")
         else:
-            self._count_exit(process, task)
+            self._count_exit(process, task, asked=self.running[number][1].were_sent)
             process.is_dead = True
         self.world.loop.call_later(again_s, self.start, number, context=contextvars.Context())
 
-    def _count_exit(self, process: Process, task: asyncio.Task[int]) -> None:
+    def _count_exit(self, process: Process, task: asyncio.Task[int], *, asked: bool) -> None:
         error = task.exception()
         if error is None:
             code = str(int(task.result()))
         elif isinstance(error, ReaperError):
             code = type(error).__name__
-            if not isinstance(error, QueueUnavailableError):
+            outlives = self.world.plan.mode == "run" and process.name in self._open and not asked
+            if outlives or not isinstance(error, QueueUnavailableError):
                 self.world.breaks(f"{process.name} ended with {code}: {error}")
         else:
             code = "traceback"
