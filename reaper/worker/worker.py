@@ -119,8 +119,8 @@ class Worker:
     async def _begin(self, background: TaskGroup) -> None:
         """Learn what must be known before the first claim and the first read, and start the reads.
 
-        A pause that was set yesterday must not lose a race against them, and no token goes to an address that is not the
-        queue's. Raises QueueError.
+        A pause that was set yesterday must not lose a race against them, and no token goes to an address that is not
+        the queue's. Raises QueueError.
         """
         self.gate.set_operator(await self.queue.paused())
         await self._supervisor.watch_target()

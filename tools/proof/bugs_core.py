@@ -48,8 +48,8 @@ CORE: tuple[Bug, ...] = (
         "target-not-watched",
         "a worker starts without a comparison: where no reads are made, the token goes to another address",
         "reaper/worker/worker.py",
-        "        await self._supervisor.watch_target()\n        async with anyio.create_task_group() as background:\n",
-        "        async with anyio.create_task_group() as background:\n",
+        "        await self._supervisor.watch_target()\n        background.start_soon(self._reads.run)\n",
+        "        background.start_soon(self._reads.run)\n",
         fails="tests/unit/test_worker_target.py::test_once_ends_at_once_and_names_both_addresses[no reads]",
     ),
     bug(
