@@ -14,7 +14,8 @@ from reaper.core.errors import Exit, QueueUnavailableError
 from reaper.core.model import Lease, LeaseResult, Outcome, Pause, PauseReason, Release, Retry, Send, SessionId, Settle
 from reaper.queues.values import Added, InvalidLine
 from reaper.telemetry import events
-from reaper.telemetry.logs import get, is_behind
+from reaper.telemetry.logs import get, is_behind, write_info
+from reaper.telemetry.session_lines import attempts_of, settled_line
 
 MAX_SOURCES = 1000
 """Sources whose refused lines are remembered, the newest: each file of a spool is one."""
@@ -69,12 +70,14 @@ class LogJournal:
             self.metrics.latency(waited_s)
         if settle.outcome is Outcome.STOPPED and not self.log_each_session:
             return
+        if write_info(lambda at: settled_line(at, lease, settle, send, waited_s)):
+            return
         get().info(
             events.SESSION_SETTLED,
             session_id=lease.session_id,
             outcome=settle.outcome.value,
             status=send.status if send else None,
-            attempts=lease.attempts + (1 if send and settle.charged else 0),
+            attempts=attempts_of(lease, settle, send),
             duration_s=round(send.duration_s, 4) if send else None,
             waited_s=round(waited_s, 3),
             source=lease.source,

@@ -6,23 +6,22 @@ Masking is last (`redaction.py`). No traceback shows local variables.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TextIO
 
 from reaper.telemetry import events
 from reaper.telemetry.console import ConsoleRenderer, console_time
 from reaper.telemetry.ecs import as_ecs
-from reaper.telemetry.journald import SOCKET, Journal, JournalLine, JournalRenderer, is_journal, with_priority
+from reaper.telemetry.journald import SOCKET, Journal, JournalLine, JournalRenderer, is_journal
 from reaper.telemetry.json_lines import encode
 from reaper.telemetry.log_form import is_json
 from reaper.telemetry.redaction import MaskedRenderer, masked
-from reaper.telemetry.stderr import StderrWriter, divert_prints, writer_of
+from reaper.telemetry.sink import Sink
+from reaper.telemetry.stderr import divert_prints, writer_of
 from reaper.telemetry.stray_output import log_printed, log_stray_output
 from reaper.telemetry.structlog_without_rich import FilteringBoundLogger, Processor, structlog
 from reaper.telemetry.terminal import columns, in_color
@@ -35,6 +34,7 @@ _secrets: Callable[[], tuple[str, ...]] = tuple
 _logger: FilteringBoundLogger = structlog.get_logger()
 _sink: Sink | None = None
 _writes_json = False
+_templates: Rfc3339Clock | None = None
 _print_above: Callable[[str], None] | None = None
 
 
@@ -65,6 +65,17 @@ def writes_json() -> bool:
     return _writes_json
 
 
+def write_info(line: Callable[[str], str]) -> bool:
+    """Log an event of level info whose plain JSON `line` makes from the time.
+
+    Returns False, and logs nothing, where the log has another form: then it goes through `get`, which costs far more.
+    """
+    if _templates is None or _sink is None:
+        return False
+    _sink.write(line(_templates()), logging.INFO)
+    return True
+
+
 def use_logger(logger: FilteringBoundLogger) -> None:
     """Send events to another logger, unless `configure` was called."""
     global _logger
@@ -82,10 +93,11 @@ def configure(
 ) -> None:
     """Send all logs to `stream` (None: stderr) from now on; may be called again.
 
-    `secrets` is called for each line, because tokens rotate. `daemon`: of `reaper run`, whose log is JSON away from a
-    terminal unless the settings say otherwise. `journal_socket`: gets the lines where the stream is systemd's journal.
+    `secrets` is called whenever lines are written, because tokens rotate. `daemon`: of `reaper run`, whose log is JSON
+    away from a terminal unless the settings say otherwise. `journal_socket`: gets the lines where the stream is
+    systemd's journal.
     """
-    global _secrets, _logger, _sink, _writes_json
+    global _secrets, _logger, _sink, _writes_json, _templates
     _secrets = secrets
     stream = stream or sys.stderr
     _writes_json = is_json(settings.log_format, stream, daemon=daemon)
@@ -99,10 +111,22 @@ def configure(
         render = lambda logger, method, event: encode(as_ecs(event))  # noqa: E731
     if not _writes_json:
         render = ConsoleRenderer(in_color(stream, os.environ), partial(columns, stream))
-    render = MaskedRenderer(render, secrets)
     journal = Journal(journal_socket) if is_journal(stream, os.environ) else None
+    masks_batches = _writes_json and journal is None
+    if not masks_batches:
+        render = MaskedRenderer(render, secrets)
     _leave_sink()
-    _sink = sink = Sink(stream, journal, writer_of(stream))
+    _sink = sink = Sink(
+        stream,
+        _writes_json,
+        journal,
+        writer_of(stream),
+        secrets if masks_batches else None,
+        log_dropped,
+        lambda: _print_above,
+    )
+    takes_templates = masks_batches and settings.log_schema == "plain" and settings.log_level in ("debug", "info")
+    _templates = Rfc3339Clock() if takes_templates else None
     structlog.configure(
         processors=[*common, render if journal is None else JournalRenderer(render, secrets)],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -118,15 +142,21 @@ def configure(
 
 def reset() -> None:
     """Undo `configure`: forget the stream and the secrets, and write no more records of libraries."""
-    global _secrets, _logger, _sink, _writes_json
+    global _secrets, _logger, _sink, _writes_json, _templates
     _leave_sink()
     if _sink is not None and _sink.writer is not None:
         log_stray_output(None)
         divert_prints(_sink.stream, None)
     structlog.reset_defaults()
+    _templates = None
     _secrets, _logger, _sink, _writes_json = tuple, structlog.get_logger(), None, False
     _remove_handler()
     logging.raiseExceptions = True
+
+
+def log_dropped(lost: dict[str, int]) -> None:
+    """Log how many lines were dropped, by level."""
+    _logger.warning(events.LOG_DROPPED, **lost)
 
 
 def _leave_sink() -> None:
@@ -171,73 +201,6 @@ def write_line(text: str) -> None:
 def redacted(text: str) -> str:
     """Return the text with the secrets of the last `configure` masked."""
     return masked(text, _secrets())
-
-
-@dataclass(slots=True)
-class Sink:
-    """Writes rendered lines, all of one turn of the event loop in one write: each write costs a switch of threads.
-
-    Lines for the journal are sent one by one instead, and written only where its socket does not take them.
-    The reader of stderr stops nothing, whatever it does (`stderr.py`): lines that it does not take are dropped.
-    """
-
-    stream: TextIO
-    journal: Journal | None
-    writer: StderrWriter | None
-    waiting: list[tuple[int, str]] = field(default_factory=list)
-
-    def write(self, line: str, level: int) -> None:
-        if self.journal is None:
-            text = line + "\n"
-        elif self.journal.send(line, level):
-            return
-        else:
-            text = with_priority(line, level)
-        self.waiting.append((level, text))
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no event loop runs
-            self.flush()
-        else:
-            if len(self.waiting) == 1:
-                loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        lines, self.waiting = self.waiting, []
-        if self.writer is not None and (lost := self.writer.take_lost()):
-            get().warning(events.LOG_DROPPED, **lost)
-            lines, self.waiting = [*self.waiting, *lines], []
-        try:
-            if _print_above is not None and lines:
-                _print_above("".join(line for _, line in lines))
-            elif self.writer is not None:
-                self.writer.write([(level, self.encoded(line)) for level, line in lines])
-            else:
-                self.stream.write("".join(line for _, line in lines))
-                self.stream.flush()
-        except (OSError, ValueError):
-            pass
-
-    def encoded(self, line: str) -> bytes:
-        encoding = "utf-8" if _writes_json else self.stream.encoding or "utf-8"
-        return line.encode(encoding, self.stream.errors or "backslashreplace")
-
-    def debug(self, line: str) -> None:
-        self.write(line, logging.DEBUG)
-
-    def info(self, line: str) -> None:
-        self.write(line, logging.INFO)
-
-    def warning(self, line: str) -> None:
-        self.write(line, logging.WARNING)
-
-    def error(self, line: str) -> None:
-        self.write(line, logging.ERROR)
-
-    def critical(self, line: str) -> None:
-        self.write(line, logging.CRITICAL)
-
-    msg, exception = info, error
 
 
 class _Handler(logging.Handler):

@@ -1,17 +1,20 @@
 """Replaces secrets in texts and in log events.
 
 Masking is the last step of the log chain: a rendered line that holds a secret, escaped or not, is rendered again from
-masked values, because replacing text in the line could break its JSON. Few lines hold one, so most cost a search.
+masked values, because replacing text in the line could break its JSON. Few lines hold one, so most cost a search; JSON
+lines that are written together are searched together.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from reaper.telemetry.json_lines import encode
 
 if TYPE_CHECKING:  # the commands that start at once load no structlog
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -49,6 +52,19 @@ class MaskedRenderer:
             clean = {masked(str(key), secrets): masked_value(value, secrets) for key, value in event.items()}
             return str(self.render(logger, method, clean))
         return text
+
+
+def masked_json(lines: Sequence[tuple[int, str]], secrets: tuple[str, ...]) -> Sequence[tuple[int, str]]:
+    """Return lines of JSON, each with its level and its newline, without secrets in names or values."""
+    if not holds_secret("".join([line for _, line in lines]), secrets):
+        return lines
+    return [(level, _masked_json_line(line, secrets)) for level, line in lines]
+
+
+def _masked_json_line(line: str, secrets: tuple[str, ...]) -> str:
+    if not holds_secret(line, secrets):
+        return line
+    return encode(masked_value(json.loads(line), secrets)) + "\n"
 
 
 @lru_cache(maxsize=8)

@@ -64,13 +64,16 @@ class StderrWriter:
         with self._changed:
             done = 0
             if not self._pending:
+                data = b"".join([line for _, line in lines])
                 try:
-                    done = self._write_ready(b"".join([line for _, line in lines]))
+                    done = self._write_ready(data)
                 except OSError:
                     self._count(lines)  # the reader is gone, or the disk is full
                     self._fails = True
                     return
                 self._fails = False
+                if done == len(data):
+                    return
             for level, line in lines:
                 if done >= len(line):
                     done -= len(line)

@@ -137,9 +137,9 @@ EDGES: tuple[Bug, ...] = (
     bug(
         "token-in-the-log",
         "what is logged is not searched for the token",
-        "reaper/telemetry/logs.py",
-        "    render = MaskedRenderer(render, secrets)\n",
-        "",
+        "reaper/telemetry/sink.py",
+        "            lines = masked_json(lines, self.secrets())\n",
+        "            pass\n",
         fails="tests/unit/test_logs.py::test_the_token_is_masked_wherever_it_stands[json]",
     ),
     bug(

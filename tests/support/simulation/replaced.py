@@ -15,6 +15,7 @@ from reaper.api.http import connect
 from reaper.app.bounded import Bounded
 from reaper.queues.sqlite import open as sqlite_open
 from reaper.telemetry import logs
+from reaper.telemetry.sink import Sink
 from tests.support.simulation.loop import PROCESS
 from tests.support.simulation.queues import InlineThread
 from tests.support.simulation.reapers import Reapers
@@ -82,7 +83,7 @@ def install(world: World, reapers: Reapers) -> None:
         (sqlite_open, "LedgerThread", InlineThread),
         (InlineThread, "crash", staticmethod(reapers.crash)),
         # At once: what waits for the loop's next turn would be written by whichever process comes first.
-        (logs.Sink, "write", lambda self, line, level: lines.write(f"{line}\n")),
+        (Sink, "write", lambda self, line, level: lines.write(f"{line}\n")),
         (CancelScope, "__init__", scope_in_order),
         (logs, "configure", configure_lines),
     )
