@@ -26,12 +26,12 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=secret,id=uv_toml,target=/etc/uv/uv.toml \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
-    /opt/uv/bin/uv sync --frozen --no-dev --extra fast --extra notify --extra postgres --extra redis --no-install-project
+    /opt/uv/bin/uv sync --frozen --no-dev --extra notify --extra postgres --extra redis --no-install-project
 COPY README.md LICENSE ./
 COPY reaper reaper
 RUN --mount=type=secret,id=uv_toml,target=/etc/uv/uv.toml \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
-    /opt/uv/bin/uv sync --frozen --no-dev --extra fast --extra notify --extra postgres --extra redis --no-editable \
+    /opt/uv/bin/uv sync --frozen --no-dev --extra notify --extra postgres --extra redis --no-editable \
     && rm -f /opt/reaper/.lock \
     && /opt/reaper/bin/reaper --version
 

@@ -55,7 +55,7 @@ pythons: $(READY) ## Run unit, contract and some e2e tests on Python 3.12 and 3.
 lowest: $(READY) ## Run unit, contract and some e2e tests with the lowest versions that pyproject.toml allows
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct \
-	    --editable '.[fast]' --group dev
+	    --editable . --group dev
 	@.venv/lowest/bin/python $(PYTEST) -q $(PORTABLE) tests/integration/test_notifications.py $(LIGHT)
 
 nightly: $(READY) ## Run for hours: all of e2e on each Python, every planted bug, long faults, every mutant, a soak of eight hours, a million inputs of the fuzzers

@@ -6,6 +6,7 @@ Every library that connects by a name asks its loop: those of the queues' server
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -13,10 +14,18 @@ from typing import Any
 
 from reaper.api.http.resolver import Address, look_up, resolve
 
+TLS_BUFFER_BYTES = 16 * 1024
+"""A TLS record's most; asyncio keeps a buffer of 256 KiB for each connection instead."""
+
 
 def loop_factory(*, fast: bool) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the loop of a process. `fast`, for long work: uvloop, where that is installed."""
-    return _fast_loop if fast and find_spec("uvloop") else _Loop
+    """Return what makes the loop of a process. `fast`, for long work: uvloop, where that exists."""
+    if not fast:
+        return _Loop
+    if find_spec("uvloop"):
+        return _fast_loop
+    asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES  # type: ignore[attr-defined,unused-ignore]
+    return _Loop
 
 
 class _Loop(asyncio.SelectorEventLoop):
