@@ -12,7 +12,7 @@ import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
-from reaper.queues.sqlite import schema as sqlite_schema
+from reaper.queues.sqlite import transactions
 from reaper.queues.sqlite.open import Ledger, open_ledger
 from reaper.queues.values import Batch, InvalidLine
 from tests.support.queues.harness import LEASE_S, abandon, claim_one, ids, names, open_for_work, stop_one
@@ -234,7 +234,7 @@ async def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
 
 
 async def test_a_lock_held_too_long_is_said_and_survived(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_schema, "BUSY_S", 0.02)
+    monkeypatch.setattr(transactions, "BUSY_S", 0.02)
     queue, _ = await open_for_work(path)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

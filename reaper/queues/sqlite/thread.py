@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from reaper.core.errors import QueueError
 from reaper.queues.batching import Call
 from reaper.queues.sqlite.errors import is_fatal, translated
+from reaper.queues.sqlite.transactions import Begin, begin_read, begin_write
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -169,27 +170,27 @@ class LedgerThread:
                 last = posted is None
             except Empty:
                 pass
-            for writes, begin in ((True, "BEGIN IMMEDIATE"), (False, "BEGIN")):
+            for writes, begin in ((True, begin_write), (False, begin_read)):
                 # Cancelled before it began: then it has not happened at all.
                 chosen = [c for c in calls if c.operation.writes is writes and not c.future.cancelled()]
                 if chosen:
                     _deliver(list(zip(chosen, self._transact(connection, begin, chosen), strict=True)))
 
-    def _transact(self, connection: sqlite3.Connection, begin: str, calls: Calls) -> Sequence[object]:
+    def _transact(self, connection: sqlite3.Connection, begin: Begin, calls: Calls) -> Sequence[object]:
         """Return the result or the error of each call: run together, one by one where one of them raises."""
         results = self._together(connection, begin, calls)
         if results is not None:
             return results
         return [result for call in calls for result in self._together(connection, begin, [call]) or ()]
 
-    def _together(self, connection: sqlite3.Connection, begin: str, calls: Calls) -> Sequence[object] | None:
+    def _together(self, connection: sqlite3.Connection, begin: Begin, calls: Calls) -> Sequence[object] | None:
         """Run calls in one transaction. Returns None when one of several raised: then nothing has happened."""
         working = False
         try:
             if self._broken is not None:
                 raise self._broken
             self._check_files(connection)
-            connection.execute(begin)
+            begin(connection)
             working = True
             results = [call.operation.work(connection) for call in calls]
             working = False

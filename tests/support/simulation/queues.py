@@ -15,6 +15,7 @@ from reaper.core.errors import QueueUnavailableError
 from reaper.queues.base import Queue
 from reaper.queues.sqlite import open as sqlite_open
 from reaper.queues.sqlite import thread as sqlite_thread
+from reaper.queues.sqlite.transactions import begin_read, begin_write
 from tests.support.queues.memory import MemoryQueue
 from tests.support.simulation.plan import Fault
 from tests.support.simulation.virtual_time import CLOCK
@@ -89,7 +90,7 @@ class InlineThread(sqlite_thread.LedgerThread):
         connection = self._connection
         if not calls or connection is None:
             return
-        for writes, begin in ((True, "BEGIN IMMEDIATE"), (False, "BEGIN")):
+        for writes, begin in ((True, begin_write), (False, begin_read)):
             chosen = [c for c in calls if c.operation.writes is writes and not c.future.cancelled()]
             if not chosen:
                 continue
