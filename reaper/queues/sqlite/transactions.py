@@ -1,7 +1,7 @@
 """Begins transactions. One that writes waits for its turn by itself.
 
 SQLite's own wait sleeps for up to 100 ms between two tries, in which another process takes every turn: of two reapers
-on one ledger one may do nine tenths of the work (`bench.two`). Asked again each half millisecond, both get a fair share.
+on one ledger one may do nine tenths of the work (`bench.two`). Asked again each half millisecond, both get a fair part.
 """
 
 from __future__ import annotations
