@@ -230,6 +230,11 @@ def balance_checks(ledger: LedgerCounts) -> tuple[AuditLine, ...]:
     return tuple(lines)
 
 
+def open_count(counters: Mapping[str, int]) -> int:
+    """Return how many rows are open by the counters: those waiting and those in flight. The audit compares it."""
+    return counters.get(ACCEPTED, 0) - sum(counters.get(settled(outcome), 0) for outcome in Outcome)
+
+
 def ledger_stats(
     counters: Mapping[str, int],
     *,

@@ -2,15 +2,19 @@
 
 import re
 import sqlite3
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.core.model import Outcome, SessionId
+from reaper.core.model import Outcome, Retry, SessionId
 from reaper.core.times import LAST_INSTANT
+from reaper.queues.base import Queue
 from reaper.queues.sqlite import audit, bulk_settle, claims, maintenance, reader, run_sets
+from reaper.queues.values import Batch, NewItem
 from tests.support.queues.harness import STOPPED, claim_one, ended, ids, open_for_work, sent, stop_one
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +41,7 @@ def path(tmp_path: Path) -> Path:
         maintenance.SQL["end_long_waits"],
         run_sets.SQL["next_of_large"],
         run_sets.SQL["next_lease_of_large"],
-        *(audit.SQL[name] for name in ("count_due_now", "count_due", "count_later")),
+        *(audit.SQL[name] for name in ("count_due_now", "count_due", "count_later", "count_all_later")),
     ],
 )
 async def test_no_question_of_the_hot_path_reads_or_sorts_the_whole_table(path: Path, query: str) -> None:
@@ -63,7 +67,7 @@ async def explain(path: Path, query: str) -> str:
     """Return how SQLite would carry out a query on a new ledger."""
     queue, ledger = await open_for_work(path)
     unnamed = [0] * query.count("?")
-    values = unnamed or {"now": 1.0, "steady": 1.0, "retry": 0, "kind": 0, "set_id": 1, "limit": 1}
+    values = unnamed or {"now": 1.0, "steady": 1.0, "retry": 0, "kind": 0, "set_id": 1, "limit": 1, "most": 1}
     rows = await ledger.thread.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall())
     await queue.close()
     return "\n".join(row[3] for row in rows)
@@ -134,6 +138,57 @@ async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
     assert (await queue.audit()).balanced
     assert await ended(queue, lease, STOPPED, sent())
     assert (await queue.audit()).balanced
+    await queue.close()
+
+
+async def every_kind(queue: Queue) -> None:
+    """Rows that are ready, scheduled, retrying, leased, settled: some of each."""
+    now = time.time()
+    await queue.add(Batch("test", [NewItem(SessionId(f"ready{n}")) for n in range(14)]))
+    await queue.add(Batch("test", [NewItem(SessionId(f"since{n}"), due_at=now - n) for n in range(9)]))
+    await queue.add(Batch("test", [NewItem(SessionId(f"later{n}"), due_at=now + 1000 + n) for n in range(8)]))
+    for number, lease in enumerate(await queue.claim(12, lease_s=60)):
+        decision = (STOPPED, Retry(0.0), Retry(500.0 + number), Retry(500.0))[number % 4]
+        if number < 10:
+            await ended(queue, lease, decision, sent(204 if decision is STOPPED else 502))
+
+
+async def test_a_kind_that_is_not_counted_to_its_end_has_the_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, _ = await open_for_work(path)
+    await every_kind(queue)
+    counted = replace(await queue.stats(), oldest_due_s=0.0)
+    assert (counted.scheduled, counted.in_flight, counted.retrying) == (8, 2, 4)
+    assert counted.ready > 10
+    for most in range(1, 20):
+        monkeypatch.setattr(audit, "MOST_COUNTED", most)
+        assert replace(await queue.stats(), oldest_due_s=0.0) == counted, most
+    await queue.close()
+
+
+async def test_the_rest_is_counted_where_the_counters_are_wrong(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_COUNTED", 3)
+    queue, ledger = await open_for_work(path)
+    await queue.add(ids(*(f"s{number}" for number in range(9))))
+    await ledger.thread.write(lambda c: c.execute("UPDATE counter SET value = 1 WHERE name = 'accepted'"))
+    assert (await queue.stats()).ready == 9
+    assert not (await queue.audit()).balanced
+    await queue.close()
+
+
+async def test_a_large_kind_is_not_read_to_its_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_COUNTED", 100)
+    queue, ledger = await open_for_work(path)
+    await queue.add(Batch("test", [NewItem(SessionId(f"s{number}")) for number in range(30_000)]))
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    await ledger.thread.read(lambda c: c.set_progress_handler(step, 100))
+    assert (await queue.stats()).ready == 30_000
+    await ledger.thread.read(lambda c: c.set_progress_handler(None, 0))
+    assert steps < 100, "hundreds of instructions of SQLite"
     await queue.close()
 
 

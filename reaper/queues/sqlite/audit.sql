@@ -3,15 +3,34 @@
 -- name: waiting
 FROM item INDEXED BY item_open WHERE outcome IS NULL AND (sends > 0) = :retry
 
+-- name: due_now
+{waiting} AND {KIND} = 0
+
+-- name: due
+{waiting} AND {KIND} = 1 AND due_at <= :now
+
+-- name: later
+{waiting} AND {KIND} = 1 AND due_at > :now
+
 -- name: count_due_now
-SELECT count(*), min(due_at) {waiting} AND {KIND} = 0
+SELECT count(*), 0, min(due_at) FROM (SELECT due_at {due_now} ORDER BY due_at LIMIT :most)
 
 -- name: count_due
-SELECT count(*), min(due_at) {waiting} AND {KIND} = 1 AND due_at <= :now
+SELECT count(*), 0, min(due_at) FROM (SELECT due_at {due} ORDER BY due_at LIMIT :most)
 
 -- Due all the same: it lies further ahead than its length allows.
 -- name: count_later
-SELECT count(*), coalesce(sum({TOO_FAR}), 0), min(due_at) FILTER (WHERE NOT {TOO_FAR}) {waiting} AND {KIND} = 1 AND due_at > :now
+SELECT count(*), coalesce(sum({TOO_FAR}), 0), min(due_at) FILTER (WHERE NOT {TOO_FAR})
+FROM (SELECT due_at, wait_s {later} ORDER BY due_at LIMIT :most)
+
+-- name: count_all_due_now
+SELECT count(*), 0 {due_now}
+
+-- name: count_all_due
+SELECT count(*), 0 {due}
+
+-- name: count_all_later
+SELECT count(*), coalesce(sum({TOO_FAR}), 0) {later}
 
 -- A lease without an end was made by hand, and the audit has to survive it.
 -- name: count_leases
