@@ -124,6 +124,7 @@ class Bench:
             # Of xargs itself; its children are not looked at.
             "peak_mib": None if client.needs == "xargs" else done.peak_mib,
             "server_busy": busy_s / span_s if span_s else None,
+            "client_busy": (done.cpu_s - startup_s) / span_s if span_s else None,
             "held_ms": seen.held_s * 1000,
             "peak_in_flight": seen.peak_in_flight,
             "connections": seen.connections,
@@ -168,7 +169,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", metavar="GLOB", help="cells and clients, as SCHEME/CONCURRENCY/LATENCYms/CLIENT"
     )
-    parser.add_argument("--runs", type=int, help="turns of each client; medians are told (3; with --quick 1)")
+    parser.add_argument("--runs", type=int, help="turns of each client (5; with --quick 1)")
     parser.add_argument("--seconds", type=float, help="length of one run at the ideal rate (10; with --quick 2)")
     parser.add_argument("--limit-s", type=float, help="a client that takes longer is cut off (60; with --quick 20)")
     parser.add_argument(
@@ -184,7 +185,7 @@ def options() -> argparse.ArgumentParser:
 
 def main() -> None:
     asked = options().parse_args()
-    asked.runs = asked.runs or (1 if asked.quick else 3)
+    asked.runs = asked.runs or (1 if asked.quick else 5)
     asked.seconds = asked.seconds or (2.0 if asked.quick else 10.0)
     asked.limit_s = asked.limit_s or (20.0 if asked.quick else 60.0)
     plan = list(chosen(asked))

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.table import Row, medians
+from bench.table import Row, summaries
 
 _COLOURS = {
     "bare": "#c8c8c8", "reaper": "#0b5fa5", "reaper, adaptive": "#6fa8d6", "aiohttp": "#e69f00", "httpx": "#d55e00",
@@ -27,7 +27,9 @@ _WIDE, _HIGH, _LEFT, _TOP, _GAP = 330, 200, 60, 56, 56
 
 def svg(result: dict[str, Any]) -> str:
     """Return the drawing of all that was measured."""
-    rows = [row for clients in medians(result["runs"]).values() for row in clients.values() if row["state"] != "failed"]
+    rows = [
+        row for clients in summaries(result["runs"]).values() for row in clients.values() if row["state"] != "failed"
+    ]
     schemes = [scheme for scheme in ("plain", "tls") if any(row["scheme"] == scheme for row in rows)]
     latencies = sorted({row["latency_ms"] for row in rows})
     names = [name for name in _COLOURS if any(row["client"] == name for row in rows)]
