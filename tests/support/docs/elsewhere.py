@@ -33,6 +33,7 @@ LONG = "takes minutes"
 SIMULATION = "simulation/test_simulation.py::test_the_command_reports_and_names_what_there_is"
 DIST = "deploy/test_wheel.py"
 SPOOLS = "integration/test_spool_trouble.py"
+COMPARED = "e2e/test_compared.py::test_the_page_says_what_came_of_it"
 DEMO = "e2e/test_demo.py::test_demo_stops_everything_and_needs_no_account"
 SYSTEMD = "deploy/test_systemd_live.py"
 MONITORING = "deploy/test_dashboard.py"
@@ -56,6 +57,9 @@ ON_SYSTEMD = [
 
 ELSEWHERE = [
     Elsewhere("README.md", "make demo", INSTALLS, DEMO),
+    Elsewhere("docs/compared.md", "sed ", "needs an API in trouble", COMPARED, whole=True),
+    Elsewhere("docs/compared.md", "xargs ", "needs an API in trouble", COMPARED, whole=True),
+    Elsewhere("docs/compared.md", "reaper once", "needs an API in trouble", COMPARED),
     Elsewhere("docs/index.md", "pip install", INSTALLS, WHEEL),
     Elsewhere("docs/notifications.md", "pip install", INSTALLS, MESSAGE),
     Elsewhere("docs/notifications.md", "reaper notify test", SERVICE, MESSAGE),
