@@ -112,6 +112,7 @@ generated: $(READY) ## Write completions/, man/, config/ and the tables of docs/
 screens: $(READY) ## Capture docs/screens/, its page and the pictures of docs/img/ anew (needs tmux and chromium)
 	@$(BIN)/python -m tools.screens
 	@$(BIN)/python -m tools.screens.console
+	@$(BIN)/python -m tools.screens.movie
 
 lock: $(READY) ## Resolve the dependencies anew
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
