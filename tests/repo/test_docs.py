@@ -156,6 +156,12 @@ def test_the_readme_is_short_and_has_every_exit_code() -> None:
     assert codes == {int(code) for code in Exit}
 
 
+def test_the_readme_runs_on_kubernetes_as_the_guide_does() -> None:
+    (commands,) = [one for one in blocks("README.md") if "kubectl" in one.text]
+    guide = {step.command for one in blocks("docs/kubernetes.md") for step in one.steps}
+    assert {step.command for step in commands.steps} <= guide
+
+
 def candidates(page: Path, name: str) -> list[Path]:
     """Return the places that a name of a file or folder in a page may stand for."""
     rooms = [ROOT, ROOT / "reaper", ROOT / "tests", ROOT / "tests/fault", page.parent]

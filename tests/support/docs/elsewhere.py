@@ -25,6 +25,7 @@ MESSAGE = "integration/test_notifications.py::test_a_message_arrives"
 SERVICE = "sends to a service of others"
 AS_ROOT = "needs root and changes the machine"
 CLUSTER = "needs a cluster"
+AS_THE_GUIDE = "repo/test_docs.py::test_the_readme_runs_on_kubernetes_as_the_guide_does"
 ENGINE = "needs a container engine"
 WHEEL = "deploy/test_wheel.py::test_an_empty_environment_runs_what_is_installed"
 KUSTOMIZE = "is for kustomize"
@@ -57,6 +58,8 @@ ON_SYSTEMD = [
 
 ELSEWHERE = [
     Elsewhere("README.md", "make demo", INSTALLS, DEMO),
+    Elsewhere("README.md", "kubectl", CLUSTER, AS_THE_GUIDE),
+    Elsewhere("README.md", "printf %s", CLUSTER, AS_THE_GUIDE),
     Elsewhere("docs/compared.md", "sed ", "needs an API in trouble", COMPARED, whole=True),
     Elsewhere("docs/compared.md", "xargs ", "needs an API in trouble", COMPARED, whole=True),
     Elsewhere("docs/compared.md", "reaper once", "needs an API in trouble", COMPARED),

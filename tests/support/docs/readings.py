@@ -171,5 +171,7 @@ READINGS: dict[str, Reading] = {
     "docs/queues.md": Reading(before=("reaper add --from ids.txt",)),
     "docs/queues-postgres.md": Reading(engine=postgres),
     "docs/queues-redis.md": Reading(engine=redis, stopped=frozenset(["ses_4711"])),
+    "docs/two-accounts.md": Reading(),
+    "docs/uninstall.md": Reading(before=("reaper add env_1",), stopped=frozenset(["env_1"])),
     "docs/recipes.md": Reading(before=("reaper run",), stopped=frozenset(["env_1", "env_2", "env_12345", "env_67890"])),
 }
