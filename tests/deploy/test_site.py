@@ -1,4 +1,4 @@
-"""The site of docs/: it builds without a warning, and loads nothing from elsewhere."""
+"""The site of docs/: it builds without a warning, loads nothing from elsewhere, and fits a phone and a desk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.browser import Browser
 from tests.support.programs import need
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +48,22 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
             assert not re.match(r"\w+:|//", target) or target.startswith("data:"), f"{page.name} loads {target}"
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_window(site: Path, tmp_path: Path, width: int) -> None:
+    """A wide table or block of code scrolls by itself."""
+    need("chromium")
+    browser = Browser(tmp_path)
+    try:
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        wide = {}
+        for page in sorted(site.rglob("*.html")):
+            browser.open(page.as_uri())
+            browser.until("document.querySelectorAll('.md-typeset__scrollwrap, h1').length > 0")
+            over = browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if over > 0:
+                wide[page.name] = over
+        assert wide == {}
+    finally:
+        browser.close()
