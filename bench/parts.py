@@ -3,10 +3,10 @@
     .venv/bin/python -m bench.parts [--sessions 20000] [--concurrency 256] [--latency-ms 0] [--runs 3]
 
 The worker runs with nothing behind it (a queue that is a counter, an API that answers at once, no log), then with each
-part put in for real: the log written to a file, the ledger on disk, HTTP/1.1 in the clear and over TLS and HTTP/2 to
-`bench/server.py`, which runs on another core. The difference to the first line is what the part costs; all threads of
-the process count. Answers that come one by one (`--latency-ms 100 --concurrency 64`) cost more than those that come
-together.
+part put in for real: the log written to a file, a daemon's counters for Prometheus, the ledger on disk, HTTP/1.1 in
+the clear and over TLS and HTTP/2 to `bench/server.py`, which runs on another core. The difference to the first line is
+what the part costs; all threads of the process count. Answers that come one by one (`--latency-ms 100 --concurrency
+64`) cost more than those that come together.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from reaper.queues.sqlite.open import open_ledger
 from reaper.queues.values import Batch, NewItem
 from reaper.telemetry import logs
 from reaper.telemetry.event_log import LogJournal
+from reaper.telemetry.metrics import Metrics
 from reaper.worker.ports import Api, Journal, WorkerOptions
 from reaper.worker.worker import Worker
 from tests.support.queues.memory import MemoryQueue
@@ -143,6 +144,8 @@ class Run:
     target: Target | None = None
     log: bool = False
     ledger: bool = False
+    metrics: bool = False
+    """Counted for `/metrics`, as a daemon does."""
 
 
 def cpu_s() -> float:
@@ -196,6 +199,8 @@ async def work_off(run: Run, queue: Queue, cost: list[float]) -> int:
             """No address is kept."""
 
         journal: Journal = LogJournal() if run.log else Silent()
+        if run.metrics:
+            journal = LogJournal(metrics=Metrics(), log_each_session=run.log)
         worker = Worker(
             queue=queue,
             api=api,
@@ -246,7 +251,8 @@ def main() -> None:
         logs.configure(LogSettings(), file, secrets=lambda: (TOKEN,))
         base = tell("worker and gate, nothing behind them")
         tell("with the log", base, log=True)
-        tell("with the ledger", base, ledger=True)
+        tell("with the metrics of a daemon", base, metrics=True)
+        tell("with the ledger, its history included", base, ledger=True)
         certificate = certified(Path(folder))
         for name, http, tls in (
             ("HTTP/1.1", "1.1", None),

@@ -28,7 +28,7 @@ daemon off; master_process off; pid {home}/pid; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{
   log_format seen '$msec $request_time $request_method $status'; access_log {home}/seen seen buffer=1m;
-  keepalive_requests 1000000000; keepalive_timeout 600;
+  keepalive_requests {kept}; keepalive_timeout 600;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
   server {{
@@ -86,13 +86,21 @@ def certified(home: Path) -> Certificate:
 
 @contextmanager
 def served(
-    home: Path, latency_ms: float, certificate: Certificate | None, core: int | None, choice: str = "auto"
+    home: Path,
+    latency_ms: float,
+    certificate: Certificate | None,
+    core: int | None,
+    choice: str = "auto",
+    kept: int = 1_000_000_000,
 ) -> Iterator[Served]:
-    """Run a server until the block ends. `auto`: nginx for TLS without latency where it is installed, else our own."""
+    """Run a server until the block ends. `auto`: nginx for TLS without latency where it is installed, else our own.
+
+    nginx closes a connection after `kept` answers.
+    """
     wanted = choice == "nginx" or (choice == "auto" and certificate is not None)
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if wanted and program and not latency_ms:
-        words = _nginx(home, program, certificate)
+        words = _nginx(home, program, certificate, kept)
         kind = f"nginx {_version(program)}"
     else:
         words = [sys.executable, "-m", "bench.server", "--latency-ms", str(latency_ms)]
@@ -185,13 +193,13 @@ def _log(path: Path, process: subprocess.Popen[str]) -> tuple[Callable[[], None]
     return begin, seen
 
 
-def _nginx(home: Path, program: str, certificate: Certificate | None) -> list[str]:
+def _nginx(home: Path, program: str, certificate: Certificate | None, kept: int) -> list[str]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     pair = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};" if certificate else ""
     listen = "ssl http2" if certificate else ""
-    text = _NGINX.format(home=home, host=HOST, port=port, listen=listen, certificate=pair)
+    text = _NGINX.format(kept=kept, home=home, host=HOST, port=port, listen=listen, certificate=pair)
     (home / "nginx.conf").write_text(text)
     return [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", str(home / "error.log")]
 
