@@ -8,18 +8,16 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from reaper.core.discovery.policy import Rule
 from reaper.core.model import DEAD, Outcome, Pause, PauseReason, Send, State, Stats
 from reaper.core.version import __version__
-from reaper.queues.history import BUCKETS_S as LATENCY_BUCKETS_S
+from reaper.telemetry.session_metrics import SessionMetrics
 from reaper.telemetry.settle_rate import SettleRate
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-STATUSES = ("2xx", "3xx", "401", "403", "404", "429", "4xx", "502", "5xx", "none")
 SOURCES = ("file", "spool", "stdin", "argument", "discovery")
 SPOOL_DIRS = ("tmp", "new", "bad")
 SWEEPS = ("judged", "held", "stopped")
@@ -40,18 +38,8 @@ class Metrics:
         if of_process:
             ProcessCollector(registry=self.registry)
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
-        self._settled = counter("reaper_sessions_settled", "Rounds ended by this process.", ["outcome"])
-        self._sends = counter("reaper_sends", "DELETEs by the status of their answer; none: no answer.", ["status"])
-        self._duration = Histogram(
-            "reaper_send_duration_seconds", "From send to answer.", buckets=BUCKETS_S, registry=self.registry
-        )
-        self._latency = Histogram(
-            "reaper_settle_latency_seconds",
-            "From when a session was first due to when it was settled.",
-            buckets=LATENCY_BUCKETS_S,
-            registry=self.registry,
-        )
-        self._retries = counter("reaper_retries", "Sends after which a session waits for another try.")
+        self._sessions = SessionMetrics(time.time())
+        self.registry.register(self._sessions)
         self._queue = gauge("reaper_queue_sessions", "Open session IDs.", ["state"])
         self._dead = gauge("reaper_dead_sessions", "Dead letters kept.", ["outcome"])
         self._oldest = gauge("reaper_oldest_due_seconds", "How long the oldest ready ID has been due.")
@@ -84,20 +72,12 @@ class Metrics:
         self._log_dropped = counter(
             "reaper_log_lines_dropped", "Log lines that the reader of stderr did not take.", ["level"]
         )
-        self._success = gauge(
-            "reaper_last_success_timestamp_seconds",
-            "When a session was last found stopped or gone; the start of the process before that.",
-        )
         self._reload = gauge(
             "reaper_config_last_reload_successful", "Whether the last reload of the configuration was accepted."
         )
         self._info = gauge("reaper_info", "Always 1: whose sessions these are.", ["api", "account", "queue"])
         build = gauge("reaper_build_info", "Always 1.", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
-        for outcome in Outcome:
-            self._settled.labels(outcome.value)
-        for status in STATUSES:
-            self._sends.labels(status)
         for state in _OPEN:
             self._queue.labels(state.value)
         for reason in PauseReason:
@@ -120,27 +100,23 @@ class Metrics:
         for level in LOG_LEVELS:
             self._log_dropped.labels(level)
         self._log_counted = dict.fromkeys(LOG_LEVELS, 0)
-        self._success.set(time.time())
 
     def sent(self, send: Send) -> None:
         """Count one send and its duration."""
-        self._sends.labels(status_class(send.status)).inc()
-        self._duration.observe(send.duration_s)
+        self._sessions.sent(send)
 
     def settled(self, outcome: Outcome, at: float) -> None:
         """Count one settled round; `at`: its instant in Unix seconds."""
-        self._settled.labels(outcome.value).inc()
+        self._sessions.settled(outcome, at)
         self.settle_rate.count()
-        if outcome in (Outcome.STOPPED, Outcome.ALREADY_GONE):
-            self._success.set(at)
 
     def latency(self, waited_s: float) -> None:
         """Count how long a settled session had been due."""
-        self._latency.observe(waited_s)
+        self._sessions.latency(waited_s)
 
     def retried(self) -> None:
         """Count a send after which its session waits for another one."""
-        self._retries.inc()
+        self._sessions.retried()
 
     def paused(self, reason: PauseReason) -> None:
         """Count a pause that begins."""
@@ -246,10 +222,3 @@ class Metrics:
     def render(self) -> bytes:
         """Return the text exposition."""
         return generate_latest(self.registry)
-
-
-def status_class(status: int | None) -> str:
-    """Return the label of a status: the status itself if STATUSES has it, else its class."""
-    if status is None:
-        return "none"
-    return str(status) if str(status) in STATUSES else f"{status // 100}xx"

@@ -17,12 +17,13 @@ class SettleRate:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._began = now()
-        self._bucket = self._current_bucket()
+        self._bucket = 0
         self._counts = deque([0], maxlen=BUCKETS)
 
     def count(self) -> None:
         """Count one session, now."""
-        self._advance()
+        if self._now() - self._began >= (self._bucket + 1) * BUCKET_S:
+            self._advance()
         self._counts[-1] += 1
 
     @property

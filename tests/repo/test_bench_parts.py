@@ -15,7 +15,8 @@ def test_each_part_is_told() -> None:
     assert [row.split("  ")[0] for row in rows] == [
         "worker and gate, nothing behind them",
         "with the log",
-        "with the ledger",
+        "with the metrics of a daemon",
+        "with the ledger, its history included",
         "with HTTP/1.1",
         "all, with HTTP/1.1",
         "with HTTP/1.1 over TLS",
