@@ -2,17 +2,14 @@
 
 import re
 import sqlite3
-import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reaper.core.errors import QueueError
-from reaper.core.model import Outcome, Retry, SessionId
+from reaper.core.model import Outcome, SessionId
 from reaper.core.times import LAST_INSTANT
-from reaper.queues.base import Queue
 from reaper.queues.sqlite import audit, bulk_settle, claims, maintenance, reader, run_sets
 from reaper.queues.values import Batch, NewItem
 from tests.support.queues.harness import STOPPED, claim_one, ended, ids, open_for_work, sent, stop_one
@@ -138,40 +135,6 @@ async def test_an_outcome_and_its_counts_are_one_step(path: Path) -> None:
     assert (await queue.audit()).balanced
     assert await ended(queue, lease, STOPPED, sent())
     assert (await queue.audit()).balanced
-    await queue.close()
-
-
-async def every_kind(queue: Queue) -> None:
-    """Rows that are ready, scheduled, retrying, leased, settled: some of each."""
-    now = time.time()
-    await queue.add(Batch("test", [NewItem(SessionId(f"ready{n}")) for n in range(14)]))
-    await queue.add(Batch("test", [NewItem(SessionId(f"since{n}"), due_at=now - n) for n in range(9)]))
-    await queue.add(Batch("test", [NewItem(SessionId(f"later{n}"), due_at=now + 1000 + n) for n in range(8)]))
-    for number, lease in enumerate(await queue.claim(12, lease_s=60)):
-        decision = (STOPPED, Retry(0.0), Retry(500.0 + number), Retry(500.0))[number % 4]
-        if number < 10:
-            await ended(queue, lease, decision, sent(204 if decision is STOPPED else 502))
-
-
-async def test_a_kind_that_is_not_counted_to_its_end_has_the_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    queue, _ = await open_for_work(path)
-    await every_kind(queue)
-    counted = replace(await queue.stats(), oldest_due_s=0.0)
-    assert (counted.scheduled, counted.in_flight, counted.retrying) == (8, 2, 4)
-    assert counted.ready > 10
-    for most in range(1, 20):
-        monkeypatch.setattr(audit, "MOST_COUNTED", most)
-        assert replace(await queue.stats(), oldest_due_s=0.0) == counted, most
-    await queue.close()
-
-
-async def test_the_rest_is_counted_where_the_counters_are_wrong(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "MOST_COUNTED", 3)
-    queue, ledger = await open_for_work(path)
-    await queue.add(ids(*(f"s{number}" for number in range(9))))
-    await ledger.thread.write(lambda c: c.execute("UPDATE counter SET value = 1 WHERE name = 'accepted'"))
-    assert (await queue.stats()).ready == 9
-    assert not (await queue.audit()).balanced
     await queue.close()
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from reaper.core.model import Audit, Outcome, Stats
-from reaper.queues.accounting import ACCEPTED, DUPLICATE, INVALID, LedgerCounts, balance_checks, ledger_stats
+from reaper.queues.accounting import (
+    ACCEPTED,
+    DUPLICATE,
+    INVALID,
+    LedgerCounts,
+    balance_checks,
+    ledger_stats,
+    open_count,
+)
 from reaper.queues.postgres.database import Database
 from reaper.queues.postgres.statements import load
 
@@ -13,10 +21,25 @@ _BY_SOURCE = "by_source."
 _SQL = load("audit.sql")
 
 
+MOST_COUNTED = 50_000
+"""How many rows of a kind are counted."""
+_KINDS = ("ready_first", "later_first", "ready_retry", "later_retry")
+
+
 async def stats(database: Database) -> Stats:
-    """Count the open rows; the settled ones come from the counters."""
-    ((counters, open_rows),) = await database.fetch(_SQL["stats"])
-    return _stats(counters, open_rows)
+    """Count the open rows, and of the one kind that may be large what the counters leave; the rest is theirs."""
+    ((counters, found),) = await database.fetch(_SQL["count_few"], most=MOST_COUNTED)
+    large = [kind for kind in _KINDS if found[kind] == MOST_COUNTED]
+    if large:
+        rest = open_count(counters) - sum(found[kind] for kind in _KINDS if kind not in large)
+        if len(large) > 1 or rest < MOST_COUNTED:  # or the counters are wrong, as `audit` will say
+            ((counters, open_rows),) = await database.fetch(_SQL["count_all"])
+            return _stats(counters, open_rows)
+        found[large[0]] = rest
+    found["ready"] = found["ready_first"] + found["ready_retry"]
+    found["scheduled"] = found["later_first"]
+    found["retrying"] = found["later_retry"] - found["in_flight"]
+    return _stats(counters, found)
 
 
 def _stats(counters: dict[str, int], rows: dict[str, Any]) -> Stats:

@@ -1,7 +1,10 @@
--- name: FIGURES
+-- name: COUNTERS
 (SELECT coalesce(jsonb_object_agg(name, value), '{}') FROM (
     SELECT name, sum(value)::bigint AS value FROM reaper_counter GROUP BY name
-) AS counters) AS counters,
+) AS counters) AS counters
+
+-- name: FIGURES
+{COUNTERS},
 (SELECT jsonb_build_object(
     'ready', count(*) FILTER (WHERE {AT} <= {NOW}), 'in_flight', count(*) FILTER (WHERE lease_until > {NOW}),
     'scheduled', count(*) FILTER (WHERE sends = 0 AND {AT} > {NOW}),
@@ -13,8 +16,30 @@
     'now', extract(epoch FROM {NOW})::float8
 ) FROM reaper_session WHERE outcome IS NULL) AS open_rows
 
--- name: stats
+-- name: count_all
 SELECT {FIGURES}
+
+-- name: FIRST
+FROM reaper_session WHERE outcome IS NULL AND sends = 0
+
+-- name: RETRY
+FROM reaper_session WHERE outcome IS NULL AND sends > 0
+
+-- Each kind along its index and no further than to the most that is counted; all that is leased was sent.
+-- name: count_few
+SELECT {COUNTERS}, jsonb_build_object(
+    'ready_first', (SELECT count(*) FROM (SELECT {FIRST} AND {AT} <= {NOW} LIMIT %(most)s) AS kind),
+    'later_first', (SELECT count(*) FROM (SELECT {FIRST} AND {AT} > {NOW} LIMIT %(most)s) AS kind),
+    'ready_retry', (SELECT count(*) FROM (SELECT {RETRY} AND {AT} <= {NOW} LIMIT %(most)s) AS kind),
+    'later_retry', (SELECT count(*) FROM (SELECT {RETRY} AND {AT} > {NOW} LIMIT %(most)s) AS kind),
+    'in_flight', (SELECT count(*) FROM reaper_session WHERE receipt IS NOT NULL AND lease_until > {NOW}),
+    'oldest', extract(epoch FROM least((SELECT min({AT}) {FIRST}), (SELECT min({AT}) {RETRY})))::float8,
+    'next_scheduled', extract(epoch FROM (SELECT min({AT}) {FIRST} AND {AT} > {NOW}))::float8,
+    'next_retry', extract(epoch FROM (
+        SELECT due_at {RETRY} AND lease_until IS NULL AND {AT} > {NOW} ORDER BY {AT}, id LIMIT 1
+    ))::float8,
+    'now', extract(epoch FROM {NOW})::float8
+)
 
 -- name: UNPROVEN
 (recorded > 0 AND to_jsonb(status) = history->-1->'status'
