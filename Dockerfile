@@ -5,13 +5,14 @@
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
-ARG UV_VERSION=0.13.9
+# uv verifies the hash of each package against uv.lock; its own is in tools/uv.txt.
 # Behind a mirror or a private certificate authority, the secrets of the RUN lines below hand in what pip and uv need
 # to know; they are mounted for the one command and end up in no layer. Without them the public index is used.
+COPY tools/uv.txt /tmp/
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv /opt/uv \
-    && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}" \
+    && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/uv.txt \
     && python3 -m venv --without-pip /opt/reaper
 
 # The root file system is read-only later: whatever is not compiled now is compiled at each start. Files of an image

@@ -1,6 +1,5 @@
 # Everything runs in .venv, which the first target makes from uv.lock. No root, no service, nothing outside this folder.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 3
@@ -20,10 +19,10 @@ LIGHT := -m 'not slow' -k 'not postgres and not redis'
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock tools/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reaper needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv sync --quiet --frozen --inexact
 	@touch $@
 

@@ -27,7 +27,8 @@ def test_the_dockerfile_passes_the_linter_without_exceptions() -> None:
 
 def test_dockerfile_and_page_agree_with_the_rest() -> None:
     dockerfile, makefile, page = ((ROOT / name).read_text() for name in ("Dockerfile", "Makefile", "docs/container.md"))
-    assert re.findall(r"UV_VERSION=(\S+)", dockerfile) == re.findall(r"UV_VERSION := (\S+)", makefile) != []
+    assert all(re.search(r"--require-hashes -\S+ \S*\buv\.txt\b", text) for text in (dockerfile, makefile))
+    assert re.search(r"^uv==[\d.]+ \\\n    --hash=sha256:", (ROOT / "tools/uv.txt").read_text(), flags=re.M)
     settings = Settings()
     keys = {f"REAPER_{section}__{key}".upper() for section, values in settings for key, _ in values}
     named = set(re.findall(r"REAPER_\w+__\w+", page))
@@ -54,11 +55,13 @@ def test_the_image_gets_every_extra_as_it_is_locked() -> None:
 
 def test_only_what_is_needed_goes_to_the_builder(tmp_path: Path) -> None:
     needed = {"LICENSE", "README.md", "pyproject.toml", "uv.lock", "reaper/app/wiring.py", "reaper/core/gate.py"}
+    needed |= {"tools/uv.txt"}
     kept_back = {
         *(".env", ".git/config", ".venv/bin/python", ".ci/run", "token", "reaper.db", "reaper.toml", "Dockerfile"),
         *(
             "AGENTS.md",
             "SECURITY.md",
+            "tools/sbom.py",
             "config/reaper.toml",
             "tests/test_x.py",
             "reaper/.env",
