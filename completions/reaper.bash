@@ -13,10 +13,11 @@ _reaper() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$path/$word" in
-            /run|/once|/exec|/add|/status|/list|/show|/outcomes|/audit|/sessions|/holds|/check|/health|/postpone|/cancel|/approve|/discard|/dead|/pause|/resume|/config|/notify|/completion|/queue|/sandbox|/demo) path="$word" ;;
+            /run|/once|/exec|/add|/status|/list|/show|/outcomes|/audit|/sessions|/holds|/check|/health|/postpone|/cancel|/approve|/discard|/dead|/pause|/resume|/config|/notify|/completion|/systemd|/queue|/sandbox|/demo) path="$word" ;;
             dead/list|dead/retry|dead/purge) path="$path $word" ;;
             config/show|config/schema|config/init) path="$path $word" ;;
             notify/test) path="$path $word" ;;
+            systemd/show) path="$path $word" ;;
             queue/init|queue/backup|queue/restore) path="$path $word" ;;
         esac
     done
@@ -193,7 +194,7 @@ _reaper() {
         "demo:--seed") :; return ;;
     esac
     case "$path" in
-        "") COMPREPLY=($(compgen -W "run once exec add status list show outcomes audit sessions holds check health postpone cancel approve discard dead pause resume config notify completion queue sandbox demo -h --help -V --version --config --profile --json -v --verbose -q --quiet --concurrency --queue --base-url --token-file" -- "$cur")) ;;
+        "") COMPREPLY=($(compgen -W "run once exec add status list show outcomes audit sessions holds check health postpone cancel approve discard dead pause resume config notify completion systemd queue sandbox demo -h --help -V --version --config --profile --json -v --verbose -q --quiet --concurrency --queue --base-url --token-file" -- "$cur")) ;;
         "run") COMPREPLY=($(compgen -W "-h --help --on-term --config --profile --json -v --verbose -q --quiet --concurrency --queue --base-url --token-file" -- "$cur")) ;;
         "once") COMPREPLY=($(compgen -W "-h --help --for --wait --no-wait --limit --discover --metrics-file --dry-run --config --profile --json -v --verbose -q --quiet --concurrency --queue --base-url --token-file" -- "$cur") $(compgen -f -- "$cur")) ;;
         "exec") COMPREPLY=($(compgen -W "-h --help --after --config --profile --json -v --verbose -q --quiet --concurrency --queue --base-url --token-file" -- "$cur") $(compgen -f -- "$cur")) ;;
@@ -224,6 +225,8 @@ _reaper() {
         "notify") COMPREPLY=($(compgen -W "test -h --help --config --profile --json -v --verbose -q --quiet" -- "$cur")) ;;
         "notify test") COMPREPLY=($(compgen -W "-h --help --config --profile --json -v --verbose -q --quiet" -- "$cur")) ;;
         "completion") COMPREPLY=($(compgen -W "bash zsh fish -h --help" -- "$cur")) ;;
+        "systemd") COMPREPLY=($(compgen -W "show -h --help" -- "$cur")) ;;
+        "systemd show") COMPREPLY=($(compgen -W "reaper.service reaper-once.service reaper-once.timer reaper.sysusers reaper.toml token-file.conf egress.conf notify-reload.conf -h --help" -- "$cur")) ;;
         "queue") COMPREPLY=($(compgen -W "init backup restore -h --help --config --profile --json -v --verbose -q --quiet --queue" -- "$cur")) ;;
         "queue init") COMPREPLY=($(compgen -W "-h --help --config --profile --json -v --verbose -q --quiet --queue" -- "$cur")) ;;
         "queue backup") COMPREPLY=($(compgen -W "-h --help --config --profile --json -v --verbose -q --quiet --queue" -- "$cur") $(compgen -f -- "$cur")) ;;

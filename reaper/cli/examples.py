@@ -95,6 +95,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ('reaper completion zsh > "${fpath[1]}/_reaper"', "for zsh, in a directory of $fpath"),
         ("reaper completion fish > ~/.config/fish/completions/reaper.fish", "for fish"),
     ),
+    "systemd": (
+        ("reaper systemd show", "the units of the daemon, of the single run and of its timer"),
+        ("reaper systemd show reaper.service > reaper.service", "one of them, to put into /etc/systemd/system"),
+        ("reaper systemd show token-file.conf", "a drop-in: a token that changes without a restart"),
+    ),
     "queue": (
         ("reaper queue init", "create what the queue needs"),
         ("reaper queue backup /backup/reaper.db", "a consistent copy, also while a daemon runs"),

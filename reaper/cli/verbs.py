@@ -62,6 +62,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
         "notify": Verb("notify", "try notify.urls: send each receiver a test message", READS),
         "completion": Verb("completion", "print the completion of bash, zsh or fish", ()),
+        "systemd": Verb("systemd", "print the systemd units, for where this reaper is installed", ()),
         "queue": Verb("queue", "prepare a queue; back up or restore the ledger"),
         "sandbox": Verb("sandbox", "run a local stand-in for the API", PRINTS),
         "demo": Verb("demo", "see it work on a stand-in for the API; needs no account", PRINTS),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reaper.cli.arguments import parse
+from reaper.cli.commands.systemd import unit_text
 from reaper.core.errors import Exit
 from reaper.core.times import parse_duration
 from reaper.core.urls import sqlite_url
@@ -121,6 +122,28 @@ def test_systemd_has_nothing_to_say_against_an_example_drop_in(root: Path, examp
         assert "notify-reload" in said
     else:
         assert said == ""
+
+
+@pytest.mark.parametrize("path", ["/srv/rea per/bin/reaper", "/srv/50%/bin/reaper", "/srv/a+b@c/bin/reaper"])
+@pytest.mark.parametrize("name", [DAEMON, ONCE])
+def test_systemd_reads_the_path_that_show_writes(root: Path, name: str, path: str) -> None:
+    """With the program there systemd has nothing to say; without it systemd names the path that it read."""
+    unit_file = root / "etc" / "systemd" / "system" / name
+    unit_file.write_text(unit_text(UNITS, name, path))
+    assert path in verify(root, name)
+    program = root / path.lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
+    assert verify(root, name) == ""
+
+
+@pytest.mark.parametrize("path", ['/srv/a"b/bin/reaper', "/srv/a'b/bin/reaper", "/srv/a\\b/bin/reaper"])
+def test_systemd_refuses_the_paths_that_show_warns_of(root: Path, path: str) -> None:
+    program = root / path.lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
+    (root / "etc" / "systemd" / "system" / DAEMON).write_text(unit_text(UNITS, DAEMON, path))
+    assert verify(root, DAEMON) != ""
 
 
 def test_every_example_drop_in_is_tried() -> None:

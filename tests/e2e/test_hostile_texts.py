@@ -111,6 +111,7 @@ LINES: dict[str, list[list[str]]] = {
     "sandbox": [["sandbox", "--fail", "\x1b[2J"]],
     "demo": [["demo", "--seed", "\x1b[2J"]],
     "completion": [["completion", "\x1b[2J"]],
+    "systemd": [["systemd", "show"], ["systemd", "show", "no\x1b[2Junit"]],
 }
 
 

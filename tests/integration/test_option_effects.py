@@ -14,7 +14,7 @@ from reaper.cli.arguments import SETTING_OPTIONS
 from reaper.cli.verbs import VERBS
 from reaper.settings.load import Loaded, load
 
-WITHOUT_SETTINGS = {"health", "completion", "sandbox", "demo"}
+WITHOUT_SETTINGS = {"health", "completion", "systemd", "sandbox", "demo"}
 NOT_RUN = {
     "run": "it works until a signal, on the same parts as once",
     "exec": "it runs a command first, then stops on the same parts as once",

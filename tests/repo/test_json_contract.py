@@ -15,7 +15,7 @@ from tools.json_contract.events import EVENTS
 from tools.json_contract.write import SCHEMAS, document_schema, files
 from tools.public_interface import call_sites, event_names
 
-WITHOUT = {"run", "exec", "health", "demo", "completion"}
+WITHOUT = {"run", "exec", "health", "demo", "completion", "systemd"}
 """Commands that print no JSON document of their own."""
 
 
