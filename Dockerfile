@@ -29,6 +29,10 @@ RUN --mount=type=secret,id=uv_toml,target=/etc/uv/uv.toml \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/uv/bin/uv sync --frozen --no-dev --extra notify --extra postgres --extra redis --no-install-project
 COPY README.md LICENSE ./
+COPY completions completions
+COPY config config
+COPY man man
+COPY systemd systemd
 COPY reaper reaper
 RUN --mount=type=secret,id=uv_toml,target=/etc/uv/uv.toml \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \

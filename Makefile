@@ -14,7 +14,7 @@ PORTABLE ?= tests/unit tests/contract $(addprefix tests/e2e/test_,check.py daemo
 LIGHT := -m 'not slow' -k 'not postgres and not redis'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test engines deploy pythons lowest fault coverage prove mutate soak nightly audit-deps format generated lock docs dist sbom clean
+.PHONY: help demo run check test engines deploy pythons lowest fault coverage prove mutate soak nightly audit-deps format generated lock docs dist constraints sbom clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -125,6 +125,12 @@ dist: $(READY) ## Build the wheel and the source archive into dist/
 	@rm -f dist/*.whl dist/*.tar.gz
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv build --quiet
 	@ls dist/*.whl dist/*.tar.gz
+
+constraints: dist ## Write dist/constraints.txt: the wheel and all that it can need, pinned and hashed, from uv.lock
+	@$(BIN)/uv export --quiet --frozen --no-dev --all-extras --no-emit-project --no-header --no-annotate | \
+	    $(BIN)/python tools/constraints.py dist > dist/constraints.txt.new
+	@mv dist/constraints.txt.new dist/constraints.txt
+	@ls dist/constraints.txt
 
 sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every extra consists of, from uv.lock
 	@mkdir -p dist

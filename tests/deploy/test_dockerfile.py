@@ -55,14 +55,14 @@ def test_the_image_gets_every_extra_as_it_is_locked() -> None:
 
 def test_only_what_is_needed_goes_to_the_builder(tmp_path: Path) -> None:
     needed = {"LICENSE", "README.md", "pyproject.toml", "uv.lock", "reaper/app/wiring.py", "reaper/core/gate.py"}
-    needed |= {"tools/uv.txt"}
+    needed |= {"completions/_reaper", "config/reaper.toml", "man/reaper.1", "systemd/reaper.service", "tools/uv.txt"}
     kept_back = {
         *(".env", ".git/config", ".venv/bin/python", ".ci/run", "token", "reaper.db", "reaper.toml", "Dockerfile"),
         *(
             "AGENTS.md",
             "SECURITY.md",
             "tools/sbom.py",
-            "config/reaper.toml",
+            "docs/index.md",
             "tests/test_x.py",
             "reaper/.env",
             "reaper/core/.netrc",

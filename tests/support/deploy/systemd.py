@@ -151,7 +151,7 @@ def _copy_project(clone: Path) -> None:
     clone.mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, clone / name)
-    for name in ("reaper", "systemd"):
+    for name in ("reaper", "systemd", "completions", "config", "man"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 

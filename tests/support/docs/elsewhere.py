@@ -70,6 +70,12 @@ ELSEWHERE = [
     Elsewhere("docs/queues-postgres.md", "pip install", INSTALLS, WHEEL),
     Elsewhere("docs/queues-redis.md", "pip install", INSTALLS, WHEEL),
     Elsewhere("docs/release.md", "make dist", INSTALLS, f"{DIST}::test_the_source_archive_builds_the_same_wheel"),
+    Elsewhere(
+        "docs/release.md",
+        "make constraints",
+        INSTALLS,
+        f"{DIST}::test_the_constraints_are_the_lock_file_and_the_release",
+    ),
     Elsewhere("docs/release.md", "make sbom", INSTALLS, f"{DIST}::test_the_bill_of_materials_is_the_lock_file"),
     Elsewhere("docs/simulation.md", "make simulate", LONG, SIMULATION),
     Elsewhere("docs/simulation.md", ".venv/bin/python", LONG, SIMULATION),
