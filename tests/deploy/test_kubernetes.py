@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -484,6 +485,28 @@ def test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings(one: str
     assert "concurrency = 7" in done.stdout
     assert "token_file" not in done.stdout
     assert {doc["metadata"]["namespace"] for doc in yaml.safe_load_all(done.stdout)} == {"agent-tests"}
+
+
+@every_overlay
+def test_a_tree_of_your_own_fetches_the_overlay_by_git(one: str, tmp_path: Path) -> None:
+    far, mine = tmp_path / "far", tmp_path / "mine"
+    shutil.copytree(TREE, far / "kubernetes")
+    mine.mkdir()
+    author = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
+    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "all"), ("tag", f"v{reaper.__version__}")):
+        subprocess.run([need("git"), "-C", far, *words], check=True, capture_output=True)
+    resources = example("# without a checkout").replace("overlays/daemon", f"overlays/{one}")
+    text = example("apiVersion:").partition("configMapGenerator:")[0]
+    local = re.sub(r"^resources:\n(  - .*\n)+", lambda _: resources, text, flags=re.MULTILINE)
+    assert local != text
+    (mine / "kustomization.yaml").write_text(
+        local.replace("https://git.example.com/archal-reaper//", f"file://{far}//")
+    )
+    done = subprocess.run([need("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    named = {(doc["kind"], doc["metadata"]["name"].removesuffix("-")) for doc in yaml.safe_load_all(done.stdout)}
+    assert named == {(doc["kind"], doc["metadata"]["name"]) for doc in overlay(one).docs}
+    assert "registry.example.com" not in done.stdout
 
 
 # --- memory -------------------------------------------------------------------------------------------------------

@@ -19,22 +19,10 @@ import pytest
 import reaper
 from reaper.cli.commands.systemd import UNITS
 from tests.support.deploy.image_base import local_names
+from tests.support.deploy.release import EXPORT, NAME, ROOT, build_release, run
 from tests.support.programs import need
 from tools.constraints import constraints
 
-ROOT = Path(__file__).parents[2]
-NAME = f"archal_reaper-{reaper.__version__}"
-EXPORT = [
-    "export",
-    "--quiet",
-    "--frozen",
-    "--no-dev",
-    "--all-extras",
-    "--no-emit-project",
-    "--no-header",
-    "--no-annotate",
-]
-"""What `make constraints` asks uv for; a test compares it with the Makefile."""
 SHARED = {
     "completions/reaper.bash": "bash-completion/completions/reaper",
     "completions/_reaper": "zsh/site-functions/_reaper",
@@ -52,29 +40,15 @@ SHARED = {
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def environment(home: Path) -> dict[str, str]:
-    """Return this process's environment, from which the index can be reached, without a word about reaper."""
-    kept = {name: value for name, value in os.environ.items() if not re.match("REAPER_|ARCHAL_|PYTHON|VIRTUAL_", name)}
-    return {**kept, "UV_SYSTEM_CERTS": "1", "XDG_STATE_HOME": str(home / "state")}
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def uv() -> str:
     return need("uv")
 
 
 @pytest.fixture(scope="module")
-def dist(uv: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source archive, and the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(uv, "build", "--quiet", "--out-dir", folder, ROOT, cwd=folder)
-    return folder
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source archive, the wheel that is built from it, and the constraints file."""
+    return build_release(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +57,9 @@ def wheel(dist: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pinned(uv: str, dist: Path) -> Path:
-    """The constraints file of the release in `dist`, beside it."""
-    file = dist / "constraints.txt"
-    file.write_text(constraints(run(uv, *EXPORT, cwd=ROOT), dist))
-    return file
+def pinned(dist: Path) -> Path:
+    """The constraints file of the release in `dist`."""
+    return dist / "constraints.txt"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.deploy.release import build_release
 from tests.support.deploy.systemd_box import TOOL, Box, box
 from tests.support.docs.blocks import block
 from tests.support.eventually import eventually
@@ -34,7 +35,7 @@ class Host:
     # --- the docs ---------------------------------------------------------------------------------------------------
 
     def follow(self, name: str, *, typed: str = "") -> str:
-        """Carry out a block of docs/systemd.md as root in a clone; return what it printed."""
+        """Carry out a block of docs/systemd.md as root beside the release's constraints.txt; return what it printed."""
         return self.box.shell(block("docs/systemd.md", name=name), typed=typed)
 
     def install(self) -> None:
@@ -52,7 +53,7 @@ class Host:
         self.end()
         self.box.shell(
             "rm -rf /etc/systemd/system/reaper*.d /var/lib/reaper/* /var/lib/systemd/timers/* /etc/reaper/*\n"
-            "install -m 0644 systemd/reaper.toml /etc/reaper/\n"
+            "reaper systemd show reaper.toml > /etc/reaper/reaper.toml\n"
             "systemctl daemon-reload"
         )
         self.aim()
@@ -130,9 +131,9 @@ class Host:
 @contextmanager
 def host(folder: Path) -> Iterator[Host]:
     """Start a box and install reaper in it; `folder`: an empty directory. Skips where there can be no box."""
-    shared = folder / "shared"
-    _copy_project(shared / "clone")
-    (shared / "wheels").mkdir()
+    shared, release = folder / "shared", folder / "release"
+    release.mkdir()
+    _copy_release(build_release(release), shared / "clone", shared / "wheels")
     # The box has no network: pip finds there what was fetched outside.
     environ = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels", "PIP_CONFIG_FILE": "/dev/null"}
     with box(folder, shared, environ) as there:
@@ -146,13 +147,14 @@ def host(folder: Path) -> Iterator[Host]:
         yield machine
 
 
-def _copy_project(clone: Path) -> None:
-    """Copy what a clone has and the installation needs."""
+def _copy_release(release: Path, clone: Path, wheels: Path) -> None:
+    """Put the constraints file where the reader of the docs has it, and what docs/cron.md takes from a clone."""
     clone.mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, clone / name)
-    for name in ("reaper", "systemd", "completions", "config", "man"):
-        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    wheels.mkdir()
+    shutil.copy(release / "constraints.txt", clone)
+    for wheel in release.glob("*.whl"):
+        shutil.copy(wheel, wheels)
+    shutil.copytree(ROOT / "systemd", clone / "systemd")
 
 
 def _fetch_packages(place: Path, clone: Path, wheels: Path) -> None:
@@ -161,15 +163,7 @@ def _fetch_packages(place: Path, clone: Path, wheels: Path) -> None:
     if subprocess.run([SYSTEM_PYTHON, "-c", newer], capture_output=True, check=False).returncode != 0:
         missing(TOOL, f"needs {SYSTEM_PYTHON}, 3.11 or newer, with its venv module")
     subprocess.run([SYSTEM_PYTHON, "-m", "venv", place], check=True, capture_output=True)
-    words = [
-        f"{place}/bin/pip",
-        "wheel",
-        "--quiet",
-        f"--wheel-dir={wheels}",
-        f"{clone}[postgres,redis]",
-        "hatchling>=1.27",
-    ]
+    words: list[str | Path] = [place / "bin" / "pip", "download", "--quiet", "--require-hashes"]
+    words += ["--find-links", wheels, "--dest", wheels, "-r", clone / "constraints.txt"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
-    for built in wheels.glob("archal_reaper-*"):
-        built.unlink()

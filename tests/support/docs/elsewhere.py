@@ -28,6 +28,8 @@ CLUSTER = "needs a cluster"
 AS_THE_GUIDE = "repo/test_docs.py::test_the_readme_runs_on_kubernetes_as_the_guide_does"
 ENGINE = "needs a container engine"
 WHEEL = "deploy/test_wheel.py::test_an_empty_environment_runs_what_is_installed"
+INSTALL_PAGE = "deploy/test_install_page.py::test_every_way_to_install_works_as_the_page_says"
+INSTALL_COMMANDS = ("make", "export", "uvx", "pipx", "uv ", "python3", "venv/", "small/")
 KUSTOMIZE = "is for kustomize"
 PROMETHEUS = "is for Prometheus"
 LONG = "takes minutes"
@@ -49,7 +51,7 @@ ON_SYSTEMD = [
     ("chown root:reaper /etc/reaper/token", "test_a_token_file_is_taken_up_without_a_restart"),
     ("(umask 077 && cat > /etc/reaper/token.new) && chown", "test_a_token_file_is_taken_up_without_a_restart"),
     ("touch /etc/reaper/ids.txt", "test_the_timer_stops_what_the_list_names"),
-    ("/opt/reaper/bin/pip install '.[postgres,redis]'", "test_the_service_and_its_operators_share_a_queue"),
+    ("chown root:reaper /etc/reaper/reaper.toml", "test_the_service_and_its_operators_share_a_queue"),
     ("sudo -u reaper reaper queue init", "test_the_service_and_its_operators_share_a_queue"),
     ("systemctl stop reaper", "test_an_upgrade_keeps_the_ledger"),
     ("sudo -u reaper reaper status", "test_what_is_removed_is_gone_and_can_be_installed_again"),
@@ -64,6 +66,7 @@ ELSEWHERE = [
     Elsewhere("docs/compared.md", "xargs ", "needs an API in trouble", COMPARED, whole=True),
     Elsewhere("docs/compared.md", "reaper once", "needs an API in trouble", COMPARED),
     Elsewhere("docs/index.md", "pip install", INSTALLS, WHEEL),
+    *(Elsewhere("docs/install.md", begin, INSTALLS, INSTALL_PAGE) for begin in INSTALL_COMMANDS),
     Elsewhere("docs/notifications.md", "pip install", INSTALLS, MESSAGE),
     Elsewhere("docs/notifications.md", "reaper notify test", SERVICE, MESSAGE),
     Elsewhere("docs/commands.md", "reaper notify test", SERVICE, MESSAGE),
@@ -121,6 +124,12 @@ ELSEWHERE = [
         "# kustomization.yaml",
         KUSTOMIZE,
         f"{MANIFESTS}::test_the_overlay_takes_the_monitoring_that_its_scaling_needs",
+    ),
+    Elsewhere(
+        "docs/kubernetes.md",
+        "# without a checkout",
+        KUSTOMIZE,
+        f"{MANIFESTS}::test_a_tree_of_your_own_fetches_the_overlay_by_git",
     ),
     Elsewhere("docs/kubernetes.md", "# without KEDA", KUSTOMIZE, f"{MANIFESTS}::test_the_overlay_without_keda"),
     Elsewhere(
