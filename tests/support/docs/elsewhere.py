@@ -30,6 +30,7 @@ ENGINE = "needs a container engine"
 WHEEL = "deploy/test_wheel.py::test_an_empty_environment_runs_what_is_installed"
 INSTALL_PAGE = "deploy/test_install_page.py::test_every_way_to_install_works_as_the_page_says"
 INSTALL_COMMANDS = ("make", "export", "uvx", "pipx", "uv ", "python3", "venv/", "small/")
+COMPOSE = "deploy/test_compose.py"
 KUSTOMIZE = "is for kustomize"
 PROMETHEUS = "is for Prometheus"
 LONG = "takes minutes"
@@ -144,7 +145,12 @@ ELSEWHERE = [
         ENGINE,
         "deploy/test_image.py::test_the_daemon_is_probed_fed_and_given_a_new_token",
     ),
-    Elsewhere("docs/container.md", "services:", ENGINE),
+    Elsewhere("docs/container.md", "services:", ENGINE, f"{COMPOSE}::test_compose_reads_the_example_of_the_page"),
+    *(
+        Elsewhere("docs/container.md", begin, AS_ROOT, f"{COMPOSE}::test_the_page_makes_the_secrets", whole=True)
+        for begin in ("$ install -d -m 0700 secrets", "$ printf 'requirepass", "$ head -c 24")
+    ),
+    Elsewhere("docs/container.md", "export COMPOSE", ENGINE),
     Elsewhere("docs/container.md", "sudo", AS_ROOT),
     *(Elsewhere("docs/systemd.md", begin, AS_ROOT, f"{SYSTEMD}::{test}", whole=True) for begin, test in ON_SYSTEMD),
 ]
