@@ -28,7 +28,7 @@ COPY pyproject.toml uv.lock ./
 RUN --mount=type=secret,id=uv_toml,target=/etc/uv/uv.toml \
     --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/uv/bin/uv sync --frozen --no-dev --extra notify --extra postgres --extra redis --no-install-project
-COPY README.md LICENSE ./
+COPY README.md LICENSE THIRD-PARTY-NOTICES ./
 COPY completions completions
 COPY config config
 COPY man man

@@ -102,10 +102,11 @@ format: $(READY) ## Rewrite the code in the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generated: $(READY) ## Write completions/, man/, config/ and the tables of docs/ anew from the code
+generated: $(READY) ## Write completions/, man/, config/, THIRD-PARTY-NOTICES and the tables of docs/ anew
 	@$(BIN)/python -m tools.cli_reference
 	@$(BIN)/python -m tools.settings_reference
 	@$(BIN)/python -m tools.json_contract.write
+	@$(BIN)/python -m tools.notices
 
 .PHONY: screens
 screens: $(READY) ## Capture docs/screens/, its page and the pictures of docs/img/ anew (needs tmux and chromium)
@@ -132,10 +133,10 @@ constraints: dist ## Write dist/constraints.txt: the wheel and all that it can n
 	@mv dist/constraints.txt.new dist/constraints.txt
 	@ls dist/constraints.txt
 
-sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every extra consists of, from uv.lock
+sbom: $(READY) ## Write dist/sbom.cdx.json: all that an installation with every extra consists of, from uv.lock, with licenses
 	@mkdir -p dist
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 | \
-	    $(BIN)/python tools/sbom.py "$$($(BIN)/python -c 'import reaper; print(reaper.__version__)')" > dist/sbom.cdx.json.new
+	    $(BIN)/python -m tools.sbom "$$($(BIN)/python -c 'import reaper; print(reaper.__version__)')" > dist/sbom.cdx.json.new
 	@mv dist/sbom.cdx.json.new dist/sbom.cdx.json
 	@ls dist/sbom.cdx.json
 

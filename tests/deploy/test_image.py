@@ -122,6 +122,17 @@ def test_nothing_in_it_tells_of_the_machine_that_built_it(image: Built) -> None:
     assert origins == ["file:///src"]
 
 
+def test_each_package_of_others_has_its_license_text_in_it(image: Built) -> None:
+    infos = list(image.rootfs.glob("opt/reaper/lib/python3.*/site-packages/*.dist-info"))
+    texts = {
+        info.name.partition("-")[0]: {file.name for file in info.rglob("*") if file.name.startswith(("LICEN", "THIRD"))}
+        for info in infos
+    }
+    assert texts["archal_reaper"] == {"LICENSE", "THIRD-PARTY-NOTICES"}
+    assert {"psycopg", "psycopg_binary", "httpx", "redis", "apprise"} <= texts.keys()
+    assert [name for name, found in texts.items() if not found] == []
+
+
 def test_only_the_state_directory_belongs_to_its_user(image: Built) -> None:
     owned = [path for path in image.rootfs.rglob("*") if path.lstat().st_uid == UID]
     assert [str(path.relative_to(image.rootfs)) for path in owned] == [STATE[1:]]

@@ -213,7 +213,8 @@ def test_the_wheel_holds_the_package_the_shared_files_and_nothing_else(wheel: Pa
         texts = {name: archive.read(name) for name in names}
     info, data = f"{NAME}.dist-info", f"{NAME}.data"
     tracked = run("git", "ls-files", "reaper", cwd=ROOT).split() if (ROOT / ".git").exists() else []
-    assert names >= {"reaper/py.typed", f"{info}/licenses/LICENSE", f"{info}/entry_points.txt", *tracked}
+    assert names >= {"reaper/py.typed", f"{info}/entry_points.txt", *tracked}
+    assert names >= {f"{info}/licenses/{name}" for name in ("LICENSE", "THIRD-PARTY-NOTICES")}
     assert {name.split("/")[0] for name in names} == {"reaper", info, data}
     assert {name for name in names if name.startswith(data)} == {f"{data}/data/share/{one}" for one in SHARED.values()}
     entries = texts[f"{info}/entry_points.txt"].decode()
@@ -236,7 +237,15 @@ def test_the_source_archive_builds_the_same_wheel(uv: str, dist: Path, wheel: Pa
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
     with tarfile.open(dist / f"{NAME}.tar.gz") as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    pages = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md", "docs/decisions/index.md"}
+    pages = {
+        "LICENSE",
+        "THIRD-PARTY-NOTICES",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "AGENTS.md",
+        "SECURITY.md",
+        "docs/decisions/index.md",
+    }
     build = {"pyproject.toml", "uv.lock", "Makefile", ".ci/run", ".editorconfig", ".pre-commit-config.yaml"}
     assert names >= {*pages, *build, "config/reaper.toml"}
     assert {name.split("/")[0] for name in names} >= {"reaper", "tests", "docs", "systemd", "kubernetes"}
@@ -246,7 +255,7 @@ def test_the_bill_of_materials_is_the_lock_file(uv: str) -> None:
     export = ("export", "--quiet", "--frozen", "--no-dev", "--all-extras", "--format", "cyclonedx1.5")
     text = run(uv, *export, cwd=ROOT)
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "sbom.py", "1.2.3"], input=text, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "tools.sbom", "1.2.3"], cwd=ROOT, input=text, capture_output=True, text=True, check=True
     )
     bill = json.loads(done.stdout)
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
@@ -259,5 +268,9 @@ def test_the_bill_of_materials_is_the_lock_file(uv: str) -> None:
     assert {"anyio", "httpx", "pydantic", "structlog", "rich", "psycopg", "redis", "uvloop"} <= found.keys()
     assert not found.keys() & {"pytest", "mypy", "ruff"}
     assert all(locked[name] == version for name, version in found.items())
+    licensed = {part["name"]: part["licenses"] for part in bill["components"]}
+    assert licensed["psycopg"] == [{"license": {"id": "LGPL-3.0-only"}}]
+    assert licensed["structlog"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert all(licensed.values())
     files = [file for part in bill["components"] for file in part["externalReferences"]]
     assert all(file["hashes"] and file["url"].startswith("https://files.pythonhosted.org/") for file in files)
