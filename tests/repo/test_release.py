@@ -61,4 +61,4 @@ def test_the_home_of_the_project_is_named_in_one_place() -> None:
     assert all(url == home or url.startswith(f"{home}/") for url in urls.values())
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*")]
     named = [page.name for page in pages if page.is_file() and home in page.read_text(encoding="utf-8")]
-    assert named == []
+    assert named == ["config.yml"], "the form to choose an issue: its links are whole, and test_forms compares them"
