@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import reaper
-from tools.release import checked
+from tools.release import SECTION, checked
 
 ROOT = Path(reaper.__file__).parents[1]
 HOME = "https://github.com/someone/reaper"
@@ -62,3 +62,11 @@ def test_the_home_of_the_project_is_named_in_one_place() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*")]
     named = [page.name for page in pages if page.is_file() and home in page.read_text(encoding="utf-8")]
     assert named == ["config.yml"], "the form to choose an issue: its links are whole, and test_forms compares them"
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    """What was there before the release of this version is in its section; what came after is under [Unreleased]."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    found = [match["name"] for match in SECTION.finditer(changelog)]
+    assert found[:2] == ["Unreleased", reaper.__version__]
+    assert len(found) == len(set(found))

@@ -34,6 +34,7 @@ COMPOSE = "deploy/test_compose.py"
 KUSTOMIZE = "is for kustomize"
 PROMETHEUS = "is for Prometheus"
 LONG = "takes minutes"
+PUBLISHES = "needs GitHub and a published release"
 SIMULATION = "simulation/test_simulation.py::test_the_command_reports_and_names_what_there_is"
 DIST = "deploy/test_wheel.py"
 SPOOLS = "integration/test_spool_trouble.py"
@@ -81,6 +82,15 @@ ELSEWHERE = [
         f"{DIST}::test_the_constraints_are_the_lock_file_and_the_release",
     ),
     Elsewhere("docs/release.md", "make sbom", INSTALLS, f"{DIST}::test_the_bill_of_materials_is_the_lock_file"),
+    Elsewhere(
+        "docs/release.md",
+        ".venv/bin/python -m tools.release",
+        "names the next release",
+        "repo/test_release.py::test_the_notes_are_the_section_and_their_links_lead_to_the_tag",
+    ),
+    Elsewhere("docs/release.md", "git tag", PUBLISHES),
+    Elsewhere("docs/release.md", "git push", PUBLISHES),
+    Elsewhere("docs/release.md", "gh attestation", PUBLISHES),
     Elsewhere("docs/simulation.md", "make simulate", LONG, SIMULATION),
     Elsewhere("docs/simulation.md", ".venv/bin/python", LONG, SIMULATION),
     Elsewhere("docs/commands.md", "reaper demo", "is run in docs/index.md", DEMO),
