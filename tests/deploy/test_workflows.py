@@ -151,7 +151,7 @@ def test_what_the_steps_run_exists() -> None:
     named = {word for line in re.findall(r"\bmake ([a-z -]+)", scripts) for word in line.split()}
     there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {"check", "pythons", "lowest", "dist", "sbom", "constraints"} <= named
-    assert named - {"constraints"} <= there
+    assert named <= there
     assert "exec .ci/run" in scripts
     assert (ROOT / ".ci" / "run").exists()
     (sed,) = re.findall(r"sed -n '([^']+)' Dockerfile", scripts)
