@@ -116,7 +116,7 @@ def test_an_odd_export_is_refused(dist: Path, line: str) -> None:
 
 
 def test_a_file_with_another_hash_is_refused(dist: Path, pinned: Path, prefix: Path, tmp_path: Path) -> None:
-    whole = re.sub(r"(?<=sha256:)(\w)(\w)", r"\2\1", pinned.read_text())
+    whole = re.sub(r"(?<=sha256:)\w", lambda digit: "1" if digit[0] == "0" else "0", pinned.read_text())
     own = whole.partition("aiohappyeyeballs==")[0].rstrip("\\\n")
     (tmp_path / "other.txt").write_text(f"{own}\n")
     words = ("-m", "pip", "install", "--no-deps", "--ignore-installed", "--no-index", "--find-links", dist, "-r")
