@@ -7,7 +7,7 @@ from typing import assert_never
 
 from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
-from reaper.core.model import Answered, Decision, Failed, Lease, Outcome, Release, Reply, Retry, Send, Settle
+from reaper.core.model import Answered, Decision, Lease, Outcome, Release, Reply, Retry, Send, Settle
 
 MAX_UNANSWERED = 25
 """Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes."""
@@ -55,7 +55,8 @@ def decide(
         withheld: a pause holds because of such answers: this one charges and settles nothing.
     """
     match verdict:
-        case Final(outcome=outcome, detail=detail):
+        case Final():
+            outcome, detail = verdict.outcome, verdict.detail
             if withheld:
                 return Release(policy.backoff_s(lease.sends - 1, jitter))
             if outcome is Outcome.ALREADY_GONE and lease.ambiguous:
@@ -107,10 +108,6 @@ def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:
 
 def record(reply: Reply, at: float) -> Send:
     """Return the ledger's record of a send that began at `at`, Unix seconds."""
-    match reply:
-        case Answered(status=status, duration_s=duration_s, request_id=request_id):
-            return Send(at, duration_s, status=status, request_id=request_id)
-        case Failed(fault=fault, error=error, duration_s=duration_s):
-            return Send(at, duration_s, error=f"{fault.value}: {error}")
-        case _ as never:
-            assert_never(never)
+    if isinstance(reply, Answered):
+        return Send(at, reply.duration_s, reply.status, None, reply.request_id)
+    return Send(at, reply.duration_s, None, f"{reply.fault.value}: {reply.error}")

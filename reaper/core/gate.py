@@ -184,13 +184,14 @@ class Gate:
         if is_own(verdict):
             self._streaks.own()
         match verdict:
-            case Final(outcome=outcome, status=status):
+            case Final():
+                outcome = verdict.outcome
                 self.finals += 1
                 self._target.observe(outcome, began)
                 self._streaks.final()
                 self._throttle.calm()
                 if outcome in REFUSED:
-                    return self._observe_refusal(now, status)
+                    return self._observe_refusal(now, verdict.status)
                 self._streaks.storm.calm()
                 if outcome is Outcome.ALREADY_GONE:
                     self.allowance.count(now)
