@@ -221,6 +221,13 @@ def test_the_wheel_holds_the_package_the_shared_files_and_nothing_else(wheel: Pa
     assert "reaper = reaper.__main__:main" in entries
     assert "[pytest11]\nreaper = reaper.library.pytest.plugin" in entries
     metadata = texts[f"{info}/METADATA"].decode()
+    home = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    links = set(re.findall(r"\]\(([^)#][^)]*)\)", metadata))  # on the package index there is nothing to be relative to
+    raw = home.replace("//github.com/", "//raw.githubusercontent.com/")
+    assert {link for link in links if not link.startswith((f"{home}/blob/main/", f"{raw}/main/docs/img/"))} == {
+        "https://docs.archal.ai"
+    }
+    assert len(links) > 20
     assert "License-Expression: Apache-2.0" in metadata
     needed = {
         re.split(r"[^\w-]", line.split()[1])[0] for line in metadata.splitlines() if line[:14] == "Requires-Dist:"
