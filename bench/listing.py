@@ -29,6 +29,8 @@ PORTION, RETRYING, RARE = 5_000, 10_000, 1_000
 SESSIONS = 20_000
 HOUR_S = 3_600.0
 COMMANDS: tuple[Sequence[str], ...] = (
+    ("status", "--json"),
+    ("audit",),
     ("list", "--limit", "20"),
     ("sessions", "--json"),
     ("list", "--json"),
@@ -89,6 +91,7 @@ def main() -> None:
     engines = ("sqlite", "postgres", "redis")
     parser.add_argument("--engine", nargs="+", choices=engines, default=list(engines))
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--only", nargs="+", help="of the commands, those that begin with one of these words")
     parser.add_argument("--limit-s", type=float, default=600.0, help="a command that takes longer is an error")
     asked = parser.parse_args()
     for name in asked.engine:
@@ -100,7 +103,8 @@ def main() -> None:
                 url = engine.url if engine else f"sqlite://{folder}/ledger.db"
                 asyncio.run(filled(url, asked.count))
                 with sandbox(Path(folder), "--sessions", str(SESSIONS)) as api:
-                    measure(name, url, Path(folder), COMMANDS, asked.limit_s, api)
+                    chosen = [words for words in COMMANDS if not asked.only or " ".join(words).startswith(tuple(asked.only))]
+                    measure(name, url, Path(folder), chosen, asked.limit_s, api)
             finally:
                 if engine is not None:
                     engine.close()
