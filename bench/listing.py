@@ -103,7 +103,9 @@ def main() -> None:
                 url = engine.url if engine else f"sqlite://{folder}/ledger.db"
                 asyncio.run(filled(url, asked.count))
                 with sandbox(Path(folder), "--sessions", str(SESSIONS)) as api:
-                    chosen = [words for words in COMMANDS if not asked.only or " ".join(words).startswith(tuple(asked.only))]
+                    chosen = [
+                        words for words in COMMANDS if not asked.only or " ".join(words).startswith(tuple(asked.only))
+                    ]
                     measure(name, url, Path(folder), chosen, asked.limit_s, api)
             finally:
                 if engine is not None:
