@@ -8,5 +8,6 @@ from tools.proof.bugs_exec import EXEC
 from tools.proof.bugs_network import NETWORK
 from tools.proof.bugs_notify import NOTIFY
 from tools.proof.bugs_queues import QUEUES
+from tools.proof.bugs_sqlite import SQLITE
 
-BUGS = (*QUEUES, *CORE, *EDGES, *CLI, *EXEC, *NETWORK, *CONSOLE, *NOTIFY)
+BUGS = (*QUEUES, *SQLITE, *CORE, *EDGES, *CLI, *EXEC, *NETWORK, *CONSOLE, *NOTIFY)
