@@ -64,7 +64,10 @@ def masked_json(lines: Sequence[tuple[int, str]], secrets: tuple[str, ...]) -> S
 def _masked_json_line(line: str, secrets: tuple[str, ...]) -> str:
     if not holds_secret(line, secrets):
         return line
-    return encode(masked_value(json.loads(line), secrets)) + "\n"
+    try:
+        return encode(masked_value(json.loads(line), secrets)) + "\n"
+    except (ValueError, RecursionError):  # no JSON after all, or nested too deep: masked as text, and never lost
+        return masked(line, secrets)
 
 
 @lru_cache(maxsize=8)

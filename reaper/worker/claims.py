@@ -76,10 +76,11 @@ class Claims:
                     self._wake = anyio.Event()
                     self.last_tick_at = self.now()
                     try:
-                        if not has_begun:
+                        if has_begun:
+                            wait_s = await self._claim_and_dispatch(self.gate.admit(self.last_tick_at))
+                        else:
                             await begin()
-                            has_begun = True
-                        wait_s = await self._claim_and_dispatch(self.gate.admit(self.last_tick_at))
+                            has_begun, wait_s = True, 0.0
                     except QueueUnavailableError as error:
                         self.queue_health.mark_unavailable(error)
                         wait_s = self.queue_health.wait_s

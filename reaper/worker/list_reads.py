@@ -73,8 +73,8 @@ class ListReads:
     async def note_unproven(self) -> None:
         """Keep in the queue, for `status`, whether answers of 404 are booked without a list to compare them with."""
         unproven = self.gate.allowance.unproven
-        if bool(unproven) == self._noted:
-            return
+        if bool(unproven) == self._noted or (self._noted is None and not unproven and self.shutdown.is_aborted):
+            return  # an end at once waits for no queue where nothing was booked
         text = await self.comparison.ledger.read_value(UNPROVEN_KEY)
         if bool(text) != bool(unproven):
             await self.comparison.ledger.compare_and_set(UNPROVEN_KEY, str(unproven) if unproven else None, was=text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -100,3 +101,15 @@ def test_a_level_above_info_writes_no_line(level: str) -> None:
 
     assert logged(settled, level=level) == ""
     assert logged(settled, level="debug") != ""
+
+
+@pytest.mark.parametrize("waited_s", [math.inf, math.nan])
+def test_a_line_that_is_no_json_is_masked_as_text_and_takes_no_other_with_it(waited_s: float) -> None:
+    def write(journal: LogJournal) -> None:
+        journal.settled(lease_of("a", TOKEN, 0), Settle(Outcome.STOPPED), None, waited_s)
+        journal.settled(lease_of("b", "file", 0), Settle(Outcome.STOPPED), None, 1.0)
+
+    odd, other = logged(write, secrets=(TOKEN,)).splitlines()
+    assert MASK in odd
+    assert "s3cr" not in odd
+    assert json.loads(other)["session_id"] == "b"

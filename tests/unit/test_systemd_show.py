@@ -28,6 +28,7 @@ def program(folder: Path, mode: int = 0o755) -> Path:
 def usual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command be the one that docs/systemd.md installs."""
     monkeypatch.setattr(systemd, "program_path", lambda _: USUAL_PROGRAM)
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
 
 
 @pytest.mark.usefixtures("usual")
@@ -47,6 +48,16 @@ def test_one_file_is_printed_byte_by_byte(name: str, capsys: pytest.CaptureFixtu
     assert main.dispatch(["systemd", "show", name]) == 0
     file = SHIPPED / name if (SHIPPED / name).exists() else SHIPPED / "reaper.service.d" / f"{name}.example"
     assert capsys.readouterr() == (file.read_text(), "")
+
+
+@pytest.mark.usefixtures("usual")
+def test_an_interpreter_that_the_services_do_not_see_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program is a script: uv and pyenv keep its interpreter in a home, and an environment in /opt links to it."""
+    monkeypatch.setattr(sys, "executable", "/root/.local/share/uv/python/bin/python3.11")
+    assert main.dispatch(["systemd", "show", "reaper.service"]) == 0
+    assert "the services cannot start /root/.local/share/uv/python/bin/python3.11" in capsys.readouterr().err
 
 
 def test_every_file_of_the_folder_can_be_printed() -> None:

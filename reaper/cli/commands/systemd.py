@@ -37,7 +37,7 @@ IN_PREFIX = os.path.join("share", "reaper", "systemd")
 MAX_LEVELS = 4
 """From `PREFIX/lib/python3.11/site-packages/reaper` up to `PREFIX`."""
 _PLAIN_PATH = re.compile(r"[\w/.+@-]+", re.ASCII)
-_REFUSED = re.compile(r"""[\x00-\x1f\x7f"'\\]""")
+_REFUSED = re.compile(r"""[\x00-\x1f\x7f-\x9f\udc80-\udcff"'\\]""")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,11 +61,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.name:
         texts = [f"# {DESTINATIONS[name]}\n{text}" for name, text in zip(names, texts, strict=True)]
     emit_own("\n".join(texts))
-    if any(name.endswith(".service") for name in names) and (fault := _why_not(program)):
-        say(
-            f"the services cannot start {program}: {fault}; install reaper elsewhere, as in /opt/reaper",
-            logging.WARNING,
-        )
+    if any(name.endswith(".service") for name in names):
+        # The program is a script: its interpreter must be seen, too.
+        for path in (program, os.path.realpath(sys.executable)):
+            if fault := _why_not(path):
+                note = f"the services cannot start {path}: {fault}; install reaper elsewhere, as in /opt/reaper"
+                say(note, logging.WARNING)
+                break
     return Exit.OK
 
 

@@ -113,7 +113,8 @@ def _zsh_body(command: Command) -> list[str]:
     if not command.parts:
         for one in command.positionals[-1:]:  # zsh has one kind of operands
             words = _zsh_quoted(one.help or one.metavar.lower())
-            specs.append(f"'*:{words}:{_zsh_values(one)}'")
+            once = "1" if one.nargs in ("", "?") and len(command.positionals) == 1 else "*"
+            specs.append(f"'{once}:{words}:{_zsh_values(one)}'")
         return ["    _arguments -s \\", *(f"        {spec} \\" for spec in specs[:-1]), f"        {specs[-1]}"]
     parts = [f"            '{part.path[-1]}:{_zsh_quoted(part.help)}'" for part in command.parts]
     cases = [f"                {part.path[-1]}) {_zsh_name(part)} ;;" for part in command.parts]

@@ -75,7 +75,7 @@ def _option(action: argparse.Action, group: str) -> Option:
     metavar = action.metavar if isinstance(action.metavar, str) else (action.dest.upper() if takes else "")
     return Option(
         names=tuple(action.option_strings),
-        metavar=metavar if takes and not action.choices else "",
+        metavar=metavar if takes and (action.metavar or not action.choices) else "",
         help=(action.help or "") % {"default": action.default, "prog": "reaper"} if action.help else "",
         values=tuple(map(str, action.choices or ())),
         files=metavar == "FILE",
