@@ -47,6 +47,7 @@ class PlannedSession:
 
 BURSTS = (0.1, 0.35, 0.6)
 """When half of the sessions come, as a share of the time."""
+PACES = (1.0, 4.0, 4.0)
 NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
 """`unknown`: the API does not know it. `forbidden`: 403. `odd`: the API refuses it by 400. `protected`: spared."""
 
@@ -68,6 +69,8 @@ class Plan:
     """How many times as long as usual each answer takes: the longer, the more is in flight when something happens."""
     sessions: tuple[PlannedSession, ...]
     faults: tuple[Fault, ...]
+    pace: float = 1.0
+    """How many times as long as usual reaper's tasks rest: the longer, the cheaper an hour, and the later they see."""
 
     def without(self, *, faults: Sequence[Fault] = (), sessions: Sequence[PlannedSession] = ()) -> Plan:
         """Return the plan without some of its faults or sessions."""
@@ -122,7 +125,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     if kinds is None:
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
     length_s = hours * 3600
-    count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours / 2))
+    count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
     discovers = chance.random() < 0.3 and mode == "run"
     sessions = tuple(_session(chance, seed, n, length_s, mode, discovers) for n in range(count))
     faults: list[Fault] = []
@@ -143,8 +146,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
-        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions,
-        tuple(faults),
+        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions, tuple(faults), Random(f"pace/{seed}").choice(PACES),
     )  # fmt: skip
 
 

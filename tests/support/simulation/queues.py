@@ -36,8 +36,14 @@ class EngineAway:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._queue, name)
-        if not asyncio.iscoroutinefunction(found) or name == "close":
+        if isinstance(getattr(type(self._queue), name, None), property):
             return found
+        call = self._faulty(name, found) if asyncio.iscoroutinefunction(found) and name != "close" else found
+        self.__dict__[name] = call  # the next time it is found without asking
+        return call
+
+    def _faulty(self, name: str, found: Any) -> Any:
+        """Return a call that suffers from the engine's faults."""
 
         async def call(*args: Any, **more: Any) -> Any:
             slow = self._active("queue_slow")

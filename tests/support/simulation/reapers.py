@@ -79,7 +79,8 @@ class Reapers:
     def settings(self) -> Settings:
         """Return the settings of every reaper of this world."""
         memory = self.world.plan.engine == "memory"
-        intake = {"files": [str(self.world.disk.followed)], "spool_dir": str(self.world.disk.spool), "poll_s": 2}
+        intake: dict[str, object] = {"files": [str(self.world.disk.followed)], "spool_dir": str(self.world.disk.spool)}
+        intake["poll_s"] = 2 * self.world.plan.pace
         return Settings.model_validate(
             {
                 "api": {

@@ -12,14 +12,23 @@ from anyio import to_thread
 from anyio._backends._asyncio import CancelScope
 
 from reaper.api.http import connect
+from reaper.app import daemon, notifier
 from reaper.app.bounded import Bounded
 from reaper.queues.sqlite import open as sqlite_open
 from reaper.telemetry import logs
 from reaper.telemetry.sink import Sink
+from reaper.worker import list_reads, settler, supervisor, unconfirmed, worker
 from tests.support.simulation.loop import PROCESS
 from tests.support.simulation.queues import InlineThread
 from tests.support.simulation.reapers import Reapers
 from tests.support.simulation.world import World
+
+RESTS: tuple[tuple[Any, str], ...] = (
+    (supervisor, "MAINTENANCE_S"), (settler, "CHECK_S"), (daemon, "MAX_IDLE_S"),
+    (unconfirmed, "TICK_S"), (list_reads, "TICK_S"), (worker, "TICK_S"),
+)  # fmt: skip
+"""How long reaper's tasks rest between two looks: what a plan's `pace` makes longer."""
+NEVER_S = 1e9
 
 
 class _Lines:
@@ -85,8 +94,13 @@ def install(world: World, reapers: Reapers) -> None:
         # At once: what waits for the loop's next turn would be written by whichever process comes first.
         (Sink, "write", lambda self, line, level: lines.write(f"{line}\n")),
         (CancelScope, "__init__", scope_in_order),
+        # Nobody deletes or replaces a ledger here, or is notified of anything: see docs/simulation.md.
+        (sqlite_open.Ledger, "finding", lambda self: None),
+        (notifier, "TICK_S", NEVER_S),
         (logs, "configure", configure_lines),
     )
     for owner, name, value in replaced:
         setattr(owner, name, value)
+    for module, name in RESTS:
+        setattr(module, name, getattr(module, name) * world.plan.pace)
     configure_lines(reapers.settings().telemetry, secrets=tuple)
