@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--faults", metavar="KIND,KIND", help="these faults in each seed, in place of a swarm's choice")
     parser.add_argument("--minutes", type=float, metavar="M", help="begin no other seed after so long")
     parser.add_argument(
+        "--cpu-minutes", type=float, metavar="M", help="begin no other seed after so much CPU time of all seeds"
+    )
+    parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once (default: one a core)"
     )
     parser.add_argument("--plan", type=Path, metavar="FILE", help="run the plan in this file, and tell its story")
@@ -40,14 +43,17 @@ def main(argv: list[str] | None = None) -> int:
     if unknown := sorted(set(kinds or ()) - set(KINDS)):
         parser.error(f"--faults: no such faults: {', '.join(unknown)}; there are {', '.join(KINDS)}")
     until = float("inf") if options.minutes is None else time.monotonic() + options.minutes * 60
+    most_s = float("inf") if options.cpu_minutes is None else options.cpu_minutes * 60
     plans = (
         plan_of(seed, options.hours, kinds) for seed in itertools.islice(itertools.count(options.first), options.seeds)
     )
     total = Total()
     failed: list[tuple[Plan, Result]] = []
-    for plan, result in run_all(
-        plans, options.jobs, lambda: time.monotonic() < until and not (options.until_broken and failed)
-    ):
+
+    def go_on() -> bool:
+        return time.monotonic() < until and total.took_s < most_s and not (options.until_broken and failed)
+
+    for plan, result in run_all(plans, options.jobs, go_on):
         total.add(result)
         if result.broken:
             failed.append((plan, result))

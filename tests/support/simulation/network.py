@@ -21,6 +21,8 @@ from tests.support.simulation.virtual_time import CLOCK
 ADDRESS = ("10.0.0.1", 80)
 CONNECTS_WITHIN_S = 2.1
 """`api.connect_timeout_s` of the simulation, and a moment."""
+REPEATS_WITHIN_S = 5.0
+"""`api.timeout_s` of the simulation: the deadline of one send, repetitions included."""
 _WORLD = contextvars.Context()
 """What the world does belongs to no process."""
 
@@ -47,6 +49,10 @@ class Network:
         self.silent_until: dict[str, float] = {}
         """Until when each process was asked by a 429 to send nothing."""
         self.on_broken: Callable[[str], None] = lambda sentence: None
+        self.on_delete: Callable[[Process, str], None] = lambda process, session_id: None
+        """Called with each DELETE that is none of the client's own repetitions, before it is answered."""
+        self._unanswered: dict[str, float] = {}
+        """When a connection ended last without an answer to the DELETE of an ID."""
 
     def met(self, kind: str) -> Fault | None:
         """Return the fault of a kind if it holds now and falls on this request."""
@@ -87,6 +93,17 @@ class Network:
             if other.deletes == session_id and other is not link and not other.process.was_stopped:
                 who = "it" if other.process is process else other.process.name
                 self.on_broken(f"{process.name} sends a DELETE of {session_id} while {who} waits for the answer to one")
+        # On a connection that went stale the client sends the same once more: that is the same send.
+        if self._unanswered.pop(session_id, -REPEATS_WITHIN_S) <= CLOCK.elapsed_s - REPEATS_WITHIN_S:
+            self.on_delete(process, session_id)
+
+    def under_way(self) -> set[str]:
+        """Return the IDs whose DELETE was written and is not answered."""
+        return {one.deletes for one in self.open if one.deletes}
+
+    def note_unanswered(self, session_id: str) -> None:
+        """Note that a connection ended without the answer to a DELETE."""
+        self._unanswered[session_id] = CLOCK.elapsed_s
 
 
 class Link(asyncio.Transport):
@@ -213,6 +230,8 @@ class Link(asyncio.Transport):
         if self._is_gone:
             return
         self._closing = self._is_gone = True
+        if self.deletes:
+            self._network.note_unanswered(self.deletes)
         self.deletes = ""
         self._network.open.discard(self)
         self.process.on_death.remove(self._die)

@@ -13,6 +13,7 @@ from tests.support.simulation.virtual_time import CLOCK
 
 if TYPE_CHECKING:
     from tests.support.simulation.api_model import Told
+    from tests.support.simulation.loop import Process
     from tests.support.simulation.world import World
 
 GRACE_S = 120.0
@@ -83,6 +84,7 @@ class Oracle:
         self._judged = 0
         self._stopped: Counter[str] = Counter()
         world.on_pause = self._judge_beginning
+        world.network.on_delete = self._judge_send
 
     # --- at every moment --------------------------------------------------------------------------------------------
 
@@ -119,6 +121,14 @@ class Oracle:
         cancelled_s = self._world.cancelled.get(told.session_id)
         if cancelled_s is not None and told.at_s > cancelled_s + IN_FLIGHT_S and not self._kinds & {"dead_retry"}:
             self._world.breaks(f"a DELETE of {told.session_id}, which was cancelled at {cancelled_s:.0f} s")
+
+    def _judge_send(self, process: Process, session_id: str) -> None:
+        left = self._world.sends_left.get(session_id)
+        if left is None or process.was_stopped or self._kinds & {"dead_retry"}:
+            return
+        self._world.sends_left[session_id] = left - 1
+        if left == 0:
+            self._world.breaks(f"{process.name} sends a DELETE of {session_id} again, which was cancelled")
 
     def _judge_stop(self, session_id: str, at_s: float) -> None:
         world = self._world

@@ -20,6 +20,8 @@ from tests.support.simulation.world import World
 
 TRIED_AGAIN_S = 150.0
 """A pause that is half-open tries one DELETE after the other, 60 s apart at most."""
+BOTH_VALID_S = (0.6, 2.0)
+"""How long an old token is valid beside the new one: each reaper reads its file every 0.5 s."""
 ACTS = ("cancel", "postpone", "make_due", "dead_retry", "again")
 
 
@@ -57,14 +59,21 @@ class People:
         await self.act_until_done(add)
         self.world.taken.add(session_id)
         if again:
-            self.world.cancelled.pop(session_id, None)
+            self._forget_cancelled(session_id)
         self.world.history.add(session_id, "added again" if again else "added", "added")
+
+    def _forget_cancelled(self, session_id: str) -> None:
+        self.world.cancelled.pop(session_id, None)
+        self.world.sends_left.pop(session_id, None)
 
     async def operate(self, kind: str) -> None:
         """Do what an operator does: something to some of the IDs."""
         known = sorted(self.world.taken)
         if kind in ("cancel", "postpone"):
             known = [one for one in known if self.world.api.sessions[one].is_alive(CLOCK.elapsed_s)]
+            moving = sorted(self.world.network.under_way().intersection(known))
+            if moving and self.world.chance.random() < 0.5:
+                known = moving  # what an operator sees moving
         ids = [
             SessionId(one)
             for one in self.world.chance.sample(known, min(len(known), self.world.chance.randrange(1, 6)))
@@ -77,6 +86,8 @@ class People:
                     for session_id, result in (await queue.cancel(ids, reason="a test", by="ann")).items():
                         if result.value in ("done", "requested", "cancelled"):
                             self.world.cancelled.setdefault(session_id, CLOCK.elapsed_s)
+                            is_sent = session_id in self.world.network.under_way()
+                            self.world.sends_left.setdefault(session_id, 0 if is_sent else 1)
                         self.world.history.add(session_id, f"cancel: {result.value}")
                 case "postpone":
                     for session_id, changed in (await queue.postpone(ids, after_s=120, by="ann")).items():
@@ -89,7 +100,7 @@ class People:
                 case "again":
                     await queue.add(Batch("producer", [NewItem(one) for one in ids]), again=True, by="ann")
                     for one in ids:
-                        self.world.cancelled.pop(one, None)
+                        self._forget_cancelled(one)
                 case _:
                     raise ValueError(kind)
 
@@ -117,8 +128,9 @@ class People:
         match fault.kind:
             case "token_rotated":
                 self.world.disk.write_token(self.new_token())
+                both_valid_s = self.world.chance.choice(BOTH_VALID_S)
                 for token in valid:
-                    self.world.later(2.0, self.world.api.tokens.pop, token, None)
+                    self.world.later(both_valid_s, self.world.api.tokens.pop, token, None)
             case "token_revoked":
                 for token in valid:
                     self.world.api.tokens.pop(token, None)

@@ -44,6 +44,9 @@ class World:
         """IDs that must be in the books: their `add` succeeded, or they stand in a file that stays."""
         self.cancelled: dict[str, float] = {}
         """When each ID was cancelled for certain, if it was not asked for again since."""
+        self.sends_left: dict[str, int] = {}
+        """How many sends of a cancelled ID may still begin: one, of a lease that was given before; none if that one
+        had been written."""
         self.cancel_asked: set[str] = set()
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
         """Called when a process logs that a pause began."""
