@@ -62,6 +62,8 @@ class Comparison:
     """When all that was re-opened is due, by `now`."""
     _since: float | None = None
     """When the last read that was compared began, by `now`."""
+    _since_at: float = -math.inf
+    """The same by the queue's clock as it was then."""
     _is_saved: bool = True
     """Whether the queue knows of every comparison that found something."""
     _stored: str | None = None
@@ -90,7 +92,7 @@ class Comparison:
             self.due_again_at = self.now() + after_s
             self.journal.reopened(ids, REASON)
         await self._note_ghosts(ghosts, alive)
-        self._since = began
+        self._since, self._since_at = began, until
         self._is_saved = self._is_saved and not owed
         if self._stored is None or (not self._is_saved and self.now() - self._stored_at >= SAVE_S):
             await self.save()
@@ -113,13 +115,21 @@ class Comparison:
     async def _compared_until(self, began: float) -> float:
         """Return from when on there is something to compare, by the queue's clock; the first time from the queue."""
         if self._since is not None:
-            return self.clock() - (self.now() - self._since)
+            return self._since_by_clock(self._since)
         self._stored = await self.ledger.read_value(KEY)
         latest = self.clock() - (self.now() - began)
         try:
             return min(float(self._stored or "nan"), latest) if self._stored else latest
         except ValueError:
             return latest
+
+    def _since_by_clock(self, since: float) -> float:
+        """Return the instant `since` by the queue's clock, or what that clock said then, whichever is earlier.
+
+        Rows keep the time by the clock that was there when they were booked: one that was set forward since would put
+        them before the read, and nothing would ever compare them.
+        """
+        return min(self.clock() - (self.now() - since), self._since_at)
 
     def _is_comparable(self, item: Item, since: float, until: float) -> bool:
         """Return whether an item was booked as gone in this time, by an answer that the list can confirm."""
@@ -148,7 +158,7 @@ class Comparison:
         """Keep in the queue up to when all is compared, for the process that comes next."""
         if self._since is None or (self._is_saved and self._stored is not None):
             return
-        text = repr(round(self.clock() - (self.now() - self._since), 3))
+        text = repr(round(self._since_by_clock(self._since), 3))
         if not await self.ledger.compare_and_set(KEY, text, was=self._stored):
             text = await self.ledger.read_value(KEY) or text  # another reaper was quicker
         self._stored, self._stored_at, self._is_saved = text, self.now(), True

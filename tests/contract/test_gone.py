@@ -97,3 +97,26 @@ async def test_an_end_without_a_read_reopens_what_was_not_compared(harness: Harn
     assert await queue.outcomes_of([SessionId("old"), SessionId("a"), SessionId("b")]) == {
         "old": Outcome.ALREADY_GONE, "a": None, "b": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("jump_s", [5000.0, -5000.0])
+async def test_a_clock_that_was_set_hides_nothing(harness: Harness, queue: Queue, jump_s: float) -> None:
+    """The clock is set between the booking and the next list: be it read by this process or by the next one."""
+    steady = 0.0
+
+    def pass_second() -> None:
+        nonlocal steady
+        steady += 1.0
+        harness.advance(1)
+
+    one = Comparison(queue, Noted(), queue.now, lambda: steady, lambda: 0.5)
+    await one.compare(frozenset(), steady, RETRY, owed=False)
+    pass_second()
+    await one.compare(frozenset(), steady, RETRY, owed=True)
+    pass_second()
+    await gone(queue, "a")
+    harness.jump(jump_s)
+    pass_second()
+    await one.save()
+    assert await has_unproven(queue), "killed now, it would leave one"
+    assert list((await one.compare(frozenset({"a"}), steady, RETRY, owed=True)).alive) == ["a"]

@@ -28,8 +28,8 @@ COINCIDENCES: tuple[Bug, ...] = (
         "comparison-gap",
         "what is booked as gone while the list is read is compared with no list",
         "reaper/worker/comparison.py",
-        "        self._since = began\n",
-        "        self._since = self.now()\n",
+        "        self._since, self._since_at = began, until\n",
+        "        self._since, self._since_at = self.now(), self.clock()\n",
         fails=NO_TEST,
     ),
     bug(
