@@ -56,13 +56,24 @@ class Identity:
     async def read(self) -> tuple[Reply | None, ReadVerdict]:
         """Compare the address with the queue's; read the list, ask whose token it is, compare that, too.
 
-        Returns the reply with the list, and what it proves. No reply: nothing was sent to that address.
+        Returns the reply with the list, and what it proves. No reply: nothing was sent to that address. When a reload
+        replaces the API meanwhile, the read begins anew at the new one: the old one closes with its last answer.
         """
-        api, address = self.api()
-        if other := await self.compare_address(address):
+        while (read := await self._read_at(*self.api())) is None:
+            pass
+        return read
+
+    async def _read_at(self, api: Api, address: str) -> tuple[Reply | None, ReadVerdict] | None:
+        """Make the read at one API; None when it was replaced before its list had come."""
+        other = await self.compare_address(address)
+        if self.api()[0] is not api:
+            return None
+        if other is not None:
             return None, other
         reply = await api.list_sessions()
         verdict = await verdict_of(reply)
+        if self.api()[0] is not api:
+            return None
         if isinstance(verdict, Proven):
             found = account_of(await api.whoami())
             verdict = (

@@ -34,9 +34,10 @@ class OneApi:
 
 
 async def test_two_processes_at_two_addresses_agree_on_one(queue: Queue, other: Queue) -> None:
+    api = OneApi()
     processes = [
-        Identity(lambda: (OneApi(), HERE), queue, Noted()),
-        Identity(lambda: (OneApi(), THERE), other, Noted()),
+        Identity(lambda: (api, HERE), queue, Noted()),
+        Identity(lambda: (api, THERE), other, Noted()),
     ]
     async with anyio.create_task_group() as group:
         for one in processes:

@@ -126,6 +126,29 @@ async def test_a_list_that_proves_nothing_is_not_followed_by_the_question() -> N
     assert api.asked == 0
 
 
+@pytest.mark.parametrize("during", ["comparison", "list"])
+async def test_a_reload_during_the_read_has_it_made_at_the_new_api(
+    during: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client that a reload replaces closes when nothing is in flight, and cannot be used after that."""
+    old, new, queue = FakeApi(me("usr_1")), FakeApi(me("usr_1")), MemoryQueue(clock=anyio.current_time)
+    now = [old]
+    one = Identity(lambda: (now[0], HOME if now[0] is old else MOVED), queue, Events())
+    owner, name = (queue, "read_value") if during == "comparison" else (FakeApi, "list_sessions")
+    plain = getattr(owner, name)
+
+    async def reloads(*args: str) -> object:
+        result = await plain(*args)
+        now[0] = new
+        return result
+
+    monkeypatch.setattr(owner, name, reloads)
+    assert isinstance(await one.verdict(), Proven)
+    assert (old.read, old.asked) == (0 if during == "comparison" else 1, 0)
+    assert (new.read, new.asked) == (1, 1)
+    assert await queue.read_value(target.KEY) == MOVED
+
+
 async def test_a_reading_process_pins_nothing() -> None:
     queue = MemoryQueue(clock=anyio.current_time)
     assert isinstance(await identity(FakeApi(me()), queue, pin=False)[0].verdict(), Proven)

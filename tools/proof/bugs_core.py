@@ -40,8 +40,8 @@ CORE: tuple[Bug, ...] = (
         "target-not-compared-first",
         "the list is read, with the token, before the address is compared with the queue's",
         "reaper/worker/identity.py",
-        "        if other := await self.compare_address(address):\n",
-        "        await api.list_sessions()\n        if other := await self.compare_address(address):\n",
+        "        other = await self.compare_address(address)\n",
+        "        await api.list_sessions()\n        other = await self.compare_address(address)\n",
         fails="tests/unit/test_identity.py::test_another_address_is_named_beside_the_queues_and_nothing_is_sent_to_it",
     ),
     bug(
