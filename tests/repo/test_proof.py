@@ -14,6 +14,7 @@ import reaper
 from tests.support.fault.planting import PLANTED
 from tests.support.programs import need
 from tools.proof.bugs import BUGS
+from tools.proof.bugs_simulation import COINCIDENCES, MODELLED
 from tools.proof.planted import Bug, DoesNotApplyError, bug, changed, table, with_table
 from tools.proof.prove import PAGE, Seen, caught, part_of, passed
 from tools.proof.verdicts import kind_of
@@ -22,7 +23,7 @@ ROOT = Path(reaper.__file__).parents[1]
 TEST = "tests/unit/test_x.py::test_it"
 
 
-@pytest.mark.parametrize("planted", [*BUGS, *PLANTED], ids=lambda one: one.name)
+@pytest.mark.parametrize("planted", [*BUGS, *PLANTED, *COINCIDENCES], ids=lambda one: one.name)
 def test_a_bug_applies_is_python_and_names_tests_that_exist(planted: Bug) -> None:
     for path, text in changed(ROOT, planted).items():
         assert path.startswith("reaper/")
@@ -33,9 +34,16 @@ def test_a_bug_applies_is_python_and_names_tests_that_exist(planted: Bug) -> Non
         assert f"def {name.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8"), test
 
 
+def test_the_bugs_that_the_simulation_models_exist() -> None:
+    names = [one.name for one in (*BUGS, *COINCIDENCES)]
+    assert len(set(names)) == len(names)
+    assert set(MODELLED) <= {one.name for one in BUGS}
+    assert len(set(MODELLED)) == len(MODELLED)
+
+
 def test_no_bug_uses_a_name_that_is_not_there(tmp_path: Path) -> None:
     """The code moves on, and what it no longer imports would break the test instead of failing it."""
-    for planted in (*BUGS, *PLANTED):
+    for planted in (*BUGS, *PLANTED, *COINCIDENCES):
         for path, text in changed(ROOT, planted).items():
             target = tmp_path / planted.name / path
             target.parent.mkdir(parents=True)

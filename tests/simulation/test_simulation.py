@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tests.support.simulation import command
+from tests.support.simulation.loop import VirtualLoop
 from tests.support.simulation.oracle import Booked, Oracle
 from tests.support.simulation.plan import KINDS, Fault, Plan, PlannedSession, plan_of
 from tests.support.simulation.runner import kind_of, run, shrink
 from tests.support.simulation.simulated import Result, Total
+from tests.support.simulation.virtual_time import CLOCK
 
 KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
 SEEDS = range(1, 6)
@@ -49,7 +52,7 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
     from tests.support.simulation.history import History
 
     class World:
-        plan = replace(plan_of(1, 0.2, []), sessions=sessions)
+        plan = replace(plan_of(1, 0.2, []), sessions=sessions, discovers=True, max_per_sweep=1)
         wrong_clock_s = 0.0
 
         def __init__(self) -> None:
@@ -59,6 +62,7 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
             self.asked = {one.session_id: one.asked_s for one in sessions}
             self.cancelled: dict[str, float] = {}
             self.cancel_asked: set[str] = set()
+            self.approved: set[str] = set()
             self.api = type("Api", (), {})()
             self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
             self.api.told = [Told(*one) for one in more.get("told", ())]  # type: ignore[attr-defined]
@@ -104,6 +108,53 @@ def test_the_oracle_sees_what_is_not_so(books: dict[str, Booked], told: list[tup
 def test_the_oracle_sees_a_bound_that_is_exceeded() -> None:
     assert "its bound is" in broken(booked("", due_s=9000.0, sends=0), OWN, busiest={"reaper0.0": 1000})[0]
     assert broken(booked("", due_s=9000.0, sends=0), OWN) == []
+
+
+@pytest.mark.parametrize(("queued", "says"), [(2, "its guard allows 1"), (1, "the guard holds all"), (0, "")])
+def test_the_oracle_sees_a_sweep_that_its_guard_should_have_held(queued: int, says: str) -> None:
+    over = [PlannedSession(f"env_{n}", "list", 10.0, expires_s=20.0) for n in range(2)]
+    row = replace(booked("already_gone")["env_1"], source="discovery:expired", added_s=500.0, detail="after_ambiguous")
+    books = {one.session_id: replace(row, session_id=one.session_id) for one in over[:queued]}
+    told = [(600.0, one.session_id, "reaper0.0", 404, False, "", "own") for one in over]
+    found = [sentence for sentence in broken(books, *over, told=told) if "no book" not in sentence]
+    assert len(found) == bool(says)
+    assert all(says in sentence for sentence in found)
+
+
+def test_the_oracle_sees_a_send_after_a_cancellation() -> None:
+    class World:
+        plan = plan_of(1, 0.2, [])
+        network = type("Network", (), {})()
+        sends_left: ClassVar = {"env_1": 1}
+        broken: ClassVar[list[str]] = []
+
+        def breaks(self, sentence: str) -> None:
+            self.broken.append(sentence)
+
+    process = type("Process", (), {"name": "reaper0.0", "was_stopped": False})()
+    World.network.on_delete = None
+    Oracle(World())  # type: ignore[arg-type]
+    for session_id in ("env_2", "env_1"):
+        World.network.on_delete(process, session_id)
+    assert World.broken == []
+    World.network.on_delete(process, "env_1")
+    assert World.broken == ["reaper0.0 sends a DELETE of env_1 again, which was cancelled"]
+
+
+def test_timers_of_one_instant_run_in_order_and_cancelled_ones_never() -> None:
+    loop, ran = VirtualLoop(), list[int]()
+    began_s = CLOCK.elapsed_s
+    try:
+        timers = [loop.call_later(5.0, ran.append, n) for n in range(300)]
+        for timer in timers[1::2]:
+            timer.cancel()
+        loop.call_later(9.0, loop.stop)
+        loop.run_forever()
+        assert ran == list(range(0, 300, 2))
+        assert CLOCK.elapsed_s - began_s == pytest.approx(9.0)
+    finally:
+        CLOCK.elapsed_s = began_s
+        loop.close()
 
 
 def test_a_failing_plan_is_made_smaller() -> None:

@@ -1,9 +1,10 @@
 """Shows that the simulation finds what needs a coincidence: plants each bug in a copy of the tree, and simulates.
 
-    python -m tools.proof.coincidences [--minutes M] [--jobs N] [NAME…]
+    python -m tools.proof.coincidences [--minutes M] [--jobs N] [--modelled | NAME…]
 
-A bug is found when a seed breaks an invariant within the minutes of CPU time (10 each), and the untouched tree breaks
-none with that seed. Needs no server. The checkout itself is not touched.
+Names may be those of `make prove` as well; `--modelled` takes all of them whose behaviour the simulation models. A bug
+is found when a seed breaks an invariant within the minutes of CPU time (10 each), and the untouched tree
+breaks none with that seed. Needs no server. The checkout itself is not touched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.proof.bugs_simulation import COINCIDENCES
+from tools.proof.bugs import BUGS
+from tools.proof.bugs_simulation import COINCIDENCES, MODELLED
 from tools.proof.planted import changed
 from tools.proof.prove import ROOT, copy_tree
 
@@ -31,9 +33,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.proof.coincidences", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="the most CPU time for each bug (default: 10)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="seeds at once")
+    parser.add_argument("--modelled", action="store_true", help="those of `make prove` that the simulation models")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
-    bugs = [one for one in COINCIDENCES if not options.names or one.name in options.names]
+    known = {one.name: one for one in (*COINCIDENCES, *BUGS)}
+    if unknown := sorted(set(options.names) - known.keys()):
+        parser.error(f"there is no bug of that name: {', '.join(unknown)}")
+    names = MODELLED if options.modelled else options.names or [one.name for one in COINCIDENCES]
+    bugs = [known[name] for name in names]
     missed = 0
     for one in bugs:
         began = time.monotonic()

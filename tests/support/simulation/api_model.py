@@ -32,6 +32,13 @@ class Hosted:
         own = self.plan.ends_s is not None and self.plan.ends_s <= at_s
         return self.plan.nature != "unknown" and self.ended_s is None and not own
 
+    def was_alive(self, at_s: float) -> bool:
+        """Return whether it was alive then, whatever became of it."""
+        ended = (self.ended_s is not None and self.ended_s <= at_s) or (
+            self.plan.ends_s is not None and self.plan.ends_s <= at_s
+        )
+        return self.plan.nature != "unknown" and not ended
+
 
 @dataclass(slots=True)
 class Answer:

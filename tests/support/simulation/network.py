@@ -51,6 +51,8 @@ class Network:
         self.on_broken: Callable[[str], None] = lambda sentence: None
         self.on_delete: Callable[[Process, str], None] = lambda process, session_id: None
         """Called with each DELETE that is none of the client's own repetitions, before it is answered."""
+        self.is_pinned = False
+        """The queue keeps the address of the API: from then on nothing may go to another one."""
         self._unanswered: dict[str, float] = {}
         """When a connection ended last without an answer to the DELETE of an ID."""
 
@@ -65,6 +67,8 @@ class Network:
     async def reach(self, addresses: list[Any]) -> Any:
         """Connect to the API, in place of `connect_first`."""
         if addresses[0][4][:2] != ADDRESS:
+            if self.is_pinned:
+                self.on_broken(f"a connection to {addresses[0][4][0]}, which is not the address that the queue keeps")
             raise OSError(errno.EHOSTUNREACH, f"a connection to {addresses[0][4]}, which no setting names")
         await asyncio.sleep(0.001 + 0.004 * self.chance.random())
         if self.met("black_hole"):

@@ -26,6 +26,8 @@ PROTECTED_WITHIN_S = 6.0
 """What was looked at before a line came into protect.file may still be stopped: one read and one send."""
 IN_FLIGHT_S = 20.0
 """What was in flight when it was cancelled has its answer by then: one send, slow as the model makes it."""
+READ_WITHIN_S = 60.0
+"""A sweep queues what a list showed that it read so long ago at most: the read, slow as it may be, and the queue."""
 OUTAGE_CHARGED = 5
 """Failures that are charged before an outage is one."""
 HALF_OPEN = frozenset({"credentials", "wrong_target", "forbidden_storm"})
@@ -38,13 +40,14 @@ PAUSE_CAUSES: dict[str, frozenset[str]] = {
         {
             *("bad_gateway", "bad_gateway_applied", "internal", "unavailable", "list_500", "slow", "refused"),
             *("black_hole", "lost_request", "lost_answer", "half_answer", "drip", "unasked", "closed_idle", "suspend"),
+            *("suspend_host", "address_changed"),
         }
     ),
     "wrong_target": frozenset(
         {
             *("gateway_404", "gateway_html", "one_replica_404", "list_lags", "list_cut", "list_500", "throttle"),
             *("token_of_another", "lost_request", "lost_answer", "half_answer", "bad_gateway_applied", "drip"),
-            *("slow", "suspend"),
+            *("slow", "suspend", "suspend_host", "address_changed"),
         }
     ),
     "forbidden_storm": frozenset({"refuse_all"}),
@@ -64,6 +67,9 @@ class Booked:
     round: int
     sends: int
     due_s: float
+    source: str = ""
+    added_s: float = 0.0
+    """Since the beginning, by the queue's clock: what one sweep chose was added at one instant."""
 
 
 class Pausing(NamedTuple):
@@ -177,6 +183,7 @@ class Oracle:
         for one in world.api.told:
             told.setdefault(one.session_id, set()).add(one.status)
             charged[one.session_id] -= one.fault == "unavailable"
+        self._judge_sweeps(books)
         for session_id in sorted(world.taken - books.keys()):
             world.breaks(f"{session_id} was taken in and is in no book")
         for session_id, row in sorted(books.items()):
@@ -189,6 +196,39 @@ class Oracle:
             fault = self._fault_of(row, alive, answers, charged[session_id], now_s, hosted.protected_s)
             if fault:
                 world.breaks(f"{session_id} is booked {row.outcome or 'open'} ({row.detail}): {fault}")
+
+    def _judge_sweeps(self, books: dict[str, Booked]) -> None:
+        """Judge that no sweep above the limit was queued, in whole or in part, unless an operator approved it."""
+        limit = self._world.plan.max_per_sweep
+        at_once = Counter(
+            row.added_s
+            for row in books.values()
+            if row.source.startswith("discovery:") and row.session_id not in self._world.approved
+        )
+        for at_s, count in sorted(at_once.items()):
+            if count > limit:
+                self._world.breaks(
+                    f"{count} sessions were queued by one sweep at {at_s:.0f} s, its guard allows {limit}"
+                )
+            elif not self._wrong_clock and not self._kinds & {"clock_of_api", "suspend", "suspend_host"}:
+                over = self._over(at_s, books)
+                if over > limit:
+                    self._world.breaks(
+                        f"{count} of {over} were queued by one sweep at {at_s:.0f} s: the guard holds all"
+                    )
+
+    def _over(self, at_s: float, books: dict[str, Booked]) -> int:
+        """Return how many sessions a list read some seconds ago must have shown over, that no queue had."""
+        listed_s = at_s - READ_WITHIN_S
+        return sum(
+            1
+            for session_id, hosted in self._world.api.sessions.items()
+            if hosted.plan.way == "list"
+            and hosted.plan.expires_s + GRACE_S < listed_s
+            and hosted.was_alive(at_s)
+            and (hosted.protected_s is None or hosted.protected_s > at_s)
+            and (session_id not in books or books[session_id].added_s >= at_s)
+        )
 
     def _fault_of(
         self, row: Booked, alive: bool, answers: set[int], charged: int, now_s: float, protected_s: float | None

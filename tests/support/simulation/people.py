@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import anyio
 
-from reaper.core.errors import QueueUnavailableError
+from reaper.app.operator_orders import decide_hold
+from reaper.core.discovery import holds as core_holds
+from reaper.core.errors import QueueUnavailableError, RefusedError
 from reaper.core.model import DEAD, Pause, PauseReason, SessionId
+from reaper.intake.discovery.held_sweeps import holds_of
 from reaper.queues.base import Queue
 from reaper.queues.values import Batch, NewItem
 from tests.support.simulation.api_model import Hosted
@@ -22,6 +26,7 @@ TRIED_AGAIN_S = 150.0
 """A pause that is half-open tries one DELETE after the other, 60 s apart at most."""
 BOTH_VALID_S = (0.6, 2.0)
 """How long an old token is valid beside the new one: each reaper reads its file every 0.5 s."""
+DECISIONS = ("approve_hold", "discard_hold")
 ACTS = ("cancel", "postpone", "make_due", "dead_retry", "again")
 
 
@@ -106,6 +111,29 @@ class People:
 
         if await self.act_with_queue(act):
             self.world.met(kind)
+
+    async def decide(self, kind: str) -> None:
+        """Approve or discard a sweep that is held, if there is one, and repeat it until it succeeds."""
+        decision = core_holds.approve if kind == "approve_hold" else core_holds.discard
+        chosen: list[core_holds.Hold] = []
+
+        async def act(queue: Queue) -> None:
+            if not chosen:
+                waiting = core_holds.open_holds(await holds_of(queue), queue.now())
+                if not waiting:
+                    return
+                chosen.append(self.world.chance.choice(waiting))
+            if kind == "approve_hold":  # it may happen although its answer is lost
+                self.world.approved.update(chosen[0].sessions)
+            with suppress(RefusedError):  # another operator was quicker
+                await decide_hold(queue, decision, chosen[0].id, by="ann", why=None)
+                if kind == "approve_hold":
+                    self.world.taken.update(chosen[0].sessions)
+
+        await self.act_until_done(act)
+        if chosen:
+            self.world.met(kind)
+            self.world.history.add("world", f"{kind} {chosen[0].id}: {len(chosen[0].sessions)} sessions", kind)
 
     async def pause(self, for_s: float) -> None:
         """An operator's pause."""

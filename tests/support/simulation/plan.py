@@ -47,6 +47,7 @@ class PlannedSession:
 
 BURSTS = (0.1, 0.35, 0.6)
 """When half of the sessions come, as a share of the time."""
+GUARDS = (3, 10, 10_000)
 PACES = (1.0, 4.0, 4.0)
 NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
 """`unknown`: the API does not know it. `forbidden`: 403. `odd`: the API refuses it by 400. `protected`: spared."""
@@ -69,6 +70,8 @@ class Plan:
     """How many times as long as usual each answer takes: the longer, the more is in flight when something happens."""
     sessions: tuple[PlannedSession, ...]
     faults: tuple[Fault, ...]
+    max_per_sweep: int = 10_000
+    """`guard.max_per_sweep`: a sweep that would stop more sessions is held for an operator."""
     pace: float = 1.0
     """How many times as long as usual reaper's tasks rest: the longer, the cheaper an hour, and the later they see."""
 
@@ -104,13 +107,13 @@ LASTING = {
     # the token
     "token_revoked": (1, 1), "token_of_another": (1, 1), "token_missing": (1, 1),
     # operators
-    "operator_pause": (1, 1),
+    "operator_pause": (1, 1), "address_changed": (1, 1),
 }  # fmt: skip
 """The faults that last, with the bounds of their share or measure."""
 SUDDEN = (
-    "kill", "kill_at_commit", "term", "term_twice", "suspend", "wall_forward", "wall_back", "token_rotated",
-    "file_rotated", "file_rotated_twice", "file_rewritten", "file_truncated", "line_in_pieces", "reload",
-    "cancel", "postpone", "make_due", "dead_retry", "again", "protect_more",
+    "kill", "kill_at_commit", "term", "term_twice", "suspend", "suspend_host", "wall_forward", "wall_back",
+    "token_rotated", "file_rotated", "file_rotated_twice", "file_rewritten", "file_truncated", "line_in_pieces",
+    "reload", "cancel", "postpone", "make_due", "dead_retry", "again", "protect_more", "approve_hold", "discard_hold",
 )  # fmt: skip
 """The faults and acts of a moment."""
 KINDS = (*LASTING, *SUDDEN)
@@ -126,7 +129,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
     length_s = hours * 3600
     count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
-    discovers = chance.random() < 0.3 and mode == "run"
+    discovers = chance.random() < 0.4
     sessions = tuple(_session(chance, seed, n, length_s, mode, discovers) for n in range(count))
     faults: list[Fault] = []
     for kind in kinds:
@@ -138,7 +141,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
             if kind in LASTING:
                 for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
                 share = chance.uniform(*LASTING[kind])
-            elif kind == "suspend":
+            elif kind in ("suspend", "suspend_host"):
                 for_s = chance.choice((3, 40, 300)) * chance.uniform(0.5, 1.5)
             elif kind.startswith("wall_"):
                 share = chance.choice((30, 400, 4000, 90_000)) * chance.uniform(0.5, 1.5)
@@ -146,7 +149,8 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
-        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions, tuple(faults), Random(f"pace/{seed}").choice(PACES),
+        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions, tuple(faults),
+        chance.choice(GUARDS), chance.choice(PACES),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from reaper.app.run_parts import RunParts
 from reaper.app.signals import Signals
 from reaper.app.start import start_and_run
 from reaper.app.startup import credentials_of
+from reaper.core.classify import Throttled
 from reaper.core.errors import QueueUnavailableError, ReaperError
 from reaper.queues.base import Queue
 from reaper.queues.values import Added
@@ -33,10 +34,12 @@ from tests.support.simulation.world import World
 
 ONCE_EVERY_S = 60.0
 TIMEOUT_S = 5.0
+ANOTHER_ADDRESS = "10.0.0.9"
+"""The API of another environment: its sessions are others, and the token is not for it."""
 ENDS_WITHIN_S = 30.0
 """After SIGTERM: the drain, one list read, the last writes."""
 HAPPENS_TO_PROCESSES = (
-    *("kill", "kill_at_commit", "term", "term_twice", "reload", "suspend"),
+    *("kill", "kill_at_commit", "term", "term_twice", "reload", "suspend", "suspend_host"),
     *("wall_forward", "wall_back"),
 )
 
@@ -79,12 +82,13 @@ class Reapers:
     def settings(self) -> Settings:
         """Return the settings of every reaper of this world."""
         memory = self.world.plan.engine == "memory"
+        address = ANOTHER_ADDRESS if self.world.active("address_changed") else ADDRESS[0]
         intake: dict[str, object] = {"files": [str(self.world.disk.followed)], "spool_dir": str(self.world.disk.spool)}
         intake["poll_s"] = 2 * self.world.plan.pace
         return Settings.model_validate(
             {
                 "api": {
-                    "base_url": f"http://{ADDRESS[0]}", "allow_http": True, "timeout_s": TIMEOUT_S,
+                    "base_url": f"http://{address}", "allow_http": True, "timeout_s": TIMEOUT_S,
                     "connect_timeout_s": 2, "token_file": str(self.world.disk.token), "credentials_wait_s": 20,
                     "unavailable_wait_s": 20,
                 },
@@ -99,7 +103,7 @@ class Reapers:
                 },
                 "intake": intake if self.world.plan.mode == "run" else {},
                 "discovery": {"enabled": self.world.plan.discovers, "enforce": True, "interval_s": 60},
-                "guard": {"max_per_sweep": 10_000, "max_share": 1, "list_shrink": 1},
+                "guard": {"max_per_sweep": self.world.plan.max_per_sweep, "max_share": 1, "list_shrink": 1},
                 "protect": {"file": str(self.world.disk.protected)},
                 "telemetry": {"listen": "", "log_format": "json"},
             }
@@ -176,22 +180,29 @@ class Reapers:
         self.world.history.add(process.name, f"ended: {code}")
 
     async def _daemon(self, signals: SimulatedSignals) -> int:
-        settings = self.settings()
-        loaded = Loaded(settings, dict.fromkeys(setting_specs(), "default"), (), Search())
-        credentials = credentials_of(settings)
+        loaded = self._loaded()
+        credentials = credentials_of(loaded.settings)
         return await start_and_run(
-            loaded, credentials, signals, open_writing=self.opened, load=lambda: loaded, reap=False
+            loaded, credentials, signals, open_writing=self.opened, load=self._loaded, reap=False
         )
+
+    def _loaded(self) -> Loaded:
+        return Loaded(self.settings(), dict.fromkeys(setting_specs(), "default"), (), Search())
 
     async def _once(self, signals: SimulatedSignals) -> int:
         settings = self.settings()
         async with AsyncExitStack() as stack:
             queue = await stack.enter_async_context(self.opened())
             members = queue.new_set()
-            await members.include_due()
             parts = RunParts(settings, queue, credentials_of(settings), stack)
+            added = Added(0, 0, 0)
+            if self.world.plan.discovers:  # as `once --discover` does
+                swept = await (await parts.discovery()).discovery.sweep(members)
+                parts.throttled = swept.unread if isinstance(swept.unread, Throttled) else None
+                added = swept.added
+            await members.include_due()
             waits = Waits.of(settings, retry_s=60, budget_s=None)
-            summary = await run_once(parts, members, Added(0, 0, 0), waits, signals=signals)
+            summary = await run_once(parts, members, added, waits, signals=signals)
             return int(summary.exit)
 
     def befall(self, fault: Fault) -> None:
@@ -218,12 +229,22 @@ class Reapers:
             case "suspend":
                 process.stop()
                 self.world.later(fault.for_s, process.go_on)
+            case "suspend_host":
+                for other, _ in self.running.values():
+                    if other.host is process.host:
+                        other.stop()
+                        self.world.later(fault.for_s, other.go_on)
             case "wall_forward":
                 process.host.wall_offset_s += fault.share
             case "wall_back":
                 process.host.wall_offset_s -= fault.share
             case _:
                 raise ValueError(fault.kind)
+
+    def reload_all(self) -> None:
+        """Send SIGHUP to every reaper that lives: its settings changed."""
+        for process, signals in self.running.values():
+            self._signal(process, signals, signal.SIGHUP)
 
     def _signal(self, process: Process, signals: SimulatedSignals, number: signal.Signals) -> None:
         if not process.is_dead:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import anyio
 
+from reaper.core import target
 from reaper.core.model import SessionId
 from reaper.queues.base import Queue
 from tests.support.simulation.api_model import Hosted
 from tests.support.simulation.loop import VirtualLoop
 from tests.support.simulation.oracle import Booked, Oracle, Pausing
-from tests.support.simulation.people import ACTS, People
+from tests.support.simulation.people import ACTS, DECISIONS, People
 from tests.support.simulation.plan import Fault, Plan
 from tests.support.simulation.reapers import HAPPENS_TO_PROCESSES, Reapers
 from tests.support.simulation.replaced import install
@@ -122,6 +123,13 @@ class Course:
             self.reapers.befall(fault)
         elif kind in ACTS:
             await self.people.operate(kind)
+        elif kind == "address_changed":
+            world.met(kind)
+            world.history.add("world", f"the settings name another address for {fault.for_s:g} s", kind)
+            self.reapers.reload_all()
+            world.later(fault.for_s + 0.01, self.reapers.reload_all)  # times are sums, and sums are rounded
+        elif kind in DECISIONS:
+            await self.people.decide(kind)
         elif kind == "operator_pause":
             await self.people.pause(min(fault.for_s, world.length_s - CLOCK.elapsed_s))
         elif kind == "protect_more":
@@ -150,6 +158,8 @@ class Course:
         while True:
             await anyio.sleep(LOOKED_EVERY_S)
             self.oracle.look(await self._pauses(queue))
+            if not self.world.network.is_pinned:
+                self.world.network.is_pinned = await queue.read_value(target.KEY) is not None
 
     async def _pauses(self, queue: Queue) -> list[Pausing]:
         found: list[Pausing] = []
@@ -172,5 +182,14 @@ class Course:
             if item is not None:
                 outcome = item.outcome.value if item.outcome is not None else ""
                 due_s = item.due_at - EPOCH
-                books[session_id] = Booked(session_id, outcome, item.detail or "", item.round, item.sends, due_s)
+                books[session_id] = Booked(
+                    session_id,
+                    outcome,
+                    item.detail or "",
+                    item.round,
+                    item.sends,
+                    due_s,
+                    item.source,
+                    item.added_at - EPOCH,
+                )
         return books

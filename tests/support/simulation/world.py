@@ -47,6 +47,8 @@ class World:
         self.sends_left: dict[str, int] = {}
         """How many sends of a cancelled ID may still begin: one, of a lease that was given before; none if that one
         had been written."""
+        self.approved: set[str] = set()
+        """The IDs of held sweeps that an operator approved."""
         self.cancel_asked: set[str] = set()
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
         """Called when a process logs that a pause began."""
