@@ -10,6 +10,7 @@ import contextvars
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -121,6 +122,8 @@ class Link(asyncio.Transport):
         self._unread = b""
         self.deletes = ""
         """The ID whose DELETE is under way."""
+        self._unfinished = 0
+        """Requests, of any method, whose answer was not handed over to its end."""
         process.on_death.append(self._die)
         if network.met("closed_idle"):
             self._later(self._network.chance.uniform(0.1, 20), self._close_if_idle)
@@ -163,6 +166,7 @@ class Link(asyncio.Transport):
         method, path, _ = lines[0].split(" ")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
         token = headers["authorization"].removeprefix("Bearer ")
+        self._unfinished += 1
         network, name = self._network, self.process.name
         if method == "DELETE":
             self.deletes = path.rsplit("/", 1)[1]
@@ -196,14 +200,16 @@ class Link(asyncio.Transport):
         elif self._network.met("drip"):
             step = max(1, len(data) // 20)
             for n, at in enumerate(range(0, len(data), step)):
-                self._later(n * 0.5, lambda piece=data[at : at + step]: self._hand_over(piece))  # type: ignore[misc]
+                piece, is_last = data[at : at + step], at + step >= len(data)
+                self._later(n * 0.5, partial(self._hand_over, piece, is_last=is_last))
         else:
-            self._later(0.001 + 0.01 * chance.random(), lambda: self._hand_over(data, answer.silence_s))
+            self._later(0.001 + 0.01 * chance.random(), partial(self._hand_over, data, answer.silence_s, is_last=True))
 
-    def _hand_over(self, data: bytes, silence_s: float = 0.0) -> None:
+    def _hand_over(self, data: bytes, silence_s: float = 0.0, *, is_last: bool = False) -> None:
         if self._is_gone:
             return
         self.deletes = ""
+        self._unfinished -= is_last
         self._to_client(self._protocol.data_received, data)
         if silence_s and not self.process.is_stopped:
             # What waits for a connection was decided before.
@@ -213,11 +219,11 @@ class Link(asyncio.Transport):
             self._later(CONNECTS_WITHIN_S, lambda: until.update({name: max(later, until.get(name, 0.0))}))
 
     def _close_if_idle(self) -> None:
-        if not self.deletes:
+        if not self._unfinished:
             self._end()
 
     def _speak_unasked(self) -> None:
-        if not self.deletes and not self._is_gone:
+        if not self._unfinished and not self._is_gone:
             self._to_client(self._protocol.data_received, b"HTTP/1.1 204 No Content\r\n\r\n")
 
     def _end(self) -> None:

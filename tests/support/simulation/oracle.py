@@ -155,10 +155,12 @@ class Oracle:
     def _judge_beginning(self, name: str, reason: str) -> None:
         self._judge_pause(name, reason, CLOCK.elapsed_s)
         now = CLOCK.elapsed_s
-        if reason == "credentials" and not any(
-            fault.kind in REFUSED_TOKENS and fault.at_s <= now <= fault.at_s + fault.for_s + 30
-            for fault in self._world.plan.faults
-        ):
+        overlapping = self._world.overlapping
+        slept = any(  # what was stopped during a rotation sends with the old token before it reads the new one
+            overlapping({"token_rotated"}, fault.at_s - 2, fault.end_s)
+            for fault in overlapping({"suspend", "suspend_host"}, now - 30, now)
+        )
+        if reason == "credentials" and not slept and not overlapping(REFUSED_TOKENS, now - 30, now):
             self._world.breaks(f"{name} pauses, credentials, and the token in the file is good")
 
     def _judge_pause(self, name: str, reason: str, since_s: float) -> None:

@@ -26,6 +26,8 @@ TRIED_AGAIN_S = 150.0
 """A pause that is half-open tries one DELETE after the other, 60 s apart at most."""
 BOTH_VALID_S = (0.6, 2.0)
 """How long an old token is valid beside the new one: each reaper reads its file every 0.5 s."""
+SEEN_WITHIN_S = 12.0
+"""A reaper whose queue is slow reads its token file so late: one round with the queue, 10 s at most, comes between."""
 DECISIONS = ("approve_hold", "discard_hold")
 ACTS = ("cancel", "postpone", "make_due", "dead_retry", "again")
 
@@ -157,6 +159,8 @@ class People:
             case "token_rotated":
                 self.world.disk.write_token(self.new_token())
                 both_valid_s = self.world.chance.choice(BOTH_VALID_S)
+                if self.world.overlapping({"queue_slow"}, fault.at_s, fault.at_s + 2):
+                    both_valid_s = SEEN_WITHIN_S
                 for token in valid:
                     self.world.later(both_valid_s, self.world.api.tokens.pop, token, None)
             case "token_revoked":

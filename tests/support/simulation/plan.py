@@ -22,6 +22,10 @@ class Fault:
     share: float = 1.0
     target: int = 0
 
+    @property
+    def end_s(self) -> float:
+        return self.at_s + self.for_s
+
     def holds(self, at_s: float) -> bool:
         return self.at_s <= at_s < self.at_s + self.for_s
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from random import Random
 
@@ -59,6 +59,10 @@ class World:
             if fault.holds(CLOCK.elapsed_s) and CLOCK.elapsed_s < self.length_s:
                 return fault
         return None
+
+    def overlapping(self, kinds: Set[str], from_s: float, to_s: float) -> list[Fault]:
+        """Return the faults of some kinds that hold at some moment between two."""
+        return [one for one in self.plan.faults if one.kind in kinds and one.at_s <= to_s and from_s <= one.end_s]
 
     def met(self, kind: str) -> None:
         self.injected[kind] = self.injected.get(kind, 0) + 1
