@@ -17,7 +17,7 @@ from reaper.app.signals import Signals
 from reaper.app.start import start_and_run
 from reaper.app.startup import credentials_of
 from reaper.core.classify import Throttled
-from reaper.core.errors import QueueUnavailableError, ReaperError
+from reaper.core.errors import QueueError, QueueUnavailableError, ReaperError
 from reaper.queues.base import Queue
 from reaper.queues.values import Added
 from reaper.settings.config_file import Search
@@ -170,7 +170,11 @@ class Reapers:
         elif isinstance(error, ReaperError):
             code = type(error).__name__
             outlives = self.world.plan.mode == "run" and process.name in self._open and not asked
-            if outlives or not isinstance(error, QueueUnavailableError):
+            now = CLOCK.elapsed_s
+            is_away = bool(self.world.overlapping({"queue_away", "queue_lost_ack", "queue_slow"}, now - 15, now))
+            # Asked to end without its queue, it says which answers were not recorded, and what becomes of them.
+            unrecorded = asked and is_away and isinstance(error, QueueError)
+            if outlives or not (isinstance(error, QueueUnavailableError) or unrecorded):
                 self.world.breaks(f"{process.name} ended with {code}: {error}")
         else:
             code = "traceback"
