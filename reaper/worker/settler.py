@@ -186,7 +186,11 @@ class Settler:
         """Cancel each apply that takes too long; one that waits for an unavailable queue only during an abort."""
         with scope:
             while True:
+                before = self.queue_health.now()
                 await anyio.sleep(CHECK_S)
+                stopped_s = self.queue_health.now() - before - CHECK_S
+                if stopped_s > CHECK_S:  # this process was stopped: the queue had no time to answer
+                    self._applies = {attempt: since + stopped_s for attempt, since in self._applies.items()}
                 unavailable = self.queue_health.unavailable_s > 0
                 if unavailable and not (self.shutdown.is_aborted or self._aborted):
                     continue

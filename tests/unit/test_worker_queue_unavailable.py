@@ -155,6 +155,27 @@ async def test_a_worker_whose_engine_never_came_drains_at_once() -> None:
     assert anyio.current_time() - begun < 1
 
 
+async def test_a_process_that_was_stopped_gives_its_queue_the_time_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suspended, stopped by SIGSTOP, or a machine that was moved: the queue had no time to answer."""
+    w = await world(4, well)
+    stopped_s, apply = [0.0], w.queue.apply
+
+    async def slowly(results: Sequence[LeaseResult]) -> Sequence[bool]:
+        await anyio.sleep(3)
+        return await apply(results)
+
+    monkeypatch.setattr(w.queue, "apply", slowly)
+    w.worker.queue_health.now = lambda: anyio.current_time() + stopped_s[0]
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(1.3)
+        stopped_s[0] = 100.0
+        await anyio.sleep(10)
+        w.worker.drain()
+    assert len(w.journal.outcomes) == 4
+    assert not w.journal.unwritten
+
+
 async def test_once_ends_with_69_when_the_engine_stays_away() -> None:
     w = await world(10, well)
     with pytest.raises(BaseExceptionGroup) as caught:

@@ -242,4 +242,13 @@ EDGES: tuple[Bug, ...] = (
         "self.gate.may_send",
         fails="tests/unit/test_worker_preflight.py::test_a_pause_that_begins_during_the_check_holds_the_delete_back",
     ),
+    bug(
+        "stopped-time-charged",
+        "the time in which the process was stopped counts as the queue's: a daemon that wakes up ends by itself",
+        "reaper/worker/settler.py",
+        "                if stopped_s > CHECK_S:",
+        "                if stopped_s > SETTLE_TIMEOUT_S * 1e6:",
+        fails="tests/unit/test_worker_queue_unavailable.py::"
+        "test_a_process_that_was_stopped_gives_its_queue_the_time_back",
+    ),
 )
