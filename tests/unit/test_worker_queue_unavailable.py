@@ -33,6 +33,14 @@ async def run_and(
         await meanwhile(w)
 
 
+async def daemon(w: World, ended: list[BaseException]) -> None:
+    """Run the worker; note the errors that end it."""
+    try:
+        await w.worker.run()
+    except BaseExceptionGroup as group:
+        ended.extend(leaves(group))
+
+
 async def lose(w: World) -> None:
     await anyio.sleep(0.05)
     w.queue.store.away = True
@@ -86,15 +94,8 @@ async def test_an_engine_that_goes_before_the_first_look_is_waited_for() -> None
     w = await world(10, well)
     w.queue.store.away = True
     ended: list[BaseException] = []
-
-    async def daemon() -> None:
-        try:
-            await w.worker.run()
-        except BaseExceptionGroup as group:
-            ended.extend(leaves(group))
-
     async with anyio.create_task_group() as group:
-        group.start_soon(daemon)
+        group.start_soon(daemon, w, ended)
         await anyio.sleep(20)
         assert (w.api.reads, w.api.sent) == ([], {}), "nothing is asked before the queue's pause and target are known"
         assert w.queue.store.refused > 40, "the watch asks twice a second, the claim loop every few seconds"
@@ -166,12 +167,14 @@ async def test_a_process_that_was_stopped_gives_its_queue_the_time_back(monkeypa
 
     monkeypatch.setattr(w.queue, "apply", slowly)
     w.worker.queue_health.now = lambda: anyio.current_time() + stopped_s[0]
+    ended: list[BaseException] = []
     async with anyio.create_task_group() as group:
-        group.start_soon(w.worker.run)
+        group.start_soon(daemon, w, ended)
         await anyio.sleep(1.3)
         stopped_s[0] = 100.0
         await anyio.sleep(10)
         w.worker.drain()
+    assert not ended
     assert len(w.journal.outcomes) == 4
     assert not w.journal.unwritten
 
