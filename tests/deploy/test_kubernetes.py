@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ GUIDE = TREE.parent / "docs" / "kubernetes.md"
 SECRET_URL = "postgresql://reaper:secret@engine.example/reaper"
 """What the Secret reaper-queue has for its key `url` here."""
 URL_VARIABLE = {"name": "REAPER_QUEUE__URL", "valueFrom": {"secretKeyRef": {"name": "reaper-queue", "key": "url"}}}
+
+NAT64 = IPv6Network("64:ff9b::/96")
+"""Where IPv4 addresses are for pods with IPv6 alone (RFC 6052)."""
+PUBLIC = ("104.18.1.1", "2606:4700::1", "64:ff9b::6812:101", "64:ff9b::808:808")
+PRIVATE = (
+    *("10.0.0.1", "100.64.0.1", "169.254.169.254", "172.31.255.255", "192.168.1.1", "fd00:ec2::254", "fe80::1"),
+    *("64:ff9b::a00:1", "64:ff9b::6440:1", "64:ff9b::a9fe:a9fe", "64:ff9b::ac1f:ffff", "64:ff9b::c0a8:101"),
+    "64:ff9b:1::a00:1",
+)
 
 every_overlay = pytest.mark.parametrize("one", OVERLAYS)
 
@@ -263,7 +273,26 @@ def test_the_network_is_closed_but_for_names_the_api_and_metrics(one: str) -> No
     assert {(port["protocol"], port["port"]) for port in names["ports"]} == {("UDP", 53), ("TCP", 53)}
     assert api["ports"] == [{"protocol": "TCP", "port": 443}]
     assert all(set(target) == {"ipBlock"} for target in api["to"]), "an empty target would be everything"
-    assert "169.254.0.0/16" in api["to"][0]["ipBlock"]["except"]
+    assert all(opens(api, address) for address in PUBLIC)
+    assert [address for address in PRIVATE if opens(api, address)] == []
+
+
+def test_a_private_address_is_private_behind_nat64_too() -> None:
+    (policy,) = overlay("daemon").kinds("NetworkPolicy")
+    _, api = policy["spec"]["egress"]
+    first, second = (to["ipBlock"]["except"] for to in api["to"])
+    for place in map(IPv4Network, first):
+        shown = IPv6Network((int(NAT64.network_address) + int(place.network_address), 96 + place.prefixlen))
+        assert str(shown) in second
+
+
+def opens(rule: Doc, address: str) -> bool:
+    """Judge an address by the ipBlocks of a rule, as a network plugin does."""
+    return any(
+        ip_address(address) in ip_network(one["cidr"])
+        and not any(ip_address(address) in ip_network(spared) for spared in one.get("except", []))
+        for one in (to["ipBlock"] for to in rule["to"])
+    )
 
 
 @every_overlay
