@@ -129,7 +129,7 @@ def bare(line: str) -> str:
 
 
 def in_python(world: World, reader: Reader, block: Block, step: Step, where: str) -> None:
-    """Run a conftest.py under pytest; run all else at its last block, in one namespace."""
+    """Run a conftest.py under pytest, and each other block as a program of its own, more than once."""
     if fixture := re.search(r"^@pytest\.fixture.*\ndef (\w+)\(", step.command, flags=re.MULTILINE):
         (world.home / "conftest.py").write_text(step.command)
         (world.home / "test_it.py").write_text(f"def test_it({fixture[1]}):\n    assert {fixture[1]} in {IDS}\n")
@@ -137,11 +137,8 @@ def in_python(world: World, reader: Reader, block: Block, step: Step, where: str
             f"PYTHONPATH=. {sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist -p no:hypothesispytest"
         )
     else:
-        scripts = [one.text for one in blocks(world.page) if one.language == "python"]
-        if block.text != scripts[-1]:
-            return
-        (world.home / "script.py").write_text("\n".join(scripts))
-        done = reader.paste(f"{sys.executable} -W error script.py")
+        (world.home / "script.py").write_text(step.command)
+        done = reader.paste(f"{sys.executable} -W error script.py && {sys.executable} -W error script.py")
     assert done.code == 0, f"{where}\n{done.said}"
     print(done.said)
 
