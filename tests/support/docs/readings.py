@@ -121,6 +121,8 @@ def redis(world: World) -> Iterator[None]:
 # --- the pages --------------------------------------------------------------------------------------------------------
 
 SPOOL = ("export SPOOL=$HOME/spool session=env_1 REAPER_INTAKE__SPOOL_DIR=$HOME/spool", "reaper run")
+PG_RESTORE = """pg_restore --clean --if-exists --single-transaction \\
+    --dbname='postgresql://reaper_owner:change-me-1@db.example/reaper' reaper.dump"""
 CAREFUL = {"reaper once --limit 5 ids.txt": (75,)}
 
 READINGS: dict[str, Reading] = {
@@ -172,9 +174,11 @@ READINGS: dict[str, Reading] = {
     "docs/notifications.md": Reading(),
     "docs/pytest.md": Reading(stopped=frozenset(["env_1"])),
     "docs/queues.md": Reading(before=("reaper add --from ids.txt",)),
-    "docs/queues-postgres.md": Reading(engine=postgres),
+    "docs/queues-postgres.md": Reading(engine=postgres, between={PG_RESTORE: "^C"}),
     "docs/queues-redis.md": Reading(engine=redis, stopped=frozenset(["ses_4711"])),
     "docs/two-accounts.md": Reading(),
     "docs/uninstall.md": Reading(before=("reaper add env_1",), stopped=frozenset(["env_1"])),
+    # The second upgrade: a copy of the first is there.
+    "docs/upgrade.md": Reading(before=("reaper add --from ids.txt", "reaper queue backup before-20260101T120000.db")),
     "docs/recipes.md": Reading(before=("reaper run",), stopped=frozenset(["env_1", "env_2", "env_12345", "env_67890"])),
 }
