@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 import subprocess
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -21,6 +19,7 @@ from reaper.settings.load import load
 from reaper.settings.schema import Settings
 from tests.support.deploy.kube import (
     APART,
+    OLDEST,
     OVERLAYS,
     PROBES,
     TREE,
@@ -29,21 +28,17 @@ from tests.support.deploy.kube import (
     action_on,
     faults,
     overlay,
+    scaled,
     scaling_faults,
     text_of,
 )
 from tests.support.deploy.monitoring import run, unknown
-from tests.support.docs.blocks import block
 from tests.support.programs import need
-
-OLDEST = "1.29.0"
-"""The first release whose sidecars end after the other containers."""
 
 DRAIN_MARGIN_S = 10
 APP_END_S = 30
 """What a test's own container is left to end in before the sidecar's turn comes."""
 
-GUIDE = TREE.parent / "docs" / "kubernetes.md"
 SECRET_URL = "postgresql://reaper:secret@engine.example/reaper"
 """What the Secret reaper-queue has for its key `url` here."""
 URL_VARIABLE = {"name": "REAPER_QUEUE__URL", "valueFrom": {"secretKeyRef": {"name": "reaper-queue", "key": "url"}}}
@@ -363,11 +358,6 @@ def test_the_way_to_the_engine_is_open_for_these_pods_alone() -> None:
     assert not [to for to in rule["to"] if to.get("ipBlock", {}).get("cidr") in ("0.0.0.0/0", "::/0")]
 
 
-def scaled() -> Doc:
-    (found,) = overlay("queue").kinds("ScaledObject")
-    return found
-
-
 def test_the_depth_of_the_queue_decides_how_many_pods_there_are() -> None:
     assert scaling_faults(scaled()) == []
     spec, workload = scaled()["spec"], overlay("queue").workload
@@ -421,121 +411,6 @@ def test_the_depth_is_counted_once_and_unknown_while_nobody_knows_it(tmp_path: P
     done = run(need("promtool"), "test", "rules", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
-
-
-def test_the_overlay_takes_the_monitoring_that_its_scaling_needs(tmp_path: Path) -> None:
-    (tmp_path / "kubernetes").symlink_to(TREE)
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "kustomization.yaml").write_text(example("# kustomization.yaml beside a checkout"))
-    docs = kustomized(mine)
-    (monitor,) = (doc for doc in docs if doc["kind"] == "PodMonitor")
-    labels = overlay("queue").labels
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in [
-        port["name"] for port in overlay("queue").reaper["ports"]
-    ]
-    job = labels[monitor["spec"]["jobLabel"]]
-    assert f'job="{job}"' in scaled()["spec"]["triggers"][0]["metadata"]["query"]
-    (policy,) = (doc for doc in docs if doc["metadata"]["name"] == "reaper-engine-queue")
-    (rule,) = policy["spec"]["egress"]
-    assert [port["port"] for port in rule["ports"]] == [6432], "the patch replaces the ports"
-    assert rule["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]
-    (changed,) = (doc for doc in docs if doc["kind"] == "ScaledObject")
-    assert scaling_faults(changed) == []
-    assert changed["spec"]["maxReplicaCount"] != scaled()["spec"]["maxReplicaCount"]
-    assert changed["spec"]["scaleTargetRef"] == scaled()["spec"]["scaleTargetRef"]
-
-
-def test_a_suffix_of_ones_own_reaches_what_keda_scales(tmp_path: Path) -> None:
-    (tmp_path / "kubernetes").symlink_to(TREE)
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "kustomization.yaml").write_text("resources: [../kubernetes/overlays/queue]\nnameSuffix: -two\n")
-    names = {doc["kind"]: doc for doc in kustomized(mine)}
-    assert names["ScaledObject"]["spec"]["scaleTargetRef"]["name"] == names["Deployment"]["metadata"]["name"]
-
-
-def test_the_overlay_without_keda(tmp_path: Path) -> None:
-    (tmp_path / "kubernetes").symlink_to(TREE)
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    patch = example("# without KEDA")
-    (mine / "kustomization.yaml").write_text(f"resources: [../kubernetes/overlays/queue]\n{patch}")
-    kinds = {doc["kind"] for doc in kustomized(mine)}
-    assert kinds == {doc["kind"] for doc in overlay("queue").docs} - {"ScaledObject"}
-
-
-# --- the guide ----------------------------------------------------------------------------------------------------
-
-
-def example(begin: str) -> str:
-    """Return the one block of the guide that begins so."""
-    return block("docs/kubernetes.md", begin=begin)
-
-
-def kustomized(folder: Path) -> list[Doc]:
-    done = subprocess.run([need("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(yaml.safe_load_all(done.stdout))
-
-
-def test_the_commands_of_the_guide_are_ones_that_reaper_takes() -> None:
-    commands = re.findall(r"^\$ kubectl .* -- reaper (.+)$", GUIDE.read_text(), re.MULTILINE)
-    assert len(commands) > 10
-    for command in commands:
-        parse(shlex.split(command.partition(" <")[0]))
-
-
-def test_the_guide_names_what_is_there() -> None:
-    text = GUIDE.read_text()
-    paths = set(re.findall(r"\bkubernetes/[\w./-]*\w", text))
-    assert {f"kubernetes/overlays/{one}" for one in OVERLAYS} <= paths
-    assert [path for path in paths if not (TREE.parent / path).exists()] == []
-    names = {doc["metadata"]["name"] for one in OVERLAYS for doc in overlay(one).docs}
-    names |= {yaml.safe_load(file.read_text())["metadata"]["name"] for file in APART}
-    used = re.findall(r"\b(?:deployment|scaledobject|statefulset|cronjob|job|pvc|svc)/([\w-]+)", text)
-    assert {"agent-test-sidecar", "reaper-queue"} <= set(used)
-    made = {"reaper-now", "reaper-look", "ledger-reaper-0"}
-    assert set(used) <= names | made
-    assert OLDEST.rpartition(".")[0] in text
-
-
-@every_overlay
-def test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings(one: str, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (tmp_path / "kubernetes").symlink_to(TREE)
-    (mine / "reaper.toml").write_text("[worker]\nconcurrency = 7\n")
-    (mine / "kustomization.yaml").write_text(example("apiVersion:").replace("overlays/daemon", f"overlays/{one}"))
-    done = subprocess.run([need("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "registry.example.com" not in done.stdout
-    assert "concurrency = 7" in done.stdout
-    assert "token_file" not in done.stdout
-    assert {doc["metadata"]["namespace"] for doc in yaml.safe_load_all(done.stdout)} == {"agent-tests"}
-
-
-@every_overlay
-def test_a_tree_of_your_own_fetches_the_overlay_by_git(one: str, tmp_path: Path) -> None:
-    far, mine = tmp_path / "far", tmp_path / "mine"
-    shutil.copytree(TREE, far / "kubernetes")
-    mine.mkdir()
-    author = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
-    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "all"), ("tag", f"v{reaper.__version__}")):
-        subprocess.run([need("git"), "-C", far, *words], check=True, capture_output=True)
-    resources = example("# without a checkout").replace("overlays/daemon", f"overlays/{one}")
-    text = example("apiVersion:").partition("configMapGenerator:")[0]
-    local = re.sub(r"^resources:\n(  - .*\n)+", lambda _: resources, text, flags=re.MULTILINE)
-    assert local != text
-    (mine / "kustomization.yaml").write_text(
-        local.replace("https://git.example.com/archal-reaper//", f"file://{far}//")
-    )
-    done = subprocess.run([need("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    named = {(doc["kind"], doc["metadata"]["name"].removesuffix("-")) for doc in yaml.safe_load_all(done.stdout)}
-    assert named == {(doc["kind"], doc["metadata"]["name"]) for doc in overlay(one).docs}
-    assert "registry.example.com" not in done.stdout
 
 
 # --- memory -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ OVERLAYS = ("daemon", "cron", "sidecar", "queue")
 APART = (TREE / "namespace.yaml", TREE / "overlays/cron/ledger.yaml")
 """What is applied by itself, so that no overlay takes it along when it is deleted."""
 
+OLDEST = "1.29.0"
+"""The first release whose sidecars end after the other containers."""
+
 Doc = dict[str, Any]
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -99,6 +102,12 @@ def overlay(name: str) -> Overlay:
     (workload,) = (doc for doc in docs if doc["kind"] in ("StatefulSet", "Deployment", "CronJob", "Job"))
     job = workload["spec"]
     return Overlay(name, docs, workload, job["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else job)
+
+
+def scaled() -> Doc:
+    """Return the overlay's ScaledObject."""
+    (found,) = overlay("queue").kinds("ScaledObject")
+    return found
 
 
 # --- the restricted profile of the Pod Security Standards ---------------------------------------------------------

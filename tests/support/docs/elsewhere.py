@@ -42,7 +42,7 @@ COMPARED = "e2e/test_compared.py::test_the_page_says_what_came_of_it"
 DEMO = "e2e/test_demo.py::test_demo_stops_everything_and_needs_no_account"
 SYSTEMD = "deploy/test_systemd_live.py"
 MONITORING = "deploy/test_dashboard.py"
-MANIFESTS = "deploy/test_kubernetes.py"
+GUIDE = "deploy/test_kubernetes_guide.py"
 ON_SYSTEMD = [
     ("umask 022", "test_the_docs_make_a_working_service"),
     ("(umask 077 && cat > /etc/reaper/token)\n", "test_the_docs_make_a_working_service"),
@@ -123,31 +123,28 @@ ELSEWHERE = [
         "docs/monitoring.md", "components", KUSTOMIZE, f"{MONITORING}::test_the_docs_tell_how_to_name_and_patch_it"
     ),
     Elsewhere("docs/monitoring.md", "patches", KUSTOMIZE, f"{MONITORING}::test_the_docs_tell_how_to_name_and_patch_it"),
-    Elsewhere(
-        "docs/kubernetes.md",
-        "kubectl",
-        CLUSTER,
-        f"{MANIFESTS}::test_the_commands_of_the_guide_are_ones_that_reaper_takes",
+    *(
+        Elsewhere("docs/kubernetes.md", begin, CLUSTER, f"{GUIDE}::test_the_guide_runs_in_its_order")
+        for begin in ("kubectl", "printf %s ", "mkdir", "cp")
     ),
-    Elsewhere("docs/kubernetes.md", "printf %s", CLUSTER),
     Elsewhere(
         "docs/kubernetes.md",
-        "# kustomization.yaml",
+        "# ../my-reaper",
         KUSTOMIZE,
-        f"{MANIFESTS}::test_the_overlay_takes_the_monitoring_that_its_scaling_needs",
+        f"{GUIDE}::test_the_overlay_takes_the_monitoring_that_its_scaling_needs",
     ),
     Elsewhere(
         "docs/kubernetes.md",
         "# without a checkout",
         KUSTOMIZE,
-        f"{MANIFESTS}::test_a_tree_of_your_own_fetches_the_overlay_by_git",
+        f"{GUIDE}::test_a_tree_of_your_own_fetches_the_overlay_by_git",
     ),
-    Elsewhere("docs/kubernetes.md", "# without KEDA", KUSTOMIZE, f"{MANIFESTS}::test_the_overlay_without_keda"),
+    Elsewhere("docs/kubernetes.md", "# without KEDA", KUSTOMIZE, f"{GUIDE}::test_the_overlay_without_keda"),
     Elsewhere(
         "docs/kubernetes.md",
         "apiVersion",
         KUSTOMIZE,
-        f"{MANIFESTS}::test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings",
+        f"{GUIDE}::test_a_tree_of_your_own_renames_the_image_and_replaces_the_settings",
     ),
     Elsewhere(
         "docs/container.md",
