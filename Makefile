@@ -107,6 +107,7 @@ generated: $(READY) ## Write completions/, man/, config/, THIRD-PARTY-NOTICES an
 	@$(BIN)/python -m tools.settings_reference
 	@$(BIN)/python -m tools.json_contract.write
 	@$(BIN)/python -m tools.notices
+	@$(BIN)/python -m tools.documented_commands
 
 .PHONY: screens
 screens: $(READY) ## Capture docs/screens/, its page and the pictures of docs/img/ anew (needs tmux and chromium)

@@ -1,5 +1,6 @@
-"""docs/systemd.md and docs/cron.md, carried out under a systemd of their own, against the stand-in for the API.
+"""What docs/systemd.md and docs/cron.md promise, under a systemd of their own, against the stand-in for the API.
 
+That their blocks run in the order of the page is test_pages_on_a_machine.py.
 All in one file, because the tests share one machine: it is installed once, which is the slow part.
 """
 
@@ -328,7 +329,7 @@ def test_the_line_for_a_monitor_takes_work_left_for_success(machine: Host) -> No
     machine.follow("token-file")
     machine.box.run("systemctl", "stop", "reaper")
     machine.box.write("/etc/reaper/ids.txt", "\n".join(machine.live(2)))
-    monitor = ("sudo", "-u", "reaper", "sh", "-c", block("docs/cron.md", name="monitor"))
+    monitor = ("sh", "-c", block("docs/cron.md", name="monitor"))
     machine.operator("pause", "--reason", "a quiet hour")
     machine.box.run(*monitor)
     assert machine.status()["ready"] == 2

@@ -1,7 +1,8 @@
 """What README.md and docs/ show, pasted as it stands there, page by page, in the order of the page.
 
 Each page has a home, a stand-in API and a shell of its own. `READINGS` says how each is read; a command is to end with
-0, or with the code that its page announces. What cannot run here is in `ELSEWHERE`, with the test that runs it.
+0, or with the code that its page announces. What root does on a machine is in deploy/test_pages_on_a_machine.py, and
+what cannot run in either is in `ELSEWHERE`, with the reason; docs/commands-run.md lists all of it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from reaper.sandbox.sessions import Session
 from reaper.settings.load import load
 from tests.support.docs.blocks import PAGES, ROOT, Block, Step, blocks
 from tests.support.docs.elsewhere import ELSEWHERE, Elsewhere, entries
+from tests.support.docs.fates import IN_ORDER, SHOWN, Fate, fate
 from tests.support.docs.reader import Reader
-from tests.support.docs.readings import HOLDS, IDS, READINGS, World
+from tests.support.docs.readings import HOLDS, IDS, LANGUAGES, READINGS, World
 from tests.support.eventually import eventually
 from tests.support.processes.command import TOKEN
 from tests.support.processes.daemon import free_port
@@ -75,12 +77,17 @@ def world(request: pytest.FixtureRequest, programs: Path, tmp_path: Path) -> Ite
         yield world
 
 
+def fate_here(page: str) -> Fate:
+    return Fate("a user with a home of their own", f"{IN_ORDER}[{page}]")
+
+
 def steps(page: str) -> Iterator[tuple[Block, Step]]:
     """Yield what is to run here, once each: the page of commands shows some twice."""
     seen = set()
     for block in blocks(page):
         for step in block.steps:
-            if block.language in RUN and not entries(block, step) and (page != "docs/commands.md" or step not in seen):
+            mine = fate(block, step) == fate_here(page)
+            if mine and (page != "docs/commands.md" or step not in seen):
                 seen.add(step)
                 yield block, step
 
@@ -178,8 +185,6 @@ RUN: dict[str, Callable[[World, Reader, Block, Step, str], None]] = {
     "redis": as_statements,
     "yaml": as_workflow,
 }
-SHOWN = {"text"}
-"""Blocks that show something, and are not for pasting."""
 
 
 # --- what is not run -------------------------------------------------------------------------------------------------
@@ -192,9 +197,10 @@ def test_every_block_is_run_or_listed() -> None:
         for block in blocks(page)
         if block.language not in SHOWN
         for step in block.steps
-        if not entries(block, step) and not (page in READINGS and block.language in RUN)
+        if fate(block, step) is None
     ]
-    assert left == [], "neither run (readings.py) nor listed (elsewhere.py)"
+    assert set(RUN) == LANGUAGES
+    assert left == [], "neither run (readings.py, tours.py) nor listed (elsewhere.py)"
     assert [page for page in READINGS if not list(steps(page))] == []
 
 

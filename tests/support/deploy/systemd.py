@@ -131,6 +131,14 @@ class Host:
 @contextmanager
 def host(folder: Path) -> Iterator[Host]:
     """Start a box and install reaper in it; `folder`: an empty directory. Skips where there can be no box."""
+    with fresh_host(folder) as machine:
+        machine.install()
+        yield machine
+
+
+@contextmanager
+def fresh_host(folder: Path) -> Iterator[Host]:
+    """Start a box that has a release in /srv/clone and has never seen reaper. Skips where there can be no box."""
     shared, release = folder / "shared", folder / "release"
     release.mkdir()
     _copy_release(build_release(release), shared / "clone", shared / "wheels")
@@ -142,9 +150,7 @@ def host(folder: Path) -> Iterator[Host]:
                 "/usr/local/bin/sudo", '#!/bin/sh\nuser="$2"; shift 2\nexec runuser -u "$user" -- "$@"\n', "0755"
             )
         _fetch_packages(folder / "python", shared / "clone", shared / "wheels")
-        machine = Host(there)
-        machine.install()
-        yield machine
+        yield Host(there)
 
 
 def _copy_release(release: Path, clone: Path, wheels: Path) -> None:

@@ -16,6 +16,8 @@ from tests.support.queues.postgres_server import session_server
 from tests.support.queues.redis_server import RedisServer
 from tests.support.sandbox import RunningSandbox
 
+LANGUAGES = {"console", "sh", "python", "toml", "sql", "redis", "yaml"}
+"""Of the blocks that are run where a page is read."""
 HOLDS = ("7f3a01", "a9135c")
 """Holds of the examples; their reader takes the one that `reaper holds` shows."""
 IDS = [f"env_{number}" for number in range(1, 9)]
@@ -152,9 +154,6 @@ READINGS: dict[str, Reading] = {
             "reaper cancel --from ids.txt --reason 'wrong file'": "reaper add --from ids.txt --again --after 1h",
             "reaper queue restore /backup/reaper.db": "^C",
         },
-    ),
-    "docs/cron.md": Reading(
-        fills={"/etc/reaper/ids.txt": "ids.txt", "/var/lib/node_exporter/": ""}, stopped=frozenset(IDS)
     ),
     "docs/discovery.md": Reading(
         exits={"reaper --quiet once --discover": (4,), "reaper holds": (4, 0)},
