@@ -72,6 +72,14 @@ def test_a_service_that_has_the_token_is_named_with_the_command_that_asks_as_it(
     assert said.text.endswith(f"{asks} -p StateDirectoryMode=0700 /opt/reaper/bin/reaper check")
 
 
+def test_the_daemon_is_named_before_the_one_shot_run(tmp_path: Path) -> None:
+    for name in ("reaper-once.service", "reaper.service"):
+        (tmp_path / name).write_text("[Service]\nLoadCredential=archal-token:/etc/reaper/token\n")
+    found = find_service([str(tmp_path)])
+    assert found is not None
+    assert found.unit == "reaper.service"
+
+
 def test_a_credential_of_a_drop_in_belongs_to_the_service_beside_it(tmp_path: Path) -> None:
     (tmp_path / "worker.service.d").mkdir()
     (tmp_path / "worker.service.d" / "token.conf").write_text("[Service]\nLoadCredentialEncrypted=archal-token:/x\n")

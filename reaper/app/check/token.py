@@ -67,18 +67,26 @@ def token_risks(settings: Settings) -> Iterator[Line]:
 
 
 def find_service(directories: Sequence[str]) -> Service | None:
-    """Return a service whose unit, or a drop-in of it, loads the token as a credential."""
+    """Return a service whose unit, or a drop-in of it, loads the token as a credential.
+
+    `reaper.service` comes before `reaper-once.service`.
+    """
     for directory in directories:
-        for path in sorted([*Path(directory).glob("*.service"), *Path(directory).glob("*.service.d/*.conf")]):
+        units = [*Path(directory).glob("*.service"), *Path(directory).glob("*.service.d/*.conf")]
+        for path in sorted(units, key=lambda path: (_unit_of(path).removesuffix(".service"), path)):
             found = _CREDENTIAL.search(_read(path))
             if found is not None:
-                unit = path.parent.name.removesuffix(".d") if path.suffix == ".conf" else path.name
+                unit = _unit_of(path)
                 text = "\n".join(_read(Path(one, unit)) for one in directories)
                 user, program = _USER.search(text), _PROGRAM.search(text)
                 properties = (found[1], *dict.fromkeys(_STATE.findall(text)))
                 named = "reaper" if program is None else program[1]
                 return Service(unit, "root" if user is None else user[1], properties, named)
     return None
+
+
+def _unit_of(path: Path) -> str:
+    return path.parent.name.removesuffix(".d") if path.suffix == ".conf" else path.name
 
 
 def _read(path: Path) -> str:
