@@ -17,6 +17,7 @@ order() {{ curl -sf -d "$1" {API}/_sandbox > /dev/null; }}
 live() {{ curl -sf -H "Authorization: Bearer $1" {API}/api/sessions | python3 -c "import json, sys
 print(*[one['sessionId'] for one in json.load(sys.stdin)['sessions'] if one['alive']][:$2], sep='\\n')"; }}
 stopped() {{ sudo -u reaper reaper status | grep -q "^ *stopped  *$1$"; }}
+ends_with() {{ local code=0 wanted=$1; shift; "$@" || code=$?; [ $code = $wanted ]; }}
 export -f stopped
 """
 """Words for the scripts of a tour, besides those of a shell. They run with `bash -eu -o pipefail`, as root."""
@@ -93,7 +94,9 @@ systemctl stop cron-daemon
             # As the page says of the token, until it is a file: the command that is printed works.
             "check": Stop(
                 after="""
-if sudo -u reaper reaper check > /tmp/found; then exit 1; fi
+ends_with 1 sudo -u reaper reaper check > /tmp/found
+ends_with 78 sudo -u reaper reaper sessions
+ends_with 78 sudo -u reaper reaper once /dev/null
 sed -n 's/.*to check as the service: sudo //p' /tmp/found > /tmp/command
 grep LoadCredential= /tmp/command
 bash -e /tmp/command
