@@ -16,6 +16,7 @@ import pytest
 from reaper import __version__
 from reaper.core.errors import Exit
 from reaper.sandbox.sessions import generate
+from tests.support.deploy.docker_words import asked
 from tests.support.deploy.image_base import (
     BASE,
     IMAGE,
@@ -27,7 +28,8 @@ from tests.support.deploy.image_base import (
     index_access,
     local_names,
 )
-from tests.support.deploy.image_run import CREDENTIALS, STATE, UID, Pod, pod, write_token
+from tests.support.deploy.image_run import CREDENTIALS, STATE, UID, Pod, Started, pod, write_token
+from tests.support.docs.blocks import blocks
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -217,6 +219,42 @@ def test_the_daemon_is_probed_fed_and_given_a_new_token(lasting: Pod, tmp_path: 
         assert daemon.process.poll() is None
     assert lasting.run("audit").returncode == 0
     assert (tmp_path / "state" / "reaper.db").stat().st_uid == UID
+
+
+def test_the_commands_of_the_page_run(image: Built, tmp_path: Path) -> None:
+    """Those of docs/container.md that start something, in its order; what the engine does around them is not tried."""
+    (tmp_path / "ids.txt").write_text("".join(f"{one.session_id}\n" for one in generate(20, 3)))
+    lines = [step.command for one in blocks("docs/container.md") for step in one.steps]
+    whole = [line for line in lines if line.startswith("docker") and "…" not in line and "docker build" not in line]
+    (start,) = [line for line in whole if line.startswith("docker run -d")]
+    (after_upgrade,) = [line for line in lines if line.startswith("docker run -d") and "…" in line]
+    whole.insert(whole.index("docker stop reaper && docker rm reaper") + 1, start)  # as the page says there
+    assert lines.index(after_upgrade) == lines.index("docker stop reaper && docker rm reaper") + 1
+    calls = [call for line in whole for call in asked(line, tmp_path)]
+    with pod(image.rootfs, image.config, tmp_path, state=True) as opened, ExitStack() as stack:
+        write_token(tmp_path / "credentials" / "archal-token", TOKEN)
+        _start_api(stack, opened, tmp_path)
+        daemon: Started | None = None
+        for number, call in enumerate(calls):
+            env = call.environ | {"REAPER_API__BASE_URL": API}
+            if call.verb == "stop" and daemon is not None:
+                daemon.signal_first(signal.Signals[opened.config["StopSignal"]])
+                assert daemon.process.wait(timeout=25) == 0, daemon.said()
+                daemon = None
+            elif call.detached:
+                assert f"/etc/reaper/credentials:{CREDENTIALS}:ro" in call.volumes
+                assert f"reaper-ledger:{STATE}" in call.volumes
+                opened.env |= env  # what `exec` has, too
+                daemon = stack.enter_context(opened.started(log=tmp_path / f"{number}.log"))
+                eventually(lambda: opened.run("health").returncode == 0)
+            elif call.verb in ("run", "exec"):
+                entry = call.verb == "run"
+                done = opened.run(*call.words, entrypoint=entry, typed=call.typed, env=env, timeout_s=120)
+                assert done.returncode == 0, f"{call}\n{done.stdout}{done.stderr}"
+        assert daemon is None, "the page stops what it starts"
+        assert _status(opened)["settled"]["stopped"] == 20
+        assert opened.run("audit").returncode == 0
+    assert len(list((tmp_path / "state").glob("before-*.db"))) == 1
 
 
 def test_as_process_1_it_drains_on_the_signal_that_the_image_names(lasting: Pod, tmp_path: Path) -> None:

@@ -65,12 +65,17 @@ class Pod:
             *(need("chroot"), f"--userspec={user}", "--groups=", str(self.rootfs), *inside),
         ]
 
-    def run(self, *args: str, entrypoint: bool = True, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; `entrypoint` false names another program of the image."""
-        words = self.words(*args, entrypoint=entrypoint)
-        return subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+    def run(
+        self,
+        *args: str,
+        entrypoint: bool = True,
+        timeout_s: float = 60.0,
+        typed: str = "",
+        env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; `entrypoint` false names another program of the image, `typed` is its stdin."""
+        words = self.words(*args, entrypoint=entrypoint, env=env)
+        return subprocess.run(words, input=typed, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def python(self, code: str) -> str:
         """Run Python code in the image and return what it printed."""

@@ -46,7 +46,6 @@ SIMULATION = "simulation/test_simulation.py::test_the_command_reports_and_names_
 WHEEL = "deploy/test_wheel.py"
 FROM_THE_WHEEL = "installs the wheel of this tree into an empty environment"
 TO_A_RECEIVER = "sends to a receiver of its own"
-AS_AN_ENGINE = "starts the built image with the same user, arguments and mounts, without an engine"
 
 ELSEWHERE = [
     Elsewhere("README.md", "make demo", INSTALLS, DEMO, "runs `reaper demo`"),
@@ -149,10 +148,20 @@ ELSEWHERE = [
     ),
     Elsewhere(
         "docs/container.md",
+        "docker build",
+        ENGINE,
+        f"{IMAGE}::test_the_image_says_how_to_run_it",
+        "builds it by buildah, from the same file with the same arguments and secrets",
+    ),
+    Elsewhere(
+        "docs/container.md", "docker run … -e", "leaves out what stands above, and publishes a port by an engine"
+    ),
+    Elsewhere(
+        "docs/container.md",
         "docker",
         ENGINE,
-        f"{IMAGE}::test_the_daemon_is_probed_fed_and_given_a_new_token",
-        AS_AN_ENGINE,
+        f"{IMAGE}::test_the_commands_of_the_page_run",
+        "runs, in this order, what it starts, in the built image, with the same user, variables and mounts",
     ),
     Elsewhere("docs/container.md", "services:", ENGINE, f"{COMPOSE}::test_compose_reads_the_example_of_the_page"),
     Elsewhere("docs/container.md", "sudo rm", "follows commands that need a container engine"),
