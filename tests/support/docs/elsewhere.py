@@ -158,6 +158,13 @@ ELSEWHERE = [
     ),
     Elsewhere(
         "docs/container.md",
+        "docker compose",
+        ENGINE,
+        f"{COMPOSE}::test_each_profile_has_reaper_its_engine_and_what_watches_them",
+        "has Compose parse the file, and starts no container",
+    ),
+    Elsewhere(
+        "docs/container.md",
         "docker",
         ENGINE,
         f"{IMAGE}::test_the_commands_of_the_page_run",
