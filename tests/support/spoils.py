@@ -114,7 +114,7 @@ def open_ledger(world: World) -> None:
 
 
 def busy_ledger(world: World) -> None:
-    for module in ("schema", "probe"):
+    for module in ("schema", "transactions", "probe"):
         world.environ.setattr(f"reaper.queues.sqlite.{module}.BUSY_S", 0.2)
     connection = world.ends.enter_context(world.ledger_open())
     connection.execute("BEGIN IMMEDIATE")
