@@ -142,7 +142,9 @@ def test_stderr_that_nobody_reads(command: Command, warm: Warm, ends: str) -> No
         assert code == (-signal.SIGKILL if ends == "it is killed" else 0)
         if ends == "it is read at last":
             events = [json.loads(line)["event"] for line in said.decode().splitlines()]
-            assert events[-2:] == ["reaper.exited", "log.dropped"]
+            # In either order: the pipe may be read empty before the end is logged, or after it.
+            assert sorted(events[-2:]) == ["log.dropped", "reaper.exited"]
+            assert events.count("log.dropped") == 1
         if ends == "it is killed":
             assert warm.run(command, "once", "-q", path).returncode == 0
         settle_up(
