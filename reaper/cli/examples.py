@@ -85,7 +85,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "config": (
         ("reaper config show", "every setting and where it comes from"),
         ("reaper config show --changed", "only what is set, and where"),
-        ("reaper config init", "write ~/.config/reaper/reaper.toml, with comments"),
+        ("reaper config init", "write a settings file with comments; it says where"),
         ("reaper config init sidecar - > reaper.toml", "print one for a sidecar, and save it elsewhere"),
         ("reaper config schema > reaper.schema.json", "for an editor that checks reaper.toml"),
     ),
