@@ -112,15 +112,21 @@ async def test_a_reload_during_a_comparison_is_not_undone_by_it(verify: bool) ->
     await pin(one, HERE)
     read_value = one.queue.read_value
 
+    compares = [anyio.Event()]
+
     async def slow(name: str) -> str | None:
         text = await read_value(name)
+        if name == target.KEY:
+            compares[-1].set()
+            compares.append(anyio.Event())
         await anyio.sleep(0.4)
         return text
 
     one.queue.read_value = slow  # type: ignore[method-assign]
     async with running(one):
-        for _ in range(8):  # at any instant of the comparison
-            await anyio.sleep(1.37)
+        for into_s in (0.0, 0.1, 0.2, 0.3, 0.39, 0.5):  # instants of a comparison
+            await compares[-1].wait()
+            await anyio.sleep(into_s)
             at.append(THERE)
             one.token.generation += 1
             one.worker.gate.target_changed(anyio.current_time(), one.token.generation, elsewhere=True)
