@@ -215,8 +215,8 @@ SQLITE: tuple[Bug, ...] = (
         "old-reaper-works-on",
         "the migration leaves the names that reapers of the old schema use: one that runs works on",
         "reaper/queues/sqlite/schema.sql",
-        "UPDATE item SET wait_s = {guessed_wait} WHERE outcome IS NULL;\n{indexes};\n{refusals}",
-        "UPDATE item SET wait_s = {guessed_wait} WHERE outcome IS NULL;\n{indexes};\n"
+        "ALTER TABLE item ADD COLUMN first_due_at REAL;\n{history};\n{refusals}",
+        "ALTER TABLE item ADD COLUMN first_due_at REAL;\n{history};\n"
         "CREATE VIEW source AS SELECT * FROM intake_source;\nCREATE VIEW owner AS SELECT * FROM process",
         fails="tests/integration/test_sqlite_migration.py::test_statements_of_schema_1_fail_and_say_why",
     ),
