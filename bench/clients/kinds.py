@@ -139,4 +139,3 @@ CLIENTS = (
     Client("curl h2", "2", partial(_curl, "2"), "curl", plain=False),
     Client("go h2", "2", partial(_go, "2"), "go", plain=False),
 )
-FLOORS = ("bare", "bare h2")
