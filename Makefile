@@ -3,8 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 3
+# CI sets tools.rerun: what fails there is run a second time, alone.
+RUNNER ?= pytest
 # Tests wait more than they work; a file's tests stay together.
-PYTEST := -m pytest -n $(JOBS) --dist loadfile
+PYTEST := -m $(RUNNER) -n $(JOBS) --dist loadfile
 # All of them in this order: sorted by their number of tests, as xdist would, long files with few tests come last, alone.
 IN_ORDER := --no-loadscope-reorder
 # Not tests/deploy, which runs installed copies of reaper, and not tests/fault: both have a target of their own.
@@ -80,7 +82,7 @@ mutate: $(READY) ## Count the small mistakes in core and queues that tests notic
 	    $(if $(MUTATE_SAMPLE),--sample $(MUTATE_SAMPLE)) --seed $(or $(MUTATE_SEED),1)
 
 fault: $(READY) ## Kill, starve and mislead reapers, engines, disks and servers (FAULT_PROFILE=short|long, FAULT_SEED=n)
-	@$(BIN)/python -m pytest -s tests/fault
+	@$(BIN)/python -m $(RUNNER) -s tests/fault
 
 simulate: $(READY) ## Simulate reapers in a world full of faults (SEEDS=n, HOURS=h of each; 20 and 2 by default)
 	@$(BIN)/python -m tests.support.simulation --seeds $(or $(SEEDS),20) --hours $(or $(HOURS),2)

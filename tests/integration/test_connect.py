@@ -22,8 +22,8 @@ from tests.support.http.transports import (
     api,
     certified,
     no_collector,  # noqa: F401  # a fixture
-    sockets,
 )
+from tests.support.left_behind import descriptors
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def test_a_connection_given_up_at_any_moment_leaves_nothing(
 
         monkeypatch.setattr(connect, "resolve", known)
         monkeypatch.setattr(connect, "ATTEMPT_DELAY_S", 1e-6)  # so that there are losers when one has won
-        before = sockets()
+        before = descriptors("socket:")
         for turns in range(1, 16):
             tls = ssl.create_default_context() if over == "TLS" else None
             url = f"{'https' if tls else 'http'}://127.0.0.1:{where[1]}"
@@ -52,7 +52,7 @@ async def test_a_connection_given_up_at_any_moment_leaves_nothing(
                 for _ in range(turns):
                     await asyncio.sleep(0)
             assert (await sending).trouble in ("broken", "unconnected")
-            await eventually_async(lambda: sockets() <= before)
+            await eventually_async(lambda: descriptors("socket:") <= before)
 
 
 @asynccontextmanager

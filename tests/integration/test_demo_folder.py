@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from reaper.cli.commands.demo_folder import demo_folder, remove_abandoned
 from reaper.queues.sqlite.thread import LedgerThread
+from tests.support.left_behind import threads
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +41,11 @@ def test_a_ledger_that_is_being_opened_does_not_make_the_folder_anew(tmp_path: P
         with anyio.move_on_after(0.05):
             await LedgerThread(str(folder / "reaper.db")).start(connect, lambda: None)
 
-    before = threading.enumerate()
+    before = threads("reaper-ledger")
     with demo_folder() as folder:
         anyio.run(start, folder)
-    for thread in threading.enumerate():
-        if thread.name == "reaper-ledger" and thread not in before:
-            thread.join(5.0)
+    for thread in threads("reaper-ledger") - before:
+        thread.join(5.0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from reaper.telemetry import events, logs
 from reaper.telemetry.redaction import MASK
+from tests.support.left_behind import descriptors
 from tools.json_contract.events import EVENTS
 
 TOKEN = 'archal_ws_s3cr"eté\nof two lines'
@@ -219,11 +220,11 @@ def test_a_stderr_that_is_not_the_journal_makes_no_socket(journal: StandIn, monk
 
 def test_another_configuration_closes_the_socket_of_the_first(journal: StandIn) -> None:
     journal.configure()
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors("socket:")
     for _ in range(5):
         journal.configure("console")
     settle()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(descriptors("socket:") - before) == 1
     assert [entry["SESSION_ID"] for entry in journal.entries()] == ["env_123"]
 
 

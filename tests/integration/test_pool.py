@@ -21,8 +21,8 @@ from tests.support.http.transports import (
     anyio_backend,  # noqa: F401  # a fixture
     api,
     no_collector,  # noqa: F401  # a fixture
-    sockets,
 )
+from tests.support.left_behind import descriptors
 from tests.support.objects import kept
 
 pytestmark = pytest.mark.anyio
@@ -179,7 +179,7 @@ async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("most", [2, 50])
 async def test_after_aclose_nothing_is_left(most: int) -> None:
-    before = sockets()
+    before = descriptors("socket:")
     async with ByteServer([Wait(0.05), GONE], [End.SILENCE]) as server:
         async with api(Ours(), server.url, most=most) as client:
             waiting = [asyncio.ensure_future(client.send()) for _ in range(10)]
@@ -187,7 +187,7 @@ async def test_after_aclose_nothing_is_left(most: int) -> None:
         assert {one.trouble for one in await asyncio.gather(*waiting)} == {None, "broken"}
         with pytest.raises(RuntimeError, match="closed"):
             await client.send()
-    await eventually_async(lambda: sockets() <= before)
+    await eventually_async(lambda: descriptors("socket:") <= before)
 
 
 async def test_cancelling_those_who_wait_lets_the_rest_through() -> None:

@@ -28,6 +28,7 @@ from reaper.core.model import Answered, Failed, Fault, SessionId
 from tests.support.http.byte_server import GONE, ByteServer, End
 from tests.support.http.talker import ASK, Talker
 from tests.support.http.transports import anyio_backend  # noqa: F401  # a fixture
+from tests.support.left_behind import threads
 
 pytestmark = pytest.mark.anyio
 
@@ -208,7 +209,7 @@ async def test_a_bundle_that_changes_is_taken_up_and_a_broken_one_is_not(tmp_pat
 async def test_a_bundle_on_a_mount_that_stalls_holds_nothing_up(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports: list[str] = []
     answer = GONE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    goes_on = threading.Event()
+    goes_on, before = threading.Event(), threads("api.ca_file")
     with Talker([[ASK, answer]], issued()).running() as api:
         client = Client(Target(api.url, 3.0, 2.0, ca_file=str(ca_file)), Credentials(None, "x"), reports.append)
         found = os.stat
@@ -234,7 +235,7 @@ async def test_a_bundle_on_a_mount_that_stalls_holds_nothing_up(ca_file: Path, m
             assert time.monotonic() - begun < 1.5
         ticking.cancel()
         assert ticks > 20, "the event loop went on"
-        assert [thread.name for thread in threading.enumerate()].count("api.ca_file") == 1
+        assert len(threads("api.ca_file") - before) == 1
         goes_on.set()
         assert isinstance(await client.stop(ONE), Answered)
         assert reports == []

@@ -117,6 +117,9 @@ def prove(tree: Path, bugs: Sequence[Bug]) -> tuple[int, int]:
     if not untouched:
         raise SystemExit(f"no test ran:\n{output[-6000:]}")
     wrong = {test: how for one in bugs for test in one.tests if (how := passed(test, untouched)) != "passed"}
+    if failed := [test for test, how in wrong.items() if how.startswith("it fails")]:
+        untouched, output = run_tests(tree, failed)  # once more: what runs beside it slows a test down
+        wrong = {test: how for test, how in wrong.items() if test not in failed or passed(test, untouched) != "passed"}
     if faults := {test: how for test, how in wrong.items() if how != "skipped"}:
         print(output[-6000:])
         raise SystemExit("\n".join(f"{test}: {how}" for test, how in faults.items()))
@@ -130,11 +133,13 @@ def prove(tree: Path, bugs: Sequence[Bug]) -> tuple[int, int]:
         before = {path: (tree / path).read_bytes() for path in plants[one.name]}
         for path, text in plants[one.name].items():
             (tree / path).write_text(text, encoding="utf-8")
-        seen, output = run_tests(tree, one.tests)
+        results, output = _results(tree, one)
+        second = "" if set(results.values()) == {"caught"} else ", at the second try"
+        if second:  # a test that needs a coincidence is named, and has not failed yet
+            results, output = _results(tree, one)
         for path, content in before.items():
             (tree / path).write_bytes(content)
-        results = {test: caught(test, seen) for test in one.tests}
-        took = f"{one.name} ({time.monotonic() - begun:.1f} s)"
+        took = f"{one.name} ({time.monotonic() - begun:.1f} s{second})"
         if bad := {test: how for test, how in results.items() if how != "caught"}:
             missed += 1
             print(output[-4000:])
@@ -142,6 +147,11 @@ def prove(tree: Path, bugs: Sequence[Bug]) -> tuple[int, int]:
         else:
             print(f"caught   {took}", flush=True)
     return missed, skipped
+
+
+def _results(tree: Path, one: Bug) -> tuple[dict[str, str], str]:
+    seen, output = run_tests(tree, one.tests)
+    return {test: caught(test, seen) for test in one.tests}, output
 
 
 def part_of(bugs: Sequence[Bug], part: str) -> list[Bug]:

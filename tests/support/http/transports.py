@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -227,17 +226,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
         except ImportError:
             missing("uvloop", "is not installed")
     return "asyncio", {"use_uvloop": request.param == "uvloop"}
-
-
-def sockets() -> int:
-    """Count this process's open sockets."""
-    found = 0
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
-        except OSError:
-            pass
-    return found
 
 
 @pytest.fixture
