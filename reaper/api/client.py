@@ -120,10 +120,8 @@ class Client:
         begun = time.perf_counter()
         if token.value is None:
             return Failed(Fault.NO_TOKEN, False, token.missing_reason or "there is no token", 0.0)
-        deadline = asyncio.get_running_loop().time() + self._target.timeout_s
-        exchange = Exchange(
-            method, path, self._headers_for(token.generation, token.value), max_body_bytes=body_bytes, deadline=deadline
-        )
+        headers_sent = self._headers_for(token.generation, token.value)
+        exchange = Exchange(method, path, headers_sent, max_body_bytes=body_bytes, timeout_s=self._target.timeout_s)
         self._in_flight += 1
         try:
             await self._transport.send(exchange)

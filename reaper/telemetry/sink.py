@@ -32,6 +32,8 @@ class Sink:
     print_above: Callable[[], Callable[[str], None] | None]
     """Returns what prints lines above a live display while there is one."""
     waiting: list[tuple[int, str]] = field(default_factory=list)
+    _flushed_by: asyncio.AbstractEventLoop | None = None
+    """Flushes what waits in its next turn, if it runs."""
 
     def write(self, line: str, level: int) -> None:
         """Take a line; it is written in the next turn of the event loop, or at once where none runs."""
@@ -42,13 +44,14 @@ class Sink:
         else:
             text = with_priority(line, level)
         self.waiting.append((level, text))
+        if len(self.waiting) > 1 and self._flushed_by is not None and self._flushed_by.is_running():
+            return
         try:
-            loop = asyncio.get_running_loop()
+            self._flushed_by = asyncio.get_running_loop()
         except RuntimeError:  # no event loop runs
             self.flush()
         else:
-            if len(self.waiting) == 1:
-                loop.call_soon(self.flush)
+            self._flushed_by.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what waits, without secrets."""

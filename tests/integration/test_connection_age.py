@@ -23,8 +23,7 @@ HEADERS = ((b"host", b"api.test"),)
 
 
 def exchange(timeout_s: float = 0.5) -> Exchange:
-    now = asyncio.get_running_loop().time()
-    return Exchange(b"DELETE", b"/api/sessions/env_1", HEADERS, max_body_bytes=100, deadline=now + timeout_s)
+    return Exchange(b"DELETE", b"/api/sessions/env_1", HEADERS, max_body_bytes=100, timeout_s=timeout_s)
 
 
 async def work(transport: Transport, seconds: float, *, at_once: int = 4) -> list[Exchange]:

@@ -84,8 +84,7 @@ class Scripted:
 
 
 def asked(timeout_s: float) -> Exchange:
-    now = asyncio.get_running_loop().time()
-    return Exchange(b"DELETE", b"/x", ((b"host", b"x"),), max_body_bytes=1, deadline=now + timeout_s)
+    return Exchange(b"DELETE", b"/x", ((b"host", b"x"),), max_body_bytes=1, timeout_s=timeout_s)
 
 
 async def test_a_connection_that_is_gone_before_it_is_used_sends_nothing() -> None:

@@ -38,7 +38,7 @@ HEADERS = ((b"host", b"h"), (b"authorization", b"Bearer " + TOKEN.encode()))
 
 
 def exchange() -> Exchange:
-    return Exchange(b"DELETE", b"/api/sessions/x", HEADERS, max_body_bytes=0, deadline=0.0)
+    return Exchange(b"DELETE", b"/api/sessions/x", HEADERS, max_body_bytes=0, timeout_s=0.0)
 
 
 def connection() -> H1Connection:

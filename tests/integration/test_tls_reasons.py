@@ -118,7 +118,7 @@ async def test_a_refusal_behind_the_handshake_means_that_the_request_was_not_rea
     alert, error = ssl.SSLError(1, "alert"), httpx.ReadError("reset")
     alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
     error.__cause__ = alert
-    exchange = Exchange(b"DELETE", b"/x", (), max_body_bytes=0, deadline=0.0)
+    exchange = Exchange(b"DELETE", b"/x", (), max_body_bytes=0, timeout_s=0.0)
     exchange.written, exchange.again = True, again
     assert failure_of(error, exchange, 1.0, 0.0).written is written
 

@@ -44,8 +44,7 @@ def transport_to(talker: Talker, stale_after_s: float = 0.0) -> Transport:
 
 
 def exchange(target: bytes = b"/x") -> Exchange:
-    now = asyncio.get_running_loop().time()
-    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=100, deadline=now + 5)
+    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=100, timeout_s=5)
 
 
 def arrived(talker: Talker, text: bytes) -> None:

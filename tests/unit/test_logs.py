@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -153,3 +154,39 @@ def test_lines_that_do_not_go_to_the_journal_have_no_priority(tmp_path: Path, mo
         logs.get().warning("plain")
         stream.seek(0)
         assert stream.read().startswith("{")
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["stopped", "closed"])
+def test_what_a_loop_left_behind_is_written_with_the_next_line(closes: bool) -> None:
+    """A loop that ends in the turn of a line never writes it."""
+    stream, loop = configured(), asyncio.new_event_loop()
+
+    async def write_and_stop() -> None:
+        logs.get().info("one")
+        logs.get().info("two")
+        loop.stop()
+
+    task = loop.create_task(write_and_stop())
+    loop.run_forever()
+    assert stream.getvalue() == ""
+    if closes:
+        loop.close()
+    logs.get().info("three")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["one", "two", "three"]
+    loop.close()
+    assert task.done()
+
+
+def test_all_lines_of_one_turn_of_the_loop_are_one_write() -> None:
+    stream = configured()
+    written: list[str] = []
+    stream.write = written.append  # type: ignore[assignment, method-assign]
+
+    async def write() -> None:
+        for turn in ("first", "second"):
+            for number in range(3):
+                logs.get().info(f"{turn} {number}")
+            await asyncio.sleep(0)
+
+    asyncio.run(write())
+    assert [part.count("\n") for part in written] == [3, 3]

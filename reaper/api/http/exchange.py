@@ -6,6 +6,7 @@ The client makes exchanges, the pool owns connections, and a connection (`http11
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -51,23 +52,28 @@ class Exchange:
         "response_started",
         "status",
         "target",
+        "timeout_s",
         "version",
         "whole",
         "written",
     )
 
-    def __init__(self, method: bytes, target: bytes, headers: Headers, *, max_body_bytes: int, deadline: float) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, headers: Headers, *, max_body_bytes: int, timeout_s: float
+    ) -> None:
         """Describe a request.
 
         `headers`: lower-case names, `host` first. Pass the same tuple for every request if possible: its encoding is
         kept as long as it is the same object. `max_body_bytes`: bytes of the body to keep, at least 0; a longer one is
-        cut. `deadline`: on the loop's clock, for the whole exchange, with the wait for a connection.
+        cut. `timeout_s`: for the whole exchange, with the wait for a connection.
         """
         self.method = method
         self.target = target
         self.headers = headers
         self.max_body_bytes = max_body_bytes
-        self.deadline = deadline
+        self.timeout_s = timeout_s
+        self.deadline = math.inf
+        """When it times out, on the loop's clock; the pool sets it."""
         self.again = 0
         """Times it was sent again because its connection had gone stale."""
         self.written = False

@@ -76,6 +76,7 @@ class Pool:
         if (loop := self._loop) is None:
             loop = self._loop = asyncio.get_running_loop()
         exchange.completion = loop.create_future()
+        exchange.deadline = loop.time() + exchange.timeout_s
         if exchange.deadline < self._timer_at:
             self._set_timer(exchange.deadline)
         self._assign(exchange)

@@ -48,7 +48,7 @@ class Watcher:
 
 
 def exchange(max_body_bytes: int = 1024, target: bytes = b"/api/sessions/env_1") -> Exchange:
-    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=max_body_bytes, deadline=1e9)
+    return Exchange(b"DELETE", target, HEADERS, max_body_bytes=max_body_bytes, timeout_s=1e9)
 
 
 def opened() -> tuple[H1Connection, Wire, Watcher]:

@@ -214,7 +214,7 @@ def exchange(
     headers: Headers = REQUEST_HEADERS,
     max_body_bytes: int = 1024,
 ) -> Exchange:
-    return Exchange(method, target, headers, max_body_bytes=max_body_bytes, deadline=1e9)
+    return Exchange(method, target, headers, max_body_bytes=max_body_bytes, timeout_s=1e9)
 
 
 def became(one: Exchange) -> int | str | None:

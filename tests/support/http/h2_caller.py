@@ -121,7 +121,7 @@ class Caller:
         """Send one; on a timeout it is abandoned. Raises its WireFault, or TimeoutError."""
         loop = asyncio.get_running_loop()
         headers = self._headers()
-        exchange = Exchange(method.encode(), target.encode(), headers, max_body_bytes=max_body_bytes, deadline=0.0)
+        exchange = Exchange(method.encode(), target.encode(), headers, max_body_bytes=max_body_bytes, timeout_s=0.0)
         while True:
             over = loop.create_future()
             exchange.begin(over)

@@ -62,7 +62,7 @@ class Talker:
     def _talk(self, sock: socket.socket, script: Sequence[Step]) -> None:
         try:
             if self.tls is not None:
-                sock = self.tls.wrap_socket(sock, server_side=True)
+                sock = _handshake(sock, self.tls)
             for step in script:
                 if step is ASK:
                     self._read_head(sock)
@@ -87,3 +87,18 @@ class Talker:
                 raise ConnectionError
             head += part
         self.heads.append(head)
+
+
+def _handshake(plain: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """Speak TLS. A handshake that fails is ended with its alert: closed on unread bytes, the kernel would reset it."""
+    below = plain.dup()
+    try:
+        return tls.wrap_socket(plain, server_side=True)
+    except ssl.SSLError:
+        below.settimeout(10)
+        below.shutdown(socket.SHUT_WR)
+        while below.recv(4096):
+            pass
+        raise
+    finally:
+        below.close()

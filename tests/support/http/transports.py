@@ -88,7 +88,7 @@ class BehindHttpx(httpx.AsyncBaseTransport):
             request.url.raw_path,
             tuple((name.lower(), value) for name, value in request.headers.raw if name.lower() != b"connection"),
             max_body_bytes=64 * 1024,
-            deadline=asyncio.get_running_loop().time() + request.extensions["reaper"]["timeout_s"],
+            timeout_s=request.extensions["reaper"]["timeout_s"],
         )
         await self.transport.send(exchange)
         return httpx.Response(
