@@ -69,6 +69,17 @@ class Comparison:
     _stored: str | None = None
     _stored_at: float = -math.inf
 
+    async def needs_list(self, began: float) -> bool:
+        """Return whether a list could change anything: something was booked as gone, or a ghost is known.
+
+        A healthy run is spared the reading of its list, which may be long, and a question for each session on it.
+        """
+        since = await self._compared_until(began) - SKEW_S
+        async with aclosing(self.ledger.outcomes(since=since, only=GONE)) as items:  # type: ignore[type-var]
+            async for _ in items:
+                return True
+        return await self.ledger.read_value(core_ghosts.KEY) is not None
+
     async def compare(self, alive: frozenset[str], began: float, retry: RetryPolicy, *, owed: bool) -> Contradicted:
         """Re-open each session that was booked as gone before the instant `began` and is among `alive`.
 

@@ -98,7 +98,8 @@ class ListReads:
         reply, verdict = await (self.identify() if self.gate.needs_identity else self._list())
         found, alive = Contradicted(), NOTHING
         is_proof = isinstance(verdict, Proven) and verdict.generation in (None, self.gate.generation)
-        if is_proof and (listed := await self._alive(reply)) is not None:
+        is_needed = is_proof and (self.unconfirmed.is_waiting or await self.comparison.needs_list(began))
+        if is_proof and (listed := await self._alive(reply) if is_needed else NOTHING) is not None:
             alive = listed
             found = await self.comparison.compare(alive, began, self.options.retry, owed=self.gate.allowance.owes_read)
         self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
@@ -107,6 +108,9 @@ class ListReads:
         if found.detail is not None:
             self.gate.contradict(self.now(), found.detail)
             self.unconfirmed.release_all()
+        elif is_proof and not is_needed:
+            if self.unconfirmed.is_waiting:  # since a moment ago: nobody has looked for it on the list
+                self.unconfirmed.ask_for_read()
         elif is_proof:
             again = Contradicted(self.unconfirmed.confirm(alive, began), are_all=not self.gate.allowance.has_stopped)
             if again.detail is not None:

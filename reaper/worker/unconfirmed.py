@@ -77,6 +77,11 @@ class Unconfirmed:
             return self._release(kept)
         return self._kept.append(kept)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer waits for a read."""
+        return bool(self._kept)
+
     def ask_for_read(self) -> None:
         """Make a read due at once."""
         self.gate.allowance.ask()

@@ -56,6 +56,27 @@ async def test_the_listed_are_reopened_once_by_whichever_reaper(harness: Harness
     assert (await queue.audit()).balanced
 
 
+async def test_a_list_is_needed_while_it_could_change_anything(harness: Harness, queue: Queue) -> None:
+    one = comparison(queue, Noted())
+    assert not await one.needs_list(queue.now())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    harness.advance(1)
+    await queue.add(ids("s"))
+    await end_one(queue, Outcome.STOPPED, 204)
+    harness.advance(1)
+    assert not await one.needs_list(queue.now()), "what was stopped needs no list"
+    await gone(queue, "a")
+    harness.advance(1)
+    assert await one.needs_list(queue.now())
+    await one.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)
+    assert not await one.needs_list(queue.now()), "it was compared"
+    harness.advance(10)
+    await ended(queue, await claim_one(queue), Settle(Outcome.ALREADY_GONE), sent(404))
+    harness.advance(1)
+    await one.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)
+    assert await one.needs_list(queue.now()), "a ghost stays one for as long as it is listed"
+
+
 @pytest.mark.parametrize(("alive", "names", "pauses"), [(1, 1, True), (2, 2, True), (2, 3, False), (3, 9, True)])
 async def test_three_or_all_are_a_reason_to_pause(
     harness: Harness, queue: Queue, alive: int, names: int, pauses: bool

@@ -22,7 +22,7 @@ from reaper.core.model import (
     Reply,
     SessionId,
 )
-from reaper.worker.comparison import has_unproven
+from reaper.worker.comparison import Comparison, has_unproven
 from tests.support.gateway import NO_ROUTE, Gateway
 from tests.support.worker import LIST, STOPPED, World, well, world
 
@@ -184,6 +184,39 @@ async def test_a_healthy_run_reads_once() -> None:
     w = await behind(gateway, 1000, bound=64)
     assert (await w.run()).exit is Exit.OK
     assert len(w.api.reads) == 1
+
+
+async def test_a_healthy_run_is_spared_the_reading_of_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(body: bytes) -> frozenset[str]:
+        raise AssertionError("there is nothing to compare")
+
+    monkeypatch.setattr("reaper.worker.list_reads.ids_alive", read)
+    w = await behind(Gateway(names(10)), 10)
+    assert (await w.run()).exit is Exit.OK
+
+
+@pytest.mark.parametrize("n", [8, 60])
+async def test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_list = Comparison.needs_list
+    answers = []
+
+    async def slowly(self: Comparison, began: float) -> bool:
+        answers.append(await needs_list(self, began))
+        await anyio.sleep(1.0)
+        return answers[-1]
+
+    gateway = Gateway(names(n), list_is_behind_it=False)
+    w = await behind(gateway, n, bound=8)
+    monkeypatch.setattr(Comparison, "needs_list", slowly)
+    began = anyio.current_time()
+    gateway.broken = until(began + 20.0)
+    w.worker.gate.allowance.limit = 0
+    assert (await w.run()).exit is Exit.OK
+    assert False in answers
+    assert gateway.live == set()
+    assert w.journal.queue == [], "nothing was booked that had to be re-opened"
 
 
 async def test_a_backlog_of_which_a_third_lives_needs_few_reads() -> None:

@@ -115,6 +115,15 @@ CORE: tuple[Bug, ...] = (
         ),
     ),
     bug(
+        "unread-list-confirms",
+        "answers of 404 that come while a list is left unread are booked as if it did not show their sessions",
+        "reaper/worker/list_reads.py",
+        "        elif is_proof and not is_needed:\n",
+        "        elif is_proof and not is_needed and not self.unconfirmed.is_waiting:\n",
+        fails="tests/unit/test_one_sided.py::"
+        "test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one",
+    ),
+    bug(
         "alive-and-not-reopened",
         "a session that a 404 called gone and the list shows alive stays booked as gone",
         "reaper/worker/comparison.py",
