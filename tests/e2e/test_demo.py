@@ -1,8 +1,12 @@
-"""The first thing a newcomer runs."""
+"""The first things a newcomer runs."""
 
 from __future__ import annotations
 
-from tests.support.processes.command import Command
+import shlex
+import signal
+import subprocess
+
+from tests.support.processes.command import Command, kill, write_ids
 
 
 def test_demo_stops_everything_and_needs_no_account(command: Command) -> None:
@@ -22,3 +26,34 @@ def test_demo_stops_everything_and_needs_no_account(command: Command) -> None:
 def test_demo_speaks_json(command: Command) -> None:
     summary = command.json("demo", "--sessions", "20")
     assert (summary["accepted"], summary["forbidden"], summary["waiting"]) == (35, 5, 0)
+
+
+def test_a_try_out_with_the_lines_of_the_sandbox_leaves_the_own_ledger_alone(command: Command) -> None:
+    temporary = command.home / "tmp"
+    temporary.mkdir()
+    command.env["TMPDIR"] = str(temporary)
+    with command.start("sandbox", "--sessions", "3") as sandbox:
+        try:
+            command.env |= _exported(sandbox)
+            ids = [one["session_id"] for one in command.json("sessions")]
+            summary = command.json("once", str(write_ids(command.home / "ids.txt", ids)))
+            assert (summary["stopped"], summary["exit"]) == (3, 0)
+            command.audit()
+            assert list(temporary.glob("reaper-sandbox-*/reaper.db")), "the try-out has a ledger of its own"
+            assert not command.ledger.exists(), "the user's ledger is pinned to the sandbox"
+        finally:
+            kill(sandbox, signal.SIGINT)
+        assert sandbox.returncode == 0
+    assert list(temporary.iterdir()) == [], "the sandbox keeps nothing"
+
+
+def _exported(sandbox: subprocess.Popen[str]) -> dict[str, str]:
+    """Return the variables that the sandbox names once it listens, as a shell reads its lines."""
+    assert sandbox.stdout is not None
+    exported: dict[str, str] = {}
+    while "ARCHAL_TOKEN" not in exported:
+        line = sandbox.stdout.readline()
+        assert line, sandbox.communicate()
+        if line.strip().startswith("export "):
+            exported |= dict([shlex.split(line)[1].split("=", 1)])
+    return exported

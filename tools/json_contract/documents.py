@@ -446,7 +446,12 @@ DOCUMENTS: dict[str, Document] = {
         },
     ),
     "sandbox": Document(
-        "reaper sandbox", {"url": key(TEXT, "its address"), "sessions": key(COUNT, "how many it began with")}
+        "reaper sandbox",
+        {
+            "url": key(TEXT, "its address"),
+            "queue": key(TEXT, "the URL of a ledger that goes with it, for a try-out: `queue.url`"),
+            "sessions": key(COUNT, "how many it began with"),
+        },
     ),
     "error": Document(
         "any command, on stderr",

@@ -87,10 +87,10 @@ CLI: tuple[Bug, ...] = (
     bug(
         "demo-of-another-removed",
         "a demo removes the folder of another one that still works",
-        "reaper/cli/commands/demo_folder.py",
+        "reaper/cli/commands/temporary_folder.py",
         "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         "",
-        fails="tests/integration/test_demo_folder.py::test_the_folder_is_private_and_goes_with_the_demo",
+        fails="tests/integration/test_temporary_folder.py::test_the_folder_is_private_and_goes_with_the_demo",
     ),
     bug(
         "a-word-before-the-json",

@@ -15,13 +15,14 @@ from anyio.lowlevel import checkpoint
 
 from reaper.app.signals import ENDING, Signals, cancel_by
 from reaper.cli.arguments import at_least_one
-from reaper.cli.commands.demo_folder import demo_folder, remove_abandoned
+from reaper.cli.commands.temporary_folder import remove_abandoned, temporary_folder
 from reaper.cli.context import open_reading, run_async
 from reaper.cli.output import say
 from reaper.cli.terminal.progress import ProgressMode, progress_mode
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
 from reaper.core.text import pluralize
+from reaper.core.urls import sqlite_url
 from reaper.settings.load import Loaded
 from reaper.telemetry import logs
 
@@ -67,9 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     signals = Signals(*ENDING)
-    for folder in remove_abandoned():
+    for folder in remove_abandoned("demo"):
         say(f"removed {folder}, which a demo that was killed had left")
-    with demo_folder() as folder:
+    with temporary_folder("demo") as folder:
         return run_async(_demo, args, folder, signals)
 
 
@@ -154,7 +155,7 @@ def _settings(folder: Path, url: str, *, log_level: str) -> Loaded:
 
     flags = {
         "api.base_url": url,
-        "queue.url": f"sqlite:///{folder}/reaper.db".replace("////", "///"),
+        "queue.url": sqlite_url(folder / "reaper.db"),
         "retry.base_s": 0.2,
         "telemetry.log_level": log_level,
         "telemetry.log_format": "json" if logs.writes_json() else "console",

@@ -10,9 +10,11 @@ from pathlib import Path
 import anyio
 
 from reaper.app.signals import call_on_signal
+from reaper.cli.commands.temporary_folder import remove_abandoned, temporary_folder
 from reaper.cli.context import run_async
-from reaper.cli.output import emit, emit_json, say
+from reaper.cli.output import emit, emit_json, emit_row, say
 from reaper.core.errors import Exit, UsageError
+from reaper.core.urls import sqlite_url
 from reaper.sandbox.server import DEFAULT_TOKEN, Sandbox
 
 
@@ -35,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Faults: a status, as 502 or, with Retry-After, 429:3; reset (cut off, the session lives); lost (stopped, then "
         "cut off); hang (no answer); drip (the answer a byte a second); garbage (no HTTP); gateway (a 404 of a gateway "
-        "without routes); slow:2 (2 s later). Ends with Ctrl-C and keeps nothing."
+        "without routes); slow:2 (2 s later). The lines that it prints name a ledger of its own, so that yours never "
+        "records its sessions and its address. Ends with Ctrl-C and keeps nothing, that ledger included."
     )
 
 
@@ -53,17 +56,26 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return run_async(_serve, args, sandbox)
+    for folder in remove_abandoned("sandbox"):
+        say(f"removed {folder}, which a sandbox that was killed had left")
+    with temporary_folder("sandbox") as folder:
+        return run_async(_serve, args, sandbox, sqlite_url(folder / "reaper.db"))
 
 
-async def _serve(args: argparse.Namespace, sandbox: Sandbox) -> int:
+async def _serve(args: argparse.Namespace, sandbox: Sandbox, queue: str) -> int:
+    """Serve until a signal comes; `queue` is the ledger for those who try reaper here: theirs pins no other address."""
+
     def announce() -> None:
         if args.json:
-            emit_json({"url": sandbox.url, "sessions": args.sessions})
+            emit_json({"url": sandbox.url, "queue": queue, "sessions": args.sessions})
         else:
             emit(f"a stand-in for the API listens on {sandbox.url} with {args.sessions} sessions; Ctrl-C ends it")
+            emit("to try reaper with it, in another terminal, with a ledger that goes with it too:\n")
             token = DEFAULT_TOKEN if args.token is None else "…  # the token you gave"
-            emit(f"\n  export REAPER_API__BASE_URL={sandbox.url} ARCHAL_TOKEN={token}")
+            # Lines to copy, which a terminal must not wrap.
+            emit_row(f"  export REAPER_API__BASE_URL={sandbox.url}")
+            emit_row(f"  export REAPER_QUEUE__URL={queue}")
+            emit_row(f"  export ARCHAL_TOKEN={token}")
         sys.stdout.flush()
 
     try:

@@ -1,4 +1,4 @@
-"""The folder of one demo, which goes with it; what a demo that was killed left is removed by the next one."""
+"""The folder of one demo or sandbox, which goes with it; one that was killed leaves it, and the next removes it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PREFIX = "reaper-demo-"
 LOCK = "lock"
-"""A file that a demo keeps locked while it lives; the system unlocks it when the process ends, however it ends."""
+"""A file that its process keeps locked while it lives; the system unlocks it when the process ends, however it ends."""
 LEDGER_THREAD = "reaper-ledger"
 """The name of the thread that has the ledger open (`queues/sqlite/thread.py`)."""
 THREAD_S = 5.0
@@ -22,10 +21,10 @@ THREAD_S = 5.0
 
 
 @contextmanager
-def demo_folder() -> Iterator[Path]:
-    """Make a private folder and remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    # Locked before it has its name: no other demo takes the folder for an abandoned one.
+def temporary_folder(kind: str) -> Iterator[Path]:
+    """Make a private folder, named after the `kind` of process that it belongs to, and remove it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(kind)))
+    # Locked before it has its name: no other process takes the folder for an abandoned one.
     descriptor = os.open(folder / f"{LOCK}.new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -41,10 +40,10 @@ def demo_folder() -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_abandoned() -> list[Path]:
-    """Remove the folders of this user's demos that ended without doing so; return those that are gone."""
+def remove_abandoned(kind: str) -> list[Path]:
+    """Remove the folders of this user's processes of a kind that ended without doing so; return those that are gone."""
     gone = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(kind)}*"):
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
@@ -61,3 +60,7 @@ def remove_abandoned() -> list[Path]:
         if not folder.exists():
             gone.append(folder)
     return gone
+
+
+def _prefix(kind: str) -> str:
+    return f"reaper-{kind}-"

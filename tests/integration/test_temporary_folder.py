@@ -1,4 +1,4 @@
-"""The folder of a demo goes with it; one that was killed leaves it, and the next one removes it."""
+"""The folder of a demo or a sandbox goes with it; one that was killed leaves it, and the next one removes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from reaper.cli.commands.demo_folder import demo_folder, remove_abandoned
+from reaper.cli.commands.temporary_folder import remove_abandoned, temporary_folder
 from reaper.queues.sqlite.thread import LedgerThread
 from tests.support.left_behind import threads
 
@@ -22,11 +22,11 @@ def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_is_private_and_goes_with_the_demo(tmp_path: Path) -> None:
-    with demo_folder() as folder:
+    with temporary_folder("demo") as folder:
         assert folder.parent == tmp_path
         assert folder.stat().st_mode & 0o077 == 0
         (folder / "reaper.db").touch()
-        assert remove_abandoned() == [], "a demo that lives keeps its folder"
+        assert remove_abandoned("demo") == [], "a demo that lives keeps its folder"
         assert (folder / "reaper.db").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -42,7 +42,7 @@ def test_a_ledger_that_is_being_opened_does_not_make_the_folder_anew(tmp_path: P
             await LedgerThread(str(folder / "reaper.db")).start(connect, lambda: None)
 
     before = threads("reaper-ledger")
-    with demo_folder() as folder:
+    with temporary_folder("demo") as folder:
         anyio.run(start, folder)
     for thread in threads("reaper-ledger") - before:
         thread.join(5.0)
@@ -54,9 +54,10 @@ def test_what_a_killed_demo_left_is_removed_by_the_next_one(tmp_path: Path) -> N
     abandoned.mkdir()
     (abandoned / "lock").touch()
     (abandoned / "reaper.db").touch()
-    others = tmp_path / "other-demo"
+    others = tmp_path / "reaper-sandbox-old"
     others.mkdir()
-    assert remove_abandoned() == [abandoned]
+    (others / "lock").touch()
+    assert remove_abandoned("demo") == [abandoned]
     assert list(tmp_path.iterdir()) == [others]
 
 
@@ -68,7 +69,7 @@ def test_what_is_no_folder_of_a_demo_stays(tmp_path: Path) -> None:
     unlocked = tmp_path / "reaper-demo-without-a-lock"
     unlocked.mkdir()
     (tmp_path / "reaper-demo-file").touch()
-    assert remove_abandoned() == []
+    assert remove_abandoned("demo") == []
     assert {path.name for path in tmp_path.iterdir()} == {
         "aim", "reaper-demo-link", "reaper-demo-without-a-lock", "reaper-demo-file",
     }  # fmt: skip
@@ -79,4 +80,4 @@ def test_the_folder_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.Mo
     folder.mkdir()
     (folder / "lock").touch()
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
-    assert remove_abandoned() == []
+    assert remove_abandoned("demo") == []
