@@ -179,7 +179,7 @@ EVENTS: dict[str, Event] = {
             "done": key(COUNT, "settled IDs of the set"),
             "total": key(COUNT, "the set"),
             "rate_per_s": key(nullable(SECONDS), "settled a second"),
-            "left_s": key(nullable(SECONDS), "time left at this rate"),
+            "left_s": key(nullable(SECONDS), "about how long the rest takes; null until that can be known"),
             "in_flight": key(COUNT, "DELETEs under way"),
             "limit": key(COUNT, "DELETEs that may be in flight now"),
             "scheduled": key(COUNT, "due later, not sent yet"),

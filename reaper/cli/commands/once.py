@@ -32,7 +32,7 @@ from reaper.cli.terminal.progress import (
     show_progress,
 )
 from reaper.cli.terminal.progress_stats import LiveCounts
-from reaper.cli.terminal.summary import print_summary
+from reaper.cli.terminal.summary import begins, print_summary
 from reaper.core.errors import PRECEDENCE, Exit, ReaperError
 from reaper.core.text import pluralize
 from reaper.intake.events import add_up
@@ -247,10 +247,10 @@ async def _stop_set(
 
             def show(worker: Worker, once: Once, view: SetView) -> AbstractAsyncContextManager[object]:
                 counts.refresh(view)
+                before = sum(view.settled.values())
                 if mode is ProgressMode.LINES and not logs.writes_json():
-                    sessions = pluralize(view.open - view.delayed, "session", "sessions")
-                    say(f"stopping {sessions}, at most {settings.settings.worker.concurrency} at once")
-                progress = show_progress(mode, RunProgress(worker, within, counts, once.time_until_exit_s))
+                    say(begins(view, settings.settings.worker.concurrency))
+                progress = show_progress(mode, RunProgress(worker, within, counts, once.time_until_exit_s, before))
                 return notifier.watching(worker, progress)
 
             watch = Watch(counts, metrics, log_each_session(settings), show)

@@ -40,6 +40,8 @@ ARROW = "   "
 """The indent of what stands below an arrow."""
 MIN_BAR = 8
 MAX_BAR = 60
+LEAST_LEFT_S = 0.5
+"""Less is over before it is read, and would be `0 s`."""
 
 
 class LiveDisplay:
@@ -140,10 +142,12 @@ def is_in_foreground(stream: IO[str]) -> bool:
 def run_frame(now: RunFigures, width: int) -> RenderableType:
     """Return the figures of a run in lines of at most `width` cells."""
     facts = [Text(rate(now.rate_per_s)), Text(f"{now.in_flight:,} in flight of at most {now.limit:,}")]
-    if now.left_s is not None and now.done < now.total and not now.stopping:
+    if now.left_s is not None and now.left_s >= LEAST_LEFT_S and not now.stopping:
         facts.insert(1, Text(f"about {format_duration(now.left_s)} left"))
     if now.view.retrying:
         facts.append(Text(pluralize(now.view.retrying, "retry waits", "retries wait")))
+    if now.earlier:
+        facts.append(Text(f"{now.earlier:,} by earlier runs"))
     if now.view.scheduled:
         facts.append(Text(f"{now.view.scheduled:,} scheduled for later"))
     parts: list[RenderableType] = [

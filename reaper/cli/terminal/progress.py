@@ -21,7 +21,7 @@ import anyio
 from anyio import to_thread
 
 from reaper.cli.output import say
-from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, RateMeter, RunFigures
+from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, Pace, RateMeter, RunFigures
 from reaper.core.errors import QueueError
 from reaper.core.model import Pause
 from reaper.intake.inputs import Input
@@ -138,7 +138,7 @@ async def _draw(subject: Subject) -> None:
 
 @dataclass(slots=True)
 class RunProgress:
-    """A worker over a set. `counts` is the worker's meter.
+    """A worker over a set. `counts` is the worker's meter; `earlier` of the set were settled before.
 
     `time_until_exit_s`: in how long the pauses, and a queue unavailable for so many seconds, end the run; None: never.
     """
@@ -147,7 +147,9 @@ class RunProgress:
     members: RunSet
     counts: LiveCounts
     time_until_exit_s: Callable[[Sequence[Pause], float], float | None] = lambda pauses, unavailable_s: None
+    earlier: int = 0
     rate: RateMeter = field(default_factory=RateMeter)
+    pace: Pace = field(default_factory=Pace)
 
     async def refresh(self) -> None:
         self.counts.refresh(await self.members.view())
@@ -166,6 +168,8 @@ class RunProgress:
             sends=worker.sends,
             now=worker.clock(),
             rate_per_s=self.rate.per_s,
+            pace_per_s=self.pace.per_s,
+            earlier=self.earlier,
             pauses=pauses,
             proven=worker.gate.proven,
             unavailable=worker.queue_health.why if unavailable_s else None,
@@ -175,7 +179,10 @@ class RunProgress:
         )
 
     def _note(self) -> None:
-        self.rate.note(self.worker.now(), sum(self.counts.view.settled.values()))
+        worker, settled = self.worker, sum(self.counts.view.settled.values())
+        held = bool(worker.pauses() or worker.queue_health.unavailable_s)
+        self.rate.note(worker.now(), settled)
+        self.pace.note(worker.now(), settled, limit=worker.gate.limit, in_flight=worker.gate.in_flight, held=held)
 
     def frame(self, live: ModuleType, width: int) -> RenderableType:
         frame: RenderableType = live.run_frame(self.figures, width)

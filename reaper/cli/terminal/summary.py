@@ -1,4 +1,4 @@
-"""Prints the summary of `once` to stdout, and to stderr what needs an operator."""
+"""Prints the first sentence of `once`, its summary to stdout, and to stderr what needs an operator."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from reaper.cli.wrap import columns
 from reaper.core.errors import Exit
 from reaper.core.model import DEAD
 from reaper.core.text import pluralize
+from reaper.queues.values import SetView
+
+
+def begins(view: SetView, most: int) -> str:
+    """Return what a run is about to do with a set, at most so many at once: its total is that of the progress."""
+    before, sessions = sum(view.settled.values()), pluralize(view.to_do, "session", "sessions")
+    if not before:
+        return f"stopping {sessions}, at most {most} at once"
+    were = pluralize(before, "was", "were")
+    return (
+        f"stopping {view.to_do:,} of {pluralize(before + view.to_do, 'session', 'sessions')}, at most {most} at once; "
+        f"{were} settled by earlier runs"
+    )
 
 
 def print_summary(
