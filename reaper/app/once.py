@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 ALL_GONE = "every session of this run was already gone; if that is a surprise: reaper check"
 UNPROVEN = "api.verify=false keeps reaper from comparing them with the API's list"
+UNANSWERED = "an earlier send, whose process ended before its reply was recorded, may have stopped them"
 RETRY_WAIT_S = 60.0
 """`--wait`: a retry that is due later is left to the next run."""
 
@@ -67,6 +68,8 @@ class Summary:
     """How many of the settled IDs of the set were settled before this run began its work."""
     unproven: int = 0
     """Answers of 404 in a row that nothing could be compared with, where they are worth a warning."""
+    gone_after_unanswered: int = 0
+    """How many were already gone that an earlier send without a recorded reply may have stopped."""
     now: float = 0.0
     """When the set was counted, by the engine's clock."""
     discovery: Mapping[str, object] | None = None
@@ -80,6 +83,8 @@ class Summary:
         gone = now.get(Outcome.ALREADY_GONE, 0)
         if gone and gone == sum(now.values()) and not self.view.to_do:
             notes.append(ALL_GONE)
+        if count := min(gone, self.gone_after_unanswered):
+            notes.append(f"{count:,} of the {gone:,} already gone: {UNANSWERED}")
         if self.unproven:
             notes.append(f"{self.unproven:,} answers of 404 or 410 in a row: {UNPROVEN}")
         return notes
@@ -301,7 +306,9 @@ class Once:
             whole or self._members, added, worker.sends, duration_s, why=why, now=self._clock(), if_left=self.exit,
             doubts=worker.has_doubts,
         )  # fmt: skip
-        return replace(summary, unproven=worker.gate.allowance.unproven)
+        return replace(
+            summary, unproven=worker.gate.allowance.unproven, gone_after_unanswered=worker.gone_after_unanswered
+        )
 
     async def _end_within(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""

@@ -70,7 +70,11 @@ def _quoted(value: object) -> str:
 def _settled(event: Mapping[str, object]) -> str:
     status = f" ({event['status']})" if event.get("status") is not None else ""
     detail = f": {event['detail']}" if event.get("detail") else ""
-    return f"{event.get('session_id')}: {str(event.get('outcome')).replace('_', ' ')}{status}{detail}"
+    earlier = ""
+    if event.get("unanswered") and event.get("outcome") == "already_gone":
+        sends = pluralize(int(_figure(event["unanswered"])), "earlier send", "earlier sends")
+        earlier = f", after {sends} without a recorded reply: the process ended before it"
+    return f"{event.get('session_id')}: {str(event.get('outcome')).replace('_', ' ')}{status}{detail}{earlier}"
 
 
 def _retried(event: Mapping[str, object]) -> str:

@@ -83,6 +83,7 @@ class LogJournal:
             source=lease.source,
             request_id=send.request_id if send else None,
             **({"detail": settle.detail} if settle.detail else {}),
+            **({"unanswered": lease.unanswered} if lease.unanswered else {}),
         )
 
     def retry_scheduled(self, lease: Lease, decision: Retry | Release, send: Send | None) -> None:

@@ -26,10 +26,12 @@ def settled_line(at: str, lease: Lease, settle: Settle, send: Send | None, waite
             status = send.status
         if send.request_id is not None:
             request_id = quote(send.request_id)
-    detail = f', "detail": {quote(settle.detail)}' if settle.detail else ""
+    more = f', "detail": {quote(settle.detail)}' if settle.detail else ""
+    if lease.unanswered:
+        more += f', "unanswered": {lease.unanswered}'
     return (
         f'{{"timestamp": "{at}", "level": "info", "event": "{events.SESSION_SETTLED}", '
         f'"session_id": {quote(lease.session_id)}, "outcome": "{settle.outcome.value}", "status": {status}, '
         f'"attempts": {attempts_of(lease, settle, send)}, "duration_s": {duration}, "waited_s": {round(waited_s, 3)}, '
-        f'"source": {quote(lease.source)}, "request_id": {request_id}{detail}}}'
+        f'"source": {quote(lease.source)}, "request_id": {request_id}{more}}}'
     )

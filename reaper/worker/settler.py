@@ -45,6 +45,8 @@ class Settler:
     """Called when everything that was posted is applied."""
     gone: int = 0
     """Results `already_gone` that are applied."""
+    gone_after_unanswered: int = 0
+    """Those of them that were sent before by a process that ended before the reply."""
     _posted: list[LeaseResult] = field(default_factory=list)
     _not_empty: anyio.Event = field(default_factory=anyio.Event)
     _batch_full: anyio.Event = field(default_factory=anyio.Event)
@@ -170,6 +172,7 @@ class Settler:
         for (lease, decision, send), receipt_was_good in zip(results, applied, strict=True):
             if isinstance(decision, Settle) and decision.outcome is Outcome.ALREADY_GONE:
                 self.gone += 1
+                self.gone_after_unanswered += lease.unanswered > 0
             if not receipt_was_good:
                 self.journal.lease_lost(lease)
             elif isinstance(decision, Settle):

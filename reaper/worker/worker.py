@@ -190,6 +190,11 @@ class Worker:
         return self._attempts.sends
 
     @property
+    def gone_after_unanswered(self) -> int:
+        """Sessions that were already gone, and that an earlier send without a recorded reply may have stopped."""
+        return self._settler.gone_after_unanswered
+
+    @property
     def stalled_s(self) -> float:
         """How long the claim loop has not turned; 0 with a reason not to: it drains, or the queue is unavailable."""
         if self.is_draining or self.queue_health.unavailable_s:

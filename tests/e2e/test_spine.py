@@ -119,6 +119,29 @@ def test_killed_again_and_again(command: Command, tmp_path: Path) -> None:
     command.audit()
 
 
+def test_after_a_kill_the_log_and_the_summary_say_which_of_those_gone_were_sent_before(
+    command: Command, tmp_path: Path
+) -> None:
+    some = sessions(4)
+    gone, *others = ids_of(some)
+    path = write_ids(tmp_path / "ids.txt", [gone, *others])
+    with running_sandbox(some, latency="20ms") as sandbox:
+        sandbox.do(lambda s: s.sessions.stop(gone, s.stamp.now()))
+        script(sandbox, others, "drip")  # stopped at once, and answered too late
+        aim(command, sandbox, worker__concurrency=4)
+        process = command.start("once", str(path))
+        eventually(lambda: set(sandbox.sends) == {gone, *others})
+        eventually(lambda: command.outcomes() == {gone: "already_gone"})
+        kill(process)
+        again = command.run("once", str(path))
+        assert again.returncode == 0, again.stderr
+    lines = again.stderr.splitlines()
+    after = "already gone (404), after 1 earlier send without a recorded reply: the process ended before it"
+    assert {one for one in others if any(line.endswith(f"{one}: {after}") for line in lines)} == set(others)
+    assert any("3 of the 3 already gone: an earlier send, whose process ended" in line for line in lines), again.stderr
+    command.audit()
+
+
 def test_sigterm_under_load(command: Command, tmp_path: Path) -> None:
     """The first signal lets what is in flight end; the next run sends nothing twice."""
     some = sessions(400)

@@ -84,7 +84,12 @@ SAID = [
     (events.SESSION_SETTLED, {"session_id": "a", "outcome": "already_gone", "status": 404}, "a: already gone (404)"),
     (
         events.SESSION_SETTLED,
-        {"session_id": "a", "outcome": "exhausted", "status": None, "detail": "sent 25 times"},
+        {"session_id": "a", "outcome": "already_gone", "status": 404, "unanswered": 1},
+        "a: already gone (404), after 1 earlier send without a recorded reply: the process ended before it",
+    ),
+    (
+        events.SESSION_SETTLED,
+        {"session_id": "a", "outcome": "exhausted", "status": None, "detail": "sent 25 times", "unanswered": 25},
         "a: exhausted: sent 25 times",
     ),
     (events.SESSION_RETRY_SCHEDULED, {"session_id": "a", "status": 502, "after_s": 1.2}, "a: 502, sent again in 1.2 s"),

@@ -33,11 +33,11 @@ SETTLES = st.builds(Settle, st.sampled_from(Outcome), st.none() | TEXTS, st.bool
 TOKEN = 'archal_ws_s3cr"et'
 
 
-def lease_of(session_id: str, source: str, attempts: int) -> Lease:
-    return Lease(SessionId(session_id), "", 1, attempts, 1, 0, False, False, source, 0.0, 0.0)
+def lease_of(session_id: str, source: str, attempts: int, unanswered: int = 0) -> Lease:
+    return Lease(SessionId(session_id), "", 1, attempts, 1, unanswered, False, False, source, 0.0, 0.0)
 
 
-LEASES = st.builds(lease_of, TEXTS, TEXTS, st.integers(0, 99))
+LEASES = st.builds(lease_of, TEXTS, TEXTS, st.integers(0, 99), st.integers(0, 2))
 
 
 def logged(write: Callable[[LogJournal], None], *, secrets: tuple[str, ...] = (), level: str = "info") -> str:

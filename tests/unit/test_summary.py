@@ -60,6 +60,15 @@ def test_what_somebody_must_see_to_is_printed_with_what_to_do(quiet: bool, capsy
     ]
 
 
+def test_sessions_that_a_killed_process_may_have_stopped_are_told_from_the_others_that_were_gone() -> None:
+    view = SetView(0, 0, 0, 0, {Outcome.STOPPED: 5, Outcome.ALREADY_GONE: 3})
+    summary = Summary(Added(0, 8, 0), view, 8, 0.1, Exit.OK, gone_after_unanswered=2)
+    note = "2 of the 3 already gone: an earlier send, whose process ended before its reply was recorded, may have"
+    assert [one.startswith(note) for one in summary.notes] == [True]
+    assert replace(summary, gone_after_unanswered=0).notes == []
+    assert replace(summary, earlier={Outcome.ALREADY_GONE: 3}).notes == [], "they are not of this run"
+
+
 def test_what_earlier_runs_did_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     view = SetView(0, 0, 0, 0, {Outcome.STOPPED: 20, Outcome.ALREADY_GONE: 3})
     summary = Summary(Added(0, 23, 0), view, 3, 0.1, Exit.OK, earlier={Outcome.STOPPED: 20, Outcome.FORBIDDEN: 0})

@@ -237,6 +237,11 @@ EVENTS: dict[str, Event] = {
             "source": key(TEXT, "where the ID came from"),
             "request_id": key(nullable(TEXT), "of the last answer, where it has one"),
             "detail": some(TEXT, "the message of the API's error, or why it was spared"),
+            "unanswered": some(
+                COUNT,
+                "its earlier sends without a recorded reply, where there are some: a process ended before it. One of "
+                "them may have stopped a session that is `already_gone`",
+            ),
         },
     ),
     events.SESSION_RETRY_SCHEDULED: Event(
