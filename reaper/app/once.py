@@ -68,6 +68,8 @@ class Summary:
     """How many of the settled IDs of the set were settled before this run began its work."""
     unproven: int = 0
     """Answers of 404 in a row that nothing could be compared with, where they are worth a warning."""
+    retries: int = 0
+    """How many of the sends were not the first of their ID's round."""
     gone_after_unanswered: int = 0
     """How many were already gone that an earlier send without a recorded reply may have stopped."""
     now: float = 0.0
@@ -102,6 +104,7 @@ class Summary:
             "retrying": self.view.retrying,
             "delayed": self.view.delayed,
             "sends": self.sends,
+            "retries": self.retries,
         }
 
     def earlier_counts(self) -> dict[str, int]:
@@ -307,7 +310,10 @@ class Once:
             doubts=worker.has_doubts,
         )  # fmt: skip
         return replace(
-            summary, unproven=worker.gate.allowance.unproven, gone_after_unanswered=worker.gone_after_unanswered
+            summary,
+            unproven=worker.gate.allowance.unproven,
+            retries=worker.retries,
+            gone_after_unanswered=worker.gone_after_unanswered,
         )
 
     async def _end_within(self, worker: Worker, budget_s: float) -> None:

@@ -40,6 +40,8 @@ class Summary:
     """IDs that were sent and wait for another try."""
     sends: int
     """DELETEs that this stop sent."""
+    retries: int
+    """Those of them that were not the first of their ID's round."""
     duration_s: float
     exit: Exit
     """The exit code that `reaper once` would have returned."""

@@ -60,6 +60,8 @@ class Attempts:
     """Receives the one result of each lease: `Unconfirmed.post`, set by `Worker` because each needs the other."""
     sends: int = 0
     """DELETEs sent so far."""
+    retries: int = 0
+    """Those of them that were not the first of their ID's round."""
     mean_latency_s: float = 1.0
     """Of the last answers; `Claims` prefetches by it."""
 
@@ -124,6 +126,7 @@ class Attempts:
 
     async def _send(self, lease: Lease, sent_at: float) -> Reply:
         """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""
+        self.retries += lease.sends > 1
         self.sends += 1
         try:
             reply = await self.api.stop(lease.session_id)
@@ -133,6 +136,7 @@ class Attempts:
             self.post_result(lease, Release(0.0, ambiguous=True), send)
             raise
         self.sends += reply.again
+        self.retries += reply.again
         self.mean_latency_s += (max(reply.duration_s, 1e-4) - self.mean_latency_s) / LATENCY_WINDOW
         return reply
 

@@ -190,6 +190,11 @@ class Worker:
         return self._attempts.sends
 
     @property
+    def retries(self) -> int:
+        """Those of them that were not the first of their ID's round."""
+        return self._attempts.retries
+
+    @property
     def gone_after_unanswered(self) -> int:
         """Sessions that were already gone, and that an earlier send without a recorded reply may have stopped."""
         return self._settler.gone_after_unanswered

@@ -82,6 +82,7 @@ def test_mixed_backlog(command: Command, tmp_path: Path) -> None:
     expected = Counter(kinds[kind][1] for kind in lot)
     assert {name: summary[name] for name in expected} == dict(expected)
     assert (summary["accepted"], summary["waiting"], summary["sends"]) == (5000, 0, sum(sends.values()))
+    assert summary["retries"] == summary["sends"] - len(sends), "a retry is each send of an ID but its first"
     command.audit()
 
 

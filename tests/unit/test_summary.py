@@ -109,6 +109,10 @@ def test_one_is_one_and_thousands_are_readable() -> None:
     assert heading(Summary(Added(3000, 0, 0), SetView(3000, 0, 0, 0), 1500, 9.0, Exit.OK)).startswith(
         "3,000 sessions in 9.0 s with 1,500 sends  (3,000 accepted"
     )
+    flaky = Summary(Added(9, 0, 0), SetView(9, 0, 0, 0), 12, 0.25, Exit.OK, retries=1)
+    assert heading(flaky).startswith("9 sessions in 0.2 s with 12 sends, of them 1 retry  (9 accepted")
+    assert "with 12 sends, of them 3 retries  (" in heading(replace(flaky, retries=3))
+    assert (flaky.as_json()["retries"], summary_of(flaky).retries) == (1, 1)
 
 
 def test_a_set_that_was_wholly_gone_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,6 +195,7 @@ DOCUMENTS: dict[str, Document] = {
             "retrying": key(COUNT, "of these, due later, after a send"),
             "delayed": key(COUNT, "scheduled and retrying"),
             "sends": key(COUNT, "DELETEs that this run sent"),
+            "retries": key(COUNT, "those of them that were not the first of their ID's round"),
             "earlier": key(per_outcome(), "of the outcomes, those that earlier runs reached"),
             "notes": key(array(TEXT), "what a person should know of the outcomes"),
             "discovery": key(nullable(_SWEEP), "the sweep that `--discover` began with"),

@@ -74,6 +74,8 @@ def heading(summary: Summary, width: int | None = None) -> str:
     added, total = summary.added, sum(summary.view.settled.values()) + summary.view.open
     took = f"{pluralize(total, 'session', 'sessions')} in {summary.duration_s:.1f} s"
     took += f" with {pluralize(summary.sends, 'send', 'sends')}"
+    if summary.retries:
+        took += f", of them {pluralize(summary.retries, 'retry', 'retries')}"
     came = f"({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
     fits = width is None or len(took) + 2 + len(came) <= width
     return f"{took}  {came}" if fits else f"{took}\n{came}"
