@@ -61,6 +61,14 @@ def test_what_is_wrong_with_the_api_is_named(
         assert "account" not in said
 
 
+def test_a_token_made_up_to_try_it_breaks_no_sentence_about_it(command: Command) -> None:
+    with running_sandbox(1) as sandbox:
+        aim(command, sandbox)
+        for made_up in ("wrong", "bad", "invalid", "test"):
+            command.env["ARCHAL_TOKEN"] = made_up
+            assert "it is mistyped, revoked or expired; set ARCHAL_TOKEN" in check(command, ok=False)["token"]
+
+
 def test_an_api_out_of_reach_and_a_token_that_is_not_there(command: Command) -> None:
     with running_sandbox(1) as sandbox:
         aim(command, sandbox)

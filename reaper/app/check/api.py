@@ -81,7 +81,7 @@ def api_lines(settings: Settings, credentials: Credentials, asked: Asked) -> Ite
             text = f"{missing}; write one there: reaper reads it again when it changes"
             yield Line("token", text, asked.hindrance)
         case Unauthorized():
-            text = f"{url} refused it (401): it is wrong, revoked or expired; {_renew(settings)}"
+            text = f"{url} refused it (401): it is mistyped, revoked or expired; {_renew(settings)}"
             yield Line("token", text, asked.hindrance)
         case verdict:
             yield Line("api", _words(url, verdict, asked.reply), asked.hindrance)
