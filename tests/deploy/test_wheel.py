@@ -149,7 +149,8 @@ def test_systemd_show_finds_the_units_and_names_this_program(prefix: Path, tmp_p
     assert re.findall(r"^# (/etc/\S+)$", said, flags=re.MULTILINE) == [f"/etc/systemd/system/{name}" for name in UNITS]
     assert re.findall(r"^ExecStart=(\S+) ", said, flags=re.MULTILINE) == [f"{prefix}/bin/reaper"] * 2
     one = run(prefix / "bin" / "python", "-m", "reaper", "systemd", "show", "reaper.service", cwd=tmp_path)
-    assert one == (ROOT / "systemd/reaper.service").read_text().replace("/opt/reaper", str(prefix))
+    unit = one.partition("\n\n")[2] if one.startswith("# the services cannot start ") else one  # a prefix in /tmp
+    assert unit == (ROOT / "systemd/reaper.service").read_text().replace("/opt/reaper", str(prefix))
     assert run(prefix / "bin" / "reaper", "systemd", "show", "reaper.toml", cwd=tmp_path) == (
         (ROOT / "systemd/reaper.toml").read_text()
     )

@@ -39,7 +39,10 @@ def test_the_units_are_printed_below_the_paths_where_they_belong(capsys: pytest.
     assert parts[0] == ""
     assert parts[1::2] == [f"/etc/systemd/system/{name}" for name in UNITS]
     assert [text.rstrip("\n") for text in parts[2::2]] == [(SHIPPED / name).read_text().rstrip("\n") for name in UNITS]
-    assert err == ""
+    assert "reaper systemd show NAME > PATH" in err.splitlines()[0]
+    assert "/etc/sysusers.d/reaper.conf" in err.splitlines()[1]
+    assert "systemctl enable --now reaper" in err.splitlines()[1]
+    assert "the services cannot start" not in out
 
 
 @pytest.mark.usefixtures("usual")
@@ -97,6 +100,11 @@ def test_a_program_that_the_services_do_not_see_is_a_warning(
     out, err = capsys.readouterr()
     assert f"ExecStart={folder}/reaper run" in out
     assert f"the services cannot start {folder}/reaper: " in err
+    assert "/opt/reaper/bin/reaper systemd show" in err
+    first, _, unit = out.partition("\n\n")
+    assert first.startswith(f"# the services cannot start {folder}/reaper: "), "a pager shows the beginning"
+    assert "\n" not in first
+    assert unit == unit_text(SHIPPED, "reaper.service", f"{folder}/reaper")
     assert ("ProtectHome=true" in err) == folder.startswith(("/home", "/root"))
     assert re.search(rf"^{'ProtectHome' if 'Home' in err else 'PrivateTmp'}=true$", out, flags=re.MULTILINE)
     assert main.dispatch(["systemd", "show", "reaper-once.timer"]) == 0
@@ -111,7 +119,9 @@ def test_a_path_that_systemd_refuses_is_a_warning(
 ) -> None:
     monkeypatch.setattr(systemd, "program_path", lambda _: path)
     assert main.dispatch(["systemd", "show", "reaper.service"]) == 0
-    assert "systemd takes no quote, backslash or control character" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "systemd takes no quote, backslash or control character" in err
+    assert "systemd takes no quote" in out.partition("\n")[0], "a line of its own, whatever the path"
 
 
 def test_the_program_is_the_one_that_was_invoked_links_resolved(tmp_path: Path) -> None:

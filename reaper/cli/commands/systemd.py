@@ -11,8 +11,9 @@ import sysconfig
 from pathlib import Path
 
 from reaper.cli.arguments import add_action
-from reaper.cli.output import emit_own, say
+from reaper.cli.output import emit_own, flush, say
 from reaper.core.errors import Exit, ReaperError
+from reaper.core.text import escaped
 
 _UNITS = "/etc/systemd/system"
 UNITS = ("reaper.service", "reaper-once.service", "reaper-once.timer")
@@ -36,6 +37,18 @@ IN_PREFIX = os.path.join("share", "reaper", "systemd")
 """Where a wheel puts the files, below the prefix that it is installed in (`shared-data` in pyproject.toml)."""
 MAX_LEVELS = 4
 """From `PREFIX/lib/python3.11/site-packages/reaper` up to `PREFIX`."""
+_ELSEWHERE = (
+    "install reaper elsewhere, as into a folder that `python3 -m venv /opt/reaper` makes; then: "
+    "/opt/reaper/bin/reaper systemd show"
+)
+_NEXT = (
+    "to install them, as root: reaper systemd show NAME > PATH, for each with the path above it; then: systemctl "
+    "daemon-reload",
+    f"a first installation also needs reaper.sysusers in {DESTINATIONS['reaper.sysusers']}, reaper.toml in "
+    f"{DESTINATIONS['reaper.toml']} and the token in /etc/reaper/token; then: systemd-sysusers && systemctl enable "
+    "--now reaper",
+)
+"""The way from the printed units to a daemon at work; docs/systemd.md has each step."""
 _PLAIN_PATH = re.compile(r"[\w/.+@-]+", re.ASCII)
 _REFUSED = re.compile(r"""[\x00-\x1f\x7f-\x9f\udc80-\udcff"'\\]""")
 
@@ -60,15 +73,25 @@ def run(args: argparse.Namespace) -> int:
     texts = [unit_text(folder, name, program) for name in names]
     if not args.name:
         texts = [f"# {DESTINATIONS[name]}\n{text}" for name, text in zip(names, texts, strict=True)]
+    fault = _fault(program) if any(name.endswith(".service") for name in names) else ""
+    if fault:  # a pager or a file shows the beginning, a terminal the end
+        texts.insert(0, f"# {escaped(fault)}\n")
     emit_own("\n".join(texts))
-    if any(name.endswith(".service") for name in names):
-        # The program is a script: its interpreter must be seen, too.
-        for path in (program, os.path.realpath(sys.executable)):
-            if fault := _why_not(path):
-                note = f"the services cannot start {path}: {fault}; install reaper elsewhere, as in /opt/reaper"
-                say(note, logging.WARNING)
-                break
+    flush()
+    if fault:
+        say(f"{fault}; {_ELSEWHERE}", logging.WARNING)
+    elif not args.name:
+        for step in _NEXT:
+            say(step)
     return Exit.OK
+
+
+def _fault(program: str) -> str:
+    """Return in a sentence why the services cannot start a program, or "". Its interpreter, too, must be seen."""
+    for path in (program, os.path.realpath(sys.executable)):
+        if why := _why_not(path):
+            return f"the services cannot start {path}: {why}"
+    return ""
 
 
 def program_path(invoked: str) -> str:
