@@ -70,15 +70,26 @@ def _report(error: BaseException, verbose: bool) -> int:
     unforeseen = code == Exit.INTERNAL and not isinstance(error, ReaperError)
     command = error.command if isinstance(error, CommandLineError) else "reaper"
     more = f"for more: {command} --help" if isinstance(error, CommandLineError) else ""
+    listed = error.help if isinstance(error, CommandLineError) else ""
     if unforeseen and not verbose:
         sentence += " (-v shows where)"
-    return _say(sentence, code, command=command, more=more, trace=error if unforeseen and verbose else None)
+    trace = error if unforeseen and verbose else None
+    return _say(sentence, code, command=command, listed=listed, more=more, trace=trace)
 
 
 def _say(
-    sentence: str, code: int, *, command: str = "reaper", more: str = "", trace: BaseException | None = None
+    sentence: str,
+    code: int,
+    *,
+    command: str = "reaper",
+    listed: str = "",
+    more: str = "",
+    trace: BaseException | None = None,
 ) -> int:
-    """Print an error that ends the command: an event where logs are JSON lines, else a sentence for a person."""
+    """Print an error that ends the command: an event where logs are JSON lines, else a sentence for a person.
+
+    `listed` stands below the sentence, for a person alone.
+    """
     logs = sys.modules.get("reaper.telemetry.logs")
     if logs is not None and logs.writes_json():
         from reaper.telemetry.event_log import log_failure
@@ -87,6 +98,7 @@ def _say(
         logs.flush()
         return code
     lines = [wrap_for_terminal(f"{command}: {line}", sys.stderr) for line in masked(sentence).splitlines()]
+    lines += [f"\n{listed}"] if listed else []
     text = "\n".join([*lines, *([f"  {more}"] if more else [])])
     try:
         if trace is not None:

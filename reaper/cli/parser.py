@@ -15,11 +15,15 @@ MAX_NAMED = 8
 
 
 class CommandLineError(UsageError):
-    """The command line cannot be parsed. `command`: as much of it as could be, as `reaper dead list`."""
+    """The command line cannot be parsed. `command`: as much of it as could be, as `reaper dead list`.
 
-    def __init__(self, command: str, message: str) -> None:
+    `help`: where no command was named, the list of them, for a person.
+    """
+
+    def __init__(self, command: str, message: str, help: str = "") -> None:  # as argparse calls it
         super().__init__(message)
         self.command = command
+        self.help = help
 
 
 class LazyParser(argparse.ArgumentParser):
@@ -93,14 +97,23 @@ class LazyParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error as one sentence, with the nearest valid word."""
+        listed = ""
         if wrong := re.match(r"argument ([^:]*): invalid choice: (['\"])(.*)\2 \(choose from (.*)\)$", message):
             message = self._no_choice(wrong[1], wrong[3], wrong[4])
         elif missing := re.match(r"the following arguments are required: (.*)$", message):
             names = missing[1].split(", ")
             message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+            listed = self._commands() if self.root is None else ""
         elif wrong := re.match(r"argument ([^:]*): (.*)$", message):
             message = _plain(*wrong.groups())
-        raise CommandLineError(self.prog, message)
+        raise CommandLineError(self.prog, message, listed)
+
+    def _commands(self) -> str:
+        """Return the beginning of the help, down to the commands: the options and all else are left to `--help`."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        return formatter.format_help()
 
     def _no_choice(self, what: str, word: str, choices: str) -> str:
         choices = choices.replace("'", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reaper.cli import main
@@ -104,7 +106,6 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("dead lst", "reaper dead: list|retry|purge: 'lst' is none of list, retry, purge. Did you mean list?"),
         ("dead list --outcom x", "reaper dead list: there is no option '--outcom'. Did you mean --outcome?"),
         ("--jsn status", "reaper: there is no option '--jsn'. Did you mean --json?"),
-        ("", "reaper: COMMAND is missing"),
         ("stauts", "reaper: there is no command 'stauts'. Did you mean status?"),
         ("xyzzy", "reaper: there is no command 'xyzzy'"),
         ("audit b", "reaper audit: there is one argument too many: 'b'"),
@@ -142,6 +143,26 @@ def test_a_mistyped_word_is_answered_with_the_nearest(
     first, second = capsys.readouterr().err.splitlines()
     assert first == expected
     assert second.startswith("  for more: reaper ")
+
+
+@pytest.mark.parametrize("words", [[], ["-q"]])
+def test_without_a_command_those_there_are_are_listed(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REAPER_TELEMETRY__LOG_FORMAT", "console")
+    assert main.dispatch(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "", "a program that reads stdout takes it for data"
+    first, *lines = err.splitlines()
+    assert first == "reaper: COMMAND is missing"
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in VERBS)
+    assert "--concurrency" not in err
+    assert lines[-1] == "  for more: reaper --help"
+
+
+def test_without_a_command_a_program_gets_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["--json"]) == 2
+    assert json.loads(capsys.readouterr().err)["error"] == "COMMAND is missing; for more: reaper --help"
 
 
 def test_an_option_before_the_command_that_does_nothing_is_refused() -> None:
