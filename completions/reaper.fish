@@ -290,7 +290,7 @@ complete -c reaper -n '__fish_seen_subcommand_from resume' -s q -l quiet -d 'log
 complete -c reaper -n '__fish_seen_subcommand_from resume' -l queue -x -d 'the queue: sqlite:///path, postgresql://… or redis://… (default: a SQLite file in the state directory)'
 complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -a show -d 'print each setting in effect and its origin'
 complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -a schema -d 'print a JSON Schema of the settings file, for editors'
-complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -a init -d 'write a short, commented settings file; overwrite none'
+complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -a init -d 'write a short, commented settings file to ~/.config/reaper, as root to /etc/reaper; overwrite none'
 complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -s h -l help -d 'show this help message and exit'
 complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -l config -r -F -d 'the settings file (default: reaper.toml in ~/.config/reaper, else in /etc/reaper)'
 complete -c reaper -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show schema init' -l profile -x -a '(__reaper_profiles)' -d 'use NAME.toml instead of reaper.toml, and a ledger of its own'

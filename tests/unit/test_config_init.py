@@ -171,3 +171,9 @@ def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
 def test_the_examples_are_toml() -> None:
     for variant in VARIANTS:
         assert set(tomllib.loads(starter_toml(variant))) <= {key.partition(".")[0] for key in setting_specs()}
+
+
+@pytest.mark.parametrize("words", [["config", "--help"], ["config", "init", "--help"]])
+def test_the_help_says_where_the_file_of_root_goes(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(words) == 0
+    assert "as root to /etc/reaper" in " ".join(capsys.readouterr().out.split())

@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     show.epilog = f"The comments say where a settings file was looked for.\n\n{show.epilog}"
     add_action(actions, "config", "schema", "print a JSON Schema of the settings file, for editors")
-    configure_init(add_action(actions, "config", "init", "write a short, commented settings file; overwrite none"))
+    into = "write a short, commented settings file to ~/.config/reaper, as root to /etc/reaper; overwrite none"
+    configure_init(add_action(actions, "config", "init", into))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,8 +29,9 @@ def configure_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("to", nargs="?", choices=(STDOUT,), metavar=STDOUT, help="print the file instead of writing it")
     parser.add_argument("--stdout", action="store_true", help="the same as -")
     parser.epilog = (
-        "Writes to --config or $REAPER_CONFIG, else for root to /etc/reaper, for others (or with $XDG_CONFIG_HOME) to "
-        f"~/.config/reaper; with --profile: NAME.toml there. Beside it {SCHEMA_FILE}, by which editors check it.\n\n"
+        "Writes ~/.config/reaper/reaper.toml; as root /etc/reaper/reaper.toml, the settings of the machine, unless "
+        "$XDG_CONFIG_HOME is set. --config or $REAPER_CONFIG names another file, --profile makes it NAME.toml there. "
+        f"Beside it stands {SCHEMA_FILE}, by which editors check it.\n\n"
         f"{parser.epilog}"
     )
 
