@@ -8,6 +8,8 @@ from reaper.core.times import to_datetime
 
 OUTCOME_WORDS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
 DEAD_LETTERS = "dead"
+ARGUMENT = "argument"
+"""The source of an ID that stands on the command line."""
 NOW_S = 0.5
 """What is due sooner is due now: a duration in words has whole seconds."""
 
@@ -29,6 +31,11 @@ def describe_state(item: Item, now: float) -> str:
             return f"{item.state}, due {due_words(item, now)}"
         case State.READY:
             return "ready, due now"
+
+
+def line_place(source: str, line: object) -> str:
+    """Return where a line of an input stands, as compilers and editors write it: `ids.txt:6`; or `argument 3`."""
+    return f"{source} {line}" if source == ARGUMENT else f"{source}:{line}"
 
 
 def state_word(item: Item) -> str:

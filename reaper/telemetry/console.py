@@ -10,6 +10,7 @@ from typing import Final
 from reaper.core.model import PauseReason
 from reaper.core.notices import WHAT_TO_DO
 from reaper.core.text import escaped, format_duration, pluralize, wrap
+from reaper.core.words import line_place
 from reaper.telemetry import events
 from reaper.telemetry.structlog_without_rich import EventDict, WrappedLogger
 
@@ -117,7 +118,8 @@ def _resumed(event: Mapping[str, object]) -> str:
 
 
 def _refused(event: Mapping[str, object]) -> str:
-    return f"{event.get('source')} {event.get('line')}: {event.get('text') or 'empty'}: {event.get('reason')}"
+    place = line_place(str(event.get("source")), event.get("line"))
+    return f"{place}: {event.get('text') or 'empty'}: {event.get('reason')}"
 
 
 def _ready(event: Mapping[str, object]) -> str:

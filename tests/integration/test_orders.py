@@ -178,7 +178,7 @@ def test_ids_come_from_files_with_what_is_wrong_in_them(desk: Desk, environ: Pat
         3, ["1 cancelled", "1 refused: settled already", "1 refused: unknown here"],
     )  # fmt: skip
     assert "env_000: settled already; see: reaper show env_000" in err
-    assert "ids 5: bad/id: character 4 is '/'" in err
+    assert "ids:5: bad/id: character 4 is '/'" in err
     assert desk.run("cancel --from nowhere --reason x")[0] == 2
 
 

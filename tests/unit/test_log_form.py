@@ -103,7 +103,7 @@ SAID = [
     ),
     (events.INTAKE_PROGRESSED, {"source": "x", "share": 0.25, "accepted": 7}, "reading x, 25% read: 7 accepted"),
     (events.INTAKE_PROGRESSED, {"source": "x", "share": None}, "reading x: nothing yet"),
-    (events.INTAKE_LINE_INVALID, {"source": "x", "line": 3, "text": "", "reason": "no ID"}, "x 3: empty: no ID"),
+    (events.INTAKE_LINE_INVALID, {"source": "x", "line": 3, "text": "", "reason": "no ID"}, "x:3: empty: no ID"),
     (events.API_RESUMED, {"reason": "throttled", "held_s": 12.0}, "resumed after 12 s: throttled"),
     (
         events.REAPER_READY, {"version": "1.0", "pid": 7, "api": "https://h"},

@@ -26,7 +26,7 @@ from reaper.core.ids import TITLES, check_id
 from reaper.core.model import Item, SessionId, State
 from reaper.core.text import printable, sanitize
 from reaper.core.times import format_time
-from reaper.core.words import describe_state
+from reaper.core.words import ARGUMENT, describe_state, line_place
 from reaper.intake.events import NOTHING, add_up
 from reaper.intake.inputs import NO_NEW_TIME, open_inputs, take_in_file
 from reaper.intake.line_reader import Parsed
@@ -101,7 +101,7 @@ async def _add(args: argparse.Namespace, settings: Loaded) -> int:
             after_s = args.after or 0.0
             if args.ids:
                 batch = _arguments(args.ids, args.at)
-                taken.refuse("argument", batch.invalid)
+                taken.refuse(ARGUMENT, batch.invalid)
                 with anyio.CancelScope(shield=True):  # what was added is counted, too
                     taken.total = await queue.add(
                         batch,
@@ -206,7 +206,7 @@ def _report(taken: Taken, duplicates: list[tuple[Item, str | None]], now: float,
         emit(f"… and {total.duplicate - len(duplicates)} more that are known already")
     flush()
     for source, line in taken.invalid:
-        say(f"{source} {line.line}: {line.text or 'empty'}: {line.reason}")
+        say(f"{line_place(source, line.line)}: {line.text or 'empty'}: {line.reason}")
     if total.invalid > len(taken.invalid):
         say(f"… and {total.invalid - len(taken.invalid)} more invalid lines")
     postponed = f"{total.postponed} postponed, " if total.postponed else ""

@@ -18,6 +18,7 @@ from reaper.cli.terminal.counter_line import CounterLine
 from reaper.core.errors import QueueError, UsageError
 from reaper.core.model import Outcome, SessionId, State
 from reaper.core.text import pluralize
+from reaper.core.words import line_place
 from reaper.intake.inputs import Input, open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import LedgerReader, Queue
@@ -87,7 +88,7 @@ class Choice:
     def report_invalid(self) -> None:
         """Say which lines name no ID."""
         for source, line in self.invalid_lines:
-            say(f"{source} {line.line}: {line.text or 'empty'}: {line.reason}")
+            say(f"{line_place(source, line.line)}: {line.text or 'empty'}: {line.reason}")
         if self.invalid > len(self.invalid_lines):
             say(f"… and {self.invalid - len(self.invalid_lines)} more invalid lines")
 

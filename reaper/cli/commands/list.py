@@ -20,7 +20,7 @@ from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, State
 from reaper.core.text import pluralize, sanitize
 from reaper.core.times import format_time
-from reaper.core.words import DEAD_LETTERS, due_words, last_answer, state_word
+from reaper.core.words import DEAD_LETTERS, due_words, last_answer, line_place, state_word
 from reaper.queues.base import LedgerReader
 from reaper.queues.selection import OPEN_STATES, Selection
 from reaper.queues.values import KeptInvalidLine
@@ -173,7 +173,7 @@ async def print_invalid(args: argparse.Namespace, queue: LedgerReader) -> None:
             emit_json({**asdict(line), "at": None if line.at is None else format_time(line.at)})
         else:
             text = f"{sanitize(line.text)}: " if line.text else ""
-            emit(f"{sanitize(line.source)}:{line.line}: {text}{line.reason}")
+            emit(f"{line_place(sanitize(line.source), line.line)}: {text}{line.reason}")
     if args.json:
         return
     if not lines:
