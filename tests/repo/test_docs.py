@@ -125,6 +125,23 @@ def test_the_page_of_pytest_names_each_option() -> None:
         assert f"`{option}" in page
 
 
+INSTALLS = re.compile(r"\b(pip|pipx|tool) install .*(archal-reaper|constraints\.txt)|\buvx --from")
+UNRELEASED = re.compile(r"no\s+release\s+is\s+published\s+yet|from the first release on", re.IGNORECASE)
+FOR_MAINTAINERS = {"release.md", "commands-run.md"}
+
+
+def test_a_page_that_installs_says_before_that_nothing_is_published_yet() -> None:
+    if not UNRELEASED.search(text(DOCS / "install.md")):  # docs/release.md: the sentence goes with the first release
+        return
+    late = {}
+    for page in PAGES:
+        said, installed = UNRELEASED.search(text(page)), INSTALLS.search(text(page))
+        if installed is not None and page.name not in FOR_MAINTAINERS:
+            late[page.name] = said is None or said.start() > installed.start()
+    assert {"README.md", "index.md", "install.md", "queues.md", "systemd.md"} <= late.keys()
+    assert [name for name, is_late in late.items() if is_late] == []
+
+
 def test_the_site_has_each_page_once() -> None:
     listed = re.findall(r"([\w/-]+\.md)$", text(ROOT / "mkdocs.yml"), flags=re.M)
     assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
