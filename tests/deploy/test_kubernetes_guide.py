@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,9 @@ def test_a_tree_of_your_own_fetches_the_overlay_by_git(one: str, tmp_path: Path)
     text = example("apiVersion:").partition("configMapGenerator:")[0]
     local = re.sub(r"^resources:\n(  - .*\n)+", lambda _: resources, text, flags=re.MULTILINE)
     assert local != text
-    (mine / "kustomization.yaml").write_text(
-        local.replace("https://git.example.com/archal-reaper//", f"file://{far}//")
-    )
+    home = tomllib.loads((TREE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    assert f"  - {home}//kubernetes/" in local
+    (mine / "kustomization.yaml").write_text(local.replace(f"{home}//", f"file://{far}//"))
     done = subprocess.run([need("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     named = {(doc["kind"], doc["metadata"]["name"].removesuffix("-")) for doc in yaml.safe_load_all(done.stdout)}
