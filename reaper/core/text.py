@@ -55,17 +55,17 @@ def wrap(text: str, width: int, indent: str = "  ") -> str:
     return "\n".join(fitted).replace("\0", " ") or text
 
 
-def printable(text: bytes) -> str:
-    """Return the first `SHOWN_CHARS` characters of a text, escaped for a terminal or a log and with tokens masked."""
+def printable(text: bytes, most: int = SHOWN_CHARS) -> str:
+    """Return the first `most` characters of a text, escaped for a terminal or a log and with tokens masked."""
     # Masked before it is cut: a cut could hide the beginning of a token from the mask.
     masked = without_tokens(text[:MAX_SANITIZED_BYTES].decode("utf-8", "backslashreplace"))
-    cut = masked if len(masked) <= SHOWN_CHARS else masked[: SHOWN_CHARS - 1] + "…"
+    cut = masked if len(masked) <= most else masked[: most - 1] + "…"
     return escaped(cut)
 
 
-def sanitize(text: str) -> str:
+def sanitize(text: str, most: int = SHOWN_CHARS) -> str:
     """Return a text from outside as `printable` returns bytes."""
-    return printable(text.encode("utf-8", "backslashreplace"))
+    return printable(text.encode("utf-8", "backslashreplace"), most)
 
 
 def shown_path(path: str) -> str:

@@ -12,6 +12,8 @@ from reaper.core.text import pluralize, sanitize
 from reaper.core.words import OUTCOME_WORDS, clock_time
 from reaper.queues.accounting import POSTPONED
 
+MAX_FACT_CHARS = 1_000
+"""Longer than any reason, source or error that reaper records: facts are wrapped where they are shown, not cut."""
 _CHANGE = "To send it now: reaper postpone {id} --after 0; never: reaper cancel {id} --reason TEXT"
 NEXT = {
     State.READY: "nothing to do: reaper sends it when its turn comes. If it does not: reaper status",
@@ -40,6 +42,8 @@ NEXT_SETTLED = {
     Outcome.CANCELLED: "an operator cancelled it. To stop it after all: reaper add {id} --again",
 }
 
+NOT_KEPT = "the sends of earlier rounds are in the log alone"
+
 
 class Event(NamedTuple):
     """One event: its instant, its name, its facts in one line."""
@@ -64,9 +68,10 @@ def next_step(item: Item, *, has_worker: bool) -> str:
 def _events(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> Iterator[tuple[float, str, str]]:
     later, postponed = item.round > 1, _postponed(item)
     added = [
-        f"from {sanitize(item.source)}",
+        f"from {_whole(item.source)}",
         f"this is round {item.round}" if later else "",
         _operator(item) if later and not postponed else "",
+        NOT_KEPT if later else "",
     ]
     yield item.added_at, "added", _joined(*added)
     if older := item.sends - len(item.history) - (item.state is State.IN_FLIGHT):
@@ -74,12 +79,12 @@ def _events(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> Itera
     for number, send in enumerate(item.history, max(1, item.sends - len(item.history) + 1)):
         took = f"{send.duration_s:.3f} s"
         answer = (
-            f"{send.status} after {took}" if send.status else f"no answer after {took}: {sanitize(send.error or '?')}"
+            f"{send.status} after {took}" if send.status else f"no answer after {took}: {_whole(send.error or '?')}"
         )
         yield (
             send.at,
             f"send {number}",
-            _joined(answer, f"request {sanitize(send.request_id)}" if send.request_id else ""),
+            _joined(answer, f"request {_whole(send.request_id)}" if send.request_id else ""),
         )
     charged = f"{item.attempts} of {item.sends} sends were charged to it" if item.sends > 1 else ""
     match item.state:
@@ -110,7 +115,7 @@ def _joined(*facts: str) -> str:
 
 
 def _operator(item: Item) -> str:
-    why = f": {sanitize(item.reason)}" if item.reason else ""
+    why = f": {_whole(item.reason)}" if item.reason else ""
     return f"by {item.by}{why}" if item.by else ""
 
 
@@ -119,7 +124,7 @@ def _postponed(item: Item) -> str:
     reason = item.reason or ""
     if not reason.startswith(POSTPONED):
         return ""
-    return f"{POSTPONED} by {item.by}{sanitize(reason.removeprefix(POSTPONED))}"
+    return f"{POSTPONED} by {item.by}{_whole(reason.removeprefix(POSTPONED))}"
 
 
 def _holder(owner: str, workers: Sequence[WorkerHeartbeat]) -> str:
@@ -129,3 +134,7 @@ def _holder(owner: str, workers: Sequence[WorkerHeartbeat]) -> str:
             return f"sent by reaper {worker.place}"
     place = place_of(owner)
     return f"sent by reaper {place}, which sends no heartbeat" if place else "sent by a reaper that sends no heartbeat"
+
+
+def _whole(text: str) -> str:
+    return sanitize(text, MAX_FACT_CHARS)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reaper.cli.commands.show import history
-from reaper.core.model import DEAD, Item, Outcome, Send, SessionId, State, WorkerHeartbeat
+from reaper.core.model import DEAD, REAPER, Item, Outcome, Send, SessionId, State, WorkerHeartbeat
 from reaper.core.owners import owner_name
+from reaper.worker.comparison import REASON, UNPROVEN_REASON
 
 NOW = 1_700_000_000.0
 REAPERS = [WorkerHeartbeat(owner_name("a", "web-1", 4711), 4711, NOW - 300, NOW - 2, 64)]
@@ -41,14 +42,16 @@ def test_a_history_names_the_operator_and_the_reason() -> None:
     taken_out = replace(GONE, outcome=Outcome.CANCELLED, detail=None, history=(), sends=0, by="ann", reason="in use")
     assert "cancelled     by ann: in use" in history(taken_out, NOW, [])
     again = replace(GONE, round=2, by="bob", reason="token was wrong", outcome=Outcome.STOPPED)
-    assert "added         from ids.txt; this is round 2; by bob: token was wrong" in history(again, NOW, [])
+    told = "added         from ids.txt; this is round 2; by bob: token was wrong; the sends of earlier rounds are in"
+    assert told in history(again, NOW, [])
+    assert "earlier rounds" not in history(taken_out, NOW, [])
 
 
 def test_a_history_names_who_postponed_an_id_beside_its_due_time() -> None:
     waiting = replace(GONE, state=State.SCHEDULED, outcome=None, settled_at=None, due_at=NOW + 60, history=(), sends=0)
     because = replace(waiting, round=2, by="ann", reason="postponed: still in use")
     assert history(because, NOW, []).splitlines()[3].endswith("due           postponed by ann: still in use")
-    assert "this is round 2\n" in history(because, NOW, [])
+    assert "this is round 2; the sends of earlier rounds are in the log alone\n" in history(because, NOW, [])
     assert "due           postponed by ann\n" in history(replace(because, reason="postponed"), NOW, [])
 
 
@@ -94,6 +97,26 @@ def test_a_history_says_what_became_of_a_process_that_died() -> None:
     assert "sent by reaper 9 on web-2, which sends no heartbeat; if that process ends, it is sent again after" in text
     assert "sent by a reaper that sends no heartbeat" in history(replace(dead, owner="b"), NOW, REAPERS)
     assert "no reaper sends a heartbeat: if the one that sent it is dead" in history(dead, NOW, [])
+
+
+@pytest.mark.parametrize("why", [REASON, UNPROVEN_REASON, f"{'as the owner said ' * 27}now"])
+def test_a_reason_is_readable_whole(why: str) -> None:
+    again = replace(GONE, round=2, by=REAPER, reason=why)
+    assert f"by {REAPER}: {why}; " in history(again, NOW, [])
+    shown = history(again, NOW, [], width=80)
+    assert max(map(len, shown.splitlines()[:-1])) <= 80
+    assert why in " ".join(shown.split())
+    cancelled = replace(GONE, outcome=Outcome.CANCELLED, history=(), by="ann", reason=why)
+    assert f"by ann: {why}" in history(cancelled, NOW, [])
+
+
+def test_a_source_and_an_error_are_shown_whole_and_cannot_steer_the_terminal() -> None:
+    path = f"/srv/{'lists/' * 20}ids.txt"
+    lost = Send(NOW - 60, 1.0, error=f"tls: {'the certificate has expired ' * 5}\x1b[2J")
+    text = history(replace(GONE, source=path, history=(lost,), sends=1), NOW, [])
+    assert f"from {path}\n" in text
+    assert "the certificate has expired \\x1b[2J" in text
+    assert len(history(replace(GONE, source="x" * 100_000), NOW, [])) < 3_000, "a row that no reaper wrote"
 
 
 @pytest.mark.parametrize("outcome", Outcome)

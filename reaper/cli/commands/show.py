@@ -14,7 +14,7 @@ from reaper.cli.output import emit, emit_json, flush, say
 from reaper.cli.wrap import columns
 from reaper.core.discovery import holds as core_holds
 from reaper.core.error_body import readable_detail
-from reaper.core.model import Item, Send, SessionId, WorkerHeartbeat
+from reaper.core.model import MAX_HISTORY, Item, Send, SessionId, WorkerHeartbeat
 from reaper.core.text import wrap
 from reaper.core.times import format_time
 from reaper.core.words import clock_time, describe_state
@@ -29,6 +29,10 @@ BELOW = " " * 6
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="+", metavar="ID", help="a session ID")
+    parser.epilog = (
+        f"Shows the present round of an ID, with the last {MAX_HISTORY} of its sends. When an ID is re-opened, a new "
+        "round begins: the sends before it are in the log alone."
+    )
 
 
 async def run(args: argparse.Namespace, settings: Loaded) -> int:
