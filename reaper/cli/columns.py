@@ -5,11 +5,11 @@ Rows are formatted one by one, so that a table may have any number of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reaper.cli.wrap import cells_of, truncate
-from reaper.core.text import escaped
+from reaper.core.text import escaped, wrap
 
 GAP = "  "
 
@@ -64,6 +64,40 @@ class Columns:
             cells.append(blanks + text if column.to_right else text + blanks)
         line = GAP.join(cells).rstrip()
         return line if self._width is None else truncate(line, self._width)
+
+
+class Stacked:
+    """The layout for a narrow terminal: the first columns, whole, and below them what `facts` says of the row."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[str]],
+        width: int,
+        facts: Callable[[Sequence[str]], str],
+    ) -> None:
+        self._number, self._width, self._facts = len(columns), width, facts
+        self._table = Columns(columns, [row[: self._number] for row in rows], None)
+
+    def head(self) -> str:
+        """Return the line of the titles."""
+        return self._table.head()
+
+    @property
+    def left_out(self) -> str:
+        """Return "": what has no room in columns stands below."""
+        return ""
+
+    def line(self, row: Sequence[str]) -> str:
+        """Return the lines of one row."""
+        first, facts = self._table.line(row[: self._number]), escaped(self._facts(row))
+        return f"{first}\n{wrap(f'  {facts}', self._width)}" if facts else first
+
+
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Return whether the first cells of all rows fit into these columns, wholly."""
+    layout = Columns(columns, [row[: len(columns)] for row in rows], None)
+    return all(cells_of(layout.line(row[: len(columns)])) <= width for row in rows)
 
 
 def _fitted(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int]:

@@ -118,6 +118,8 @@ class LazyParser(argparse.ArgumentParser):
     def _no_choice(self, what: str, word: str, choices: str) -> str:
         choices = choices.replace("'", "")
         near = suggestion(word, choices.split(", "))
+        if "|" in what:  # the choices stand for a name
+            return f"{word!r} is none of {choices}{near}"
         if what != "COMMAND":
             return f"{what}: {word!r} is none of {choices}{near}"
         # The value of an unknown option before the command was taken for the command: report the option.

@@ -72,14 +72,14 @@ VERBS: dict[str, Verb] = {name: verb for group in GROUPS.values() for name, verb
 
 EXIT_CODES = """\
 exit codes (checked in this order):
-  1   internal error, or audit, check or notify test found a fault
-  2   usage
-  78  configuration
-  77  credentials refused
-  69  queue or API unavailable, or the address is not the API's
-  4   a guard held the sweep
-  3   finished; some sessions not stopped, or some input invalid or refused
-  75  work is left, it is safe to run again; or a question was answered with no
-  0   done
-  130 Ctrl-C at a question: nothing was changed
+  1    internal error, or audit, check or notify test found a fault
+  2    usage
+  78   configuration
+  77   credentials refused
+  69   queue or API unavailable, or the address is not the API's
+  4    a guard held the sweep
+  3    finished; some sessions not stopped, or some input invalid or refused
+  75   work is left, it is safe to run again; or a question was answered with no
+  0    done
+  130  Ctrl-C at a question: nothing was changed
 """

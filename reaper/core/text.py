@@ -13,8 +13,10 @@ SHOWN_CHARS = 80
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1), ("", 1))
 MASK = "***"
 """Stands for a token, alone or in a longer row of stars."""
-_figure = re.compile(r"(\d) ([smhd%])(?![A-Za-z0-9])")
-"""A number with its unit, as `format_duration` writes it."""
+_within_figure = re.compile(r"(?<=\d) (?=[smhd%](?![A-Za-z0-9]))|(?<=\d [dhm]) (?=\d+ [hms](?![A-Za-z0-9]))")
+"""A blank in a number with its unit, or between the two units of `format_duration`."""
+_part = re.compile("(?<=\\S) \1|\1")
+"""The mark before a part of a word that was broken, with the blank that joined it to the part before it."""
 _token = re.compile(r"archal_ws_\S*")
 
 
@@ -36,15 +38,16 @@ def pluralize(count: int, one: str, more: str) -> str:
 def wrap(text: str, width: int, indent: str = "  ") -> str:
     """Wrap one line of text; the lines after the first are indented.
 
-    No word is broken in two, not even a long path: one that has no room beside the indent is indented less. A number
-    stays with its unit.
+    No word is broken in two: one that has no room beside the indent is indented less, and a path or an address that is
+    wider than the terminal, which would break it anywhere, is broken behind a slash. A number stays with its unit.
     """
     import textwrap
 
+    later = "  " if len(indent) > width // 2 else indent
     lines = textwrap.wrap(
-        _figure.sub("\\1\0\\2", text),
+        " ".join(_in_parts(word, width, len(later)) for word in _within_figure.sub("\0", text).split(" ")),
         width,
-        subsequent_indent="  " if len(indent) > width // 2 else indent,
+        subsequent_indent=later,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -52,7 +55,19 @@ def wrap(text: str, width: int, indent: str = "  ") -> str:
     if lines and not lines[0].startswith(blanks):  # textwrap lost them before a word that has no room beside them
         lines[0] = blanks + lines[0]
     fitted = (line if len(line) <= width else line.strip().rjust(width) for line in lines)
-    return "\n".join(fitted).replace("\0", " ") or text
+    return _part.sub("", "\n".join(fitted)).replace("\0", " ") or text
+
+
+def _in_parts(word: str, width: int, indent: int) -> str:
+    """Return a word as it is if it fits into a line, else in parts of a line at most that end with a slash."""
+    if len(word) <= width:
+        return word
+    parts = [""]
+    for piece in re.findall(r"[^/]*/+|[^/]+$", word):
+        if parts[-1] and len(parts[-1]) + len(piece) + 1 > width - indent:
+            parts.append("")
+        parts[-1] += piece
+    return " \1".join(parts)
 
 
 def printable(text: bytes, most: int = SHOWN_CHARS) -> str:

@@ -205,7 +205,9 @@ class Rooms:
 
     def _unusable(self, error: OSError | ValueError) -> ConfigError:
         why = (isinstance(error, OSError) and error.strerror) or error
-        return ConfigError(f"intake.spool_dir: {self.path()} cannot be made: {why}")
+        return ConfigError(
+            f"intake.spool_dir: {self.path()} cannot be made: {why}; name a directory that this user may make"
+        )
 
     def _open_room(self, name: str, spool: int) -> _Room:
         mode = os.stat(name, dir_fd=spool, follow_symlinks=False).st_mode

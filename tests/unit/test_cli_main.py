@@ -103,7 +103,7 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "expected"),
     [
         ("once --limt 5", "reaper once: there is no option '--limt'. Did you mean --limit?"),
-        ("dead lst", "reaper dead: list|retry|purge: 'lst' is none of list, retry, purge. Did you mean list?"),
+        ("dead lst", "reaper dead: 'lst' is none of list, retry, purge. Did you mean list?"),
         ("dead list --outcom x", "reaper dead list: there is no option '--outcom'. Did you mean --outcome?"),
         ("--jsn status", "reaper: there is no option '--jsn'. Did you mean --json?"),
         ("stauts", "reaper: there is no command 'stauts'. Did you mean status?"),

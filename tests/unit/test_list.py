@@ -62,11 +62,11 @@ async def test_each_id_has_a_row_and_the_counts_come_last(capsys: pytest.Capture
     [
         (90, "3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce  in flight  -        1  -            add"),
         (52, "3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce  in flight  -"),
-        (47, "3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce  in flight"),
-        (40, "3e9d44d0-7c3f-4a3e-9f39-0cf1…  in flight"),
+        (49, "3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce\n  in flight; 1 send; add"),
+        (20, "3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce\n  in flight; 1 send;\n  add"),
     ],
 )
-def test_a_long_id_gives_way_to_its_state(width: int, line: str) -> None:
+def test_an_id_is_never_cut_and_what_has_no_room_beside_it_stands_below(width: int, line: str) -> None:
     row = ("3e9d44d0-7c3f-4a3e-9f39-0cf1c7a7a3ce", "in flight", "-", "1", "-", "add")
     assert listing.layout([row], width).line(row) == line
 

@@ -232,7 +232,7 @@ def test_the_last_table_names_the_command_for_each_kind_of_dead_letter() -> None
     console = Console(file=io.StringIO(), width=80)
     summary_table(heading(summary), rows(summary), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "10 sessions in 1.5 s with 12 sends" in text
+    assert "7 of 10 sessions in 1.5 s with 12 sends" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "forbidden 2 20.0% reaper dead list --outcome forbidden" in lines
     assert "still waiting 1 10.0% run again" in lines
@@ -321,3 +321,12 @@ def test_a_person_who_must_type_is_asked_to(capsys: pytest.CaptureFixture[str]) 
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_one_of_many_is_not_nothing_and_all_but_one_are_not_all() -> None:
+    view = SetView(0, 1, 0, 0, {Outcome.STOPPED: 9_998, Outcome.FORBIDDEN: 1})
+    console = Console(file=io.StringIO(), width=80)
+    summary_table("", rows(Summary(Added(10_000, 0, 0), view, 9_999, 60.0, Exit.DEAD)), console)
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert "stopped 9,998 99.9%" in lines
+    assert "forbidden 1 <0.1% reaper dead list --outcome forbidden" in lines

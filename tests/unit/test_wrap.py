@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from reaper.cli.arguments import build_parser
-from reaper.cli.commands.dead import Letters
+from reaper.cli.commands import dead, holds
 from reaper.cli.output import emit, emit_own, emit_row
 from reaper.cli.parser import LazyParser
 from reaper.cli.wrap import columns, truncate, wrap_for_terminal
+from reaper.core.discovery.holds import Hold
+from reaper.core.discovery.policy import Rule
+from reaper.core.model import SessionId
 from reaper.core.text import wrap
 
 
@@ -43,11 +46,22 @@ def test_words_stay_whole_and_columns_too(
 
 def test_a_first_word_without_room_keeps_as_much_of_its_indent_as_fits() -> None:
     assert wrap("      /a/long/path and more", 14, " " * 6).splitlines() == ["  /a/long/path", "      and more"]
-    assert wrap("      /a/long/path", 8, " " * 6) == "/a/long/path"
+    assert wrap("      /a/long/path", 12, " " * 6) == "/a/long/path"
+
+
+@pytest.mark.parametrize("width", [30, 40, 47])
+def test_a_path_wider_than_the_terminal_is_broken_behind_a_slash(width: int) -> None:
+    line = "queue      sqlite:///home/ann/.local/state/reaper/reaper.db"
+    lines = wrap(line, width, " " * 11).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(one.endswith(("queue", "/")) for one in lines[:-1])
+    assert "".join("".join(lines).split()) == "".join(line.split())
+    assert wrap("/abcd/e/ghijkl/", 10) == "/abcd/e/\n  ghijkl/", "no blank where two parts stand in one line"
 
 
 def test_a_number_stays_with_its_unit() -> None:
     assert wrap("it ends in 18 s, or in 3 h 58 m", 13).splitlines() == ["it ends in", "  18 s, or in", "  3 h 58 m"]
+    assert wrap("it ends in 29 m 58 s", 13).splitlines() == ["it ends in", "  29 m 58 s"]
     assert wrap("of 18 sends", 8).splitlines() == ["of 18", "  sends"]
 
 
@@ -84,7 +98,7 @@ def test_dead_letters_without_room_for_their_details_have_them_below() -> None:
     ]
 
     def printed(width: int | None) -> list[str]:
-        layout = Letters(rows, width)
+        layout = dead.layout(rows, width)
         return "\n".join([layout.head(), *map(layout.line, rows)]).splitlines()
 
     wide = printed(None)
@@ -131,3 +145,16 @@ def test_no_help_text_is_wider_than_the_terminal_and_no_word_of_it_is_broken(
         assert max(map(len, text.splitlines())) <= width, (path, text)
         words = printed(parser, monkeypatch, 400).split()
         assert sorted(text.replace(" \\\n", "\n").split()) == sorted(words), path
+
+
+def test_the_head_of_a_hold_is_broken_between_its_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    hold = Hold("48b4de", 0.0, 86_400.0, (), "many", {SessionId("env_1"): Rule.EXPIRED})
+    holds.print_hold(hold, 0.0, whole=False)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "48b4de  1970-01-01 00:00:00Z",
+        "  1 session  open for 1 d more",
+    ]

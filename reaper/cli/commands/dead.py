@@ -5,25 +5,24 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from reaper.app.operator_input import operator_name, session_ids
 from reaper.cli.arguments import add_action, at_least_one, duration
-from reaper.cli.columns import Column, Columns
+from reaper.cli.columns import Column, Columns, Stacked, fits
 from reaper.cli.commands.bulk import Choice, Select, carry_out, choose
 from reaper.cli.commands.ledger import first, say_missing, settled_json, shown
 from reaper.cli.context import loaded, open_reading, run_async
 from reaper.cli.output import emit, emit_json, emit_row, flush, say
 from reaper.cli.question import DRY_RUN, add_question_options, confirm
-from reaper.cli.rows import Rows
-from reaper.cli.wrap import cells_of, columns
+from reaper.cli.rows import Layout, Rows
+from reaper.cli.wrap import columns
 from reaper.core.error_body import readable_detail
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, SessionId
-from reaper.core.text import escaped, sanitize
+from reaper.core.text import sanitize
 from reaper.core.words import OUTCOME_WORDS, clock_time
 from reaper.queues.base import Queue
 from reaper.queues.selection import Selection
@@ -90,7 +89,7 @@ def _selection(args: argparse.Namespace, now: float) -> Selection:
 async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) -> int:
     found: set[SessionId] = set()
     counts: Counter[tuple[Outcome | None, int | None]] = Counter()
-    rows = Rows(partial(Letters, width=columns(sys.stdout)))
+    rows = Rows(partial(layout, width=columns(sys.stdout)))
     async with open_reading(settings) as queue:
         chosen = _selection(args, queue.now())
         items = shown(queue, ids, chosen) if ids else queue.select(chosen)
@@ -111,38 +110,17 @@ async def _list(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]
     return say_missing(ids, found, MISSING)
 
 
-class Letters:
-    """The layout of dead letters: all in columns, or the message below the ID, or on a narrow terminal all below it."""
-
-    def __init__(self, rows: Sequence[Sequence[str]], width: int | None) -> None:
-        self._width = width
-        numbers = (len(COLUMNS), len(COLUMNS) - 1)
-        self._columns = next((number for number in numbers if _fits(COLUMNS[:number], rows, width)), 1)
-        self._table = Columns(COLUMNS[: self._columns], [row[: self._columns] for row in rows], None)
-
-    def head(self) -> str:
-        """Return the line of the titles."""
-        return self._table.head()
-
-    @property
-    def left_out(self) -> str:
-        """Nothing is left out: what has no room in columns stands below."""
-        return ""
-
-    def line(self, row: Sequence[str]) -> str:
-        """Return the lines of one letter."""
-        first = self._table.line(row[: self._columns])
-        if self._columns == len(COLUMNS) or self._width is None:
-            return first
-        facts = [row[-1]] if self._columns > 1 else [" ".join(row[1:3]), row[-1]]
-        text = "  " + escaped(": ".join(fact for fact in facts if fact != "-"))
-        return "\n".join([first, *textwrap.wrap(text, self._width, subsequent_indent="  ", break_long_words=False)])
+def layout(rows: Sequence[Sequence[str]], width: int | None) -> Layout:
+    """Return the layout of dead letters: all in columns, or the message below the ID, or on a narrow terminal all."""
+    if width is None or fits(COLUMNS, rows, width):
+        return Columns(COLUMNS, rows, None)
+    if fits(COLUMNS[:-1], rows, width):
+        return Stacked(COLUMNS[:-1], rows, width, lambda row: _known(row[-1]))
+    return Stacked(COLUMNS[:1], rows, width, lambda row: _known(" ".join(row[1:3]), row[-1]))
 
 
-def _fits(shown: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> bool:
-    """Return whether all rows fit with these columns, wholly."""
-    layout = Columns(shown, [row[: len(shown)] for row in rows], None)
-    return width is None or all(cells_of(layout.line(row[: len(shown)])) <= width for row in rows)
+def _known(*facts: str) -> str:
+    return ": ".join(fact for fact in facts if fact != "-")
 
 
 def _row(item: Item) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ async def run_holds(args: argparse.Namespace, settings: Loaded) -> int:
         if args.json:
             emit_json(_hold_json(hold))
         else:
-            _print_hold(hold, now, whole=bool(args.holds))
+            print_hold(hold, now, whole=bool(args.holds))
     if not shown and not args.json:
         emit("no sweep is held")
     return Exit.HELD if open_holds(tuple(shown), now) else Exit.OK
@@ -68,12 +68,14 @@ def _hold_json(hold: Hold) -> dict[str, object]:
     }
 
 
-def _print_hold(hold: Hold, now: float, *, whole: bool) -> None:
+def print_hold(hold: Hold, now: float, *, whole: bool) -> None:
+    """Print a hold, its sessions, and what to do; `whole`: all of its sessions."""
     is_open = hold.fate is HoldState.OPEN
     count = pluralize(len(hold.sessions), "session", "sessions")
     state = f"open for {format_duration(hold.expires_at - now)} more" if is_open else hold.fate.value
     by = f" by {hold.by}" if hold.by else ""
-    emit(f"{hold.id}  {clock_time(hold.created_at)}  {count}  {state}{by}")
+    head, rest, width = f"{hold.id}  {clock_time(hold.created_at)}", f"  {count}  {state}{by}", columns(sys.stdout)
+    emit(head + rest if width is None or len(head + rest) <= width else f"{head}\n{rest}", "    ")
     emit(f"  held because: {hold.reason}", "    ")
     if hold.why:
         emit(f"  {hold.fate.value} because: {sanitize(hold.why)}", "    ")

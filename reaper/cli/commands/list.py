@@ -7,14 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from reaper.cli.arguments import at_least_one, duration
-from reaper.cli.columns import GAP, Column, Columns
+from reaper.cli.columns import Column, Columns, Stacked, fits
 from reaper.cli.commands.show import send_json
 from reaper.cli.context import open_reading
 from reaper.cli.output import emit, emit_json, say
-from reaper.cli.rows import Rows
+from reaper.cli.rows import Layout, Rows
 from reaper.cli.wrap import columns
 from reaper.core.errors import Exit, UsageError
 from reaper.core.model import DEAD, Item, Outcome, State
@@ -38,8 +38,6 @@ COLUMNS = (
     Column("last answer", 3, least=11),
     Column("source", 5, least=12, keeps_end=True),
 )
-
-STATE_CELLS = max(len(state) for state in STATES)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,12 +110,17 @@ async def print_ids(args: argparse.Namespace, queue: LedgerReader, chosen: Selec
             say(advice(whole, is_worked_on=bool(await queue.live_workers())))
 
 
-def layout(first: Sequence[Sequence[str]], width: int | None) -> Columns:
-    """Return the layout of the rows. Beside IDs that leave no room for the state, it is the IDs that are cut."""
-    session_id, *others = COLUMNS
-    if width is not None and max(len(row[0]) for row in first) + len(GAP) + STATE_CELLS > width:
-        session_id = replace(session_id, least=1)
-    return Columns((session_id, *others), first, width)
+def layout(first: Sequence[Sequence[str]], width: int | None) -> Layout:
+    """Return the layout of the rows. A narrow terminal has what is known of an ID below it: no ID is cut."""
+    if width is None or fits(COLUMNS[:3], first, width):
+        return Columns(COLUMNS, first, width)
+    return Stacked(COLUMNS[:1], first, width, _facts)
+
+
+def _facts(row: Sequence[str]) -> str:
+    _, state, due, sends, last, source = row
+    parts = [state if due == "-" else f"{state}, due {due}", pluralize(int(sends), "send", "sends")]
+    return "; ".join([*parts, *([] if last == "-" else [last]), source])
 
 
 def row(item: Item, now: float) -> tuple[str, ...]:

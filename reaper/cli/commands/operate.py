@@ -24,7 +24,7 @@ def configure_pause(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="end it after this time, as 30m (default: not before `reaper resume`)",
     )
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason; `status` prints it")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="required: the reason; `status` prints it")
 
 
 def run_pause(args: argparse.Namespace) -> int:

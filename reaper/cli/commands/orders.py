@@ -111,7 +111,7 @@ def run_postpone(args: argparse.Namespace) -> int:
 
 def configure_cancel(parser: argparse.ArgumentParser) -> None:
     add_choice(parser, "an open session ID", (State.READY, State.SCHEDULED, State.RETRYING, State.IN_FLIGHT))
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason; `show` prints it")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="required: the reason; `show` prints it")
 
 
 def run_cancel(args: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ def status_text(overview: Overview, queue_url: str) -> str:
 def _worker_line(worker: WorkerHeartbeat, overview: Overview) -> str:
     in_flight = overview.in_flight_of.get(random_part(worker.owner), 0)
     line = f"reaper {worker.place}: running for {format_duration(overview.now - worker.started_at)}, "
-    line += f"{in_flight:,} in flight of at most {worker.limit:,}"
+    line += f"{in_flight:,} in flight, {limit_words(in_flight, worker.limit)}"
     silent_s = worker.silent_s(overview.now)
     return f"{line}; no heartbeat for {format_duration(silent_s)}" if silent_s else line
 

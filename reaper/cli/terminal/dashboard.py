@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +9,7 @@ from rich.text import Text
 from reaper.cli.output import limit_words, next_due
 from reaper.cli.terminal.live import ALARM, flow, outcomes, rate, with_what_to_do
 from reaper.cli.terminal.status_watcher import StatusWatcher, describe_target, slowest_s
+from reaper.cli.wrap import truncate
 from reaper.core.model import Item
 from reaper.core.owners import random_part
 from reaper.core.text import escaped, format_duration, pluralize, sanitize, wrap
@@ -25,13 +24,14 @@ ROOMY = 60
 
 def dashboard_frame(
     watcher: StatusWatcher, width: int, refresh_s: float, *, title: str = "reaper status", end: str = "Ctrl-C ends it"
-) -> RenderableType:
+) -> Group:
     """Return the whole screen, at most `width` cells wide.
 
     `title`: the command that shows it. `end`: what ends it.
     """
     now = watcher.snapshot
-    head = Text.assemble((title, "bold"), "  ", (watcher.queue_url, "dim"), no_wrap=True, overflow="ellipsis")
+    queue_url = truncate(watcher.queue_url, max(1, width - len(title) - 2), keeps_end=True)
+    head = Text.assemble((title, "bold"), "  ", (queue_url, "dim"), no_wrap=True, overflow="ellipsis")
     notices = [part for notice in watcher.notices for part in with_what_to_do(notice, width)]
     if now is None:
         return Group(head, Text(), *notices)
@@ -116,26 +116,23 @@ def _recent(watcher: StatusWatcher, now: Overview, width: int) -> list[Renderabl
 
 
 def _sample(title: str, rows: list[tuple[str, Item, str, str]], width: int) -> list[RenderableType]:
-    """Return a title and a table. A row: why it is there (if there is room), the ID, a figure, the state."""
+    """Return a title and rows: why it is there, the ID, a figure, the state; on a narrow screen two lines for each."""
     if not rows:
         return []
+    head = [Text(), Text(title, "dim")]
+    if width < ROOMY:
+        facts = [(escaped(item.session_id), escaped(f"{figure}, {state}")) for _, item, figure, state in rows]
+        return [*head, *(Text(f"{session_id}\n{wrap(f'  {fact}', width)}") for session_id, fact in facts)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=False)
-    roomy = width >= ROOMY
-    if roomy:
-        table.add_column(style="dim")
-    if not roomy:  # the ID is cut first, what stands behind it not in mid-word
-        rows = [(why, item, figure, re.split("[,;]", state)[0]) for why, item, figure, state in rows]
-    figures, states = max(len(row[2]) for row in rows), max(len(row[3]) for row in rows)
-    left = None if roomy else max(1, width - figures - states - 4)
-    table.add_column(overflow="ellipsis", no_wrap=True, max_width=left)
+    table.add_column(style="dim")
+    table.add_column(overflow="ellipsis", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True)
     last = None
     for why, item, figure, state in rows:
-        first = (why if why != last else "",) if roomy else ()
-        table.add_row(*first, escaped(item.session_id), escaped(figure), escaped(state))
+        table.add_row(why if why != last else "", escaped(item.session_id), escaped(figure), escaped(state))
         last = why
-    return [Text(), Text(title, "dim"), table]
+    return [*head, table]
 
 
 def _wait(item: Item, now: float) -> str:

@@ -28,7 +28,7 @@ from reaper.telemetry import logs
 from reaper.telemetry.terminal import can_draw
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.console import Console, ConsoleOptions, Group
     from rich.segment import Segment
 
     from reaper.cli.terminal.live import LiveDisplay
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DRAW_S = 0.25
 MAX_LINES = 500
 """Log lines that are kept: more than any screen has."""
+HOW_TO_END = "Ctrl-C stops reaper, twice: at once"
 MIN_LOG_SHARE = 3
 """At least this part of the screen, a third, is the log's."""
 
@@ -94,7 +95,7 @@ async def _draw(watcher: StatusWatcher, lines: LogLines) -> None:
                     if lines.changed or state != drawn:
                         lines.changed = False
                         board = dashboard.dashboard_frame(
-                            watcher, console.width, WATCH_S, title="reaper run", end="Ctrl-C stops reaper"
+                            watcher, console.width, WATCH_S, title="reaper run", end=HOW_TO_END
                         )
                         display.draw(BoardAndLog(board, list(lines.kept)))
                         drawn = (*state[:3], display.is_shown)
@@ -107,9 +108,9 @@ async def _draw(watcher: StatusWatcher, lines: LogLines) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BoardAndLog:
-    """A renderable as high as the screen: the board, cut if it is too high, and as much of the log as has room."""
+    """A renderable as high as the screen: as many parts of the board as have room, and as much of the log."""
 
-    board: RenderableType
+    board: Group
     lines: list[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
@@ -118,7 +119,6 @@ class BoardAndLog:
         from rich.text import Text
 
         height = options.height or console.height
-        board = console.render_lines(self.board, options.update(height=None), pad=False)
         room = max(1, height - max(1, height // MIN_LOG_SHARE) - 1)
         below: list[list[Segment]] = []
         for line in reversed(self.lines):
@@ -126,7 +126,14 @@ class BoardAndLog:
             below = [*console.render_lines(text, options.update(height=None), pad=False), *below]
             if len(below) >= height:
                 break
-        board = board[:room]
+        board: list[list[Segment]] = []
+        for part in self.board.renderables:  # none is shown in part: half a sentence, or titles without a table
+            rows = console.render_lines(part, options.update(height=None), pad=False)
+            if board and len(board) + len(rows) > room:
+                break
+            board += rows
+        while len(board) > 1 and not any(segment.text.strip() for segment in board[-1]):
+            board.pop()
         left = height - len(board) - 1
         rule = [Segment("-" * options.max_width if options.ascii_only else "─" * options.max_width, Style(dim=True))]
         for number, row in enumerate([*board, rule, *below[-left:]]):

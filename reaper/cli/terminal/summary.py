@@ -67,12 +67,13 @@ def print_summary(
 
 
 def heading(summary: Summary, width: int | None = None) -> str:
-    """Return the first line: the sessions, the time they took, and the counts of the input.
+    """Return the first line: the sessions, those settled where some are open, the time, and the counts of the input.
 
     Two lines where a terminal has no room for one.
     """
-    added, total = summary.added, sum(summary.view.settled.values()) + summary.view.open
-    took = f"{pluralize(total, 'session', 'sessions')} in {summary.duration_s:.1f} s"
+    added, settled, still_open = summary.added, sum(summary.view.settled.values()), summary.view.open
+    whole = pluralize(settled + still_open, "session", "sessions")
+    took = f"{f'{settled:,} of {whole}' if still_open else whole} in {summary.duration_s:.1f} s"
     took += f" with {pluralize(summary.sends, 'send', 'sends')}"
     if summary.retries:
         took += f", of them {pluralize(summary.retries, 'retry', 'retries')}"

@@ -65,9 +65,16 @@ def _table(rows: Sequence[Row], *, advises: bool, earlier: str) -> Table:
         outcome = _OUTCOMES.get(row.word)
         style = "yellow" if outcome is None else STYLES[outcome]
         to_do = (_to_do(outcome, row),) if advises else ()
-        now = (row.count - row.earlier, f"{row.earlier:,}") if has_earlier else (row.count, f"{row.count / total:.1%}")
+        now = (row.count - row.earlier, f"{row.earlier:,}") if has_earlier else (row.count, _share(row.count, total))
         table.add_row(Text(row.word, style), f"{now[0]:,}", now[1], *to_do)
     return table
+
+
+def _share(count: int, total: int) -> str:
+    """Return the share of a count above 0; only the whole is 100 %."""
+    if count < total / 2_000:
+        return "<0.1%"
+    return f"{count / total:.1%}" if count == total else f"{min(count / total, 0.999):.1%}"
 
 
 def _to_do(outcome: Outcome | None, row: Row) -> str:
