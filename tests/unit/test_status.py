@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from reaper.cli.commands import status
 from reaper.cli.commands.status import status_text
 from reaper.cli.terminal.dashboard import dashboard_frame
 from reaper.cli.terminal.status_watcher import StatusWatcher
@@ -145,6 +146,7 @@ def test_the_dashboard_fits_and_shows_all(width: int) -> None:
     ):  # fmt: skip
         assert fact in text or width == 40, fact
     assert width > 40 or "env_2\n  7 sends, due in 40 s; last 404\n" in text, "an ID is whole, and what it is for too"
+    assert lines[0] == {40: "reaper status  …/lib/reaper/reaper.db"}.get(width, f"reaper status  {URL}")
     assert "account u_1" in text
     assert "PAUSED: throttled, for 5 s, ends in 25 s" in " ".join(text.split())
 
@@ -198,3 +200,13 @@ def test_the_document_of_a_queue_at_work() -> None:
     assert [(pause["detail"], pause["by"], pause["ends_at"]) for pause in stale.as_json(URL)["pauses"]] == [  # type: ignore[attr-defined]
         ("lunch (ann)", "ann", None)
     ]
+
+
+def test_what_stands_beside_a_count_stays_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    more = replace(WHOLE, stats=replace(STATS, in_flight=80))
+    status.print_overview(more, URL, profile=None, as_json=False)
+    assert "in flight       80  limit 72, 8 more\n                    claimed\n" in capsys.readouterr().out

@@ -106,6 +106,11 @@ def test_one_is_one_and_thousands_are_readable() -> None:
     assert heading(Summary(Added(1, 0, 0), SetView(1, 0, 0, 0), 1, 0.25, Exit.OK)).startswith(
         "0 of 1 session in 0.2 s with 1 send  (1 accepted"
     )
+    assert heading(Summary(Added(3000, 0, 0), SetView(9, 0, 0, 0), 519, 7.0, Exit.OK), 31).splitlines() == [
+        "0 of 9 sessions in 7.0 s",
+        "with 519 sends",
+        "(3,000 accepted, 0 duplicate, 0 invalid)",
+    ]
     stopped = SetView(0, 0, 0, 0, {Outcome.STOPPED: 3000})
     assert heading(Summary(Added(3000, 0, 0), stopped, 1500, 9.0, Exit.OK)).startswith(
         "3,000 sessions in 9.0 s with 1,500 sends  (3,000 accepted"

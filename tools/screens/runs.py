@@ -80,7 +80,7 @@ def _whole(on: Stage) -> None:
     on.api.steer(fail="502:0.4", latency="p50=60ms,p99=900ms")
     with on.daemon():
         on.at.type("reaper status --watch")
-        on.at.keep("status-watch", on.at.until_shown(r"in flight +[1-9](.|\n)*[4-6] sends (due|retrying)", 120.0))
+        on.at.keep("status-watch", on.at.until_shown(r"in flight +[1-9](.|\n)*[4-6] sends,? +due", 120.0))
         _interrupt(on)
         on.at.keep("status", on.at.answers("reaper status"))
 

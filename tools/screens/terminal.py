@@ -30,11 +30,22 @@ SHOWN_HOST = "vm".ljust(len(HOST), "0")
 MACHINES = Path("/etc/reaper/reaper.toml")
 ROWS = 30
 SOCKET = "reaper-screens"
+PROMPT = "$ "
 
 
 def tmux(*words: str) -> str:
     """Run one command of tmux, on a server of our own."""
     return subprocess.run(["tmux", "-L", SOCKET, *words], check=True, capture_output=True, text=True).stdout
+
+
+def shell_lines(line: str, width: int) -> list[str]:
+    """Return a command in lines as a person breaks it, each but the last with a backslash at its end."""
+    lines = [""]
+    for word in re.findall(r"(?:[^\s']|'[^']*')+", line):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width - len(" \\"):
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return [*(f"{one} \\" for one in lines[:-1]), lines[-1]]
 
 
 class Sandbox:
@@ -75,8 +86,9 @@ class Terminal:
         tmux("send-keys", "-t", self.name, "C-l")
         self.until(lambda text: text == "$")
         tmux("clear-history", "-t", self.name)
-        self.press("-l", line)
-        self.press("Enter")
+        for part in shell_lines(line, self.columns - len(PROMPT)):
+            self.press("-l", "--", part)
+            self.press("Enter")
 
     def press(self, *keys: str) -> None:
         tmux("send-keys", "-t", self.name, *keys)
@@ -106,7 +118,7 @@ class Terminal:
         self.until(lambda text: text.endswith("\n$"), 120.0)
         for line in tmux("capture-pane", "-p", "-J", "-S", "-", "-t", self.name).splitlines():
             # tmux joins what it had to break itself; only a word that no line can hold may be broken.
-            if len(line.rstrip()) > self.columns >= max(map(len, line.split())) and not line.startswith("$ "):
+            if len(line.rstrip()) > self.columns >= max(map(len, line.split())) + len(PROMPT):
                 raise SystemExit(f"{self.columns} columns: broken in mid-word: {line}")
         return self.text("-S", "-").removesuffix("\n$")
 
@@ -160,7 +172,8 @@ def stage(columns: int, *sandbox: str) -> Iterator[Stage]:
         "HOME": str(home),
         "XDG_CONFIG_HOME": f"{home}/.config",  # root's `config init` would write to /etc
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "PS1": "$ ",
+        "PS1": PROMPT,
+        "PS2": " " * len(PROMPT),
         "TERM": "xterm-256color",
         "LC_ALL": "C.UTF-8",
         "ARCHAL_TOKEN": TOKEN,

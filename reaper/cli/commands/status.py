@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue:
         missing = await to_thread.run_sync(_missing, settings)
         queue_url = masked_url(settings.settings.queue.url)
-        _print(await read_overview(queue), queue_url, missing, profile=settings.profile, as_json=args.json)
+        print_overview(await read_overview(queue), queue_url, missing, profile=settings.profile, as_json=args.json)
     return Exit.OK
 
 
@@ -48,14 +49,18 @@ def _missing(settings: Loaded) -> list[str]:
     return [sentence for is_there, sentence in found if not is_there]
 
 
-def _print(now: Overview, queue_url: str, missing: Sequence[str] = (), *, profile: str | None, as_json: bool) -> None:
+def print_overview(
+    now: Overview, queue_url: str, missing: Sequence[str] = (), *, profile: str | None, as_json: bool
+) -> None:
     if as_json:
         emit_json({**now.as_json(queue_url), "intake_missing": list(missing), "profile": profile})
     else:
         lines = [f"profile    {profile}"] if profile else []
         head, blank, rest = status_text(now, queue_url).partition("\n\n")
         emit("\n".join([*lines, head]), " " * 11)
-        emit("\n".join([blank[1:] + rest, *(f"intake: {sentence}" for sentence in missing)]), "     ")
+        for line in [*(blank[1:] + rest).split("\n"), *(f"intake: {sentence}" for sentence in missing)]:
+            count = re.match(r"[a-z ]+ {2}[\d,]+ {2}", line)
+            emit(line, " " * (count.end() if count else 5))
 
 
 def status_text(overview: Overview, queue_url: str) -> str:
@@ -120,7 +125,7 @@ def _print_again(watcher: StatusWatcher, profile: str | None, *, as_json: bool) 
     if watcher.unavailable:
         emit_json({"trouble": watcher.unavailable}) if as_json else emit(f"{notice_line(watcher.notices[0])}\n")
     elif watcher.snapshot is not None:
-        _print(watcher.snapshot, watcher.queue_url, profile=profile, as_json=as_json)
+        print_overview(watcher.snapshot, watcher.queue_url, profile=profile, as_json=as_json)
         if not as_json:
             emit("")
     flush()

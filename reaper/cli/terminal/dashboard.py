@@ -30,7 +30,7 @@ def dashboard_frame(
     `title`: the command that shows it. `end`: what ends it.
     """
     now = watcher.snapshot
-    queue_url = truncate(watcher.queue_url, max(1, width - len(title) - 2), keeps_end=True)
+    queue_url = _end_of(watcher.queue_url, max(1, width - len(title) - 2))
     head = Text.assemble((title, "bold"), "  ", (queue_url, "dim"), no_wrap=True, overflow="ellipsis")
     notices = [part for notice in watcher.notices for part in with_what_to_do(notice, width)]
     if now is None:
@@ -44,6 +44,12 @@ def dashboard_frame(
     if notices:
         parts += [Text(), *notices]
     return Group(*parts, *_workers(now, width), *_retried(watcher, now, width), *_recent(watcher, now, width))
+
+
+def _end_of(url: str, width: int) -> str:
+    """Return an address; where there is no room for it, its last parts."""
+    cut = truncate(url, width, keeps_end=True)
+    return cut if cut == url or "/" not in cut else f"…{cut[cut.index('/') :]}"
 
 
 def _depth(watcher: StatusWatcher, now: Overview, width: int) -> RenderableType:

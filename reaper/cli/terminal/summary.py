@@ -69,14 +69,18 @@ def print_summary(
 def heading(summary: Summary, width: int | None = None) -> str:
     """Return the first line: the sessions, those settled where some are open, the time, and the counts of the input.
 
-    Two lines where a terminal has no room for one.
+    Several lines where a terminal has no room for one.
     """
     added, settled, still_open = summary.added, sum(summary.view.settled.values()), summary.view.open
     whole = pluralize(settled + still_open, "session", "sessions")
-    took = f"{f'{settled:,} of {whole}' if still_open else whole} in {summary.duration_s:.1f} s"
-    took += f" with {pluralize(summary.sends, 'send', 'sends')}"
+    lines = [f"{f'{settled:,} of {whole}' if still_open else whole} in {summary.duration_s:.1f} s"]
+    sends = f"with {pluralize(summary.sends, 'send', 'sends')}"
     if summary.retries:
-        took += f", of them {pluralize(summary.retries, 'retry', 'retries')}"
-    came = f"({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
-    fits = width is None or len(took) + 2 + len(came) <= width
-    return f"{took}  {came}" if fits else f"{took}\n{came}"
+        sends += f", of them {pluralize(summary.retries, 'retry', 'retries')}"
+    came = f" ({added.accepted:,} accepted, {added.duplicate:,} duplicate, {added.invalid:,} invalid)"
+    for part in (sends, came):
+        if width is None or len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(part.lstrip())
+    return "\n".join(lines)
