@@ -57,7 +57,7 @@ lowest: $(READY) ## Run unit, contract and some e2e tests with the lowest versio
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct \
 	    --editable . --group dev
-	@.venv/lowest/bin/python $(PYTEST) -q $(PORTABLE) tests/integration/test_notifications.py $(LIGHT)
+	@.venv/lowest/bin/python $(PYTEST) -q $(PORTABLE) tests/integration/test_notifications.py tests/integration/test_receivers.py $(LIGHT)
 
 nightly: $(READY) ## Run for hours: all of e2e on each Python, every planted bug, long faults, every mutant, a soak of eight hours, a million inputs of the fuzzers
 	@$(MAKE) pythons PORTABLE="tests/unit tests/contract tests/e2e"

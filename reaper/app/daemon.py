@@ -33,8 +33,9 @@ from reaper.settings.listen_address import split_listen
 from reaper.settings.load import Loaded
 from reaper.telemetry import events, logs
 from reaper.telemetry.endpoints import health_pages
-from reaper.telemetry.event_log import LogReport, SweepLog, log_exit
+from reaper.telemetry.event_log import SweepLog, log_exit
 from reaper.telemetry.http.server import serve
+from reaper.telemetry.intake_log import LogReport
 from reaper.telemetry.metrics import Metrics
 from reaper.telemetry.sd_notify import notifier_of
 from reaper.worker.worker import Worker

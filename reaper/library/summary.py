@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reaper.app.once import Summary as RunSummary
+from reaper.app.run_summary import Summary as RunSummary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
 

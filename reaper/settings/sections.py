@@ -1,4 +1,4 @@
-"""The sections of the settings: each setting once, with its default, unit, reason and bounds.
+"""The sections of the settings: one table, with default, unit, reason and bounds.
 
 The descriptions are the texts of `config/reaper.toml`, `reaper config schema` and docs/configuration.md.
 """

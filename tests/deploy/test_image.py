@@ -1,4 +1,7 @@
-"""The container image: built from the Dockerfile, searched, and run with a read-only root as its own user."""
+"""The container image: built from the Dockerfile, searched, and run with a read-only root as its own user.
+
+All in one file, because the tests share one image: building it is the slow part.
+"""
 
 from __future__ import annotations
 

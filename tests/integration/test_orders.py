@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,77 +15,17 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from reaper.cli import main
 from reaper.cli.commands import bulk
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import Item, Outcome, Send, SessionId, Settle
-from reaper.queues.base import Queue
+from reaper.core.model import Outcome, Send, SessionId, Settle
 from reaper.queues.open import open_queue
 from reaper.queues.sqlite.operators import SqliteOperators
-from reaper.queues.values import Batch, NewItem
+from tests.support.desk import Desk
 from tests.support.queues.harness import ended
 from tests.support.queues.postgres_server import session_server
 from tests.support.queues.redis_server import shared_server
 
 MANY = 25
-
-
-@dataclass(slots=True)
-class Desk:
-    """A queue, and an operator before it."""
-
-    url: str
-    capsys: pytest.CaptureFixture[str]
-
-    def run(self, line: str, *more: str) -> tuple[int, str, str]:
-        """Run a command line; return its exit code, stdout and stderr."""
-        code = main.dispatch([*line.split(), *more, "--queue", self.url])
-        return code, *self.capsys.readouterr()
-
-    def json(self, line: str, code: int = 0) -> Any:
-        done = self.run(line, "--json")
-        assert done[0] == code, done
-        return json.loads(done[1])
-
-    def use(self, work: Callable[[Queue], Any]) -> Any:
-        """Let another process work on the queue."""
-
-        async def run() -> Any:
-            async with self.opened() as queue:
-                return await work(queue)
-
-        return anyio.run(run)
-
-    @asynccontextmanager
-    async def opened(self) -> Any:
-        opened = await open_queue(self.url, create=True, read_only=False, worker=True)
-        try:
-            yield opened.queue
-        finally:
-            await opened.queue.close()
-
-    def add(self, count: int = MANY, source: str = "/srv/wrong.ids", prefix: str = "env_") -> None:
-        items = [NewItem(SessionId(f"{prefix}{number:03d}")) for number in range(count)]
-        self.use(lambda queue: queue.add(Batch(source, items)))
-
-    def settle(self, *ends: tuple[Outcome, int, str | None]) -> None:
-        """Settle the first that are due, each so."""
-
-        async def work(queue: Queue) -> None:
-            for outcome, status, detail in ends:
-                (lease,) = await queue.claim(1, lease_s=60)
-                assert await ended(queue, lease, Settle(outcome, detail), Send(time.time(), 0.1, status=status))
-
-        self.use(work)
-
-    def item(self, name: str) -> Item | None:
-        found: Item | None = self.use(lambda queue: queue.show(SessionId(name)))
-        return found
-
-    def open_ids(self) -> int:
-        stats = self.use(lambda queue: queue.stats())
-        assert self.use(lambda queue: queue.audit()).balanced
-        return int(stats.ready + stats.delayed + stats.in_flight)
 
 
 @pytest.fixture
@@ -258,97 +194,3 @@ def test_an_engine_that_fails_in_the_middle_ends_the_order_with_how_far_it_came(
     assert (code, out) == (69, "")
     assert "5 of 25 IDs were worked on before this; it is safe to run it again" in err
     assert "the engine cannot be reached" in err
-
-
-# --- dead letters and outcomes ------------------------------------------------------------------------------------
-
-
-def fill_dead(desk: Desk) -> None:
-    """Three kinds of dead letters from two files, and a stopped session."""
-    desk.add(4, "/srv/a.ids", "a_")
-    desk.add(1, "/srv/b.ids", "b_")
-    message = '{"error":"unprocessable_entity","code":"UNPROCESSABLE_ENTITY","message":"The sandbox is bu'
-    desk.settle(
-        (Outcome.REJECTED, 422, message),
-        (Outcome.REJECTED, 422, "The sandbox is busy"),
-        (Outcome.EXHAUSTED, 503, None),
-        (Outcome.STOPPED, 204, None),
-        (Outcome.FORBIDDEN, 403, "=HYPERLINK(1)"),
-    )
-
-
-def test_dead_letters_are_shown_with_the_apis_message_and_counted_by_kind(desk: Desk) -> None:
-    fill_dead(desk)
-    code, out, err = desk.run("dead list")
-    assert code == 0
-    rows, totals = out.split("\n\n")
-    assert [line.split()[0] for line in rows.splitlines()] == ["session", "a_000", "a_001", "a_002", "b_000"]
-    assert rows.splitlines()[1].endswith("The sandbox is bu…")
-    assert "{" not in out
-    assert [line.split() for line in totals.splitlines()] == [
-        ["count", "outcome", "status"],
-        ["2", "rejected", "422"],
-        ["1", "exhausted", "503"],
-        ["1", "forbidden", "403"],
-    ]
-    assert "4 dead; to try one again: reaper dead retry ID; all of these: reaper dead retry --all\n" in err
-    code, out, err = desk.run("dead list --limit 1")
-    assert [line.split()[0] for line in out.splitlines() if line] == ["session", "a_000", "count", "2", "1", "1"]
-    assert "4 dead, of which the first 1 are shown" in err
-    assert desk.run("dead list --source b.ids")[1].splitlines()[1].startswith("b_000")
-    assert desk.run("dead list --source c.ids")[1] == "there are no dead letters of this kind\n"
-    assert desk.run("dead list --since 1h --outcome exhausted")[1].splitlines()[1].startswith("a_002")
-    listed = [json.loads(line) for line in desk.run("dead list --json --limit 2")[1].splitlines()]
-    assert [(row["session_id"], row["detail"]) for row in listed] == [
-        ("a_000", "The sandbox is bu…"), ("a_001", "The sandbox is busy"),
-    ]  # fmt: skip
-    code, out, err = desk.run("dead list b_000 a_003")
-    assert (code, out.splitlines()[1].split()[0]) == (3, "b_000")
-    assert "a_003 is not among these dead letters" in err
-
-
-def test_a_long_list_is_printed_page_by_page_under_one_head(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reaper.cli.rows.MEASURED", 2)
-    fill_dead(desk)
-    out = desk.run("dead list")[1]
-    assert [line.split()[0] for line in out.split("\n\n")[0].splitlines()] == [
-        "session",
-        "a_000",
-        "a_001",
-        "a_002",
-        "b_000",
-    ]
-
-
-def test_purge_asks_when_much_would_be_deleted(desk: Desk) -> None:
-    desk.add()
-    desk.settle(*[(Outcome.REJECTED, 422, None)] * MANY)
-    code, out, err = desk.run("dead purge --all")
-    assert (code, out) == (2, "")
-    assert "purge 25 IDs (25 rejected)? There is no terminal" in err
-    assert desk.run("dead purge --all --dry-run")[:2] == (0, "dry run: 25 would be deleted; their counts stay\n")
-    assert desk.run("dead retry --all --dry-run")[:2] == (
-        0, "dry run: 25 would be due now, in a new round\n",
-    )  # fmt: skip
-    stats = desk.use(lambda queue: queue.stats())
-    assert stats.dead == MANY
-    named = [f"env_{number:03d}" for number in range(22)]
-    assert desk.run("dead purge", *named)[:2] == (0, "22 deleted; their counts stay\n"), "each was named"
-    assert desk.json("dead purge --all") == {"purged": 3, "refused": [], "dry_run": False, "interrupted": False}
-    assert desk.open_ids() == 0
-
-
-def test_outcomes_are_chosen_by_id_and_number_and_written_for_a_spreadsheet(desk: Desk) -> None:
-    fill_dead(desk)
-    desk.add(1, "/srv/open.ids", "open_")
-    code, out, err = desk.run("outcomes a_003 open_000 b_000")
-    assert (code, [line.split()[-1] for line in out.splitlines()]) == (3, ["a_003", "=HYPERLINK(1)"])
-    assert "open_000 is not among these outcomes; see: reaper show open_000" in err
-    assert len(desk.run("outcomes --limit 2")[1].splitlines()) == 2
-    assert desk.run("outcomes --limit 9 --outcome stopped")[1].split()[-1] == "a_003"
-    rows = list(csv.DictReader(io.StringIO(desk.run("outcomes --csv")[1])))
-    assert list(rows[0]) == ["session_id", "outcome", "status", "attempts", "source", "settled_at", "detail"]
-    assert [(row["session_id"], row["status"], row["detail"]) for row in rows] == [
-        ("a_000", "422", "The sandbox is bu…"), ("a_001", "422", "The sandbox is busy"), ("a_002", "503", ""),
-        ("a_003", "204", ""), ("b_000", "403", "'=HYPERLINK(1)"),
-    ]  # fmt: skip

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,48 +11,9 @@ import pytest
 
 from reaper.core.errors import UsageError
 from reaper.intake.follower import Follower
-from reaper.queues.values import Added, Position
-from tests.support.intake import RecordingQueue, RecordingReport
-from tests.support.programs import need
+from tests.support.followed import Scene
 
 pytestmark = pytest.mark.anyio
-
-
-class Scene:
-    """A followed file, its writer, and a follower that can be restarted."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.queue = RecordingQueue()
-        self.report = RecordingReport()
-        self.follower = Follower(self.queue, str(path))
-        self.written: list[str] = []
-        self._clock = itertools.count(1_700_000_000)
-
-    def write(self, *ids: str, path: Path | None = None, restamp: bool = True) -> None:
-        """Append IDs; each writing at a later second, so that no test depends on how fine the disk's clock is."""
-        with (path or self.path).open("a") as file:
-            file.writelines(f"{one}\n" for one in ids)
-        self.written += ids
-        if restamp:
-            os.utime(path or self.path, (next(self._clock),) * 2)
-
-    def held(self) -> set[str]:
-        return set(self.path.read_text().split())
-
-    def rotate(self) -> None:
-        for number in range(8, 0, -1):
-            old = self.path.with_name(f"{self.path.name}.{number}")
-            if old.exists():
-                old.rename(self.path.with_name(f"{self.path.name}.{number + 1}"))
-        self.path.rename(self.path.with_name(f"{self.path.name}.1"))
-
-    async def poll(self) -> Added | None:
-        return await self.follower.poll(self.report)
-
-    def restart(self) -> None:
-        self.follower.close()
-        self.follower = Follower(self.queue, str(self.path))
 
 
 @pytest.fixture
@@ -262,39 +220,6 @@ def _compress(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-async def test_what_copytruncate_copied_is_read_and_the_gap_is_told_of(scene: Scene, restarted: bool) -> None:
-    scene.write("a1")
-    await scene.poll()
-    if restarted:
-        scene.restart()
-    scene.write("a2", restamp=False)
-    shutil.copy(scene.path, scene.path.with_name("ids.log.1"))
-    os.truncate(scene.path, 0)
-    scene.write("b1", restamp=False)
-    await scene.poll()
-    await scene.poll()
-    assert scene.queue.ids == ["a1", "a2", "b1"]
-    assert ["after the copy and before it was truncated" in note for note in scene.report.notes] == [True]
-
-
-async def test_a_writer_that_does_not_append_leaves_a_hole(scene: Scene) -> None:
-    """After a truncation it goes on at its old offset; the file begins with NULs then."""
-    with scene.path.open("w") as writer:
-        writer.write("a1\na2\n")
-        writer.flush()
-        await scene.poll()
-        os.truncate(scene.path, 0)
-        writer.write("b1\nb2\n")
-    await scene.poll()
-    assert scene.queue.ids == ["a1", "a2", "b1", "b2"]
-    scene.restart()
-    scene.write("b3")
-    await scene.poll()
-    assert scene.queue.ids == ["a1", "a2", "b1", "b2", "b3"]
-    assert scene.report.wrong == []
-
-
 async def test_a_rotation_into_another_directory_is_told_of_once(scene: Scene) -> None:
     (scene.path.parent / "old").mkdir()
     scene.write("a1")
@@ -308,139 +233,8 @@ async def test_a_rotation_into_another_directory_is_told_of_once(scene: Scene) -
     assert ["another directory" in note for note in scene.report.notes] == [True]
 
 
-async def test_a_truncation_without_a_copy_is_told_of(scene: Scene) -> None:
-    scene.write("a1")
-    await scene.poll()
-    os.truncate(scene.path, 0)
-    await scene.poll()
-    assert ["was truncated" in note and "not seen" in note for note in scene.report.notes] == [True]
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-async def test_a_list_that_is_written_anew_in_place_is_read_whole(scene: Scene, restarted: bool) -> None:
-    """An inventory, sorted, that grew in its middle: its first bytes are the same, and it is longer."""
-    first = [f"env_{number:05}" for number in range(0, 3000, 10)]
-    scene.path.write_text("".join(f"{one}\n" for one in first))
-    await scene.poll()
-    if restarted:
-        scene.restart()
-    second = sorted([*first, *(f"env_{number:05}x" for number in range(1501, 2000, 10))])
-    with scene.path.open("r+") as file:
-        file.write("".join(f"{one}\n" for one in second))
-    await scene.poll()
-    assert set(scene.queue.ids) == {*first, *second}
-    assert len(scene.report.notes) == 1
-
-
-async def test_a_position_of_an_older_version_is_trusted_once(scene: Scene) -> None:
-    scene.write("a1", "a2")
-    await scene.poll()
-    key = str(scene.path)
-    kept = scene.queue.kept[key]
-    old_hash = kept.prefix_hash.split(":")[1]
-    scene.queue.kept[key] = Position(key, kept.device, kept.inode, kept.prefix_bytes, old_hash, kept.offset, kept.line)
-    scene.restart()
-    scene.write("a3")
-    assert await scene.poll() == Added(1, 0, 0)
-    assert scene.report.notes == []
-    assert scene.queue.kept[key].prefix_hash.startswith("2:")
-
-
 @pytest.mark.parametrize("stand_in", ["/dev/zero", "/dev/null", "/dev/tty"])
 async def test_a_device_is_never_opened(scene: Scene, stand_in: str) -> None:
     scene.path.symlink_to(stand_in)
     with pytest.raises(UsageError, match="it is a device, not a regular file"):
         await scene.poll()
-
-
-# --- real programs --------------------------------------------------------------------------------------------------
-
-REWRITES = {
-    "shell": "cat {new} > {path}",
-    "sed": "sed -i 's/^old_/new_/' {path}; cat {more} >> {path}",
-    "mv": "cp {new} {path}.tmp && mv {path}.tmp {path}",
-    "cp": "cp {new} {path}",
-    "tee": "tee {path} < {new} > /dev/null",
-    "dd": "dd if={new} of={path} conv=notrunc status=none",
-    "sort": "sort -u -o {path} {path} {new}",
-    "install": "install -m 600 {new} {path}",
-    "ed": "printf '0a\\n%s\\n.\\nw\\nq\\n' new_first | ed -s {path}",
-}
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-@pytest.mark.parametrize("writer", REWRITES)
-async def test_a_writer_that_writes_anew_loses_nothing(
-    scene: Scene, tmp_path: Path, writer: str, restarted: bool
-) -> None:
-    if writer == "ed" and shutil.which("ed") is None:
-        pytest.skip("no ed")
-    await _write_anew(scene, tmp_path, REWRITES[writer], restarted)
-
-
-async def _write_anew(scene: Scene, tmp_path: Path, command: str, restarted: bool) -> None:
-    scene.path.write_text("".join(f"old_{number:04}\n" for number in range(0, 400, 3)))
-    new, more = tmp_path / "new", tmp_path / "more"
-    new.write_text("".join(f"new_{number:04}\n" for number in range(500)))
-    more.write_text("more_1\nmore_2\n")
-    await scene.poll()
-    if restarted:
-        scene.restart()
-    shell = command.format(path=scene.path, new=new, more=more)
-    subprocess.run(shell, shell=True, check=True)  # noqa: ASYNC221
-    for _ in range(3):
-        await scene.poll()
-    held = set(scene.path.read_text().split())
-    assert held - set(scene.queue.ids) == set()
-    assert {one for one in scene.queue.ids if not one[4:].isdecimal() and one not in held} == set(), "a piece of an ID"
-
-
-LOGROTATE = {
-    "create": "create 0600",
-    "nocreate": "nocreate",
-    "dateext": "create 0600\n dateext\n dateformat -%Y%m%d-%s",
-    "extension": "create 0600\n dateext\n dateformat -%Y%m%d-%s\n extension .log",
-    "compress": "create 0600\n compress",
-    "delaycompress": "create 0600\n compress\n delaycompress",
-    "copytruncate": "copytruncate",
-    "copy": "copy",
-}
-TOLD = {"compress", "delaycompress", "copytruncate"}
-"""The forms under which lines can be out of reach: then that is said."""
-
-
-def configure(scene: Scene, form: str) -> tuple[Path, Path]:
-    """Write a configuration of logrotate that runs as this user; return its path and that of its state."""
-    directory = scene.path.with_name("conf")
-    directory.mkdir()
-    config = directory / "rotate"
-    config.write_text(f"{scene.path} {{\n rotate 20\n {form}\n}}\n")
-    config.chmod(0o600)
-    scene.path.parent.chmod(0o700)
-    return config, directory / "state"
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-@pytest.mark.parametrize("rotations", [1, 3])
-@pytest.mark.parametrize("form", LOGROTATE)
-async def test_logrotate(scene: Scene, tmp_path: Path, form: str, rotations: int, restarted: bool) -> None:
-    logrotate = need("logrotate")
-    config, state = configure(scene, LOGROTATE[form])
-    scene.write("a1", "a2", restamp=False)
-    await scene.poll()
-    if restarted:
-        scene.restart()
-    scene.write("a3", restamp=False)
-    for number in range(rotations):
-        if form in ("dateext", "extension"):  # one name a second
-            subprocess.run(["sleep", "1.1"], check=True)  # noqa: ASYNC221
-        subprocess.run([logrotate, "-f", "-s", state, config], check=True)  # noqa: ASYNC221
-        scene.write(f"b{number}", f"c{number}", restamp=False)
-    await scene.poll()
-    missing = [one for one in scene.written if one not in scene.queue.ids]
-    told = [note for note in scene.report.notes if "not seen" in note]
-    if form not in TOLD:
-        assert missing == []
-    assert told or not missing, scene.report.notes
-    if rotations == 1 and form != "copytruncate" and not (form == "compress" and restarted):
-        assert (missing, told) == ([], [])

@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import stat
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reaper.core.errors import ConfigError, QueueUnavailableError, UsageError
+from reaper.core.errors import QueueUnavailableError
 from reaper.intake.spool import QUIET_S, RETRY_S, Spool
 from reaper.queues.open import open_queue
 from reaper.queues.values import Added, Batch
-from tests.support.intake import RecordingQueue, RecordingReport
+from tests.support.intake import RecordingReport
+from tests.support.spool import Scene
 
 pytestmark = pytest.mark.anyio
-REAPER, PRODUCER, STRANGER, GROUP = 20001, 20002, 20003, 20010
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as several users: needs root")
-
-
-class Scene:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.queue = RecordingQueue()
-        self.report = RecordingReport()
-        self.now = 0.0
-        self.spool = Spool(self.queue, root, now=lambda: self.now)
-
-    def put(self, name: str | bytes, content: bytes, folder: str = "new") -> Path:
-        path = self.root / folder / os.fsdecode(name)
-        path.write_bytes(content)
-        return path
-
-    async def poll(self, *, after_s: float = 0.0) -> Added | None:
-        self.now += after_s
-        return await self.spool.poll(self.report)
-
-    def names(self, folder: str) -> list[str]:
-        return sorted(os.listdir(self.root / folder))
 
 
 @pytest.fixture
@@ -222,89 +195,6 @@ async def test_a_file_that_cannot_be_moved_is_told_of_once_and_read_once(
     assert (scene.names("new"), scene.queue.ids) == ([], ["env_1", "env_2", "env_3"])
 
 
-@pytest.mark.parametrize("room", ["tmp", "new", "done", "bad"])
-def test_a_link_in_place_of_a_directory_is_refused_at_the_start(tmp_path: Path, room: str) -> None:
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "spool").mkdir()
-    (tmp_path / "spool" / room).symlink_to(tmp_path / "foreign")
-    with pytest.raises(ConfigError, match=rf"intake\.spool_dir: .*/{room} is a symbolic link"):
-        Spool(RecordingQueue(), tmp_path / "spool").prepare()
-
-
-async def test_the_spool_itself_may_be_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "spool").symlink_to(tmp_path / "real")
-    scene = Scene(tmp_path / "spool")
-    scene.spool.prepare()
-    scene.put("a", b"env_1\n")
-    assert await scene.poll() == Added(1, 0, 0)
-    scene.spool.close()
-
-
-async def test_a_link_in_place_of_done_leads_nowhere(scene: Scene, tmp_path: Path) -> None:
-    """Neither the rename nor the pruning may follow it; the other directories go on."""
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "backup").write_text("precious")
-    (scene.root / "done").rmdir()
-    (scene.root / "done").symlink_to(foreign)
-    scene.put("a", b"env_1\n")
-    assert await scene.poll() == Added(1, 0, 0)
-    for _ in range(3):
-        await scene.poll(after_s=RETRY_S)
-    assert scene.spool.prune(-3600.0) == 0
-    assert (os.listdir(foreign), scene.names("new")) == (["backup"], ["a"])
-    assert ["symbolic link" in sentence for sentence in scene.report.failures] == [True]
-    (scene.root / "done").unlink()
-    await scene.poll(after_s=RETRY_S)
-    assert (scene.report.back, scene.names("done")) == ([str(scene.root)], ["a"])
-
-
-async def test_a_link_in_place_of_new_is_not_read(scene: Scene, tmp_path: Path) -> None:
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign/ledger.db").write_text("env_9\n")
-    (scene.root / "new").rmdir()
-    (scene.root / "new").symlink_to(tmp_path / "foreign")
-    with pytest.raises(UsageError, match="new is a symbolic link"):
-        await scene.poll()
-    assert (scene.queue.ids, os.listdir(tmp_path / "foreign"), scene.names("bad")) == ([], ["ledger.db"], [])
-
-
-async def test_a_link_that_comes_between_the_check_and_the_use_is_not_followed(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "foreign").mkdir()
-    scene.put("a", b"env_1\n")
-    await scene.poll()
-    rename = os.rename
-
-    def replace_before(name: str, to: str, **rooms: int) -> None:
-        rename(scene.root / "done", scene.root / "was-done")
-        (scene.root / "done").symlink_to(tmp_path / "foreign")
-        rename(name, to, **rooms)
-
-    monkeypatch.setattr(os, "rename", replace_before)
-    await scene.poll(after_s=QUIET_S)
-    assert (os.listdir(tmp_path / "foreign"), scene.names("was-done")) == ([], ["a"])
-
-
-@pytest.mark.parametrize("missing", [(), ("bad", "done"), ("new", "tmp", "bad", "done")])
-async def test_a_spool_that_was_made_anew_is_opened_again(scene: Scene, missing: tuple[str, ...]) -> None:
-    scene.put("a", b"env_1\n")
-    await scene.poll()
-    shutil.rmtree(scene.root)
-    with pytest.raises(FileNotFoundError):
-        await scene.poll()
-    scene.root.mkdir()
-    for room in {"tmp", "new", "done", "bad"} - set(missing):
-        (scene.root / room).mkdir()
-    await scene.poll()
-    scene.put("b", b"env_2\n")
-    await scene.poll()
-    await scene.poll(after_s=QUIET_S)
-    assert (scene.queue.ids, scene.names("done")) == (["env_1", "env_2"], ["b"])
-
-
 async def test_an_error_that_nobody_foresaw_costs_one_file(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     add = scene.queue.add
 
@@ -360,120 +250,3 @@ async def test_a_queue_that_is_unavailable_is_no_fault_of_the_file(
     monkeypatch.setattr(scene.queue, "add", add)
     assert await scene.poll() == Added(2, 0, 0)
     assert (scene.names("done"), scene.report.failures) == (["a"], [])
-
-
-# --- other users --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def user(uid: int, gid: int = GROUP) -> Iterator[None]:
-    """Act as another user, as far as the kernel is concerned."""
-    groups = os.getgroups()
-    os.setgroups([])
-    os.setegid(gid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
-
-
-PRODUCE = """
-import os, sys
-os.setgroups([]); os.setgid({gid}); os.setuid({uid}); os.umask(0o027)
-spool, name = sys.argv[1:]
-open(f"{{spool}}/tmp/{{name}}", "w").write(f"env_{{name}}\\n")
-os.rename(f"{{spool}}/tmp/{{name}}", f"{{spool}}/new/{{name}}")
-"""
-
-
-def produce(uid: int, gid: int, spool: Path, name: str) -> int:
-    code = PRODUCE.format(uid=uid, gid=gid)
-    return subprocess.run([sys.executable, "-c", code, str(spool), name], capture_output=True).returncode
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """The recipe of docs/files.md."""
-    for path in [tmp_path, *tmp_path.parents][:-2]:
-        path.chmod(path.stat().st_mode | 0o011)
-    spool = tmp_path / "spool"
-    for name, mode in (("", 0o750), ("tmp", 0o3770), ("new", 0o3770), ("done", 0o700), ("bad", 0o700)):
-        (spool / name).mkdir()
-        os.chown(spool / name, REAPER, GROUP)
-        (spool / name).chmod(mode)
-    yield spool
-    shutil.rmtree(spool)
-
-
-@as_root
-async def test_programs_of_other_users_write_by_their_group(shared: Path) -> None:
-    assert produce(PRODUCER, GROUP, shared, "a") == 0
-    assert produce(STRANGER, STRANGER, shared, "b") != 0, "not of the group"
-    with user(STRANGER), pytest.raises(PermissionError):  # sticky: nobody deletes the file of another
-        (shared / "new/a").unlink()
-    with user(REAPER):
-        scene = Scene(shared)
-        scene.spool.prepare()
-        assert await scene.poll() == Added(1, 0, 0)
-        await scene.poll(after_s=QUIET_S)
-        assert (scene.queue.ids, os.listdir(shared / "done")) == (["env_a"], ["a"])
-        scene.spool.close()
-
-
-@as_root
-async def test_a_file_that_a_sticky_directory_keeps_is_passed_over(shared: Path) -> None:
-    os.chown(shared / "new", 0, GROUP)  # of root, and sticky: only its owner may move a file
-    (shared / "new").chmod(0o3770)
-    assert produce(PRODUCER, GROUP, shared, "a") == 0
-    with user(REAPER):
-        scene = Scene(shared)
-        scene.spool.prepare()
-        scene.put("b", b"env_b\n")
-        await scene.poll()
-        for _ in range(3):
-            await scene.poll(after_s=QUIET_S)
-        scene.spool.close()
-    assert (scene.queue.ids, sorted(os.listdir(shared / "new"))) == (["env_a", "env_b"], ["a"])
-    assert scene.queue.lines == 2
-    assert ["cannot be moved" in note for note in scene.report.notes] == [True]
-
-
-@as_root
-@pytest.mark.parametrize("room", ["tmp", "new", "done", "bad"])
-def test_a_directory_of_another_user_is_refused(shared: Path, room: str) -> None:
-    os.chown(shared / room, STRANGER, GROUP)
-    (shared / room).chmod(0o777)
-    with user(REAPER), pytest.raises(ConfigError, match=rf"{room} belongs to another user \({STRANGER}\)"):
-        Spool(RecordingQueue(), shared).prepare()
-
-
-@as_root
-async def test_a_directory_that_is_given_to_another_user_later_is_left_alone(shared: Path) -> None:
-    spool, report = Spool(RecordingQueue(), shared), RecordingReport()
-    with user(REAPER):
-        spool.prepare()
-        await spool.poll(report)
-    os.chown(shared / "new", STRANGER, GROUP)
-    (shared / "new").chmod(0o777)
-    with user(REAPER), pytest.raises(UsageError, match="belongs to another user"):
-        await spool.poll(report)
-    spool.close()
-
-
-@as_root
-async def test_a_file_that_may_not_be_read_is_set_aside(shared: Path) -> None:
-    assert produce(PRODUCER, GROUP, shared, "a") == 0
-    (shared / "new/a").chmod(0o600)
-    with user(REAPER):
-        scene = Scene(shared)
-        scene.spool.prepare()
-        await scene.poll()
-        assert os.listdir(shared / "new") == ["a"], "cp -p gives it its rights at the end"
-        await scene.poll(after_s=QUIET_S)
-        assert (os.listdir(shared / "bad"), os.listdir(shared / "new")) == (["a"], [])
-        scene.spool.close()
-    assert "cannot be read: Permission denied; it was moved to" in scene.report.notes[0]
-    assert stat.S_IMODE((shared / "bad/a").stat().st_mode) == 0o600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import reaper
 
 ROOT = Path(reaper.__file__).parents[1]
 MAX_ROOT_ENTRIES = 13
+MAX_LINES = 300
 ENGINES = ("sqlite", "postgres", "redis")
 IN_EACH_ENGINE = [
     "open",
@@ -58,4 +60,16 @@ def test_no_module_imports_a_test(folder: str) -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(kinds)
     ]
+    assert found == []
+
+
+@pytest.mark.parametrize("folder", ["reaper", "tests", "tools", "bench"])
+def test_a_file_of_more_than_300_lines_says_why(folder: str) -> None:
+    """CONTRIBUTING.md: it needs a split, or the first words in it say why it is one."""
+    found = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        lines = (text := path.read_text(encoding="utf-8")).count("\n")
+        about = " ".join((ast.get_docstring(ast.parse(text)) or "").split()) if lines > MAX_LINES else ""
+        if lines > MAX_LINES and not re.search(r"[Oo]ne (table|file|class)|300 lines", about):
+            found.append(f"{path.relative_to(ROOT)}: {lines}")
     assert found == []

@@ -14,11 +14,12 @@ import pytest
 import reaper
 from reaper.core import throttle
 from tools.proof import survivors
+from tools.proof.at_import import names_bound, names_used
 from tools.proof.equivalent import EQUIVALENT
-from tools.proof.forks import KILLED, NO_MUTANT, SURVIVED, TIMEOUT, Result, Table
 from tools.proof.live import functions, put_in
-from tools.proof.mutants import Mutant, find, names_bound, names_used
+from tools.proof.mutants import Mutant, find
 from tools.proof.mutate import chosen, room_of
+from tools.proof.outcome import KILLED, NO_MUTANT, SURVIVED, TIMEOUT, Result, Table
 
 ROOT = Path(reaper.__file__).parents[1]
 PATH = "reaper/core/throttle.py"

@@ -1,6 +1,7 @@
 """What may be wrong when `run` starts: how each is brought about, what `check` says of it and what `run` does.
 
-docs/check.md has the table (`table`), and tests/integration/test_check_and_run.py tries each row on both.
+docs/check.md has the table (`table`), and tests/integration/test_check_and_run.py tries each row on both. It
+is one table, as long as there are things to go wrong.
 """
 
 from __future__ import annotations

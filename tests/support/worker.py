@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from reaper.app.once import Once, Summary, Waits
+from reaper.app.once import Once, Waits
+from reaper.app.run_summary import Summary
 from reaper.core.classify import ReadVerdict, classify_read
 from reaper.core.decide import RetryPolicy
 from reaper.core.gate import Gate

@@ -17,9 +17,7 @@ from reaper.core.classify import (
 )
 from reaper.core.gate import Gate
 from reaper.core.model import Fault, Outcome, PauseReason, SessionId
-from reaper.core.pauses import read_refusal
 from reaper.core.rate_limit import RateLimit
-from reaper.core.target import OtherTarget
 from tests.support.gate import (
     DOWN,
     FORBIDDEN,
@@ -136,36 +134,6 @@ def test_nineteen_refusals_or_another_final_answer_between_are_no_storm() -> Non
     assert held(gate, 0.0) == {STORMY}
 
 
-def test_a_late_401_from_before_a_rotation_does_not_count() -> None:
-    gate = proven()
-    assert gate.start(0.0)
-    assert gate.start(0.0)
-    gate.target_changed(1.0, 1)
-    gate.observe_read(1.0, Proven(1), jitter=0.0)
-    answer_late(gate, 1.5, Unauthorized(0))
-    assert (gate.pauses(1.5), gate.in_flight, gate.admit(1.5)) == ((), 1, Admission(31))
-    answer_late(gate, 1.6, Unauthorized(1))
-    assert held(gate, 1.6) == {REFUSED}
-
-
-def test_a_late_401_does_not_end_the_probing_of_another_pause() -> None:
-    gate = proven(generation=1)
-    assert gate.start(0.0)
-    lose_the_target(gate)
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    answer_late(gate, 1.0, Unauthorized(0))
-    assert held(gate, 1.0) == {WRONG}
-
-
-def test_a_missing_token_pauses_but_ends_no_other_pause() -> None:
-    gate = proven()
-    lose_the_target(gate)
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    send(gate, 1.0, Unauthorized(None))
-    assert held(gate, 1.0) == {WRONG, REFUSED}
-    assert next(p.detail for p in gate.pauses(1.0) if p.reason is REFUSED) == "there is no token to send"
-
-
 def test_a_read_keeps_the_gaps_of_a_half_open_pause() -> None:
     gate = proven()
     lose_the_target(gate)
@@ -177,31 +145,6 @@ def test_a_read_keeps_the_gaps_of_a_half_open_pause() -> None:
     gate.observe_read(13.0, Proven(), jitter=0.0)
     assert gate.admit(13.0) == Admission(0, WRONG, 16.0)
     assert gate.admit(16.0) == Admission(1)
-
-
-def test_a_new_token_is_read_and_probed_at_once() -> None:
-    gate = proven()
-    refuse(gate)
-    gate.observe_read(5.0, Unauthorized(0), jitter=0.0)
-    assert gate.read_due() == 10.0
-    gate.target_changed(6.0, 1)
-    assert gate.read_due() == 6.0
-    gate.observe_read(6.0, Proven(1), jitter=0.0)
-    send(gate, 6.0, STOPPED)
-    assert gate.admit(6.0) == Admission(32)
-
-
-def test_a_new_token_ends_the_long_gaps_of_probes() -> None:
-    gate = proven()
-    refuse(gate)
-    gate.observe_read(5.0, Proven(), jitter=0.0)
-    for now in (5.0, 6.0, 8.0, 12.0):
-        send(gate, now, Unauthorized(0))
-    assert gate.admit(13.0) == Admission(0, REFUSED, 20.0)
-    gate.target_changed(13.0, 1)
-    assert gate.admit(13.0) == Admission(0, REFUSED, None)
-    gate.observe_read(13.0, Proven(1), jitter=0.0)
-    assert gate.admit(13.0) == Admission(1)
 
 
 def test_a_failed_read_opens_a_half_open_pause_again_and_keeps_its_beginning() -> None:
@@ -258,17 +201,6 @@ def test_without_reads_every_pause_is_half_open_from_its_beginning(
     assert (gate.pauses(now), gate.outage, gate.admit(now)) == ((), False, Admission(32))
 
 
-def test_without_reads_a_new_token_is_probed_at_once() -> None:
-    gate = Gate(32, verify=False)
-    refuse(gate)
-    for now in (1.0, 2.0, 4.0):
-        send(gate, now, Unauthorized(0))
-    gate.target_changed(5.0, 1)
-    assert (gate.read_due(), gate.admit(5.0)) == (None, Admission(1))
-    send(gate, 5.0, Unauthorized(1))
-    assert gate.admit(5.0) == Admission(0, REFUSED, 6.0)
-
-
 @pytest.mark.parametrize(
     ("reason", "begin", "verdict"),
     [
@@ -292,13 +224,6 @@ def test_no_answer_ends_a_pause_that_a_read_has_opened_again(
     assert held(gate, 3.0) == {reason}
 
 
-def test_a_refused_token_is_an_answer_that_ends_another_pause() -> None:
-    gate = proven(verify=False)
-    break_down(gate)
-    send(gate, 1.0, Unauthorized(0))
-    assert held(gate, 1.0) == {REFUSED}
-
-
 def test_the_counts_begin_anew_after_a_pause() -> None:
     gate = proven(verify=False)
     lose_the_target(gate)
@@ -316,104 +241,3 @@ def test_the_counts_begin_anew_after_a_pause() -> None:
 
 
 REJECTED = Final(Outcome.REJECTED, "no", 422)
-
-
-def test_twenty_refusals_of_any_kind_are_a_storm_and_its_detail_names_the_status() -> None:
-    gate = proven()
-    for refusal in [FORBIDDEN, REJECTED] * 10:
-        send(gate, 0.0, refusal)
-    pauses = [(pause.reason, pause.detail) for pause in gate.pauses(0.0)]
-    assert pauses == [(STORMY, "20 refusals in a row, the last a 422")]
-
-
-def refused(gate: Gate, now: float) -> bool:
-    assert gate.start(now)
-    return gate.observe(now, ID, REJECTED, began=now, jitter=0.0)
-
-
-def test_refusals_during_the_storm_go_back_and_ten_trials_show_that_they_are_the_ids_own() -> None:
-    gate = proven()
-    for _ in range(22):
-        assert gate.start(0.0)
-    assert [gate.observe(0.0, ID, REJECTED, began=0.0, jitter=0.0) for _ in range(22)] == [False] * 20 + [True] * 2
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    now = 1.0
-    for _ in range(10):
-        assert held(gate, now) == {STORMY}
-        now = max(now, gate.admit(now).until or now)
-        assert refused(gate, now)
-    assert 200 < now < 300
-    assert gate.pauses(now) == ()
-    assert not any(refused(gate, now) for _ in range(100))
-    assert gate.pauses(now) == ()
-    send(gate, now, STOPPED)
-    for _ in range(20):
-        assert not refused(gate, now)
-    assert held(gate, now) == {STORMY}
-
-
-def test_a_new_token_is_tried_ten_times_again() -> None:
-    gate = proven()
-    storm(gate)
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    for now in (1.0, 2.0, 4.0):
-        assert refused(gate, now)
-    gate.target_changed(5.0, 1)
-    gate.observe_read(5.0, Proven(1), jitter=0.0)
-    now = 5.0
-    for _ in range(9):
-        now = max(now, gate.admit(now).until or now)
-        assert refused(gate, now)
-    assert held(gate, now) == {STORMY}
-
-
-GONE = Final(Outcome.ALREADY_GONE)
-
-
-def test_a_404_ends_the_trial_of_a_wrong_target_only_when_the_list_confirms_it() -> None:
-    gate = proven()
-    lose_the_target(gate)
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    send(gate, 1.0, GONE)
-    assert held(gate, 1.0) == {WRONG}
-    gate.confirm_gone()
-    assert gate.pauses(1.0) == ()
-    gate.confirm_gone()
-    gate = proven(verify=False)
-    lose_the_target(gate)
-    send(gate, 1.0, GONE)
-    assert gate.pauses(1.0) == (), "without reads a 404 is an answer of another kind"
-
-
-def test_one_sided_answers_end_with_a_2xx_or_a_confirmed_404_alone() -> None:
-    for other in (FORBIDDEN, ServerFault(500), Throttled(1.0), GONE, Foreign(302)):
-        gate = proven()
-        gate.contradict(0.0, "3 are alive")
-        assert held(gate, 0.0) == {WRONG}
-        gate.observe_read(1.0, Proven(), jitter=0.0)
-        send(gate, 1.0, other)
-        assert WRONG in held(gate, 1.0)
-        send(gate, 70.0, STOPPED)
-        assert WRONG not in held(gate, 70.0)
-
-
-def test_a_foreign_answer_in_the_pause_is_withheld() -> None:
-    gate = proven()
-    gate.contradict(0.0, "3 are alive")
-    gate.observe_read(1.0, Proven(), jitter=0.0)
-    assert gate.start(1.0)
-    assert gate.observe(1.0, ID, Foreign(502), began=1.0, jitter=0.0)
-
-
-@pytest.mark.parametrize(
-    ("verdict", "words"),
-    [
-        (OtherTarget("https://a.example", "https://b.example"), "live at https://a.example: nothing is sent"),
-        (Foreign(407, "of the proxy to CONNECT", unsent=True), "was not sent: 407 of the proxy to CONNECT"),
-        (Foreign(404), "answered 404, not a list of sessions"),
-    ],
-)
-def test_a_read_that_did_not_come_to_the_api_says_why(verdict: OtherTarget | Foreign, words: str) -> None:
-    reason, detail = read_refusal(verdict)
-    assert reason is PauseReason.WRONG_TARGET
-    assert words in detail

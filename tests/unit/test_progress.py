@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from reaper.app.once import Summary
+from reaper.app.run_summary import Summary
 from reaper.cli.terminal import live, progress
 from reaper.cli.terminal.progress import ProgressMode
 from reaper.cli.terminal.progress_stats import IntakeFigures, LiveCounts, Pace, RateMeter, RunFigures

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from reaper.queues.values import Added, InvalidLine
-from reaper.telemetry.event_log import MAX_REFUSED_LOGGED, MAX_SOURCES, LogReport, RefusedLines
+from reaper.telemetry.intake_log import MAX_REFUSED_LOGGED, MAX_SOURCES, LogReport, RefusedLines
 
 
 class Meter:
@@ -32,7 +32,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, object]]:
 
         info = warning
 
-    monkeypatch.setattr("reaper.telemetry.event_log.get", Log)
+    monkeypatch.setattr("reaper.telemetry.intake_log.get", Log)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reaper.app.once import Summary
+from reaper.app.run_summary import Summary
 from reaper.cli.terminal.summary import heading, print_summary
 from reaper.core.errors import Exit
 from reaper.core.model import Outcome
@@ -116,7 +116,7 @@ def test_one_is_one_and_thousands_are_readable() -> None:
         "3,000 sessions in 9.0 s with 1,500 sends  (3,000 accepted"
     )
     flaky = Summary(Added(9, 0, 0), SetView(9, 0, 0, 0), 12, 0.25, Exit.OK, retries=1)
-    assert heading(flaky).startswith("9 sessions in 0.2 s with 12 sends, of them 1 retry  (9 accepted")
+    assert heading(flaky).startswith("0 of 9 sessions in 0.2 s with 12 sends, of them 1 retry  (9 accepted")
     assert "with 12 sends, of them 3 retries  (" in heading(replace(flaky, retries=3))
     assert (flaky.as_json()["retries"], summary_of(flaky).retries) == (1, 1)
 

@@ -1,4 +1,4 @@
-"""Every log event and its fields, as the lines of `telemetry.log_format=json` hold them."""
+"""Every log event and its fields, as the lines of `telemetry.log_format=json` hold them: one table for all."""
 
 from __future__ import annotations
 

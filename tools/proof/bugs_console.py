@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tools.proof.planted import Bug, bug
 
+ACCESS = "tests/integration/test_acts_access.py"
 ACTS = "tests/integration/test_acts.py"
 PAGES = "tests/integration/test_console.py"
 LISTENER = "tests/integration/test_http_server.py"
@@ -16,7 +17,7 @@ CONSOLE: tuple[Bug, ...] = (
         "reaper/telemetry/http/router.py",
         '        if route.method == "GET":\n',
         "        if True:\n",
-        fails=f"{ACTS}::test_no_act_by_get_and_no_token_in_an_address",
+        fails=f"{ACCESS}::test_no_act_by_get_and_no_token_in_an_address",
     ),
     bug(
         "console-cookie",
@@ -25,7 +26,7 @@ CONSOLE: tuple[Bug, ...] = (
         'request.headers.get("authorization"))\n        except',
         'request.headers.get("authorization") or "Bearer " + request.headers.get("cookie", "=;")[6:].split(";")[0])\n'
         "        except",
-        fails=f"{ACTS}::test_a_stranger_changes_nothing[401-None-headers3]",
+        fails=f"{ACCESS}::test_a_stranger_changes_nothing[401-None-headers3]",
     ),
     bug(
         "console-any-origin",
@@ -41,7 +42,7 @@ CONSOLE: tuple[Bug, ...] = (
         "reaper/telemetry/http/router.py",
         "    if not is_ours(request.host, listen_host):\n        return text(421, _MISDIRECTED)\n    if not",
         "    if not",
-        fails=f"{ACTS}::test_a_stranger_changes_nothing[421-correct-horse-battery-staple-headers6]",
+        fails=f"{ACCESS}::test_a_stranger_changes_nothing[421-correct-horse-battery-staple-headers6]",
     ),
     bug(
         "console-form-acts",
@@ -108,7 +109,7 @@ CONSOLE: tuple[Bug, ...] = (
         "            done = await order.carry_out(self._queue, terms, person)\n"
         "            await self._record(order, person, terms, count, what)\n"
         '            return {"act": order.name, "by": person, **done}',
-        fails=f"{ACTS}::test_trouble_is_said_without_a_secret",
+        fails=f"{ACCESS}::test_trouble_is_said_without_a_secret",
     ),
     bug(
         "listener-long-length",

@@ -111,7 +111,7 @@ CORE: tuple[Bug, ...] = (
         "        return False\n",
         fails=(
             "tests/unit/test_allowance.py::test_five_are_booked_and_a_read_is_due_when_half_are",
-            f"{_ONE_SIDED}test_a_drain_releases_the_answers_that_wait",
+            "tests/unit/test_one_sided_reads.py::test_a_drain_releases_the_answers_that_wait",
         ),
     ),
     bug(
@@ -120,7 +120,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/worker/list_reads.py",
         "        elif is_proof and not is_needed:\n",
         "        elif is_proof and not is_needed and not self.unconfirmed.is_waiting:\n",
-        fails="tests/unit/test_one_sided.py::"
+        fails="tests/unit/test_one_sided_reads.py::"
         "test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one",
     ),
     bug(
@@ -145,7 +145,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/core/storm.py",
         "REFUSED = (Outcome.FORBIDDEN, Outcome.REJECTED)\n",
         "REFUSED = (Outcome.FORBIDDEN,)\n",
-        fails="tests/unit/test_pauses.py::test_twenty_refusals_of_any_kind_are_a_storm_and_its_detail_names_the_status",
+        fails="tests/unit/test_refusals.py::test_twenty_refusals_of_any_kind_are_a_storm_and_its_detail_names_the_status",
     ),
     bug(
         "any-404-is-gone",

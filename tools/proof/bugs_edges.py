@@ -198,7 +198,7 @@ EDGES: tuple[Bug, ...] = (
         "reaper/intake/spool_rooms.py",
         "        os.rename(name, free, src_dir_fd=source, dst_dir_fd=target)\n",
         '        os.rename(f"{self._directory}/{room}/{name}", f"{self._directory}/{into}/{free}")\n',
-        fails="tests/integration/test_spool_trouble.py::test_a_link_that_comes_between_the_check_and_the_use_is_not_followed",
+        fails="tests/integration/test_spool_links.py::test_a_link_that_comes_between_the_check_and_the_use_is_not_followed",
     ),
     bug(
         "spool-link-opened",
@@ -208,7 +208,7 @@ EDGES: tuple[Bug, ...] = (
         "        if False:\n",
         "        fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=spool)\n",
         "        fd = os.open(name, _DIRECTORY, dir_fd=spool)\n",
-        fails="tests/integration/test_spool_trouble.py::test_a_link_in_place_of_done_leads_nowhere",
+        fails="tests/integration/test_spool_links.py::test_a_link_in_place_of_done_leads_nowhere",
     ),
     bug(
         "generation-skipped",
@@ -224,7 +224,7 @@ EDGES: tuple[Bug, ...] = (
         "reaper/intake/tail.py",
         '    return _hash(latest) == marks[1] if len(marks) > 1 else not latest or latest.endswith(b"\\n")\n',
         '    return not latest or latest.endswith(b"\\n") or latest[-1:].isalnum()\n',
-        fails="tests/integration/test_rotation.py::test_a_list_that_is_written_anew_in_place_is_read_whole[True]",
+        fails="tests/integration/test_truncation.py::test_a_list_that_is_written_anew_in_place_is_read_whole[True]",
     ),
     bug(
         "one-exception-ends-the-poller",

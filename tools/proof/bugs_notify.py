@@ -6,6 +6,7 @@ from tools.proof.planted import Bug, bug
 
 _UNIT = "tests/unit/test_notifications.py::"
 _SOCKETS = "tests/integration/test_notifications.py::"
+_RECEIVERS = "tests/integration/test_receivers.py::"
 
 NOTIFY: tuple[Bug, ...] = (
     bug(
@@ -53,7 +54,7 @@ NOTIFY: tuple[Bug, ...] = (
         "reaper/telemetry/notifications/mailbox.py",
         "        self.again = again and not doubtful\n",
         "        self.again = again\n",
-        fails=_SOCKETS + "test_a_receiver_that_hangs_may_have_the_message_and_does_not_get_it_twice",
+        fails=_RECEIVERS + "test_a_receiver_that_hangs_may_have_the_message_and_does_not_get_it_twice",
     ),
     bug(
         "lost-for-good",
@@ -69,7 +70,7 @@ NOTIFY: tuple[Bug, ...] = (
         "reaper/telemetry/notifications/apprise_receiver.py",
         "        return sanitize(redacted(masked(text, self._secrets)))\n",
         "        return sanitize(redacted(text))\n",
-        fails=_SOCKETS + "test_a_reason_of_the_library_has_no_part_of_the_url",
+        fails=_RECEIVERS + "test_a_reason_of_the_library_has_no_part_of_the_url",
     ),
     bug(
         "ping-follows",
@@ -77,7 +78,7 @@ NOTIFY: tuple[Bug, ...] = (
         "reaper/telemetry/notifications/pinger.py",
         "urllib.request.build_opener(_NoRedirect(), ",
         "urllib.request.build_opener(",
-        fails=_SOCKETS
+        fails=_RECEIVERS
         + "test_a_ping_that_is_refused_or_sent_elsewhere_is_said[302-write the address that it leads to]",
     ),
     bug(

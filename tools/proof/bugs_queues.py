@@ -64,7 +64,7 @@ QUEUES: tuple[Bug, ...] = (
         "reaper/queues/accounting.py",
         "if claimed.cancel_requested and outcome not in BY_ANSWER:",
         "if claimed.cancel_requested:",
-        fails="tests/contract/test_operators.py::test_a_final_answer_wins_over_a_cancellation[sqlite-stopped-204]",
+        fails="tests/contract/test_cancel.py::test_a_final_answer_wins_over_a_cancellation[sqlite-stopped-204]",
     ),
     bug(
         "group-from-the-end",

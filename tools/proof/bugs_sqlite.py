@@ -84,7 +84,7 @@ SQLITE: tuple[Bug, ...] = (
         "reaper/queues/sqlite/open.py",
         "self.path = realpath(path)",
         "self.path = abspath(path)",
-        fails="tests/integration/test_sqlite_files.py::test_two_names_are_one_ledger[file]",
+        fails="tests/integration/test_sqlite_names.py::test_two_names_are_one_ledger[file]",
     ),
     bug(
         "ledger-replaced-unnoticed",

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from tools.proof.mutants import Mutant, names_bound
+from tools.proof.at_import import names_bound
+from tools.proof.mutants import Mutant
 
 _PLAIN = (int, float, str, bytes, type(None), re.Pattern)
 Functions = dict[tuple[str, str, int], list[FunctionType]]

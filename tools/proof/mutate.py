@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from tools.proof import forks, survivors
+from tools.proof import forks, outcome, survivors
 from tools.proof.live import functions
 from tools.proof.mutants import Mutant, find
 from tools.proof.prove import ROOT, copy_tree, run_tests
@@ -96,7 +96,7 @@ class Run:
 
     def __init__(self, mutants: Sequence[Mutant], lines: Path) -> None:
         self._rooms = {room_of(one.path) for one in mutants}
-        self.results: list[forks.Result] = []
+        self.results: list[outcome.Result] = []
         self._mutants = mutants
         self._lines = lines
 
@@ -120,7 +120,7 @@ class Run:
             self._try(forker, table)
         return True
 
-    def _table(self, forker: forks.Forker, paths: Sequence[str]) -> forks.Table:
+    def _table(self, forker: forks.Forker, paths: Sequence[str]) -> outcome.Table:
         """Return which tests run which line; only those of files that changed are run for it."""
         base = _digest_of_the_rest()
         kept = json.loads(self._lines.read_text()) if self._lines.exists() else {}
@@ -135,17 +135,17 @@ class Run:
             self._lines.parent.mkdir(exist_ok=True)
             self._lines.write_text(json.dumps({"base": base, "tests": had}))
             print(f"done in {time.monotonic() - begun:.0f} s", flush=True)
-        table = forks.Table.of({name: had[name] for name in forker.names})
+        table = outcome.Table.of({name: had[name] for name in forker.names})
         for name in table.failed:
             print(f"left out, as it fails without a mutant: {name}")
         return table
 
-    def _try(self, forker: forks.Forker, table: forks.Table) -> None:
+    def _try(self, forker: forks.Forker, table: outcome.Table) -> None:
         begun = time.monotonic()
         work = [(one, table.tests_of(one, MAX_S, SLOW_S, ROOT, self._tests(one))) for one in self._mutants]
         for number, result in enumerate(forker.run(work, table.times, AT_ONCE, ROOT), 1):
             self.results.append(result)
-            if result.end in (forks.SURVIVED, forks.NOT_RUN):
+            if result.end in (outcome.SURVIVED, outcome.NOT_RUN):
                 print(f"{result.end:9} {result.mutant}", flush=True)
             if number % 100 == 0:
                 print(f"          {number} of {len(work)} in {time.monotonic() - begun:.0f} s", flush=True)
@@ -213,12 +213,14 @@ def _digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def in_a_copy(results: list[forks.Result]) -> list[forks.Result]:
+def in_a_copy(results: list[outcome.Result]) -> list[outcome.Result]:
     """Try what can't be put into a running process in a copy of the tree, with a pytest of its own.
 
     So too what runs at import and survived: what the tests had made of it by then stayed as it was.
     """
-    odd = [one for one in results if one.end == forks.ELSEWHERE or (one.end == forks.SURVIVED and not one.mutant.scope)]
+    odd = [
+        one for one in results if one.end == outcome.ELSEWHERE or (one.end == outcome.SURVIVED and not one.mutant.scope)
+    ]
     if not odd:
         return results
     print(f"{len(odd)} that change what runs at import are tried once more in a copy of the tree", flush=True)
@@ -235,9 +237,11 @@ def in_a_copy(results: list[forks.Result]) -> list[forks.Result]:
             except subprocess.TimeoutExpired:
                 failed = "a timeout"
             (tree / one.mutant.path).write_bytes(before)
-            ends[one.mutant] = forks.Result(one.mutant, forks.KILLED if failed else forks.SURVIVED, failed, one.tests)
+            ends[one.mutant] = outcome.Result(
+                one.mutant, outcome.KILLED if failed else outcome.SURVIVED, failed, one.tests
+            )
             if not failed:
-                print(f"{forks.SURVIVED:9} {one.mutant}", flush=True)
+                print(f"{outcome.SURVIVED:9} {one.mutant}", flush=True)
     return [ends.get(one.mutant, one) for one in results]
 
 

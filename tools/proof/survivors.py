@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.proof.equivalent import EQUIVALENT, Key
-from tools.proof.forks import ELSEWHERE, KILLED, NO_MUTANT, NOT_RUN, SURVIVED, TIMEOUT, Result
+from tools.proof.outcome import ELSEWHERE, KILLED, NO_MUTANT, NOT_RUN, SURVIVED, TIMEOUT, Result
 
 PAGE = "docs/mutants.md"
 BEGIN = "<!-- mutants: written by `make mutate` -->"

@@ -21,7 +21,7 @@ from reaper.intake.inputs import open_inputs
 from reaper.intake.line_reader import Reader
 from reaper.queues.base import Queue
 from reaper.settings.load import Loaded
-from reaper.telemetry.event_log import RefusedLines
+from reaper.telemetry.intake_log import RefusedLines
 
 
 async def dry_run(

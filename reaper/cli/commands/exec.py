@@ -15,9 +15,10 @@ from reaper.api.credentials import Credentials
 from reaper.app.command import PASSED, CommandProcess
 from reaper.app.exec import Switch, run_command
 from reaper.app.foreground import Foreground
-from reaper.app.once import RETRY_WAIT_S, Summary, Waits, Watch, run_once
+from reaper.app.once import RETRY_WAIT_S, Waits, Watch, run_once
 from reaper.app.operator_input import operator_name, session_ids
 from reaper.app.run_parts import RunParts
+from reaper.app.run_summary import Summary
 from reaper.app.signals import REPEAT_S, Signals
 from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import duration

@@ -15,8 +15,9 @@ import anyio
 
 from reaper.api.credentials import Credentials
 from reaper.app.notify_at_end import Nobody, notifier_of, report_failure
-from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once, summarize
+from reaper.app.once import RETRY_WAIT_S, Once, Waits, Watch, run_once
 from reaper.app.run_parts import RunParts
+from reaper.app.run_summary import summarize
 from reaper.app.signals import ENDING, Signals, cancel_by, deliver_blocked
 from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import at_least_one, duration

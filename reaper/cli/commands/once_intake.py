@@ -18,7 +18,7 @@ from reaper.intake.line_reader import Parsed
 from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added
 from reaper.telemetry import events, logs
-from reaper.telemetry.event_log import LineMeter, RefusedLines
+from reaper.telemetry.intake_log import LineMeter, RefusedLines
 
 if TYPE_CHECKING:
     pass

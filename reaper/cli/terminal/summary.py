@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from reaper.app.once import Summary
+from reaper.app.run_summary import Summary
 from reaper.cli.output import emit, flush, say
 from reaper.cli.terminal.summary_rows import rows
 from reaper.cli.wrap import columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reaper.app.once import Summary
+from reaper.app.run_summary import Summary
 from reaper.cli.output import next_due
 from reaper.core.model import Outcome
 from reaper.core.words import OUTCOME_WORDS

@@ -40,7 +40,7 @@ COMPOSE = "deploy/test_compose.py"
 INSTALL_PAGE = "deploy/test_install_page.py::test_every_way_to_install_works_as_the_page_says"
 INSTALL_COMMANDS = ("make", "export", "uvx", "pipx", "uv ", "python3", "venv/", "small/")
 PUBLISHES = "needs GitHub and a published release"
-MESSAGE = "integration/test_notifications.py::test_a_message_arrives"
+MESSAGE = "integration/test_receivers.py::test_a_message_arrives"
 MONITORING = "deploy/test_dashboard.py"
 SIMULATION = "simulation/test_simulation.py::test_the_command_reports_and_names_what_there_is"
 WHEEL = "deploy/test_wheel.py"
@@ -112,7 +112,7 @@ ELSEWHERE = [
         "docs/console.md",
         "$ (umask 077; read",
         "asks for a token, and counts 47 dead letters",
-        "integration/test_acts.py::test_the_docs_keep_the_token_out_of_the_list_of_processes",
+        "integration/test_acts_access.py::test_the_docs_keep_the_token_out_of_the_list_of_processes",
         whole=True,
     ),
     Elsewhere("docs/monitoring.md", "ssh", "needs a second machine"),

@@ -1,6 +1,7 @@
 """A queue in memory, for tests: every promise but durability, no threads, any clock.
 
-Several queues can share one `Store`, as processes share a ledger; `Store.mark_dead` is the death of one of them.
+Several queues can share one `Store`, as processes share a ledger; `Store.mark_dead` is the death of one of them. It is
+one class, because `Queue` has so many promises; what it keeps is in memory_store.py.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ from reaper.queues.values import (
     PostponeResult,
     is_over,
 )
-from tests.support.queues.memory_store import Instants, MemoryRunSet, Row, Store
+from tests.support.queues.memory_run_set import MemoryRunSet
+from tests.support.queues.memory_store import Instants, Row, Store
 
 
 class MemoryQueue:
