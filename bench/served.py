@@ -20,6 +20,8 @@ from pathlib import Path
 
 import trustme
 
+from tests.support.eventually import eventually
+
 ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
 
@@ -143,10 +145,8 @@ def _control(port: int, authority: Path | None) -> tuple[Callable[[], None], Cal
             return found
 
     def begin() -> None:
-        deadline = time.monotonic() + 10
-        while ask("counts")["in_flight"]:  # of a client that was cut off
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        # Of a client that was cut off.
+        eventually(lambda: not ask("counts")["in_flight"], 10, what="nothing is in flight", every_s=0.05)
         ask("reset")
 
     def seen(_: int) -> Seen:
@@ -170,10 +170,7 @@ def _log(path: Path, process: subprocess.Popen[str]) -> tuple[Callable[[], None]
     def begin() -> None:
         path.unlink()
         process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + 10
-        while not path.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(path.exists, 10, what="nginx has a new log")
 
     def seen(expected: int) -> Seen:
         process.send_signal(signal.SIGUSR1)  # writes what it has kept back

@@ -14,15 +14,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 from bench.clients.process import cpu_of
 from bench.served import Served, served
+from tests.support.eventually import eventually
 from tests.support.fault.engines import Engine, Postgres, Redis
 
 CONCURRENCY, LATENCY_MS = 128, 500
+POLL_S = 0.2
 IDEAL_PER_S = CONCURRENCY * 1000 / LATENCY_MS
 
 
@@ -58,11 +59,13 @@ def run(engine: Engine, server: Served, home: Path, count: int, seconds: float, 
             log = (home / f"log-{prefix}-{number}").open("w")
             with log:
                 running.append(subprocess.Popen([sys.executable, "-m", "reaper", "run"], env=env, stderr=log))
-        until(lambda: all(b"api.paused" in log.read_bytes() for log in home.glob(f"log-{prefix}-*")), 30)
+        logs = list(home.glob(f"log-{prefix}-*"))
+        eventually(lambda: all(b"api.paused" in log.read_bytes() for log in logs), what="all wait", every_s=POLL_S)
         server.begin()
         spent = cpu_of([process.pid for process in running])
         reaper(env, "resume")
-        until(lambda: server.seen(sessions).answered >= sessions, seconds * 6 + 30)
+        most_s = seconds * 6 + 30
+        eventually(lambda: server.seen(sessions).answered >= sessions, most_s, what="all are stopped", every_s=POLL_S)
         spent = cpu_of([process.pid for process in running]) - spent
         seen = server.seen(sessions)
         return seen.answered / seen.span_s, spent / sessions * 1000
@@ -71,13 +74,6 @@ def run(engine: Engine, server: Served, home: Path, count: int, seconds: float, 
             process.terminate()
         for process in running:
             process.wait()
-
-
-def until(holds: object, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.2)
 
 
 def main() -> None:
