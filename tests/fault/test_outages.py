@@ -71,6 +71,22 @@ def goes_on(command: Command, warm: Warm, sandbox: RunningSandbox, ids: list[str
     )
 
 
+@contextmanager
+def at_work(command: Command, warm: Warm) -> Iterator[subprocess.Popen[str]]:
+    """Run a daemon that has begun to stop `COUNT` sessions; afterwards it must go on to the end."""
+    ids = [f"ses-{number}" for number in range(COUNT)]
+    with running_sandbox(map(Session, ids), latency="20ms") as sandbox:
+        watch(command, sandbox, worker__concurrency=8)
+        path = str(write_ids(command.home / "ids.txt", ids))
+        assert warm.run(command, "add", "-q", "--from", path).returncode == 0
+        with daemon(command) as process:
+            sandbox.until(lambda s: s.counters.deletes > 30, 30)
+            yield process
+            goes_on(command, warm, sandbox, ids)
+            process.terminate()
+            assert process.wait(30) == 0
+
+
 # A ledger that is open needs no more inodes.
 @pytest.mark.parametrize(
     ("what", "when"), [("space", "at work"), ("space", "before the start"), ("inodes", "before the start")]
@@ -107,41 +123,23 @@ def test_a_full_disk(command: Command, warm: Warm, what: str, when: str) -> None
 
 def test_no_descriptors(command: Command, warm: Warm) -> None:
     """The running process gets a limit below what it has open, and then its old one again."""
-    ids = [f"ses-{number}" for number in range(COUNT)]
-    with running_sandbox(map(Session, ids), latency="20ms") as sandbox:
-        watch(command, sandbox, worker__concurrency=8)
-        path = str(write_ids(command.home / "ids.txt", ids))
-        assert warm.run(command, "add", "-q", "--from", path).returncode == 0
-        with daemon(command) as process:
-            sandbox.until(lambda s: s.counters.deletes > 30, 30)
-            limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (6, limits[1]))
-            time.sleep(3)
-            assert process.poll() is None
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
-            goes_on(command, warm, sandbox, ids)
-            process.terminate()
-            assert process.wait(30) == 0
+    with at_work(command, warm) as process:
+        limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (6, limits[1]))
+        time.sleep(3)
+        assert process.poll() is None
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_ledger_that_another_program_locks(command: Command, warm: Warm) -> None:
     """As a shell of sqlite3 with a transaction open does it, for longer than a call waits."""
-    ids = [f"ses-{number}" for number in range(COUNT)]
-    with running_sandbox(map(Session, ids), latency="20ms") as sandbox:
-        watch(command, sandbox, worker__concurrency=8)
-        path = str(write_ids(command.home / "ids.txt", ids))
-        assert warm.run(command, "add", "-q", "--from", path).returncode == 0
-        with daemon(command) as process:
-            sandbox.until(lambda s: s.counters.deletes > 30, 30)
-            blocker = sqlite3.connect(command.ledger, isolation_level=None)
-            blocker.execute("BEGIN IMMEDIATE")
-            eventually(lambda: events(command, "queue.unavailable"), 30)
-            assert process.poll() is None
-            blocker.execute("ROLLBACK")
-            blocker.close()
-            goes_on(command, warm, sandbox, ids)
-            process.terminate()
-            assert process.wait(30) == 0
+    with at_work(command, warm) as process:
+        blocker = sqlite3.connect(command.ledger, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        eventually(lambda: events(command, "queue.unavailable"), 30)
+        assert process.poll() is None
+        blocker.execute("ROLLBACK")
+        blocker.close()
 
 
 def test_a_process_that_may_open_too_few_files_says_so(command: Command, warm: Warm) -> None:

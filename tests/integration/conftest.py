@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.queues.postgres_server import PostgresServer, session_server
 from tests.support.queues.redis_server import RedisServer
 
 
@@ -26,3 +27,17 @@ def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server() -> PostgresServer:
+    """The PostgreSQL server that the tests share."""
+    return session_server()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    """A database of the test's own on that server."""
+    name = server.create_database()
+    yield name
+    server.empty_database(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,23 +19,10 @@ from tests.support.queues.postgres_server import (
     URL_PASSWORD,
     PostgresServer,
     free_port,
-    session_server,
     unprivileged,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    name = server.create_database()
-    yield name
-    server.empty_database(name)
 
 
 async def error_of(url: str) -> QueueError:

@@ -17,22 +17,10 @@ from reaper.queues.base import Queue
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.support.queues.postgres_roles import opened
-from tests.support.queues.postgres_server import PostgresServer, session_server
+from tests.support.queues.postgres_server import PostgresServer
 from tests.support.queues.postgres_steps import poll_claim, settled_once, waiting_for_a_lock
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    name = server.create_database()
-    yield name
-    server.empty_database(name)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -12,22 +12,10 @@ from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Lease, Outcome
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, sent
 from tests.support.queues.postgres_roles import CuttingProxy, opened
-from tests.support.queues.postgres_server import URL_PASSWORD, PostgresServer, session_server
+from tests.support.queues.postgres_server import URL_PASSWORD, PostgresServer
 from tests.support.queues.postgres_steps import poll_claim, settled_once, waiting_for_a_lock
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    name = server.create_database()
-    yield name
-    server.empty_database(name)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
@@ -27,7 +27,7 @@ from tests.support.queues.harness import (
     stop_one,
 )
 from tests.support.queues.postgres_roles import Positions, opened
-from tests.support.queues.postgres_server import PostgresServer, binaries, free_port, session_server
+from tests.support.queues.postgres_server import PostgresServer, binaries, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -42,18 +42,6 @@ ROLES = {
 def of_guide(name: str) -> list[str]:
     """Return the statements of one block of the guide."""
     return [text for text in block("docs/queues-postgres.md", name=name).split(";\n") if text.strip()]
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    name = server.create_database()
-    yield name
-    server.empty_database(name)
 
 
 @pytest.fixture

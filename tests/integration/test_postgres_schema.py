@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -16,21 +15,9 @@ from reaper.queues.postgres.open import open_postgres
 from reaper.queues.values import Batch, NewItem, Position
 from tests.support.queues.harness import ids
 from tests.support.queues.postgres_roles import Positions, opened
-from tests.support.queues.postgres_server import PostgresServer, session_server
+from tests.support.queues.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    name = server.create_database()
-    yield name
-    server.empty_database(name)
 
 
 async def test_five_may_start_at_once_and_one_makes_the_tables(server: PostgresServer, database: str) -> None:

@@ -15,15 +15,10 @@ from reaper.queues.base import Queue
 from reaper.queues.values import Batch, InvalidLine, NewItem
 from tests.support.queues.harness import LEASE_S, STOPPED, ended, ids, sent, stop_one
 from tests.support.queues.postgres_roles import opened
-from tests.support.queues.postgres_server import PASSWORD, PostgresServer, session_server
+from tests.support.queues.postgres_server import PASSWORD, PostgresServer
 from tests.support.queues.postgres_settings import HOSTILE, hostile_role
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server() -> PostgresServer:
-    return session_server()
 
 
 @pytest.fixture

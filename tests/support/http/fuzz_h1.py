@@ -8,18 +8,15 @@ Every input must end in an answer or a fault, the same however it is cut, within
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import random
-import resource
 import sys
 import time
-import traceback
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS
+from tests.support.http import fuzz
+from tests.support.http.fuzz import Input
 from tests.support.http.h1 import Seen, cut, one_by_one, play
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "h1"
@@ -97,39 +94,22 @@ def without_keep(seen: Seen) -> tuple[object, ...]:
     return seen.status, seen.headers, seen.body, seen.whole, seen.fault
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Feed disturbed HTTP/1.1 answers to a connection.")
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, default=Path("."), metavar="DIR")
-    options = parser.parse_args(arguments)
-    corpus = [file.read_bytes() for file in sorted(CORPUS.iterdir())]
-    chance = random.Random(options.seed)
-    counts: Counter[str] = Counter()
-    begun = time.perf_counter()
-    for number in range(options.inputs):
-        data = disturbed(chance, corpus)
-        parts = pieces(chance, data)
-        try:
-            rule, seen = broken_rule(data, parts)
-        except Exception:  # noqa: BLE001  # whatever it is, it is the finding
-            rule, seen = traceback.format_exc(), None
-        if rule is not None:
-            found = options.keep / f"h1-{hashlib.sha256(data).hexdigest()[:12]}.http"
-            found.write_bytes(data)
-            print(f"input {number}, kept in {found}, in pieces of {[len(part) for part in parts][:20]}: {rule}")
-            return 1
-        assert seen is not None
+def make(chance: random.Random, corpus: list[bytes], _: int) -> Input:
+    data = disturbed(chance, corpus)
+    parts = pieces(chance, data)
+
+    def played() -> tuple[str | None, list[str]]:
+        rule, seen = broken_rule(data, parts)
+        if seen is None:
+            return rule, []
         cut_off = "" if seen.whole or seen.fault else ", cut"
-        counts[(seen.fault or f"answer {seen.status // 100}xx") + cut_off + (", kept" if seen.kept else "")] += 1
-    spent = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{options.inputs} inputs from {len(corpus)} files, seed {options.seed}: {spent:.0f} s, peak memory {peak} MiB"
-    )
-    for name, count in counts.most_common():
-        print(f"{count:9} {name}")
-    return 0
+        return rule, [(seen.fault or f"answer {seen.status // 100}xx") + cut_off + (", kept" if seen.kept else "")]
+
+    return Input(data, parts, played)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return fuzz.main(arguments, "Feed disturbed HTTP/1.1 answers to a connection.", CORPUS, "h1-{}.http", make)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,9 @@ is written to DIR and ends the run with 1.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import random
-import resource
 import sys
 import time
-import traceback
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +25,8 @@ import h2.settings
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, Exchange
 from reaper.api.http.h2.response import Response
+from tests.support.http import fuzz
+from tests.support.http.fuzz import Input
 from tests.support.http.h1 import cut, one_by_one
 from tests.support.http.h2 import Stage, became, frames, settings
 from tests.support.http.h2_inputs import MAX_BODY, STREAMS, conversation, disturbed
@@ -157,55 +154,32 @@ def became_of(seen: Seen) -> tuple[tuple[object, ...], ...]:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Feed disturbed HTTP/2 to a connection.")
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, default=Path("."), metavar="DIR")
-    options = parser.parse_args(arguments)
-    corpus = [file.read_bytes() for file in sorted(CORPUS.iterdir())]
-    chance = random.Random(options.seed)
-    counts: Counter[str] = Counter()
-    compared = 0
-    begun = time.perf_counter()
-    for number in range(options.inputs):
-        expected = None
-        if number % 4:
-            data = disturbed(chance, corpus)
-        else:
-            data, expected = conversation(chance)
-            if number % 8:
-                data, expected = disturbed(chance, [data]), None
-        parts = pieces(chance, data)
-        ask_oracle = number % ORACLE_EVERY == 0
-        try:
-            rule, seen = broken_rule(data, parts, ask_oracle=ask_oracle)
-            if rule is None and expected is not None and became_of(seen) != expected:
-                rule = f"{expected} was said, {became_of(seen)} understood"
-        except Exception:  # noqa: BLE001  # whatever it is, it is the finding
-            rule, seen = traceback.format_exc(), None
-        if rule is not None:
-            found = options.keep / f"h2-{hashlib.sha256(data).hexdigest()[:12]}.bin"
-            found.write_bytes(data)
-            print(f"input {number}, kept in {found}, in pieces of {[len(part) for part in parts][:20]}: {rule}")
-            return 1
-        assert seen is not None
-        compared += ask_oracle
+def make(chance: random.Random, corpus: list[bytes], number: int) -> Input:
+    expected = None
+    if number % 4:
+        data = disturbed(chance, corpus)
+    else:
+        data, expected = conversation(chance)
+        if number % 8:
+            data, expected = disturbed(chance, [data]), None
+    parts = pieces(chance, data)
+    ask_oracle = number % ORACLE_EVERY == 0
+
+    def played() -> tuple[str | None, list[str]]:
+        rule, seen = broken_rule(data, parts, ask_oracle=ask_oracle)
+        if rule is None and expected is not None and became_of(seen) != expected:
+            rule = f"{expected} was said, {became_of(seen)} understood"
+        kinds = ["also read by h2"] * ask_oracle
         for fate, whole in zip(seen.fates[:3], seen.whole, strict=False):
-            if isinstance(fate, int):
-                counts[f"answer {fate // 100}xx{'' if whole else ', cut'}"] += 1
-            else:
-                counts[fate or "under way"] += 1
-        counts["connection closed" if seen.closed else "connection open"] += 1
-    spent = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{options.inputs} inputs from {len(corpus)} files, seed {options.seed}, {compared} of them also read by h2: "
-        f"{spent:.0f} s, peak memory {peak} MiB"
-    )
-    for name, count in counts.most_common():
-        print(f"{count:9} {name}")
-    return 0
+            answer = f"answer {fate // 100}xx{'' if whole else ', cut'}" if isinstance(fate, int) else fate
+            kinds.append(answer or "under way")
+        return rule, [*kinds, "connection closed" if seen.closed else "connection open"]
+
+    return Input(data, parts, played)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return fuzz.main(arguments, "Feed disturbed HTTP/2 to a connection.", CORPUS, "h2-{}.bin", make)
 
 
 if __name__ == "__main__":
