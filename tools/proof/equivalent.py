@@ -59,21 +59,9 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/core/throttle.py", "Throttle.until", "0.0", "1.0", 0): _NO_SENSE,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.new_set", "self._sets += 1", "self._sets -= 1", 0): _NAME,
     ("reaper/queues/sqlite/claims.py", "SqliteWork.new_set", "1", "2", 0): _NAME,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "few - 1", "few + 1", 0): _SEARCH,
     ("reaper/queues/sqlite/run_sets.py", "is_small", "1", "2", 0): _SEARCH,
-    (
-        "reaper/queues/sqlite/run_sets.py",
-        "is_small",
-        'return connection.execute(SQL["has_more_than"], (set_id, SMALL_SET - 1)).fetchone() is None',
-        "return None",
-        0,
-    ): _SEARCH,
-    (
-        "reaper/queues/sqlite/run_sets.py",
-        "is_small",
-        'connection.execute(SQL["has_more_than"], (set_id, SMALL_SET - 1)).fetchone() is None',
-        'connection.execute(SQL["has_more_than"], (set_id, SMALL_SET - 1)).fetchone() is not None',
-        0,
-    ): _SEARCH,
+    ("reaper/queues/sqlite/run_sets.py", "is_small", "0", "1", 0): _SEARCH,
     (
         "reaper/queues/sqlite/intake.py",
         "SqliteIntake.add.add",
@@ -117,7 +105,6 @@ EQUIVALENT: dict[Key, str] = {
     ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 1): _SIZE,
     ("reaper/queues/sqlite/schema.py", "", "1024", "1025", 2): _SIZE,
     ("reaper/queues/sqlite/schema.py", "connect", "256", "257", 0): _SIZE,
-    ("reaper/queues/sqlite/run_sets.py", "is_small", "SMALL_SET - 1", "SMALL_SET + 1", 0): _SEARCH,
     ("reaper/queues/sqlite/run_sets.py", "", "5_000", "5001", 0): _SEARCH,
     ("reaper/queues/sqlite/owners.py", "Locks.drop", "self._own = self._checkpoint = None", "pass", 0): _LAST,
 }
