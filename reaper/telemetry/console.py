@@ -74,7 +74,7 @@ def _settled(event: Mapping[str, object]) -> str:
     earlier = ""
     if event.get("unanswered") and event.get("outcome") == "already_gone":
         sends = pluralize(int(_figure(event["unanswered"])), "earlier send", "earlier sends")
-        earlier = f", after {sends} without a recorded reply: the process ended before it"
+        earlier = f", after {sends} without a recorded reply"
     return f"{event.get('session_id')}: {str(event.get('outcome')).replace('_', ' ')}{status}{detail}{earlier}"
 
 

@@ -85,7 +85,7 @@ SAID = [
     (
         events.SESSION_SETTLED,
         {"session_id": "a", "outcome": "already_gone", "status": 404, "unanswered": 1},
-        "a: already gone (404), after 1 earlier send without a recorded reply: the process ended before it",
+        "a: already gone (404), after 1 earlier send without a recorded reply",
     ),
     (
         events.SESSION_SETTLED,
