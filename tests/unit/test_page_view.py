@@ -102,9 +102,16 @@ def test_reapers_on_the_queue_and_a_pause_of_another() -> None:
     other = WorkerHeartbeat(owner_name("0b", "web-2", 99), 99, NOW - 60, NOW - 2, 16, pauses)
     late = WorkerHeartbeat("old-name", 7, NOW - 60, NOW - 18, 0)
     near = WorkerHeartbeat(owner_name("0c", "web-1", 12), 12, NOW - 60, NOW, 8)
-    shown = view(Overview(STATS, NOW, [own, other, late, near], lease_holders=[LeaseHolder(other.owner, 9, NOW + 60)]))
+    shown = view(
+        Overview(
+            STATS,
+            NOW,
+            [own, other, late, near],
+            lease_holders=[LeaseHolder(other.owner, 9, NOW + 60), LeaseHolder(near.owner, 11, NOW + 60)],
+        )
+    )
     assert shown.reapers[1:] == [
-        ("web-1", "12", "1 m", "0 of 8", "running"),
+        ("web-1", "12", "1 m", "8 of 8, 3 more claimed", "running"),
         ("web-2", "99", "1 m", "9 of 16", "paused: operator, wrong_target"),
         ("–", "7", "1 m", "0 of 0", "no heartbeat for 18 s"),
     ]

@@ -243,10 +243,16 @@ def _reapers(facts: PageSnapshot) -> list[tuple[str, str, str, str, str]]:
         return rows
     for reaper in facts.others:
         runs_for, silent_s = format_duration(facts.at - reaper.started_at), reaper.silent_s(facts.at)
-        in_flight = f"{facts.whole.in_flight_of.get(random_part(reaper.owner), 0):,} of {reaper.limit:,}"
+        in_flight = _of_limit(facts.whole.in_flight_of.get(random_part(reaper.owner), 0), reaper.limit)
         state = f"no heartbeat for {format_duration(silent_s)}" if silent_s else _state_of(reaper.pauses)
         rows.append((reaper.place.host or UNKNOWN, str(reaper.pid), runs_for, in_flight, state))
     return sorted(rows, key=lambda row: (row[0] != rows[0][0], row[0]))
+
+
+def _of_limit(claimed: int, limit: int) -> str:
+    """Return how many of its limit a reaper sends; it may have claimed more, which wait for a slot."""
+    sent = f"{min(claimed, limit):,} of {limit:,}"
+    return f"{sent}, {claimed - limit:,} more claimed" if claimed > limit else sent
 
 
 def _next(at: float | None, now: float) -> str:
