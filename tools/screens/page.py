@@ -15,7 +15,7 @@ HEAD = """\
 
 Each screen as it stood on a terminal of 80 columns (`make screens` captures them anew). The same at 40 columns, as on
 a telephone, and at 140, and these as files, are in `docs/screens/`. The web page of the daemon is in
-[monitoring.md](monitoring.md).
+[monitoring.md](monitoring.md). What was found wrong on them, and mended, is in [screens-review.md](screens-review.md).
 """
 PAGE = (
     (
