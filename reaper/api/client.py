@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
 
-import httpx
-
 from reaper.api.credentials import Credentials
 from reaper.api.faults import failure_of
 from reaper.api.http.coding import CodingError, codings_of, decode
@@ -23,6 +21,7 @@ from reaper.api.http.connect import Http, Via
 from reaper.api.http.exchange import Exchange, Headers
 from reaper.api.http.proxy import USER_AGENT, Proxy
 from reaper.api.http.transport import Transport
+from reaper.api.httpx_without_cli import httpx
 from reaper.api.trust import Trust
 from reaper.core.classify import LIST_BODY_BYTES
 from reaper.core.errors import ConfigError

@@ -7,11 +7,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import httpx
-
 from reaper.api.http.connect import HandshakeClosed
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.proxy import ProxyRefused
+from reaper.api.httpx_without_cli import httpx
 from reaper.core.model import Failed, Fault
 
 _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})

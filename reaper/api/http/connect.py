@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import httpx
-
 from reaper.api.http.exchange import Connection, Owner
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.proxy import Proxy, Tunnel
 from reaper.api.http.resolver import Address, resolve
+from reaper.api.httpx_without_cli import httpx
 
 Http = Literal["auto", "1.1", "2"]
 TlsSource = Callable[[], Awaitable[ssl.SSLContext]]

@@ -6,11 +6,10 @@ import asyncio
 import random
 from collections import OrderedDict
 
-import httpx
-
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, Owner
 from reaper.api.http.pooled_connection import PooledConnection
+from reaper.api.httpx_without_cli import httpx
 
 MAX_OPENING = 48
 """Connections being opened at once: a handshake takes memory and CPU that an open connection does not."""

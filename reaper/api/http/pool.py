@@ -12,13 +12,12 @@ import math
 from collections import OrderedDict
 from contextlib import suppress
 
-import httpx
-
 from reaper.api.http.connect import Connector
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.openings import Openings
 from reaper.api.http.pooled_connection import PooledConnection
 from reaper.api.http.renewal import Renewal
+from reaper.api.httpx_without_cli import httpx
 
 _MAX_RESENDS = 3
 """Times that a refused exchange is sent again while no other one is answered."""

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-import httpx
-
 from reaper.api.http.exchange import MAX_HEAD_BYTES
+from reaper.api.httpx_without_cli import httpx
 from reaper.core.version import __version__
 
 _PORTS = {"http": 80, "https": 443}

@@ -13,11 +13,10 @@ import ssl
 from copy import copy
 from typing import NoReturn
 
-import httpx
-
 from reaper.api.http.connect import Connector, Http, TlsSource, Via
 from reaper.api.http.exchange import Exchange, Headers, WireFault
 from reaper.api.http.pool import Pool
+from reaper.api.httpx_without_cli import httpx
 
 _METHODS = frozenset({b"GET", b"DELETE"})
 _PORTS = {"http": 80, "https": 443}
