@@ -131,7 +131,7 @@ def _mistakes(on: Stage) -> None:
         "reaper add --from odd.txt",
         "reaper show env_2",
         "cat ids.txt | reaper once",
-        "REAPER_API__BASEURL=https://example.com reaper status",
+        "REAPER_API__BASEURL=https://a.test reaper status",
         "reaper status --concurrency 3",
         "reaper queue backup ids.txt",
     )
