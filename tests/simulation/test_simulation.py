@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +14,8 @@ from tests.support.simulation import command
 from tests.support.simulation.loop import VirtualLoop
 from tests.support.simulation.oracle import Booked, Oracle
 from tests.support.simulation.plan import KINDS, Fault, Plan, PlannedSession, plan_of
-from tests.support.simulation.runner import kind_of, run, shrink
+from tests.support.simulation.rests import BEFORE_S, busy
+from tests.support.simulation.runner import Interpreter, kind_of, shrink
 from tests.support.simulation.simulated import Result, Total
 from tests.support.simulation.virtual_time import CLOCK
 
@@ -20,30 +23,56 @@ KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
 SEEDS = range(1, 6)
 
 
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[Interpreter]:
+    """Run plans in one interpreter, because its imports take longer than such a short plan."""
+    with Interpreter() as started:
+        yield started
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_invariants_hold(seed: int) -> None:
-    result = run(plan_of(seed, 0.2))
+def test_the_invariants_hold(seed: int, interpreter: Interpreter) -> None:
+    result = interpreter.run(plan_of(seed, 0.2))
     assert result.broken == []
     assert result.reaper_hours > 0
 
 
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
-def test_a_plan_that_failed_once_holds(file: Path) -> None:
-    assert run(Plan.from_json(file.read_text())).broken == []
+def test_a_plan_that_failed_once_holds(file: Path, interpreter: Interpreter) -> None:
+    assert interpreter.run(Plan.from_json(file.read_text())).broken == []
 
 
 @pytest.mark.parametrize("engine", ["memory", "ledger"])
-def test_the_same_plan_gives_the_same_history(engine: str) -> None:
+def test_the_same_plan_gives_the_same_history(engine: str, interpreter: Interpreter) -> None:
     plan = replace(plan_of(11, 0.1), engine=engine)
-    first, second = run(plan), run(plan)
-    assert first.digest == second.digest != ""
-    assert run(replace(plan, seed=12)).digest != first.digest
+    first, second = interpreter.run(plan), interpreter.run(plan)
+    with Interpreter() as another:
+        assert first.digest == second.digest == another.run(plan).digest != ""
+    assert interpreter.run(replace(plan, seed=12)).digest != first.digest
 
 
 def test_a_plan_survives_its_file() -> None:
     plan = plan_of(3)
     assert Plan.from_json(plan.to_json()) == plan
     assert {fault.kind for seed in range(60) for fault in plan_of(seed, 0.2).faults} == set(KINDS)
+
+
+def test_a_plan_that_spins_or_fails_says_so(interpreter: Interpreter) -> None:
+    with Interpreter(limit_s=1) as impatient:
+        assert impatient.run(plan_of(1, 200)).broken == ["it did not end within 1 s of real time"]
+    without_reapers = replace(plan_of(1, 0.01, ["suspend"]), reapers=0)
+    assert "ZeroDivisionError" in interpreter.run(without_reapers).broken[0]
+    assert interpreter.run(plan_of(1, 0.01, [])).broken == []
+
+
+def test_no_task_rests_long_where_something_happens() -> None:
+    for seed in range(30):
+        plan = plan_of(seed, 2)
+        spans = busy(plan)
+        assert all(first[1] + BEFORE_S < second[0] for first, second in pairwise(spans))
+        assert sum(end_s - begin_s for begin_s, end_s in spans) < plan.hours * 3600 / 2
+        for at_s in (*(fault.at_s for fault in plan.faults), *plan.bursts_s):
+            assert any(begin_s <= max(0.0, at_s - BEFORE_S) and at_s < end_s for begin_s, end_s in spans)
 
 
 def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object) -> list[str]:
@@ -165,7 +194,7 @@ def test_a_failing_plan_is_made_smaller() -> None:
         is_broken = culprits <= {fault.kind for fault in tried.faults} and len(tried.sessions) >= 2
         return Result(tried.seed, ["12.5 s: env_5-3 is lost"] if is_broken else [])
 
-    smaller = shrink(plan, fails(plan), 1, run=fails)
+    smaller = shrink(plan, fails(plan), 1, fails)
     assert {fault.kind for fault in smaller.faults} == culprits
     assert len(smaller.sessions) == 2
     assert kind_of("12.5 s: env_5-3 is lost") == kind_of("99.1 s: env_7-1 is lost")

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from random import Random
 
 from tests.support.simulation.history import History
 from tests.support.simulation.plan import LASTING, Fault, PlannedSession
 from tests.support.simulation.virtual_time import CLOCK, EPOCH
+
+MADE_BEFORE_S, LISTED_BEFORE_S = 1200.0, 300.0
+"""How long before it is asked for a session was made, and how long before that the list shows it: long lists cost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -147,7 +151,7 @@ class ApiModel:
     def _is_listed(self, hosted: Hosted, seen_s: float) -> bool:
         if hosted.plan.nature in ("unknown", "forbidden"):
             return False
-        begun = hosted.plan.asked_s - 1200 <= seen_s
+        begun = hosted.plan.asked_s - LISTED_BEFORE_S <= seen_s
         ended = hosted.ended_s is not None and hosted.ended_s <= seen_s
         return begun and not ended and not (hosted.plan.ends_s is not None and hosted.plan.ends_s <= seen_s)
 
@@ -155,7 +159,7 @@ class ApiModel:
         off = self.active("clock_of_api")
         shift = off.share if off else 0.0
         alive = hosted.is_alive(CLOCK.elapsed_s)
-        made = hosted.plan.asked_s - 1200
+        made = hosted.plan.asked_s - MADE_BEFORE_S
         return {
             "sessionId": hosted.plan.session_id, "status": "running" if alive else "ended", "alive": alive,
             "cloneIds": ["github"], "endpoints": {}, "apiBaseUrls": {}, "createdAt": _rfc3339(made + shift),
@@ -200,5 +204,6 @@ def _error(status: int, message: str, *headers: str) -> Answer:
     return Answer(status, json.dumps({"error": message}).encode(), headers)
 
 
+@cache
 def _rfc3339(at_s: float) -> str:
     return datetime.fromtimestamp(EPOCH + at_s, UTC).isoformat()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.support.simulation.plan import KINDS, Plan, plan_of
-from tests.support.simulation.runner import run, run_all, shrink
+from tests.support.simulation.runner import Interpreter, Interpreters, run_all, shrink
 from tests.support.simulation.simulated import Result, Total
 
 
@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-shrink", action="store_true", help="tell the story of a seed that fails as it is")
     options = parser.parse_args(argv)
     if options.plan is not None:
-        return _tell(Plan.from_json(options.plan.read_text()))
+        with Interpreter() as interpreter:
+            return _tell(Plan.from_json(options.plan.read_text()), interpreter)
     kinds = None if options.faults is None else [kind for kind in options.faults.split(",") if kind]
     if unknown := sorted(set(kinds or ()) - set(KINDS)):
         parser.error(f"--faults: no such faults: {', '.join(unknown)}; there are {', '.join(KINDS)}")
@@ -53,26 +54,28 @@ def main(argv: list[str] | None = None) -> int:
     def go_on() -> bool:
         return time.monotonic() < until and total.took_s < most_s and not (options.until_broken and failed)
 
-    for plan, result in run_all(plans, options.jobs, go_on):
-        total.add(result)
-        if result.broken:
-            failed.append((plan, result))
-            print(f"seed {plan.seed}: {result.broken[0]}", flush=True)
-        elif sys.stderr.isatty():
-            print(f"\r{total.seeds} seeds, {total.reaper_hours:,.0f} reaper hours", end="", file=sys.stderr, flush=True)
-    print("\n".join(total.lines()))
-    for plan, result in () if options.until_broken else failed[:3]:
-        smaller = plan if options.no_shrink else shrink(plan, result, options.jobs)
-        if options.keep is not None:
-            options.keep.mkdir(exist_ok=True)
-            (options.keep / f"seed-{plan.seed}.json").write_text(smaller.to_json() + "\n")
-        _tell(smaller)
+    with Interpreters(options.jobs) as interpreters, Interpreter() as interpreter:
+        for plan, result in run_all(plans, options.jobs, interpreters.run, go_on):
+            total.add(result)
+            if result.broken:
+                failed.append((plan, result))
+                print(f"seed {plan.seed}: {result.broken[0]}", flush=True)
+            elif sys.stderr.isatty():
+                hours = f"{total.seeds} seeds, {total.reaper_hours:,.0f} reaper hours"
+                print(f"\r{hours}", end="", file=sys.stderr, flush=True)
+        print("\n".join(total.lines()))
+        for plan, result in () if options.until_broken else failed[:3]:
+            smaller = plan if options.no_shrink else shrink(plan, result, options.jobs, interpreters.run)
+            if options.keep is not None:
+                options.keep.mkdir(exist_ok=True)
+                (options.keep / f"seed-{plan.seed}.json").write_text(smaller.to_json() + "\n")
+            _tell(smaller, interpreter)
     return 1 if failed else 0
 
 
-def _tell(plan: Plan) -> int:
+def _tell(plan: Plan, interpreter: Interpreter) -> int:
     """Run one plan; print its story if an invariant does not hold."""
-    result = run(plan, with_story=True)
+    result = interpreter.run(plan, with_story=True)
     print(f"\nseed {plan.seed}: {plan.engine}, {plan.reapers} × {plan.mode}, {len(plan.sessions)} sessions, faults:")
     for fault in plan.faults:
         print(f"  {fault}")

@@ -49,8 +49,8 @@ class PlannedSession:
     again_s: float | None = None
 
 
-BURSTS = (0.1, 0.35, 0.6)
-"""When half of the sessions come, as a share of the time."""
+STRETCH_S = 600.0
+"""How long after a burst trouble lasts at most: then little happens until the next one."""
 GUARDS = (3, 10, 10_000)
 PACES = (1.0, 4.0, 4.0)
 NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
@@ -79,6 +79,14 @@ class Plan:
     pace: float = 1.0
     """How many times as long as usual reaper's tasks rest: the longer, the cheaper an hour, and the later they see."""
 
+    rests: bool = False
+    """Reaper's tasks rest longer where nothing happens: `rests.py`. Not in plans of before."""
+
+    @property
+    def bursts_s(self) -> tuple[float, ...]:
+        """When many sessions come at once."""
+        return bursts_of(self.hours)
+
     def without(self, *, faults: Sequence[Fault] = (), sessions: Sequence[PlannedSession] = ()) -> Plan:
         """Return the plan without some of its faults or sessions."""
         return replace(
@@ -92,7 +100,11 @@ class Plan:
 
     @staticmethod
     def from_json(text: str) -> Plan:
-        raw: dict[str, Any] = json.loads(text)
+        return Plan.from_raw(json.loads(text))
+
+    @staticmethod
+    def from_raw(raw: dict[str, Any]) -> Plan:
+        """Return the plan of what its JSON reads as."""
         sessions = tuple(PlannedSession(**one) for one in raw.pop("sessions"))
         return Plan(**{**raw, "sessions": sessions, "faults": tuple(Fault(**one) for one in raw.pop("faults"))})
 
@@ -123,6 +135,12 @@ SUDDEN = (
 KINDS = (*LASTING, *SUDDEN)
 
 
+def bursts_of(hours: float) -> tuple[float, ...]:
+    """Return when many sessions come at once: three times in two hours, and as often in less."""
+    count = max(3, round(hours * 1.5))
+    return tuple((0.1 + 0.75 * n / count) * hours * 3600 for n in range(count))
+
+
 def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -> Plan:
     """Return the plan of a seed. `kinds`: the faults to choose from; None: a swarm's choice, another with each seed."""
     chance = Random(f"plan/{seed}")
@@ -131,16 +149,20 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
     if kinds is None:
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
-    length_s = hours * 3600
+    length_s, bursts_s = hours * 3600, bursts_of(hours)
     count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
     discovers = chance.random() < 0.4
-    sessions = tuple(_session(chance, seed, n, length_s, mode, discovers) for n in range(count))
+    sessions = tuple(_session(chance, seed, n, length_s, bursts_s, mode, discovers) for n in range(count))
     faults: list[Fault] = []
     for kind in kinds:
-        for _ in range(chance.choice((1, 1, 2, 4))):
-            at_s, for_s = chance.uniform(0, length_s * 0.8), 0.0
-            if chance.random() < 0.6:  # in the midst of work, where coincidences are
-                at_s = chance.choice(BURSTS) * length_s + chance.uniform(-1, 9)
+        for _ in range(round(chance.choice((1, 1, 2, 4)) * max(1.0, hours / 2))):
+            where, burst_s, for_s = chance.random(), chance.choice(bursts_s), 0.0
+            if where < 0.6:  # in the midst of work, where coincidences are
+                at_s = burst_s + chance.uniform(-1, 9)
+            elif where < 0.9:
+                at_s = burst_s + chance.uniform(0, min(STRETCH_S, length_s * 0.25))
+            else:
+                at_s = chance.uniform(0, length_s * 0.8)
             share = 1.0
             if kind in LASTING:
                 for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
@@ -154,25 +176,30 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
         chance.choice((1.0, 1.0, 8.0, 25.0)), sessions, tuple(faults),
-        chance.choice(GUARDS), chance.choice(PACES),
+        chance.choice(GUARDS), chance.choice(PACES), rests=True,
     )  # fmt: skip
 
 
-def _session(chance: Random, seed: int, number: int, length_s: float, mode: str, discovers: bool) -> PlannedSession:
+def _session(
+    chance: Random, seed: int, number: int, length_s: float, bursts_s: Sequence[float], mode: str, discovers: bool
+) -> PlannedSession:
     ways = ("file", "spool", "add") if mode == "run" else ("add",)
     way = "list" if discovers and chance.random() < 0.4 else chance.choice(ways)
     # Half of them come in bursts, because what goes wrong goes wrong with many at once.
-    burst = chance.choice(BURSTS) * length_s + chance.uniform(0, 5)
+    burst = chance.choice(bursts_s) + chance.uniform(0, 5)
     asked_s = burst if chance.random() < 0.5 else chance.uniform(1, length_s * 0.8)
     nature = "own" if way == "list" else chance.choice(NATURES)
-    expires_s = 1e9
+    expires_s, ends_by_itself, latest_s = 1e9, chance.random() < 0.1, 600
     if way == "list":
         expires_s = chance.choice((asked_s, asked_s + 600, 1e9))
+        # Most end some time after, stopped or not: those that a guard holds would make each list longer.
+        latest_s = 600 if expires_s == 1e9 else 2400
+        ends_by_itself = ends_by_itself or chance.random() < 0.8
     return PlannedSession(
         f"env_{seed}-{number}",
         way,
         round(asked_s, 3),
-        round(asked_s + chance.uniform(-300, 600), 3) if chance.random() < 0.1 else None,
+        round(asked_s + chance.uniform(-300, latest_s), 3) if ends_by_itself else None,
         round(chance.choice((30, 300, 1500)) * chance.uniform(0.5, 1.5), 3) if chance.random() < 0.2 else None,
         nature,
         round(expires_s, 3),

@@ -29,10 +29,10 @@ from tests.support.simulation.loop import PROCESS, Process
 from tests.support.simulation.network import ADDRESS
 from tests.support.simulation.plan import Fault
 from tests.support.simulation.queues import faulty_memory, open_ledger
+from tests.support.simulation.rests import Rests
 from tests.support.simulation.virtual_time import CLOCK
 from tests.support.simulation.world import World
 
-ONCE_EVERY_S = 60.0
 TIMEOUT_S = 5.0
 ANOTHER_ADDRESS = "10.0.0.9"
 """The API of another environment: its sessions are others, and the token is not for it."""
@@ -75,6 +75,7 @@ class Reapers:
         """Processes whose queue was open once."""
         self.lived_s = 0.0
         """The time of all that ended."""
+        self.rests = Rests(world)
         self._closing = False
         self._began: dict[str, float] = {}
         self._crash_next: Process | None = None
@@ -155,7 +156,7 @@ class Reapers:
         if process.name not in self._began or (task is not None and process.is_dead):
             return
         self.lived_s += CLOCK.elapsed_s - self._began.pop(process.name)
-        again_s = self.world.chance.uniform(1, 8) if self.world.plan.mode == "run" else ONCE_EVERY_S
+        again_s = self.world.chance.uniform(1, 8) if self.world.plan.mode == "run" else self.rests.once_every_s
         if task is None:
             self.world.history.add(process.name, "killed", "killed")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TextIO, cast
 
 import anyio
@@ -12,22 +13,18 @@ from anyio import to_thread
 from anyio._backends._asyncio import CancelScope
 
 from reaper.api.http import connect
-from reaper.app import daemon, notifier
+from reaper.app import notifier
 from reaper.app.bounded import Bounded
+from reaper.core import ids, times
+from reaper.core.discovery import listing
 from reaper.queues.sqlite import open as sqlite_open
 from reaper.telemetry import logs
 from reaper.telemetry.sink import Sink
-from reaper.worker import list_reads, settler, supervisor, unconfirmed, worker
 from tests.support.simulation.loop import PROCESS
 from tests.support.simulation.queues import InlineThread
 from tests.support.simulation.reapers import Reapers
 from tests.support.simulation.world import World
 
-RESTS: tuple[tuple[Any, str], ...] = (
-    (supervisor, "MAINTENANCE_S"), (settler, "CHECK_S"), (daemon, "MAX_IDLE_S"),
-    (unconfirmed, "TICK_S"), (list_reads, "TICK_S"), (worker, "TICK_S"),
-)  # fmt: skip
-"""How long reaper's tasks rest between two looks: what a plan's `pace` makes longer."""
 NEVER_S = 1e9
 
 
@@ -97,10 +94,11 @@ def install(world: World, reapers: Reapers) -> None:
         # Nobody deletes or replaces a ledger here, or is notified of anything: see docs/simulation.md.
         (sqlite_open.Ledger, "finding", lambda self: None),
         (notifier, "TICK_S", NEVER_S),
+        # The same sessions are listed again and again.
+        (listing, "parse_time", cache(times.parse_time)),
+        (listing, "check_id", cache(ids.check_id)),
         (logs, "configure", configure_lines),
     )
     for owner, name, value in replaced:
         setattr(owner, name, value)
-    for module, name in RESTS:
-        setattr(module, name, getattr(module, name) * world.plan.pace)
     configure_lines(reapers.settings().telemetry, secrets=tuple)

@@ -21,13 +21,12 @@ from tests.support.simulation.people import ACTS, DECISIONS, People
 from tests.support.simulation.plan import Fault, Plan
 from tests.support.simulation.reapers import HAPPENS_TO_PROCESSES, Reapers
 from tests.support.simulation.replaced import install
+from tests.support.simulation.rests import SETTLES_S
 from tests.support.simulation.simulated import Result
 from tests.support.simulation.virtual_time import CLOCK, EPOCH, real_process_time
 from tests.support.simulation.world import World
 
 LOOKED_EVERY_S = 10.0
-SETTLES_S = 700.0
-"""So long after the last fault everything that is due must be settled: back-off, trials, leases, and some rest."""
 
 
 def simulate(plan: Plan, *, with_story: bool = False) -> Result:
@@ -74,6 +73,7 @@ class Course:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._look, queue)
                 await self._happen_all(queue)
+                self.reapers.rests.expect(CLOCK.elapsed_s + SETTLES_S)
                 await anyio.sleep(SETTLES_S)
                 await self.people.ask_once_more()
                 group.cancel_scope.cancel()

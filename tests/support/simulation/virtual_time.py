@@ -55,16 +55,24 @@ class Clock:
 CLOCK = Clock()
 
 
-def install(seed: int) -> None:
-    """Replace the interpreter's clocks and randomness; the same seed gives the same numbers."""
+_BYTES = random.Random()
+"""The source of what reaper takes for the system's randomness."""
+
+
+def install() -> None:
+    """Replace the interpreter's clocks and sources of randomness."""
     time.time = CLOCK.wall
     time.monotonic = time.perf_counter = CLOCK.steady
     time.time_ns = lambda: int(CLOCK.wall() * 1e9)
     time.monotonic_ns = time.perf_counter_ns = lambda: int(CLOCK.steady() * 1e9)
     time.clock_gettime = lambda clock: CLOCK.wall() if clock == time.CLOCK_REALTIME else CLOCK.steady()
     os.getpid = lambda: 4242
-    random.seed(seed)
-    chance = random.Random(f"bytes/{seed}")
-    os.urandom = chance.randbytes
-    secrets.token_hex = lambda nbytes=None: chance.randbytes(nbytes or 16).hex()
-    secrets.token_bytes = lambda nbytes=None: chance.randbytes(nbytes or 16)
+    os.urandom = _BYTES.randbytes
+    secrets.token_hex = lambda nbytes=None: _BYTES.randbytes(nbytes or 16).hex()
+    secrets.token_bytes = lambda nbytes=None: _BYTES.randbytes(nbytes or 16)
+
+
+def seed(number: int) -> None:
+    """Begin the randomness anew: the same seed gives the same numbers."""
+    random.seed(number)
+    _BYTES.seed(f"bytes/{number}")
