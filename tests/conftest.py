@@ -5,10 +5,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.processes import fork_server
 
 os.environ.pop("CI", None)
+# Properties are about what is computed, not how fast: a busy machine is no counterexample; pytest has its timeout.
+settings.register_profile("reaper", deadline=None)
+settings.load_profile("reaper")
 
 
 @pytest.fixture(scope="session", autouse=True)
