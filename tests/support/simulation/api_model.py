@@ -6,7 +6,8 @@ It shares no code with reaper. Times are seconds since the beginning of the simu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -86,6 +87,8 @@ class ApiModel:
     """The fault of a kind that holds now."""
     met: Callable[[str], object]
     """Counts a fault that fell on a request."""
+    asked: Mapping[str, float]
+    """When each ID was first asked for: some before their time, where a program writes its file anew."""
     sessions: dict[str, Hosted] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     """Valid tokens, with their accounts."""
@@ -151,7 +154,7 @@ class ApiModel:
     def _is_listed(self, hosted: Hosted, seen_s: float) -> bool:
         if hosted.plan.nature in ("unknown", "forbidden"):
             return False
-        begun = hosted.plan.asked_s - LISTED_BEFORE_S <= seen_s
+        begun = min(hosted.plan.asked_s - LISTED_BEFORE_S, self.asked.get(hosted.plan.session_id, math.inf)) <= seen_s
         ended = hosted.ended_s is not None and hosted.ended_s <= seen_s
         return begun and not ended and not (hosted.plan.ends_s is not None and hosted.plan.ends_s <= seen_s)
 

@@ -66,6 +66,7 @@ class Rests:
         self._usual = {(module, name): getattr(module, name) for module, name, _ in RESTS}
         self._tick_s = supervisor.TICK_S
         self.is_quiet = False
+        self._expected_s = NEVER_S
         rests = self
 
         class _PollInterval:
@@ -90,13 +91,12 @@ class Rests:
         """In how long the timer begins the next run."""
         if not self.is_quiet:
             return ONCE_EVERY_S
-        return max(ONCE_EVERY_S, min(SELDOM_S, self._busy_at_s - CLOCK.elapsed_s))
+        return max(ONCE_EVERY_S, min(SELDOM_S, min(self._busy_at_s, self._expected_s) - CLOCK.elapsed_s))
 
     def expect(self, at_s: float) -> None:
         """Be over with quiet times when something happens that no plan names; before the last of the plan's is over."""
         if self._plan.rests:
-            if self.is_quiet:
-                self._busy_at_s = at_s - BEFORE_S
+            self._expected_s = at_s - BEFORE_S  # a quiet time may begin before it
             self._world.loop.call_later(at_s - BEFORE_S - CLOCK.elapsed_s, self._set, False, 0.0)
 
     def _set(self, is_quiet: bool, until_s: float) -> None:

@@ -29,7 +29,9 @@ class World:
         for fault in plan.faults:
             if fault.for_s:
                 self._lasting.setdefault(fault.kind, []).append(fault)
-        self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met)
+        self.asked: dict[str, float] = {}
+        """When each ID was first asked for, be it in part."""
+        self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met, self.asked)
         self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active, plan.latency)
         self.network.faults = self.injected
         self.network.on_broken = self.breaks
@@ -38,8 +40,6 @@ class World:
         self.hosts = [Host(f"host{n}") for n in range(plan.reapers)] if plan.engine == "memory" else [Host("host0")]
         self.broken: list[str] = []
         """Invariants that did not hold."""
-        self.asked: dict[str, float] = {}
-        """When each ID was first asked for, be it in part."""
         self.taken: set[str] = set()
         """IDs that must be in the books: their `add` succeeded, or they stand in a file that stays."""
         self.cancelled: dict[str, float] = {}
