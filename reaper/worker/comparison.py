@@ -21,6 +21,9 @@ KEY = "gone_compared_at"
 """The key under which the queue keeps up to when `already_gone` was compared, Unix seconds."""
 SAVE_S = 5.0
 """How often it is kept at most. A process that starts compares so much once more, which changes nothing."""
+OLD_S = 600.0
+"""It is kept anew when it is older than this, also if nothing was booked: a process that starts asks the ledger for all
+that was settled since. Of 200,000 stopped sessions that took 0.9 s before the first DELETE."""
 SKEW_S = 0.05
 """How far our reading of the queue's clock may be ahead of the clock itself."""
 BY, REASON = REAPER, "a DELETE said that it was gone, and the API's list shows it alive"
@@ -104,7 +107,7 @@ class Comparison:
             self.journal.reopened(ids, REASON)
         await self._note_ghosts(ghosts, alive)
         self._since, self._since_at = began, until
-        self._is_saved = self._is_saved and not owed
+        self._is_saved = self._is_saved and not owed and until - since <= OLD_S
         if self._stored is None or (not self._is_saved and self.now() - self._stored_at >= SAVE_S):
             await self.save()
         return Contradicted(ids, are_all=not others)

@@ -21,7 +21,7 @@ from reaper.core.model import (
     Reply,
     SessionId,
 )
-from reaper.worker.comparison import Comparison, has_unproven
+from reaper.worker.comparison import KEY, Comparison, has_unproven
 from tests.support.behind_gateway import behind, names, rerun
 from tests.support.gateway import NO_ROUTE, Gateway
 from tests.support.worker import STOPPED, well, world
@@ -57,6 +57,15 @@ async def test_a_healthy_run_is_spared_the_reading_of_its_list(monkeypatch: pyte
     monkeypatch.setattr("reaper.worker.list_reads.ids_alive", read)
     w = await behind(Gateway(names(10)), 10)
     assert (await w.run()).exit is Exit.OK
+
+
+async def test_a_healthy_run_keeps_up_to_when_it_compared_so_that_no_run_asks_for_all_since_the_first() -> None:
+    w = await behind(Gateway(names(3)), 1)
+    for n in (1, 2, 3):
+        w = await rerun(w, n)
+        assert (await w.run()).exit is Exit.OK
+        assert w.queue.now() - float(await w.queue.read_value(KEY) or "nan") < 60
+        await anyio.sleep(86_400)
 
 
 @pytest.mark.parametrize("n", [8, 60])
