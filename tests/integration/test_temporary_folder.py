@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from reaper.cli.commands.temporary_folder import remove_abandoned, temporary_folder
+from reaper.core.errors import UsageError
 from reaper.queues.sqlite.thread import LedgerThread
 from tests.support.left_behind import threads
 
@@ -73,6 +74,18 @@ def test_what_is_no_folder_of_a_demo_stays(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "aim", "reaper-demo-link", "reaper-demo-without-a-lock", "reaper-demo-file",
     }  # fmt: skip
+
+
+def test_without_a_directory_for_temporary_files_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", none)
+    assert remove_abandoned("sandbox") == []
+    said = "of the sandbox cannot be made: No usable temporary directory .*; set TMPDIR to a directory"
+    with pytest.raises(UsageError, match=said), temporary_folder("sandbox"):
+        pass
 
 
 def test_the_folder_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

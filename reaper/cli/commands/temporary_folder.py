@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from reaper.core.errors import UsageError
+
 LOCK = "lock"
 """A file that its process keeps locked while it lives; the system unlocks it when the process ends, however it ends."""
 LEDGER_THREAD = "reaper-ledger"
@@ -22,8 +24,15 @@ THREAD_S = 5.0
 
 @contextmanager
 def temporary_folder(kind: str) -> Iterator[Path]:
-    """Make a private folder, named after the `kind` of process that it belongs to, and remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=_prefix(kind)))
+    """Make a private folder, named after the `kind` of process that it belongs to, and remove it at the end.
+
+    Raises UsageError where none can be made, as in a container whose file system is read-only.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(kind)))
+    except OSError as error:
+        reason = f"the folder for the ledger of the {kind} cannot be made: {error.strerror}"
+        raise UsageError(f"{reason}; set TMPDIR to a directory that this user may write to") from error
     # Locked before it has its name: no other process takes the folder for an abandoned one.
     descriptor = os.open(folder / f"{LOCK}.new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -42,8 +51,12 @@ def temporary_folder(kind: str) -> Iterator[Path]:
 
 def remove_abandoned(kind: str) -> list[Path]:
     """Remove the folders of this user's processes of a kind that ended without doing so; return those that are gone."""
+    try:
+        folders = Path(tempfile.gettempdir()).glob(f"{_prefix(kind)}*")
+    except FileNotFoundError:  # no directory for temporary files: nothing was left there
+        return []
     gone = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(kind)}*"):
+    for folder in folders:
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
