@@ -98,7 +98,8 @@ class ListReads:
         reply, verdict = await (self.identify() if self.gate.needs_identity else self._list())
         found, alive = Contradicted(), NOTHING
         is_proof = isinstance(verdict, Proven) and verdict.generation in (None, self.gate.generation)
-        is_needed = is_proof and (self.unconfirmed.is_waiting or await self.comparison.needs_list(began))
+        is_owed = self.unconfirmed.is_waiting or self.gate.allowance.owes_read
+        is_needed = is_proof and (is_owed or await self.comparison.needs_list(began))
         if is_proof and (listed := await self._alive(reply) if is_needed else NOTHING) is not None:
             alive = listed
             found = await self.comparison.compare(alive, began, self.options.retry, owed=self.gate.allowance.owes_read)

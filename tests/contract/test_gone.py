@@ -9,7 +9,7 @@ from reaper.core.discovery.ghosts import KEY as GHOSTS
 from reaper.core.discovery.ghosts import read_ghosts
 from reaper.core.model import Outcome, SessionId, Settle
 from reaper.queues.base import Queue
-from reaper.worker.comparison import BY, REASON, Comparison, has_unproven
+from reaper.worker.comparison import ASKED_S, BY, REASON, Comparison, has_unproven
 from tests.support.queues.harness import Harness, claim_one, end_one, ended, ids, sent
 from tests.support.worker import Noted
 
@@ -75,6 +75,15 @@ async def test_a_list_is_needed_while_it_could_change_anything(harness: Harness,
     harness.advance(1)
     await one.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)
     assert await one.needs_list(queue.now()), "a ghost stays one for as long as it is listed"
+
+
+async def test_of_a_long_time_the_ledger_is_not_asked(harness: Harness, queue: Queue) -> None:
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    harness.advance(ASKED_S - 1)
+    assert not await one.needs_list(queue.now())
+    harness.advance(2)
+    assert await one.needs_list(queue.now())
 
 
 @pytest.mark.parametrize(("alive", "names", "pauses"), [(1, 1, True), (2, 2, True), (2, 3, False), (3, 9, True)])
