@@ -184,15 +184,15 @@ class Comparison:
         self._stored, self._stored_at, self._is_saved = text, self.now(), True
 
 
-async def has_unproven(ledger: Ledger, before: float = math.inf) -> bool:
-    """Return whether something was booked as gone after the last comparison, and before an instant (Unix seconds).
+async def has_unproven(ledger: Ledger, before: float = math.inf, *, after: float = -math.inf) -> bool:
+    """Return whether something was booked as gone after the last comparison, and between two instants (Unix seconds).
 
     Then its process ended before it could compare.
     """
     text = await ledger.read_value(KEY)
     if text is None:
         return False
-    gone = ledger.outcomes(since=float(text), only=GONE)
+    gone = ledger.outcomes(since=max(float(text), after), only=GONE)
     async with aclosing(gone) as items:  # type: ignore[type-var]
         async for item in items:
             if (item.settled_at or 0.0) > before:

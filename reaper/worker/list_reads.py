@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import anyio
 from anyio import to_thread
 
 from reaper.core.allowance import UNPROVEN_KEY
-from reaper.core.classify import Foreign, Proven, ReadVerdict, Throttled
+from reaper.core.classify import LIST_BODY_BYTES, Foreign, Proven, ReadVerdict, Throttled
 from reaper.core.discovery.listing import ids_alive
 from reaper.core.errors import QueueUnavailableError
 from reaper.core.gate import Gate
@@ -25,6 +26,8 @@ BOOKING_S, BOOKING_TICK_S = 0.5, 0.005
 """How long a read waits for the ledger at most, and how often it asks."""
 TAKE_OVER_S = 70.0
 """A living reaper compares within 60 s; what is older was left behind."""
+LATE_S = 30.0
+"""How much later than the time in it a row may appear: longer than a write may take."""
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -49,6 +52,8 @@ class ListReads:
     _noted: bool | None = None
     """Whether the queue keeps the warning of `note_unproven`; None: not known yet."""
     _taken_over_at: float = field(init=False)
+    _clear_until: float = -math.inf
+    """Up to when nothing was left behind, by the queue's clock: a week of settled rows is not looked through again."""
     _is_cut: bool = False
     """The last list could not be read whole, which was logged."""
 
@@ -85,8 +90,11 @@ class ListReads:
         if not self.gate.verify or self.now() < self._taken_over_at + TAKE_OVER_S:
             return
         self._taken_over_at = self.now()
-        if await has_unproven(self.comparison.ledger, self.comparison.clock() - TAKE_OVER_S):
+        before = self.comparison.clock() - TAKE_OVER_S
+        if await has_unproven(self.comparison.ledger, before, after=self._clear_until):
             self.gate.allowance.owe(self.now())
+        else:
+            self._clear_until = before - LATE_S  # earlier than it was where the clock was set back
 
     async def _read(self) -> None:
         """Make one read, compare the list with the ledger, and settle the answers that waited for it."""
@@ -99,7 +107,8 @@ class ListReads:
         found, alive = Contradicted(), NOTHING
         is_proof = isinstance(verdict, Proven) and verdict.generation in (None, self.gate.generation)
         is_owed = self.unconfirmed.is_waiting or self.gate.allowance.owes_read
-        is_needed = is_proof and (is_owed or await self.comparison.needs_list(began))
+        is_cut = isinstance(reply, Answered) and len(reply.body) >= LIST_BODY_BYTES  # which is to be said
+        is_needed = is_proof and (is_owed or is_cut or await self.comparison.needs_list(began))
         if is_proof and (listed := await self._alive(reply) if is_needed else NOTHING) is not None:
             alive = listed
             found = await self.comparison.compare(alive, began, self.options.retry, owed=self.gate.allowance.owes_read)
