@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import ClassVar
 
 import pytest
@@ -77,7 +78,7 @@ def test_no_task_rests_long_where_something_happens() -> None:
 
 def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object) -> list[str]:
     """Return what the oracle says of books that never were."""
-    from tests.support.simulation.api_model import Hosted, Told
+    from tests.support.simulation.api_model import ApiModel, Hosted, Told
     from tests.support.simulation.history import History
 
     class World:
@@ -92,9 +93,10 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
             self.cancelled: dict[str, float] = {}
             self.cancel_asked: set[str] = set()
             self.approved: set[str] = set()
-            self.api = type("Api", (), {})()
+            self.api = ApiModel(Random(1), self.history, lambda kind: None, lambda kind: None)
             self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
-            self.api.told = [Told(*one) for one in more.get("told", ())]  # type: ignore[attr-defined]
+            for told in more.get("told", ()):  # type: ignore[attr-defined]
+                self.api.note(Told(*told))
             self.network = type("Network", (), {"sent": more.get("sent", []), "busiest": more.get("busiest", {})})()
 
         def breaks(self, sentence: str) -> None:
@@ -137,6 +139,45 @@ def test_the_oracle_sees_what_is_not_so(books: dict[str, Booked], told: list[tup
 def test_the_oracle_sees_a_bound_that_is_exceeded() -> None:
     assert "its bound is" in broken(booked("", due_s=9000.0, sends=0), OWN, busiest={"reaper0.0": 1000})[0]
     assert broken(booked("", due_s=9000.0, sends=0), OWN) == []
+
+
+def test_the_oracle_sees_a_401_that_is_charged() -> None:
+    sent = [(20.0, "reaper0.0", "env_1"), (60.0, "reaper0.0", "env_1")]
+    told = [(20.1, "env_1", "reaper0.0", 401, False, "token", ""), (60.1, "env_1", *STOPPED)]
+    ended = replace(OWN, ends_s=70.0)
+    for attempts, answers, count in ((1, told, 0), (2, told, 1), (2, told[1:], 0)):
+        books = booked("stopped", sends=2, attempts=attempts)
+        found = broken(books, ended, told=answers, sent=sent)
+        assert len([one for one in found if "the first was answered by 401" in one]) == count
+
+
+def test_the_oracle_sees_that_more_is_believed_than_the_allowance() -> None:
+    from tests.support.simulation.api_model import ApiModel, Told
+    from tests.support.simulation.belief import Belief
+    from tests.support.simulation.history import History
+
+    class World:
+        plan = replace(plan_of(1, 0.2, []), concurrency=4)
+        api = ApiModel(Random(1), History(), lambda kind: None, lambda kind: None)
+        broken: ClassVar[list[str]] = []
+
+        def breaks(self, sentence: str) -> None:
+            self.broken.append(sentence)
+
+    def book(first: int, count: int) -> int:
+        for n in range(first, first + count):
+            World.api.note(Told(float(n), f"env_{n}", "reaper0.0", 404, False, "gateway_404", "own"))
+            belief.gone("reaper0.0", f"env_{n}")
+        return len(World.broken)
+
+    belief = Belief(World())  # type: ignore[arg-type]
+    assert book(0, 14) == 0  # the allowance, what was on its way during a proof, and the bound
+    assert book(14, 1) == 1
+    World.api.lists_read["reaper0.0"] = World.api.proofs["reaper0.0"] = [15.0]
+    assert book(16, 29) == 1
+    assert book(45, 1) == 2
+    World.api.lists_read["reaper0.0"].append(100.0)
+    assert book(46, 50) == 2  # a list was read after their answers
 
 
 @pytest.mark.parametrize(("queued", "says"), [(2, "its guard allows 1"), (1, "the guard holds all"), (0, "")])

@@ -110,14 +110,20 @@ COINCIDENCES: tuple[Bug, ...] = (
 )
 
 MODELLED = (
-    *("sqlite-no-fence", "sqlite-batch-no-fence", "lease-never-ends", "lease-extended", "sends-not-counted"),
-    *("counter-race", "accepted-twice", "cancel-wins-over-an-answer", "pause-forgotten", "due-now-by-the-clock"),
+    *("sqlite-no-fence", "lease-never-ends", "lease-extended", "sends-not-counted"),
+    *("accepted-twice", "cancel-wins-over-an-answer", "pause-forgotten", "due-now-by-the-clock"),
     *("lease-by-the-wall-clock", "long-waits-kept", "leap-believed", "settled-before-the-delete", "identity-skipped"),
     *("account-not-compared", "target-not-compared-first", "reload-undone", "protection-of-named-ids", "401-charged"),
     *("allowance-without-end", "alive-and-not-reopened", "alive-and-believed-in-the-end", "any-404-is-gone"),
-    *("jitter-subtracted", "bound-off-by-one", "drain-cancels", "outcome-dropped", "batches-without-bound"),
+    *("jitter-subtracted", "drain-cancels", "outcome-dropped", "batches-without-bound"),
     *("time-of-the-first-attempt", "guard-off-by-one", "held-sweep-is-cut", "own-clock", "first-look-unguarded"),
     *("repeated-signal", "no-total-deadline", "position-runs-ahead", "spool-moved-first", "generation-skipped"),
     *("position-after-rewrite", "one-exception-ends-the-poller", "check-outlasts-pause", "unasked-answer-taken"),
 )
-"""The bugs of `make prove` on behaviour that the simulation models."""
+"""The bugs of `make prove` on behaviour that the simulation models.
+
+Not among them, as no seed showed them and a second guard hides each: `sqlite-batch-no-fence` (a second claim counts
+a second send, which the statement refuses too), `bound-off-by-one` (the claim loop dispatches no more than the bound)
+and `counter-race` (a process dies before or after a transaction here, not between two). The tests that `make prove`
+names for them see them.
+"""

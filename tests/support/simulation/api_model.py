@@ -93,6 +93,22 @@ class ApiModel:
     tokens: dict[str, str] = field(default_factory=dict)
     """Valid tokens, with their accounts."""
     told: list[Told] = field(default_factory=list)
+    lists_read: dict[str, list[float]] = field(default_factory=dict)
+    """When each process was answered with a list."""
+    proofs: dict[str, list[float]] = field(default_factory=dict)
+    """The same, and when a DELETE of its was answered by 204."""
+    _told_of: dict[str, list[Told]] = field(default_factory=dict)
+
+    def told_of(self, session_id: str) -> list[Told]:
+        """Return the answers to DELETEs of one ID."""
+        return self._told_of.get(session_id, [])
+
+    def note(self, told: Told) -> None:
+        """Keep an answer to a DELETE for the oracle."""
+        self.told.append(told)
+        self._told_of.setdefault(told.session_id, []).append(told)
+        if told.status == 204:
+            self.proofs.setdefault(told.process, []).append(told.at_s)
 
     def answer(self, process: str, method: str, path: str, token: str) -> Answer:
         """Do what a request asks and return the answer as the client would get it from a perfect network."""
@@ -103,11 +119,13 @@ class ApiModel:
             self.met("clock_of_api")
         if method == "DELETE":
             session_id = path.rsplit("/", 1)[1]
-            self.told.append(
-                Told(CLOCK.elapsed_s, session_id, process, answer.status, applied, fault, self.tokens.get(token, ""))
-            )
+            told = Told(CLOCK.elapsed_s, session_id, process, answer.status, applied, fault, self.tokens.get(token, ""))
+            self.note(told)
             self.history.add(session_id, f"{process}: DELETE {answer.status} {fault}", "deletes")
         else:
+            if path == "/api/sessions" and answer.status == 200:
+                self.lists_read.setdefault(process, []).append(CLOCK.elapsed_s)
+                self.proofs.setdefault(process, []).append(CLOCK.elapsed_s)
             self.history.add(process, f"GET {path} {answer.status} {fault}", "reads")
         return answer
 

@@ -183,6 +183,10 @@ class Link(asyncio.Transport):
             slow.share * network.chance.random() if slow else 0.0
         )
 
+        failing = network.active("list_500") if path == "/api/sessions" else None
+        if failing is not None:  # at once, or after a time as its measure says
+            work_s += max(0.0, failing.share - 1.0)
+
         def work() -> None:
             answer = network.api.answer(name, method, path, token)
             if not self._is_gone:

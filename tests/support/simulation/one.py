@@ -9,8 +9,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 
 from tests.support.simulation import virtual_time
@@ -38,6 +40,8 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         plan, limit_s = Plan.from_raw(request["plan"]), int(request["limit_s"])
+        tempfile.tempdir = None
+        tempfile.tempdir = folder = tempfile.mkdtemp(prefix="simulation-")
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
@@ -49,6 +53,7 @@ def main() -> None:
         with os.fdopen(reading) as answer:
             text = answer.read()
         _, status = os.waitpid(child, 0)
+        shutil.rmtree(folder, ignore_errors=True)
         if status:
             code = os.waitstatus_to_exitcode(status)
             late = f"it did not end within {limit_s} s of real time"

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.support.simulation.belief import Belief
+from tests.support.simulation.plan import HANGS_S
 from tests.support.simulation.virtual_time import CLOCK
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ IN_FLIGHT_S = 20.0
 """What was in flight when it was cancelled has its answer by then: one send, slow as the model makes it."""
 READ_WITHIN_S = 60.0
 """A sweep queues what a list showed that it read so long ago at most: the read, slow as it may be, and the queue."""
+DUE_WITHIN_S = 90.0
+"""What became due so short a time ago may be open."""
 OUTAGE_CHARGED = 5
 """Failures that are charged before an outage is one."""
 HALF_OPEN = frozenset({"credentials", "wrong_target", "forbidden_storm"})
@@ -70,6 +74,8 @@ class Booked:
     source: str = ""
     added_s: float = 0.0
     """Since the beginning, by the queue's clock: what one sweep chose was added at one instant."""
+    attempts: int = 0
+    """Sends of this round that were charged to it."""
 
 
 class Pausing(NamedTuple):
@@ -89,7 +95,9 @@ class Oracle:
         self._wrong_clock = any(kind.startswith("wall_") for kind in self._kinds) and world.plan.engine == "ledger"
         self._judged = 0
         self._stopped: Counter[str] = Counter()
+        self._belief = Belief(world)
         world.on_pause = self._judge_beginning
+        world.on_gone = self._belief.gone
         world.network.on_delete = self._judge_send
 
     # --- at every moment --------------------------------------------------------------------------------------------
@@ -159,6 +167,7 @@ class Oracle:
         slept = any(  # what was stopped during a rotation sends with the old token before it reads the new one
             overlapping({"token_rotated"}, fault.at_s - 2, fault.end_s)
             for fault in overlapping({"suspend", "suspend_host"}, now - 30, now)
+            if fault.for_s < HANGS_S
         )
         if reason == "credentials" and not slept and not overlapping(REFUSED_TOKENS, now - 30, now):
             self._world.breaks(f"{name} pauses, credentials, and the token in the file is good")
@@ -180,7 +189,10 @@ class Oracle:
         """Judge every row, and that none is missing."""
         world = self._world
         # An outage of the whole API is nobody's fault but its own; the first answers of one are charged all the same.
-        charged = Counter(session_id for _, _, session_id in world.network.sent)
+        sent_s: dict[str, list[float]] = {}
+        for at_s, _, session_id in world.network.sent:
+            sent_s.setdefault(session_id, []).append(at_s)
+        charged = Counter({session_id: len(times) for session_id, times in sent_s.items()})
         told: dict[str, set[int]] = {}
         for one in world.api.told:
             told.setdefault(one.session_id, set()).add(one.status)
@@ -196,6 +208,7 @@ class Oracle:
             alive = hosted.is_alive(now_s)
             answers = told.get(session_id, set())
             fault = self._fault_of(row, alive, answers, charged[session_id], now_s, hosted.protected_s)
+            fault = fault or self._belief.overcharged(row, sent_s.get(session_id, []))
             if fault:
                 world.breaks(f"{session_id} is booked {row.outcome or 'open'} ({row.detail}): {fault}")
 
@@ -237,12 +250,12 @@ class Oracle:
     ) -> str:
         match row.outcome:
             case "":
-                by_its_clock_s = now_s + self._world.wrong_clock_s
-                return (
-                    ""
-                    if row.due_s > by_its_clock_s - 90 and not row.sends
-                    else f"it was due at {row.due_s:.0f} s and is not settled"
-                )
+                by_its_clock_s = now_s + self._world.wrong_clock_s - DUE_WITHIN_S
+                plan = self._world.api.sessions[row.session_id].plan
+                # Claimed, its row names the end of the lease: that it was due a moment ago only its producer knows.
+                was_due_s = self._world.asked.get(row.session_id, 0.0) + (plan.due_after_s or 0.0)
+                in_time = (row.due_s if not row.sends else was_due_s) > by_its_clock_s
+                return "" if in_time else f"it was due at {row.due_s:.0f} s and is not settled"
             case "stopped":
                 if 204 not in answers:
                     return "no answer ever said so"

@@ -79,7 +79,7 @@ class People:
         if kind in ("cancel", "postpone"):
             known = [one for one in known if self.world.api.sessions[one].is_alive(CLOCK.elapsed_s)]
             moving = sorted(self.world.network.under_way().intersection(known))
-            if moving and self.world.chance.random() < 0.5:
+            if moving and self.world.chance.random() < 0.8:
                 known = moving  # what an operator sees moving
         ids = [
             SessionId(one)

@@ -113,7 +113,7 @@ LASTING = {
     # the API and what stands before it
     "bad_gateway": (0.02, 0.9), "bad_gateway_applied": (0.02, 0.5), "unavailable": (1, 1), "internal": (0.05, 0.6),
     "throttle": (0.05, 1), "gateway_404": (1, 1), "gateway_html": (1, 1), "one_replica_404": (0.3, 0.7),
-    "refuse_all": (1, 1), "list_500": (1, 1), "list_lags": (5, 60), "list_cut": (1, 1), "slow": (1, 12),
+    "refuse_all": (1, 1), "list_500": (-4, 9), "list_lags": (5, 60), "list_cut": (1, 1), "slow": (1, 12),
     "clock_of_api": (-900, 900),
     # the network
     "refused": (0.2, 1), "black_hole": (0.2, 1), "lost_request": (0.02, 0.4), "lost_answer": (0.02, 0.4),
@@ -126,6 +126,13 @@ LASTING = {
     "operator_pause": (1, 1), "address_changed": (1, 1),
 }  # fmt: skip
 """The faults that last, with the bounds of their share or measure."""
+COMPANIONS = {
+    "gateway_404": "list_500", "address_changed": "queue_slow", "bad_gateway": "cancel", "internal": "cancel",
+    "suspend": "bad_gateway", "unavailable": "queue_slow", "token_rotated": "suspend", "queue_away": "kill",
+}  # fmt: skip
+"""What comes together with a fault in two cases of five: each half alone is soon over."""
+HANGS_S = 1e6
+"""A process that is stopped for so long never goes on. Only the first one does so, where there are others."""
 SUDDEN = (
     "kill", "kill_at_commit", "term", "term_twice", "suspend", "suspend_host", "wall_forward", "wall_back",
     "token_rotated", "file_rotated", "file_rotated_twice", "file_rewritten", "file_truncated", "line_in_pieces",
@@ -147,6 +154,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     engine = chance.choice(("memory", "ledger"))
     reapers = chance.choice((1, 2, 2, 3))
     mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
+    is_swarm = kinds is None
     if kinds is None:
         kinds = [kind for kind in KINDS if chance.random() < 0.3]
     length_s, bursts_s = hours * 3600, bursts_of(hours)
@@ -154,24 +162,38 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     discovers = chance.random() < 0.4
     sessions = tuple(_session(chance, seed, n, length_s, bursts_s, mode, discovers) for n in range(count))
     faults: list[Fault] = []
+
+    def add(kind: str, at_s: float, for_s: float = 0.0) -> None:
+        share, target = 1.0, chance.randrange(reapers)
+        if kind in LASTING:
+            for_s = for_s or chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
+            share = chance.uniform(*LASTING[kind])
+        elif kind in ("suspend", "suspend_host"):
+            # Some end as the leases of what was in flight do, after 30 s.
+            for_s = chance.choice((chance.uniform(29, 34), *(n * chance.uniform(0.5, 1.5) for n in (3, 40, 300))))
+            if kind == "suspend" and reapers > 1 and chance.random() < 0.2:
+                for_s, target = HANGS_S, 0
+        elif kind.startswith("wall_"):
+            share = chance.choice((30, 400, 4000, 90_000)) * chance.uniform(0.5, 1.5)
+        faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), target))
+
     for kind in kinds:
         for _ in range(round(chance.choice((1, 1, 2, 4)) * max(1.0, hours / 2))):
-            where, burst_s, for_s = chance.random(), chance.choice(bursts_s), 0.0
-            if where < 0.6:  # in the midst of work, where coincidences are
+            where, burst_s = chance.random(), chance.choice(bursts_s)
+            lasting = [fault for fault in faults if fault.kind in LASTING]
+            if where < 0.2 and lasting:  # in the midst of other trouble, be it of the queue or of the API
+                other = chance.choice(lasting)
+                at_s = min(other.at_s + chance.uniform(0, min(other.for_s, 30.0)), length_s * 0.9)
+            elif where < 0.6:  # in the midst of work, where coincidences are
                 at_s = burst_s + chance.uniform(-1, 9)
             elif where < 0.9:
                 at_s = burst_s + chance.uniform(0, min(STRETCH_S, length_s * 0.25))
             else:
                 at_s = chance.uniform(0, length_s * 0.8)
-            share = 1.0
-            if kind in LASTING:
-                for_s = chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
-                share = chance.uniform(*LASTING[kind])
-            elif kind in ("suspend", "suspend_host"):
-                for_s = chance.choice((3, 40, 300)) * chance.uniform(0.5, 1.5)
-            elif kind.startswith("wall_"):
-                share = chance.choice((30, 400, 4000, 90_000)) * chance.uniform(0.5, 1.5)
-            faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), chance.randrange(reapers)))
+            add(kind, at_s)
+            if is_swarm and kind in COMPANIONS and chance.random() < 0.4:
+                for_s = faults[-1].for_s if COMPANIONS[kind] in LASTING and faults[-1].for_s < HANGS_S else 0.0
+                add(COMPANIONS[kind], max(0.0, at_s + chance.uniform(-1, 2)), for_s)
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,

@@ -27,7 +27,7 @@ from reaper.settings.schema import Settings
 from tests.support.queues.memory_store import Store
 from tests.support.simulation.loop import PROCESS, Process
 from tests.support.simulation.network import ADDRESS
-from tests.support.simulation.plan import Fault
+from tests.support.simulation.plan import HANGS_S, Fault
 from tests.support.simulation.queues import faulty_memory, open_ledger
 from tests.support.simulation.rests import Rests
 from tests.support.simulation.virtual_time import CLOCK
@@ -70,6 +70,8 @@ class Reapers:
         self.running: dict[int, tuple[Process, SimulatedSignals]] = {}
         self.owners: dict[str, Process] = {}
         """Processes by the name in their leases."""
+        self.hung: list[Process] = []
+        """Processes that never go on."""
         self.exits: dict[str, int] = {}
         self._open: set[str] = set()
         """Processes whose queue was open once."""
@@ -232,19 +234,24 @@ class Reapers:
             case "reload":
                 self._signal(process, signals, signal.SIGHUP)
             case "suspend":
-                process.stop()
-                self.world.later(fault.for_s, process.go_on)
+                self._stop(process, fault.for_s)
             case "suspend_host":
                 for other, _ in self.running.values():
-                    if other.host is process.host:
-                        other.stop()
-                        self.world.later(fault.for_s, other.go_on)
+                    if other.host is process.host and other not in self.hung:
+                        self._stop(other, fault.for_s)
             case "wall_forward":
                 process.host.wall_offset_s += fault.share
             case "wall_back":
                 process.host.wall_offset_s -= fault.share
             case _:
                 raise ValueError(fault.kind)
+
+    def _stop(self, process: Process, for_s: float) -> None:
+        process.stop()
+        if for_s >= HANGS_S:
+            self.hung.append(process)
+        else:
+            self.world.later(for_s, process.go_on)
 
     def reload_all(self) -> None:
         """Send SIGHUP to every reaper that lives: its settings changed."""
@@ -269,6 +276,8 @@ class Reapers:
     async def end(self) -> None:
         """End every reaper as its service manager does."""
         self._closing = True
+        for process in self.hung:
+            process.kill()
         for process, signals in self.running.values():
             self._signal(process, signals, signal.SIGTERM)
         await anyio.sleep(ENDS_WITHIN_S)

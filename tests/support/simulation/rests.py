@@ -95,9 +95,9 @@ class Rests:
 
     def expect(self, at_s: float) -> None:
         """Be over with quiet times when something happens that no plan names; before the last of the plan's is over."""
+        self._expected_s = at_s - BEFORE_S
         if self._plan.rests:
-            self._expected_s = at_s - BEFORE_S  # a quiet time may begin before it
-            self._world.loop.call_later(at_s - BEFORE_S - CLOCK.elapsed_s, self._set, False, 0.0)
+            self._world.loop.call_later(self._expected_s - CLOCK.elapsed_s, self._set, False, 0.0)
 
     def _set(self, is_quiet: bool, until_s: float) -> None:
         self.is_quiet, self._busy_at_s = is_quiet, until_s

@@ -112,7 +112,8 @@ class Course:
         await anyio.sleep(max(0.0, world.length_s - CLOCK.elapsed_s))
         world.history.add("world", "all is well from now on")
         for process, _ in self.reapers.running.values():
-            process.go_on()
+            if process not in self.reapers.hung:
+                process.go_on()
 
     async def _happen(self, fault: Fault, queue: Queue) -> None:
         await anyio.sleep(fault.at_s)
@@ -191,5 +192,6 @@ class Course:
                     due_s,
                     item.source,
                     item.added_at - EPOCH,
+                    item.attempts,
                 )
         return books

@@ -52,6 +52,8 @@ class World:
         self.cancel_asked: set[str] = set()
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
         """Called when a process logs that a pause began."""
+        self.on_gone: Callable[[str, str], None] = lambda process, session_id: None
+        """Called when a process logs that it booked a session as already gone."""
 
     def active(self, kind: str) -> Fault | None:
         """Return the fault of a kind that holds now."""
