@@ -6,8 +6,7 @@ It shares no code with reaper. Times are seconds since the beginning of the simu
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -32,6 +31,8 @@ class Hosted:
     """`reaper` or `itself`."""
     protected_s: float | None = None
     """From when on an operator's file protects it."""
+    is_early: bool = False
+    """It is asked for before the time that its plan says, so that each list has to show it."""
 
     def is_alive(self, at_s: float) -> bool:
         own = self.plan.ends_s is not None and self.plan.ends_s <= at_s
@@ -87,8 +88,6 @@ class ApiModel:
     """The fault of a kind that holds now."""
     met: Callable[[str], object]
     """Counts a fault that fell on a request."""
-    asked: Mapping[str, float]
-    """When each ID was first asked for: some before their time, where a program writes its file anew."""
     sessions: dict[str, Hosted] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     """Valid tokens, with their accounts."""
@@ -172,7 +171,7 @@ class ApiModel:
     def _is_listed(self, hosted: Hosted, seen_s: float) -> bool:
         if hosted.plan.nature in ("unknown", "forbidden"):
             return False
-        begun = min(hosted.plan.asked_s - LISTED_BEFORE_S, self.asked.get(hosted.plan.session_id, math.inf)) <= seen_s
+        begun = hosted.is_early or hosted.plan.asked_s - LISTED_BEFORE_S <= seen_s
         ended = hosted.ended_s is not None and hosted.ended_s <= seen_s
         return begun and not ended and not (hosted.plan.ends_s is not None and hosted.plan.ends_s <= seen_s)
 

@@ -153,6 +153,8 @@ class People:
         return token
 
     def change_token(self, fault: Fault) -> None:
+        if fault.kind == "token_of_another" and not self.world.knows_account:
+            return
         valid = [token for token, account in self.world.api.tokens.items() if account == "own"]
         self.world.met(fault.kind)
         match fault.kind:

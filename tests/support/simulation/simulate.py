@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from reaper.core import target
+from reaper.core import account, target
 from reaper.core.model import SessionId
 from reaper.queues.base import Queue
 from tests.support.simulation.api_model import Hosted
@@ -149,6 +149,7 @@ class Course:
             # What comes between two rotations that follow each other at once.
             for session in world.plan.sessions:
                 if session.way == "file" and session.session_id not in world.asked:
+                    world.api.sessions[session.session_id].is_early = True
                     await self.people.hand_in(session.session_id)
                     break
             world.disk.trouble("file_rotated", set())
@@ -159,6 +160,7 @@ class Course:
         while True:
             await anyio.sleep(LOOKED_EVERY_S)
             self.oracle.look(await self._pauses(queue))
+            self.world.knows_account = self.world.knows_account or await queue.read_value(account.KEY) is not None
             if not self.world.network.is_pinned:
                 self.world.network.is_pinned = await queue.read_value(target.KEY) is not None
 

@@ -29,9 +29,7 @@ class World:
         for fault in plan.faults:
             if fault.for_s:
                 self._lasting.setdefault(fault.kind, []).append(fault)
-        self.asked: dict[str, float] = {}
-        """When each ID was first asked for, be it in part."""
-        self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met, self.asked)
+        self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met)
         self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active, plan.latency)
         self.network.faults = self.injected
         self.network.on_broken = self.breaks
@@ -40,6 +38,8 @@ class World:
         self.hosts = [Host(f"host{n}") for n in range(plan.reapers)] if plan.engine == "memory" else [Host("host0")]
         self.broken: list[str] = []
         """Invariants that did not hold."""
+        self.asked: dict[str, float] = {}
+        """When each ID was first asked for, be it in part."""
         self.taken: set[str] = set()
         """IDs that must be in the books: their `add` succeeded, or they stand in a file that stays."""
         self.cancelled: dict[str, float] = {}
@@ -50,6 +50,8 @@ class World:
         self.approved: set[str] = set()
         """The IDs of held sweeps that an operator approved."""
         self.cancel_asked: set[str] = set()
+        self.knows_account = False
+        """The queue keeps the account: before, that of whichever token comes first is taken for the right one."""
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
         """Called when a process logs that a pause began."""
         self.on_gone: Callable[[str, str], None] = lambda process, session_id: None
