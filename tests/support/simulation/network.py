@@ -52,6 +52,8 @@ class Network:
         self.on_broken: Callable[[str], None] = lambda sentence: None
         self.on_delete: Callable[[Process, str], None] = lambda process, session_id: None
         """Called with each DELETE that is none of the client's own repetitions, before it is answered."""
+        self.on_written: Callable[[Process], None] = lambda process: None
+        """Called when a DELETE was written, whatever becomes of it."""
         self.is_pinned = False
         """The queue keeps the address of the API: from then on nothing may go to another one."""
         self._unanswered: dict[str, float] = {}
@@ -172,6 +174,7 @@ class Link(asyncio.Transport):
             self.deletes = path.rsplit("/", 1)[1]
             network.sent.append((CLOCK.elapsed_s, name, self.deletes))
             network.count(self, self.deletes)
+            network.on_written(self.process)
         on_the_way_s = 0.001 + 0.01 * network.chance.random()
         if network.met("lost_request"):
             self._later(on_the_way_s, self._reset)

@@ -132,7 +132,7 @@ COMPANIONS = {
 }  # fmt: skip
 """What comes together with a fault in two cases of five: each half alone is soon over."""
 HANGS_S = 1e6
-"""A process that is stopped for so long never goes on. Only the first one does so, where there are others."""
+"""A process that is stopped for so long hangs from its next send on: the first one, where there are others."""
 SUDDEN = (
     "kill", "kill_at_commit", "term", "term_twice", "suspend", "suspend_host", "wall_forward", "wall_back",
     "token_rotated", "file_rotated", "file_rotated_twice", "file_rewritten", "file_truncated", "line_in_pieces",

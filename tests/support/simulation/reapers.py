@@ -81,6 +81,8 @@ class Reapers:
         self._closing = False
         self._began: dict[str, float] = {}
         self._crash_next: Process | None = None
+        self._hangs_next: Process | None = None
+        world.network.on_written = self._note_send
 
     def settings(self) -> Settings:
         """Return the settings of every reaper of this world."""
@@ -247,11 +249,18 @@ class Reapers:
                 raise ValueError(fault.kind)
 
     def _stop(self, process: Process, for_s: float) -> None:
-        process.stop()
         if for_s >= HANGS_S:
-            self.hung.append(process)
+            self._hangs_next = process
         else:
+            process.stop()
             self.world.later(for_s, process.go_on)
+
+    def _note_send(self, process: Process) -> None:
+        """Let the process hang that is to do so: it waits for an answer now."""
+        if process is self._hangs_next:
+            process.stop()
+            self.hung.append(process)
+            self.world.history.add(process.name, "hangs for good")
 
     def reload_all(self) -> None:
         """Send SIGHUP to every reaper that lives: its settings changed."""
