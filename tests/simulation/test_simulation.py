@@ -102,6 +102,9 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
         def breaks(self, sentence: str) -> None:
             self.broken.append(sentence)
 
+        def overlapping(self, *_: object) -> list[Fault]:
+            return []
+
     world = World()
     oracle = Oracle(world)  # type: ignore[arg-type]
     oracle.look([])
@@ -145,7 +148,8 @@ def test_the_oracle_sees_a_401_that_is_charged() -> None:
     sent = [(20.0, "reaper0.0", "env_1"), (60.0, "reaper0.0", "env_1")]
     told = [(20.1, "env_1", "reaper0.0", 401, False, "token", ""), (60.1, "env_1", *STOPPED)]
     ended = replace(OWN, ends_s=70.0)
-    for attempts, answers, count in ((1, told, 0), (2, told, 1), (2, told[1:], 0)):
+    late = [(25.1, *told[0][1:]), told[1]]
+    for attempts, answers, count in ((1, told, 0), (2, told, 1), (2, told[1:], 0), (2, late, 0)):
         books = booked("stopped", sends=2, attempts=attempts)
         found = broken(books, ended, told=answers, sent=sent)
         assert len([one for one in found if "the first was answered by 401" in one]) == count

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 ALLOWED_FIRST, GROWTH, ALLOWED_MOST = 5, 4, 500
 """Answers of 404 that a reaper believes before its first read of the list, their factor with each, and their end."""
+READ_WITHIN_S = 4.0
+"""An answer that the API gives so long after the send arrives before the deadline of 5 s."""
+SPOIL_ANSWERS = frozenset({"lost_answer", "half_answer", "drip", "suspend", "suspend_host"})
 LATE_SENDS = 16
 """After more sends a 404 is believed without a list."""
 
@@ -44,7 +47,14 @@ class Belief:
     def overcharged(self, row: Booked, sent_s: list[float]) -> str:
         """Return what is wrong where a 401 to the first send of an ID was charged to it; `sent_s`: its sends."""
         answers = self._world.api.told_of(row.session_id)
-        first_is_refused = answers and answers[0].status == 401 and (len(sent_s) < 2 or answers[0].at_s < sent_s[1])
+        if not answers or answers[0].status != 401:
+            return ""
+        answered_s = answers[0].at_s
+        # An answer that comes late, or not whole, is none to reaper.
+        is_read = answered_s < sent_s[0] + READ_WITHIN_S and not self._world.overlapping(
+            SPOIL_ANSWERS, answered_s - 1, answered_s + 1
+        )
+        first_is_refused = is_read and (len(sent_s) < 2 or answered_s < sent_s[1])
         if row.round > 1 or row.sends > len(sent_s) or not first_is_refused or row.attempts < len(sent_s):
             return ""
         return f"{row.attempts} of {len(sent_s)} sends were charged, and the first was answered by 401"
