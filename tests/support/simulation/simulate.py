@@ -82,7 +82,8 @@ class Course:
             oracle.judge_books(books, CLOCK.elapsed_s)
             audit = await queue.audit()
             unbalanced = "" if audit.balanced else repr(audit)
-            waiting = any(not row.outcome and row.due_s <= CLOCK.elapsed_s for row in books.values())
+            by_its_clock_s = CLOCK.elapsed_s + world.wrong_clock_s
+            waiting = any(not row.outcome and row.due_s <= by_its_clock_s for row in books.values())
             oracle.judge_rest(
                 await self._pauses(queue) if world.plan.mode == "run" else [], unbalanced, waiting=waiting
             )
