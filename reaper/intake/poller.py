@@ -81,7 +81,8 @@ class Intake:
 
     def __init__(self, sources: Sequence[Source], poll_s: float, report: IntakeReport) -> None:
         self._sources = sources
-        self._poll_s = poll_s
+        self.poll_s = poll_s
+        """Seconds between two rounds."""
         self._report = report
         self._attempts = Attempts()
         self._round = anyio.Lock()
@@ -97,7 +98,7 @@ class Intake:
         while True:
             self._swapped = anyio.Event()
             await self.poll()
-            with anyio.move_on_after(self._poll_s):
+            with anyio.move_on_after(self.poll_s):
                 await self._swapped.wait()
 
     async def poll(self) -> None:
@@ -118,6 +119,6 @@ class Intake:
         async with self._round:
             for source in self._sources:
                 source.close()
-            self._sources, self._poll_s = sources, poll_s
+            self._sources, self.poll_s = sources, poll_s
             self._attempts.clear()
         self._swapped.set()

@@ -77,11 +77,11 @@ def test_what_is_no_folder_of_a_demo_stays(tmp_path: Path) -> None:
 
 
 def test_without_a_directory_for_temporary_files_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> str:
+    def none(**_: str) -> str:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(tempfile, "_get_default_tempdir", none)
+    for name in ("gettempdir", "mkdtemp"):
+        monkeypatch.setattr(tempfile, name, none)
     assert remove_abandoned("sandbox") == []
     said = "of the sandbox cannot be made: No usable temporary directory .*; set TMPDIR to a directory"
     with pytest.raises(UsageError, match=said), temporary_folder("sandbox"):

@@ -10,6 +10,7 @@ import pytest
 
 from reaper.core.errors import Exit
 from reaper.core.model import Answered, Item, Outcome, SessionId
+from reaper.worker import list_reads
 from reaper.worker.list_reads import LATE_S, TAKE_OVER_S
 from tests.support.behind_gateway import behind, names
 from tests.support.gateway import Gateway
@@ -75,15 +76,17 @@ async def test_it_does_not_look_through_the_same_rows_again(monkeypatch: pytest.
     assert now - asked[-1] < 3 * TAKE_OVER_S + LATE_S
 
 
-async def test_a_clock_that_was_set_back_hides_nothing() -> None:
+async def test_a_clock_that_was_set_back_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first look it is as if that had been made an hour from now."""
     gateway = Gateway(names(2))
     daemon = await behind(gateway, 0, idle=forever)
     async with anyio.create_task_group() as group:
-        group.start_soon(daemon.worker.run)
-        await anyio.sleep(30)
-        daemon.worker._reads._clear_until = daemon.queue.now() + 3600
+        with monkeypatch.context() as patched:
+            patched.setattr(list_reads, "LATE_S", -3600.0)
+            group.start_soon(daemon.worker.run)
+            await anyio.sleep(TAKE_OVER_S + 5)
         await killed(daemon, gateway)
-        await anyio.sleep(2 * TAKE_OVER_S + 20)
+        await anyio.sleep(3 * TAKE_OVER_S)
         assert daemon.journal.queue == ["reopened: s0 s1"]
         daemon.worker.drain()
 

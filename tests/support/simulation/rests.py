@@ -70,7 +70,7 @@ class Rests:
         rests = self
 
         class _PollInterval:
-            """`Intake._poll_s`, which is longer in quiet times."""
+            """`Intake.poll_s`, which is longer in quiet times."""
 
             def __get__(self, intake: Any, _: type) -> float:
                 return max(POLL_S, intake.usual_poll_s) if rests.is_quiet else float(intake.usual_poll_s)
@@ -78,7 +78,7 @@ class Rests:
             def __set__(self, intake: Any, value: float) -> None:
                 intake.usual_poll_s = value
 
-        Intake._poll_s = _PollInterval()  # type: ignore[assignment]
+        Intake.poll_s = _PollInterval()  # type: ignore[assignment]
         spans = busy(self._plan) if self._plan.rests else []
         for (_, quiet_s), (busy_s, _) in pairwise([*spans, (NEVER_S, 0.0)]):
             world.loop.call_later(quiet_s, self._set, True, busy_s)
