@@ -33,7 +33,7 @@ def fails_twice(folder: Path) -> list[str]:
         script(one.sandbox, one.ids[:5], "502", "502")
         return one.result(one.run())
 
-    with tries(folder) as some:
+    with tries(folder, waits_s=60) as some:
         return each(some, act)
 
 
@@ -43,7 +43,7 @@ def fails_long(folder: Path) -> list[str]:
         script(one.sandbox, one.ids[:5], *["502"] * 6)
         return one.result(one.run())
 
-    with tries(folder) as some:
+    with tries(folder, waits_s=60) as some:
         return each(some, act)
 
 
