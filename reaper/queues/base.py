@@ -185,7 +185,8 @@ class OperatorPort(EngineClock, Protocol):
     async def cancel(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> dict[SessionId, CancelResult]:
         """Settle those of the IDs that wait as cancelled, and request it for those in flight.
 
-        At most `MAX_CHANGED` at once, in one atomic step. Returns for each what was done, or why not.
+        It is requested of those booked as gone, too: their round has ended, and `reopen` honours the request. At most
+        `MAX_CHANGED` at once, in one atomic step. Returns for each what was done, or why not.
         """
 
     async def reopen(
@@ -197,7 +198,11 @@ class OperatorPort(EngineClock, Protocol):
         only: frozenset[Outcome] = DEAD,
         after_s: float = 0.0,
     ) -> int:
-        """Start a new round, due `after_s` from now, for those of the IDs that ended so; return how many."""
+        """Start a new round, due `after_s` from now, for those of the IDs that ended so; return how many.
+
+        One that was booked as gone although its cancellation was requested, or whose cancellation was requested since,
+        ends cancelled at once. (A round that `add` starts forgets that request: a person began it.)
+        """
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
         """Delete the rows of those of the IDs that are dead and keep their counts; return how many."""

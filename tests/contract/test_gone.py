@@ -7,10 +7,11 @@ import pytest
 from reaper.core.decide import RetryPolicy
 from reaper.core.discovery.ghosts import KEY as GHOSTS
 from reaper.core.discovery.ghosts import read_ghosts
-from reaper.core.model import Outcome, SessionId, Settle
+from reaper.core.model import LeaseResult, Outcome, SessionId, Settle
 from reaper.queues.base import Queue
+from reaper.queues.values import CancelResult
 from reaper.worker.comparison import ASKED_S, BY, REASON, Comparison, has_unproven
-from tests.support.queues.harness import Harness, claim_one, end_one, ended, ids, sent
+from tests.support.queues.harness import LEASE_S, Harness, cancel_one, claim_one, end_one, ended, ids, sent
 from tests.support.worker import Noted
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,59 @@ async def test_the_listed_are_reopened_once_by_whichever_reaper(harness: Harness
     await first.save()
     assert not await has_unproven(other)
     assert (await queue.audit()).balanced
+
+
+@pytest.mark.parametrize("when", ["in flight", "after the 404"])
+@pytest.mark.parametrize("count", [1, 12])
+async def test_what_a_person_cancelled_is_not_sent_again_when_the_list_shows_it_alive(
+    harness: Harness, queue: Queue, other: Queue, when: str, count: int
+) -> None:
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    alive = ids(*(f"s{number}" for number in range(count)))
+    names = [item.session_id for item in alive.items]
+    asked, (left_alone, confirmed) = names[0], ids("x", "y").items
+    await queue.add(ids(*names, "x", "y"))
+    leases = await queue.claim(count + 2, lease_s=LEASE_S)
+    if when == "in flight":
+        assert await cancel_one(other, asked, reason="a demo", by="anna") is CancelResult.REQUESTED
+    await queue.apply([LeaseResult(lease, Settle(Outcome.ALREADY_GONE), sent(404)) for lease in leases])
+    if when == "after the 404":
+        assert await cancel_one(other, asked, reason="a demo", by="anna") is CancelResult.SETTLED
+    await cancel_one(other, confirmed.session_id, reason="a demo", by="anna")
+    item = await queue.show(asked)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason, item.status) == (Outcome.ALREADY_GONE, None, None, 404)
+    harness.advance(1)
+    found = await one.compare(frozenset({*names, "x"}), queue.now(), RETRY, owed=True)
+    assert sorted(found.alive) == sorted([*names, left_alone.session_id])
+    item = await queue.show(asked)
+    assert item is not None
+    assert (item.outcome, item.by, item.reason, item.round, item.sends) == (
+        *(Outcome.CANCELLED, "anna", "a demo"),
+        *(2, 0),
+    )
+    assert item.settled_at == queue.now()
+    audit = await queue.audit()
+    assert audit.balanced
+    assert audit.stats.settled[Outcome.CANCELLED] == 1
+    harness.advance(60)
+    again = await queue.claim(count + 2, lease_s=LEASE_S)
+    assert {lease.session_id for lease in again} == {*names, left_alone.session_id} - {asked}
+
+
+async def test_a_cancellation_ends_with_the_round_that_a_person_begins(harness: Harness, queue: Queue) -> None:
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    await gone(queue, "a")
+    await cancel_one(queue, SessionId("a"), reason="a demo", by="anna")
+    await queue.add(ids("a"), again=True, by="ben")
+    await end_one(queue, Outcome.ALREADY_GONE, 404)
+    harness.advance(1)
+    assert (await one.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)).alive == [SessionId("a")]
+    item = await queue.show(SessionId("a"))
+    assert item is not None
+    assert (item.outcome, item.by, item.reason) == (None, BY, REASON)
 
 
 async def test_a_list_is_needed_while_it_could_change_anything(harness: Harness, queue: Queue) -> None:

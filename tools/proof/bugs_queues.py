@@ -9,6 +9,24 @@ _FENCE = f"{_LEASES}test_a_lease_that_ran_out_is_claimable_and_the_first_holder_
 
 QUEUES: tuple[Bug, ...] = (
     bug(
+        "postgres-404-forgets-a-cancellation",
+        "a wrong 404 in flight takes the request to cancel along: the re-opened session is stopped (PostgreSQL)",
+        "reaper/queues/postgres/claims.sql",
+        "cancel_by = CASE WHEN a.outcome = 'already_gone' THEN s.cancel_by END",
+        "cancel_by = CASE WHEN a.outcome = 'stopped' THEN s.cancel_by END",
+        fails="tests/contract/test_gone.py::"
+        "test_what_a_person_cancelled_is_not_sent_again_when_the_list_shows_it_alive[postgres-1-in flight]",
+    ),
+    bug(
+        "redis-404-forgets-a-cancellation",
+        "a wrong 404 in flight takes the request to cancel along: the re-opened session is stopped (Redis)",
+        "reaper/queues/redis/scripts/apply.lua",
+        "if out ~= 'already_gone' then call",
+        "if out ~= '' then call",
+        fails="tests/contract/test_gone.py::"
+        "test_what_a_person_cancelled_is_not_sent_again_when_the_list_shows_it_alive[redis-1-in flight]",
+    ),
+    bug(
         "selection-sorted-for-each-page",
         "PostgreSQL sorts a table that was just filled anew for each page of it",
         "reaper/queues/postgres/selection.sql",

@@ -11,6 +11,15 @@ _SELECTION = "tests/contract/test_selection.py::"
 
 SQLITE: tuple[Bug, ...] = (
     bug(
+        "404-forgets-a-cancellation",
+        "a wrong 404 in flight takes the request to cancel along: the re-opened session is stopped",
+        "reaper/queues/sqlite/operators.py",
+        "                if row.cancel_by is not None:\n",
+        "                if row.cancel_by is not None and row.outcome is not Outcome.ALREADY_GONE:\n",
+        fails="tests/contract/test_gone.py::"
+        "test_what_a_person_cancelled_is_not_sent_again_when_the_list_shows_it_alive[sqlite-1-in flight]",
+    ),
+    bug(
         "sqlite-normal",
         "SQLite syncs now and then instead of at every commit: a power cut takes what was acknowledged",
         "reaper/queues/sqlite/schema.py",

@@ -67,7 +67,9 @@ ended AS (
         by = CASE WHEN s.cancel_by IS NOT NULL AND a.c_outcome = 'cancelled' THEN s.cancel_by ELSE s.by END,
         reason = CASE WHEN s.cancel_by IS NOT NULL AND a.c_outcome = 'cancelled' THEN s.cancel_reason
             ELSE s.reason END,
-        ended_receipt = a.receipt, {FREE}
+        cancel_by = CASE WHEN a.outcome = 'already_gone' THEN s.cancel_by END,
+        cancel_reason = CASE WHEN a.outcome = 'already_gone' THEN s.cancel_reason END,
+        ended_receipt = a.receipt, {RELEASE}
     FROM asked a WHERE s.session_id = a.session_id AND s.receipt = a.receipt
     RETURNING a.number, CASE WHEN s.outcome = a.c_outcome THEN a.c_counts ELSE a.counts END AS names, s.outcome,
         {LATENCY_BUCKETS}[1 + width_bucket(

@@ -8,8 +8,12 @@ coalesce(to_timestamp(%(now)s::float8), now())
 coalesce(lease_until, due_at)
 
 -- Ends a lease.
+-- name: RELEASE
+owner = NULL, receipt = NULL, lease_until = NULL
+
+-- Ends a lease, and a request to cancel.
 -- name: FREE
-owner = NULL, receipt = NULL, lease_until = NULL, cancel_by = NULL, cancel_reason = NULL
+{RELEASE}, cancel_by = NULL, cancel_reason = NULL
 
 -- An open row whose cancellation was requested and that nobody holds any more.
 -- name: OVER
@@ -37,8 +41,7 @@ FROM cancelled, (VALUES ('settled.cancelled', ''), ('history', {SLOT} || 'cancel
 -- Begins a new round of a settled row.
 -- name: NEW_ROUND
 round = s.round + 1, attempts = 0, sends = 0, recorded = 0, ambiguous = false, finals_seen = 0, finals_before = 0,
-    cancel_by = NULL, cancel_reason = NULL, outcome = NULL, status = NULL, detail = NULL, settled_at = NULL,
-    by = %(by)s, history = '[]', first_due_at = NULL
+    cancel_by = NULL, cancel_reason = NULL, status = NULL, detail = NULL, history = '[]', first_due_at = NULL
 
 -- The columns of an item, in the order of `values.item_of`.
 -- name: COLUMNS

@@ -18,7 +18,8 @@ known AS MATERIALIZED (
     ORDER BY s.session_id FOR UPDATE OF s
 ),
 renewed AS (
-    UPDATE reaper_session s SET source = %(source)s, due_at = known.due_at, reason = NULL, {NEW_ROUND}
+    UPDATE reaper_session s SET source = %(source)s, due_at = known.due_at, by = %(by)s, reason = NULL,
+        outcome = NULL, settled_at = NULL, {NEW_ROUND}
     FROM known WHERE s.id = known.id AND known.outcome IS NOT NULL RETURNING s.session_id, known.outcome
 ),
 moved AS (

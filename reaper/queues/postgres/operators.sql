@@ -32,7 +32,7 @@ done AS (
 ),
 noted AS (
     UPDATE reaper_session s SET cancel_by = %(by)s, cancel_reason = %(reason)s
-    FROM standing WHERE s.id = standing.id AND state = 'in_flight'
+    FROM standing WHERE s.id = standing.id AND (state = 'in_flight' OR s.outcome = 'already_gone')
 ),
 cancelled AS (SELECT (SELECT count(*) FROM over) + (SELECT count(*) FROM done) AS n),
 counts AS ({COUNT_CANCELLED}),
@@ -51,15 +51,20 @@ dead AS MATERIALIZED (
 
 -- name: reopen
 WITH ended AS MATERIALIZED (
-    SELECT id, outcome, source FROM reaper_session s WHERE session_id = ANY(%(ids)s) AND outcome = ANY(%(only)s)
-    ORDER BY session_id FOR UPDATE
+    SELECT id, outcome, source, cancel_by, cancel_reason FROM reaper_session s
+    WHERE session_id = ANY(%(ids)s) AND outcome = ANY(%(only)s) ORDER BY session_id FOR UPDATE
 ),
 renewed AS (
-    UPDATE reaper_session s SET due_at = {NOW} + make_interval(secs => %(after_s)s), reason = %(reason)s, {NEW_ROUND}
+    UPDATE reaper_session s SET due_at = {NOW} + make_interval(secs => %(after_s)s), {NEW_ROUND},
+        by = coalesce(ended.cancel_by, %(by)s), reason = coalesce(ended.cancel_reason, %(reason)s),
+        outcome = CASE WHEN ended.cancel_by IS NOT NULL THEN 'cancelled' END,
+        settled_at = CASE WHEN ended.cancel_by IS NOT NULL THEN {NOW} END
     FROM ended WHERE s.id = ended.id
 ),
+cancelled AS (SELECT count(cancel_by) AS n FROM ended),
 counts AS (
-    SELECT 'reopened.' || outcome, '', count(*) FROM ended GROUP BY outcome
+    {COUNT_CANCELLED}
+    UNION ALL SELECT 'reopened.' || outcome, '', count(*) FROM ended GROUP BY outcome
     UNION ALL SELECT 'accepted', '', count(*) FROM ended
     UNION ALL SELECT 'by_source.accepted', source, count(*) FROM ended GROUP BY source
 ),

@@ -235,6 +235,8 @@ def apply_one(connection: sqlite3.Connection, result: LeaseResult, now: float, e
             None if outcome is None else now,
             by_request,
             by_request,
+            outcome is Outcome.ALREADY_GONE,
+            outcome is Outcome.ALREADY_GONE,
             row_id,
         ),
     )

@@ -69,7 +69,7 @@ UPDATE item SET attempts = ?, sends = ?, recorded = ?, ambiguous = ?, finals_see
     wait_s = coalesce(?, wait_s), history = ?,
     outcome = ?, status = ?, detail = ?, settled_at = ?, owner = NULL, receipt = NULL, lease_until = NULL,
     by = CASE WHEN ? THEN cancel_by ELSE by END, reason = CASE WHEN ? THEN cancel_reason ELSE reason END,
-    cancel_by = NULL, cancel_reason = NULL
+    cancel_by = CASE WHEN ? THEN cancel_by END, cancel_reason = CASE WHEN ? THEN cancel_reason END
 WHERE id = ?
 
 -- name: next_due

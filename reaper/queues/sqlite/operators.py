@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from reaper.core.model import DEAD, Outcome, Pause, SessionId
 from reaper.queues.accounting import postponement
@@ -62,8 +63,9 @@ class SqliteOperators:
     async def cancel(self, session_ids: Sequence[SessionId], *, reason: str, by: str) -> dict[SessionId, CancelResult]:
         def cancel(connection: sqlite3.Connection) -> dict[SessionId, CancelResult]:
             found = _find(connection, session_ids, self.clock)
-            waiting, in_flight = [*found.waiting.values()], [*found.in_flight.values()]
-            values = {"rows": json.dumps(waiting + in_flight), "by": by, "reason": reason}
+            waiting = [*found.waiting.values()]
+            asked = json.dumps([*waiting, *found.in_flight.values(), *found.gone])
+            values = {"rows": asked, "by": by, "reason": reason}
             connection.execute(SQL["request_cancel"], values)
             settle_cancelled(connection, waiting, self.now())
             return (
@@ -86,19 +88,22 @@ class SqliteOperators:
     ) -> int:
         def reopen(connection: sqlite3.Connection) -> int:
             rows = _settled(connection, session_ids, only)
-            for row_id, outcome, source_id in rows:
+            for row in rows:
                 due_at = self.now() + after_s
-                reopen_row(connection, row_id, outcome, due_at=due_at, wait_s=after_s, by=by, reason=reason)
-                count_by_source(connection, source_id, accepted=1)
+                reopen_row(connection, row.row_id, row.outcome, due_at=due_at, wait_s=after_s, by=by, reason=reason)
+                count_by_source(connection, row.source_id, accepted=1)
+            for row in rows:
+                if row.cancel_by is not None:
+                    values = {"rows": json.dumps([row.row_id]), "by": row.cancel_by, "reason": row.cancel_reason}
+                    connection.execute(SQL["request_cancel"], values)
+                    settle_cancelled(connection, [row.row_id], self.now())
             return len(rows)
 
         return await self.thread.write(reopen)
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:
         def purge(connection: sqlite3.Connection) -> int:
-            return drop_rows(
-                connection, [(row_id, outcome) for row_id, outcome, _ in _settled(connection, session_ids, DEAD)]
-            )
+            return drop_rows(connection, [(row.row_id, row.outcome) for row in _settled(connection, session_ids, DEAD)])
 
         return await self.thread.write(purge)
 
@@ -114,14 +119,19 @@ class _Found:
     waiting: dict[SessionId, int] = field(default_factory=dict)
     in_flight: dict[SessionId, int] = field(default_factory=dict)
     settled: dict[SessionId, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    """Those of the settled rows that are booked as gone, and may be re-opened."""
 
 
 def _find(connection: sqlite3.Connection, session_ids: Sequence[SessionId], clock: LedgerClock) -> _Found:
     """Return the states of some IDs. Settles cancelled ones whose lease expired first."""
     found, over = _Found(), []
     rows = connection.execute(SQL["states_of"], {"steady": clock.steady(), "ids": json.dumps(list(session_ids))})
-    for session_id, row_id, is_settled, in_flight, cancelled in rows:
-        if cancelled and not is_settled and not in_flight:
+    for session_id, row_id, outcome, in_flight, cancelled in rows:
+        is_settled = outcome is not None
+        if outcome == Outcome.ALREADY_GONE:
+            found.gone.append(row_id)
+        elif cancelled and not is_settled and not in_flight:
             over.append(row_id)
             is_settled = True
         group = found.settled if is_settled else found.in_flight if in_flight else found.waiting
@@ -130,8 +140,18 @@ def _find(connection: sqlite3.Connection, session_ids: Sequence[SessionId], cloc
     return found
 
 
+class _Settled(NamedTuple):
+    """A settled row. `cancel_by`: who asked to cancel it while it was in flight, or after a 404."""
+
+    row_id: int
+    outcome: Outcome
+    source_id: int
+    cancel_by: str | None
+    cancel_reason: str | None
+
+
 def _settled(
     connection: sqlite3.Connection, session_ids: Sequence[SessionId], only: frozenset[Outcome]
-) -> list[tuple[int, Outcome, int]]:
+) -> list[_Settled]:
     rows = connection.execute(SQL["settled_among"], (json.dumps(list(dict.fromkeys(session_ids))),))
-    return [(row_id, Outcome(outcome), source_id) for row_id, outcome, source_id in rows if Outcome(outcome) in only]
+    return [_Settled(row_id, Outcome(outcome), *more) for row_id, outcome, *more in rows if Outcome(outcome) in only]

@@ -4,11 +4,11 @@
 id IN (SELECT value FROM json_each(:rows))
 
 -- name: states_of
-SELECT session_id, item.id, outcome IS NOT NULL, lease_until > :steady, cancel_by IS NOT NULL
+SELECT session_id, item.id, outcome, lease_until > :steady, cancel_by IS NOT NULL
 FROM json_each(:ids) AS asked CROSS JOIN item ON session_id = asked.value
 
 -- name: settled_among
-SELECT id, outcome, source_id FROM item
+SELECT id, outcome, source_id, cancel_by, cancel_reason FROM item
 WHERE outcome IS NOT NULL AND session_id IN (SELECT value FROM json_each(?))
 
 -- Ends the lease as well: it may have expired.

@@ -257,6 +257,9 @@ class MemoryQueue:
                 case None:
                     results[session_id] = CancelResult.UNKNOWN
                 case State.SETTLED:
+                    row = store.find(session_id)
+                    if row is not None and row.outcome is Outcome.ALREADY_GONE:
+                        row.cancel = (by, reason)
                     results[session_id] = CancelResult.SETTLED
                 case State.IN_FLIGHT:
                     store.open[session_id].cancel = (by, reason)
@@ -270,7 +273,7 @@ class MemoryQueue:
     def _state(self, session_id: SessionId, time: Instants) -> State | None:
         """Return an ID's state; a cancelled one whose lease ran out is settled first."""
         row = self.store.find(session_id)
-        if row is not None and row.cancel is not None and row.is_due(time):
+        if row is not None and row.outcome is None and row.cancel is not None and row.is_due(time):
             self.store.settle_cancelled(row, time.now)
         return None if row is None else row.state(time)
 
@@ -286,7 +289,10 @@ class MemoryQueue:
         store, (now, _) = await self._begin()
         ended = self._settled(session_ids, only)
         for row in ended:
-            store.reopen(row, row.source, now + after_s, after_s, by, reason)
+            fresh = store.reopen(row, row.source, now + after_s, after_s, by, reason)
+            if row.cancel is not None:
+                fresh.cancel = row.cancel
+                store.settle_cancelled(fresh, now)
         return len(ended)
 
     async def purge(self, session_ids: Sequence[SessionId]) -> int:

@@ -182,7 +182,8 @@ class Store:
         due_at = row.due_at if row.first_due_at is None else row.first_due_at
         for name, number in Ended([outcome], [] if outcome is Outcome.CANCELLED else [due_at]).counts(now).items():
             self.past[slot_of(now), name] += number
-        row.outcome, row.settled_at, row.cancel = outcome, now, None
+        row.outcome, row.settled_at = outcome, now
+        row.cancel = row.cancel if outcome is Outcome.ALREADY_GONE else None
         row.release()
         self.settled[row.session_id] = self.open.pop(row.session_id)
 
@@ -194,7 +195,7 @@ class Store:
 
     def reopen(
         self, row: Row, source: str, due_at: float, wait_s: float | None, by: str | None, reason: str | None
-    ) -> None:
+    ) -> Row:
         assert row.outcome is not None
         self.counters[books.reopened(row.outcome)] += 1
         self.counters[books.ACCEPTED] += 1
@@ -203,6 +204,7 @@ class Store:
         fresh = Row(row.session_id, source, row.added_at, due_at, wait_s, row.place, self.alive, row.round + 1)
         fresh.by, fresh.reason = by, reason
         self.open[row.session_id] = fresh
+        return fresh
 
     def drop(self, row: Row) -> None:
         assert row.outcome is not None

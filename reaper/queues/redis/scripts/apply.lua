@@ -16,7 +16,8 @@ for i = 7, #ARGV, 20 do
     local set, m = {'att', att, 'snd', snd, 'rec', rec}, member(r[2], id)
     local function put(name, value) set[#set + 1], set[#set + 2] = name, value end
     call('ZREM', P .. ':lease', m)
-    call('HDEL', row(id), 'rcp', 'until', 'fb', 'cby', 'cwhy')
+    call('HDEL', row(id), 'rcp', 'until', 'fb')
+    if out ~= 'already_gone' then call('HDEL', row(id), 'cby', 'cwhy') end
     if sent then
       put('h' .. slot, h)
       call('HDEL', row(id), 'e' .. slot, 'q' .. slot)

@@ -13,6 +13,9 @@ for i = 4, #ARGV do
       state = 'requested'
     end
   end
+  if call('HGET', row(id), 'out') == 'already_gone' then
+    call('HSET', row(id), 'cby', ARGV[2], 'cwhy', ARGV[3])
+  end
   results[#results + 1] = state
 end
 return results

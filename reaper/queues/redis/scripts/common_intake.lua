@@ -24,8 +24,8 @@ local function renew(id, r, src, due, by, why)
   wait(id, r.n, 0, due)
 end
 local function known(id)
-  local r = call('HMGET', row(id), 'n', 'out', 'rnd', 'add', 'src')
-  return r[1] and {n = r[1], out = r[2], rnd = r[3], add = r[4], src = r[5]}
+  local r = call('HMGET', row(id), 'n', 'out', 'rnd', 'add', 'src', 'cby', 'cwhy')
+  return r[1] and {n = r[1], out = r[2], rnd = r[3], add = r[4], src = r[5], cby = r[6], cwhy = r[7]}
 end
 -- Returns the place, and whether a round began.
 local function take_in(id, due, src, again, by)
