@@ -138,10 +138,8 @@ class Comparison:
             return self._since_by_clock(self._since)
         self._stored = await self.ledger.read_value(KEY)
         latest = self.clock() - (self.now() - began)
-        try:
-            return min(float(self._stored or "nan"), latest) if self._stored else latest
-        except ValueError:
-            return latest
+        kept = _compared_at(self._stored, self.clock())
+        return latest if kept is None else min(kept, latest)
 
     def _since_by_clock(self, since: float) -> float:
         """Return the instant `since` by the queue's clock, or what that clock said then, whichever is earlier.
@@ -189,10 +187,10 @@ async def has_unproven(ledger: Ledger, before: float = math.inf, *, after: float
 
     Then its process ended before it could compare.
     """
-    text = await ledger.read_value(KEY)
-    if text is None:
+    kept = _compared_at(await ledger.read_value(KEY), ledger.now())
+    if kept is None:
         return False
-    gone = ledger.outcomes(since=max(float(text), after), only=GONE)
+    gone = ledger.outcomes(since=max(kept, after), only=GONE)
     async with aclosing(gone) as items:  # type: ignore[type-var]
         async for item in items:
             if (item.settled_at or 0.0) > before:
@@ -200,3 +198,18 @@ async def has_unproven(ledger: Ledger, before: float = math.inf, *, after: float
             if item.detail != AMBIGUOUS:
                 return True
     return False
+
+
+def _compared_at(text: str | None, now: float) -> float | None:
+    """Return up to when all is compared, by the text under `KEY`; None where it names no time.
+
+    A time ahead of the clock was kept before that was set back, and what was booked since lies before it. Then the last
+    minutes are compared again, so many that the time is kept anew.
+    """
+    try:
+        at = float(text or "nan")
+    except ValueError:
+        return None
+    if math.isnan(at):
+        return None
+    return at if at <= now + SKEW_S else now - 2 * OLD_S

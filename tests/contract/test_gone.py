@@ -183,6 +183,21 @@ async def test_an_end_without_a_read_reopens_what_was_not_compared(harness: Harn
     }  # fmt: skip
 
 
+async def test_a_time_kept_by_a_clock_that_was_ahead_hides_nothing(
+    harness: Harness, queue: Queue, other: Queue
+) -> None:
+    """The clock is set right, and a reaper dies before it compares what it booked since."""
+    dead = comparison(queue, Noted())
+    await dead.compare(frozenset(), queue.now(), RETRY, owed=False)
+    harness.jump(-5000.0)
+    await gone(queue, "a")
+    harness.advance(1)
+    assert await has_unproven(other)
+    next_one = comparison(other, Noted())
+    assert (await next_one.compare(frozenset({"a"}), other.now(), RETRY, owed=True)).alive == [SessionId("a")]
+    assert not await has_unproven(other)
+
+
 @pytest.mark.parametrize("jump_s", [5000.0, -5000.0])
 async def test_a_clock_that_was_set_hides_nothing(harness: Harness, queue: Queue, jump_s: float) -> None:
     """The clock is set between the booking and the next list: be it read by this process or by the next one."""

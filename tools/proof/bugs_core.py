@@ -124,6 +124,14 @@ CORE: tuple[Bug, ...] = (
         "test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one",
     ),
     bug(
+        "time-ahead-hides-bookings",
+        "a comparison kept by a clock that was ahead hides what a reaper booked once that was set right, and died",
+        "reaper/worker/comparison.py",
+        "    return at if at <= now + SKEW_S else now - 2 * OLD_S\n",
+        "    return at\n",
+        fails="tests/contract/test_gone.py::test_a_time_kept_by_a_clock_that_was_ahead_hides_nothing[sqlite]",
+    ),
+    bug(
         "alive-and-not-reopened",
         "a session that a 404 called gone and the list shows alive stays booked as gone",
         "reaper/worker/comparison.py",
