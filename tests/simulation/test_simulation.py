@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -259,3 +261,23 @@ def test_the_command_reports_and_names_what_there_is(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         command.main(["--faults", "nonsense"])
     assert "no such faults: nonsense; there are bad_gateway" in capsys.readouterr().err
+
+
+def test_the_first_interrupt_ends_it_with_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_some(plans: Iterator[Plan], jobs: int, run: object, go_on: Callable[[], bool]) -> Iterator[object]:
+        for number, plan in enumerate(plans):
+            if not go_on():
+                return
+            if number == 2:
+                signal.raise_signal(signal.SIGINT)
+            yield plan, Result(plan.seed, [])
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(command, "run_all", run_some)
+    assert command.main(["--seeds", "100"]) == 0
+    told = capsys.readouterr()
+    assert "begins no other seed" in told.err
+    assert re.search("seeds +3", told.out)
+    assert signal.getsignal(signal.SIGINT) == before

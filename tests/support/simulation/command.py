@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.simulation.plan import KINDS, Plan, plan_of
@@ -52,9 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     failed: list[tuple[Plan, Result]] = []
 
     def go_on() -> bool:
-        return time.monotonic() < until and total.took_s < most_s and not (options.until_broken and failed)
+        is_over = time.monotonic() >= until or total.took_s >= most_s or (options.until_broken and bool(failed))
+        return not is_over and not interrupts
 
-    with Interpreters(options.jobs) as interpreters, Interpreter() as interpreter:
+    with _counted_interrupts() as interrupts, Interpreters(options.jobs) as interpreters, Interpreter() as interpreter:
         for plan, result in run_all(plans, options.jobs, interpreters.run, go_on):
             total.add(result)
             if result.broken:
@@ -71,6 +75,23 @@ def main(argv: list[str] | None = None) -> int:
                 (options.keep / f"seed-{plan.seed}.json").write_text(smaller.to_json() + "\n")
             _tell(smaller, interpreter)
     return 1 if failed else 0
+
+
+@contextmanager
+def _counted_interrupts() -> Iterator[list[int]]:
+    """Give a list that gets the first Ctrl-C, so that a long run can report what it has; the second one ends it."""
+    interrupts: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        interrupts.append(number)
+        signal.signal(number, before)
+        print("\nbegins no other seed; Ctrl-C again ends it at once", file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell(plan: Plan, interpreter: Interpreter) -> int:
