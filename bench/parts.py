@@ -56,7 +56,7 @@ class AtOnce:
     def __init__(self, latency_s: float) -> None:
         self._latency_s = latency_s
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: object = None) -> Reply:
         await anyio.sleep(self._latency_s)
         return self.answer
 

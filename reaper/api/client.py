@@ -85,12 +85,13 @@ class Client:
         self._retired = False
         self._headers: tuple[int, tuple[tuple[bytes, bytes], ...]] = (-1, ())
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: Callable[[], bool] | None = None) -> Reply:
         """Send one `DELETE /api/sessions/{id}` within the total deadline. Never raises for a fault of the network.
 
-        The ID travels percent-encoded as one path segment. Cancelling closes the connection.
+        The ID travels percent-encoded as one path segment. Cancelling closes the connection. Where it had to wait for a
+        connection, `may_start` is asked then: raises Withheld, and has sent nothing, if that returns False.
         """
-        return await self._send(b"DELETE", self.session_path(session_id), STOP_BODY_BYTES)
+        return await self._send(b"DELETE", self.session_path(session_id), STOP_BODY_BYTES, may_start)
 
     async def list_sessions(self) -> Reply:
         """Send one `GET /api/sessions`, the read that proves token and address."""
@@ -114,13 +115,22 @@ class Client:
         """Close every connection; requests in flight fail."""
         await self._transport.aclose()
 
-    async def _send(self, method: bytes, path: bytes, body_bytes: int) -> Reply:
+    async def _send(
+        self, method: bytes, path: bytes, body_bytes: int, may_start: Callable[[], bool] | None = None
+    ) -> Reply:
         token = self._credentials.current
         begun = time.perf_counter()
         if token.value is None:
             return Failed(Fault.NO_TOKEN, False, token.missing_reason or "there is no token", 0.0)
         headers_sent = self._headers_for(token.generation, token.value)
-        exchange = Exchange(method, path, headers_sent, max_body_bytes=body_bytes, timeout_s=self._target.timeout_s)
+        exchange = Exchange(
+            method,
+            path,
+            headers_sent,
+            max_body_bytes=body_bytes,
+            timeout_s=self._target.timeout_s,
+            may_start=may_start,
+        )
         self._in_flight += 1
         try:
             await self._transport.send(exchange)

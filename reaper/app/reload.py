@@ -64,6 +64,7 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
     check_admin_file(new, parts.bounded)
     source = token_source(new.api, os.environ)
     elsewhere = new.api.base_url != old.api.base_url
+    moved = (address_of(old.api.base_url), address_of(new.api.base_url)) if elsewhere else None
     client = new_client(new, parts.connection.credentials) if target_of(new) != target_of(old) else None
     sources = sources_of(new, parts.queue) if new.intake != old.intake else None
     discovery_parts = parts.new_discovery(new)
@@ -93,7 +94,7 @@ async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[
         adaptive=new.worker.adaptive,
     )
     if another:
-        worker.gate.target_changed(worker.now(), parts.connection.credentials.generation, elsewhere=elsewhere)
+        worker.gate.target_changed(worker.now(), parts.connection.credentials.generation, moved=moved)
     parts.loaded = loaded
     parts.notifier.configure(new)
     worker.wake()

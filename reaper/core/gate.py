@@ -71,6 +71,8 @@ class Gate:
     _breakers: Breakers = field(default_factory=Breakers)
     _reads: ReadSchedule = field(default_factory=ReadSchedule)
     _throttle: Throttle = field(default_factory=Throttle)
+    _silences: dict[str, Throttle] = field(default_factory=dict)
+    """Those of the other addresses that were used: who goes back to one keeps its silence."""
     _streaks: Streaks = field(default_factory=Streaks)
 
     def __post_init__(self) -> None:
@@ -269,16 +271,18 @@ class Gate:
         """Whether each answer of 404 needs a read that begins after it."""
         return self.verify and PauseReason.WRONG_TARGET in self._breakers.active
 
-    def target_changed(self, now: float, generation: int, *, elsewhere: bool = False) -> None:
-        """Require a new proof of identity at once: the token is another one, or (`elsewhere`) the address is.
+    def target_changed(self, now: float, generation: int, *, moved: tuple[str, str] | None = None) -> None:
+        """Require a new proof of identity at once: the token is another one, or the setting of the address is.
 
-        `generation` is that of the current token.
+        `generation` is that of the current token; `moved`: the addresses before and after, which may be the same.
         """
         self.generation = generation
         self.allowance.restart()
         self._streaks.storm = Storm()
-        if elsewhere:  # the silence and the failures of another host say nothing about this one
-            self._throttle = Throttle()
+        if moved:  # the silence and the failures of another host say nothing about this one
+            before, after = moved
+            self._silences[before] = self._throttle
+            self._throttle = self._silences.pop(after, Throttle())
             self._streaks.change_host()
             self._target.move(now)
         if not self.verify:

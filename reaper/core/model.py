@@ -141,6 +141,10 @@ class Failed:
 Reply = Answered | Failed
 
 
+class Withheld(Exception):
+    """A request was not sent: when there was a connection for it, who asked for it did not want it any more."""
+
+
 # --- in the queue -------------------------------------------------------------------------------------------------
 
 

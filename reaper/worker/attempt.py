@@ -16,7 +16,7 @@ from reaper.core.classify import Final, classify
 from reaper.core.decide import decide, give_up, record
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.gate import Gate
-from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send
+from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send, Withheld
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.worker.ports import Api, Preflight, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
@@ -75,7 +75,8 @@ class Attempts:
         if without_send := await self._check_first(claimed, began):
             return self.post_result(lease, without_send, None)
         outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
-        reply = await self._send(lease, sent_at)
+        if (reply := await self._send(lease, sent_at)) is None:
+            return self.post_result(lease, RELEASE_NOW, None)
         verdict = classify(reply)
         withheld = self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
         # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
@@ -124,12 +125,20 @@ class Attempts:
         in_time = now - claimed.at < self._latest_s
         return in_time and not self.shutdown.is_draining and self.gate.may_go_on(now)
 
-    async def _send(self, lease: Lease, sent_at: float) -> Reply:
-        """Send the DELETE. Never cancelled in normal operation; an abort records the send without an answer."""
+    async def _send(self, lease: Lease, sent_at: float) -> Reply | None:
+        """Send the DELETE; return None if a pause began before there was a connection for it.
+
+        Never cancelled in normal operation; an abort records the send without an answer.
+        """
         self.retries += lease.sends > 1
         self.sends += 1
         try:
-            reply = await self.api.stop(lease.session_id)
+            reply = await self.api.stop(lease.session_id, self._may_start)
+        except Withheld:
+            self.gate.withdraw()
+            self.sends -= 1
+            self.retries -= lease.sends > 1
+            return None
         except anyio.get_cancelled_exc_class():
             self.gate.withdraw()
             send = Send(sent_at, max(0.0, self.clock() - sent_at), error="aborted: reaper ended before the answer came")
@@ -139,6 +148,10 @@ class Attempts:
         self.retries += reply.again
         self.mean_latency_s += (max(reply.duration_s, 1e-4) - self.mean_latency_s) / LATENCY_WINDOW
         return reply
+
+    def _may_start(self) -> bool:
+        """Return whether a DELETE that waited for a connection may still be sent."""
+        return self.gate.may_go_on(self.now())
 
     @property
     def _latest_s(self) -> float:

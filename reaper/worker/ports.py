@@ -30,7 +30,8 @@ from reaper.queues.base import ValuePort, WorkPort
 class Api(Protocol):
     """The calls of the API. None raises for what a network can do."""
 
-    async def stop(self, session_id: SessionId) -> Reply: ...
+    async def stop(self, session_id: SessionId, may_start: Callable[[], bool]) -> Reply:
+        """Send a DELETE. Raises Withheld if it waited for a connection and may not start any more."""
 
     async def list_sessions(self) -> Reply: ...
 

@@ -29,7 +29,7 @@ class OneApi:
     async def whoami(self) -> Reply:
         return ME
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: object = None) -> Reply:
         return Answered(204, b"", 0.0)
 
 

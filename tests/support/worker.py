@@ -28,6 +28,7 @@ from reaper.core.model import (
     Send,
     SessionId,
     Settle,
+    Withheld,
 )
 from reaper.queues.values import Added, Batch, NewItem
 from reaper.worker.identity import Identity
@@ -67,6 +68,8 @@ class FakeApi:
     listing: Reply = LIST
     read_s: float = 0.01
     """How long a list takes."""
+    waits_s: Callable[[SessionId], float] | None = None
+    """How long a DELETE waits for a connection."""
     lists: Callable[[], Reply] | None = None
     """Makes each list, where it changes."""
     sent: Counter[SessionId] = field(default_factory=Counter)
@@ -75,7 +78,11 @@ class FakeApi:
     in_flight: int = 0
     peak: int = 0
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: Callable[[], bool]) -> Reply:
+        if self.waits_s is not None and (wait_s := self.waits_s(session_id)):
+            await anyio.sleep(wait_s)
+            if not may_start():
+                raise Withheld
         self.sent[session_id] += 1
         self.at.append(anyio.current_time())
         self.in_flight += 1

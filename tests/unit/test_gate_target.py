@@ -41,7 +41,7 @@ def test_the_silence_of_another_host_does_not_hold_for_this_one() -> None:
     gate = proven()
     send(gate, 0.0, Throttled(600.0))
     assert gate.admit(1.0).why == PauseReason.THROTTLED
-    gate.target_changed(1.0, 1, elsewhere=True)
+    gate.target_changed(1.0, 1, moved=("http://a", "http://b"))
     assert (gate.admit(1.0).allowed, gate.read_due()) == (0, 1.0)
     gate.observe_read(1.0, Proven(1), jitter=0.0)
     assert gate.admit(1.0).allowed == 32
@@ -52,6 +52,19 @@ def test_the_silence_of_another_host_does_not_hold_for_this_one() -> None:
     assert gate.admit(1.0).why == PauseReason.THROTTLED, "another token at the same host is asked for the same silence"
 
 
+def test_who_goes_back_to_a_host_keeps_its_silence() -> None:
+    gate = proven()
+    send(gate, 0.0, Throttled(600.0))
+    for number, (before, after) in enumerate(
+        [("http://a", "http://b"), ("http://b", "http://a"), ("http://a",) * 2], 1
+    ):
+        gate.target_changed(1.0, number, moved=(before, after))
+        gate.observe_read(1.0, Proven(number), jitter=0.0)
+        assert (gate.admit(1.0).why == PauseReason.THROTTLED) == (after == "http://a")
+    assert gate.admit(599.0).why == PauseReason.THROTTLED
+    assert gate.admit(660.0).allowed == 32
+
+
 def test_failures_of_another_host_do_not_count() -> None:
     gate = proven()
     for kind, most in ((ServerFault(502), 5), (FORBIDDEN, 20)):
@@ -59,5 +72,5 @@ def test_failures_of_another_host_do_not_count() -> None:
             for _ in range(most - 1):
                 send(gate, 0.0, kind)
             assert held(gate, 0.0) == set()
-            gate.target_changed(0.0, generation, elsewhere=True)
+            gate.target_changed(0.0, generation, moved=("http://a", "http://b"))
             gate.observe_read(0.0, Proven(generation), jitter=0.0)

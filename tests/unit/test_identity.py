@@ -43,7 +43,7 @@ class FakeApi:
     async def get_session(self, session_id: SessionId) -> Reply:
         raise NotImplementedError
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: object = None) -> Reply:
         raise NotImplementedError
 
 

@@ -32,7 +32,7 @@ class Reading:
         self.asked.append(session_id)
         return self.reply
 
-    async def stop(self, session_id: SessionId) -> Reply:
+    async def stop(self, session_id: SessionId, may_start: object = None) -> Reply:
         raise NotImplementedError
 
     async def list_sessions(self) -> Reply:

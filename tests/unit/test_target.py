@@ -103,7 +103,7 @@ def test_only_an_answer_from_the_present_address_is_its_proof() -> None:
     gate.start(0.0), gate.start(0.0), gate.start(0.0)
     gate.observe(0.5, ONE, Final(Outcome.ALREADY_GONE), began=0.0, jitter=0.5)
     assert not gate.has_proof, "every server has a 404"
-    gate.target_changed(1.0, 1, elsewhere=True)
+    gate.target_changed(1.0, 1, moved=("http://a", "http://b"))
     gate.observe(1.5, ONE, Final(Outcome.STOPPED), began=0.0, jitter=0.5)
     assert not gate.has_proof, "that came from the address before"
     gate.start(2.0)

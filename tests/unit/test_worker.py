@@ -164,6 +164,30 @@ async def test_what_ended_a_run_early_is_told_only_if_something_is_left() -> Non
     assert (summary.exit, summary.why) == (Exit.OK, None)
 
 
+async def test_what_waits_for_a_connection_when_a_silence_begins_is_not_sent() -> None:
+    """All are sent at once on new connections; the first one that is open is answered with 429."""
+    throttled = Answered(429, b'{"error": "slow down"}', 0.1, retry_after="30", date=None)
+
+    async def answer(session_id: SessionId, nth: int) -> Reply:
+        return throttled if session_id == "s0" and nth == 1 else STOPPED
+
+    w = await world(4, answer, waits_s=lambda session_id: 0.0 if session_id == "s0" else 0.5)
+    begun = anyio.current_time()
+    summary = await w.run()
+    assert summary.exit is Exit.OK
+    assert [session_id for session_id, sends in w.api.sent.items() if sends > 1] == ["s0"]
+    first, *later = w.api.at
+    assert first - begun < 1
+    assert min(later) > first + 30
+    assert w.worker.sends == sum(w.api.sent.values()) == 5
+    assert w.worker.retries == 1
+    assert w.worker.gate.in_flight == 0
+    for name, sends in (("s0", 2), ("s1", 1), ("s2", 1), ("s3", 1)):
+        item = await w.queue.show(SessionId(name))
+        assert item is not None
+        assert (item.sends, item.attempts, item.outcome) == (sends, 1, Outcome.STOPPED)
+
+
 async def test_a_retry_due_later_than_wait_is_left() -> None:
     async def answer(one: SessionId, _: int) -> Reply:
         return BAD if one == "s0" else STOPPED

@@ -129,7 +129,7 @@ async def test_a_reload_during_a_comparison_is_not_undone_by_it(verify: bool) ->
             await anyio.sleep(into_s)
             at.append(THERE)
             one.token.generation += 1
-            one.worker.gate.target_changed(anyio.current_time(), one.token.generation, elsewhere=True)
+            one.worker.gate.target_changed(anyio.current_time(), one.token.generation, moved=("http://a", "http://b"))
             one.worker.gate.hold_target(anyio.current_time(), "elsewhere")
             await anyio.sleep(0.6)  # longer than what was in flight
             before = one.worker.sends, len(one.api.reads)
@@ -137,7 +137,7 @@ async def test_a_reload_during_a_comparison_is_not_undone_by_it(verify: bool) ->
             assert (one.worker.sends, len(one.api.reads)) == before
             at.append(HERE)
             one.token.generation += 1
-            one.worker.gate.target_changed(anyio.current_time(), one.token.generation, elsewhere=True)
+            one.worker.gate.target_changed(anyio.current_time(), one.token.generation, moved=("http://a", "http://b"))
             one.worker.gate.hold_target(anyio.current_time(), None)
 
 

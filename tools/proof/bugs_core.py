@@ -124,6 +124,14 @@ CORE: tuple[Bug, ...] = (
         "test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one",
     ),
     bug(
+        "silence-of-a-host-forgotten",
+        "who names another address for a moment forgets the silence that the API asked for at this one",
+        "reaper/core/gate.py",
+        "self._throttle = self._silences.pop(after, Throttle())",
+        "self._throttle = Throttle()",
+        fails="tests/unit/test_gate_target.py::test_who_goes_back_to_a_host_keeps_its_silence",
+    ),
+    bug(
         "time-ahead-hides-bookings",
         "a comparison kept by a clock that was ahead hides what a reaper booked once that was set right, and died",
         "reaper/worker/comparison.py",

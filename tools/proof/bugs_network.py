@@ -8,6 +8,14 @@ _UNASKED = "tests/integration/test_unasked_answers.py::test_it_ends_a"
 
 NETWORK: tuple[Bug, ...] = (
     bug(
+        "sent-after-the-wait",
+        "what waits for a connection when the API asks for silence is sent as soon as there is one",
+        "reaper/api/http/pool.py",
+        "            if exchange.written or exchange.may_start is None or exchange.may_start():\n",
+        "            if exchange is not None:\n",
+        fails="tests/integration/test_client.py::test_after_a_wait_for_a_connection_it_asks_whether_to_send",
+    ),
+    bug(
         "unasked-answer-taken",
         "an answer that lies in a connection before the request is written is taken for the answer to it",
         "reaper/api/http/http11.py",

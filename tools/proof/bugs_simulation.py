@@ -116,6 +116,9 @@ MODELLED = (
     *("account-not-compared", "target-not-compared-first", "reload-undone", "protection-of-named-ids", "401-charged"),
     *(
         "404-forgets-a-cancellation",
+        "sent-after-the-wait",
+        "silence-of-a-host-forgotten",
+        "time-ahead-hides-bookings",
         "allowance-without-end",
         "alive-and-not-reopened",
         "alive-and-believed-in-the-end",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -47,6 +47,7 @@ class Exchange:
         "finished",
         "headers",
         "max_body_bytes",
+        "may_start",
         "method",
         "response_headers",
         "response_started",
@@ -59,19 +60,28 @@ class Exchange:
     )
 
     def __init__(
-        self, method: bytes, target: bytes, headers: Headers, *, max_body_bytes: int, timeout_s: float
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        *,
+        max_body_bytes: int,
+        timeout_s: float,
+        may_start: Callable[[], bool] | None = None,
     ) -> None:
         """Describe a request.
 
         `headers`: lower-case names, `host` first. Pass the same tuple for every request if possible: its encoding is
         kept as long as it is the same object. `max_body_bytes`: bytes of the body to keep, at least 0; a longer one is
-        cut. `timeout_s`: for the whole exchange, with the wait for a connection.
+        cut. `timeout_s`: for the whole exchange, with the wait for a connection. After such a wait
+        `may_start` is asked: if it returns False, the request is not sent.
         """
         self.method = method
         self.target = target
         self.headers = headers
         self.max_body_bytes = max_body_bytes
         self.timeout_s = timeout_s
+        self.may_start = may_start
         self.deadline = math.inf
         """When it times out, on the loop's clock; the pool sets it."""
         self.again = 0

@@ -18,6 +18,7 @@ from reaper.api.http.openings import Openings
 from reaper.api.http.pooled_connection import PooledConnection
 from reaper.api.http.renewal import Renewal
 from reaper.api.httpx_without_cli import httpx
+from reaper.core.model import Withheld
 
 _MAX_RESENDS = 3
 """Times that a refused exchange is sent again while no other one is answered."""
@@ -68,7 +69,7 @@ class Pool:
     async def send(self, exchange: Exchange) -> None:
         """Send an exchange and wait for its response. Cancelling abandons it.
 
-        Raises the exchange's error: a WireFault once it has a connection, else an httpx.TransportError.
+        Raises the exchange's error: a WireFault once it has a connection, else an httpx.TransportError; or Withheld.
         """
         if self._closed:
             raise RuntimeError(_CLOSED)
@@ -152,7 +153,10 @@ class Pool:
         pooled.was_idle = False  # it was busy just now, even if its last caller has not taken the response yet
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
-            self._start(exchange, pooled)
+            if exchange.written or exchange.may_start is None or exchange.may_start():
+                self._start(exchange, pooled)
+            else:
+                exchange.fail(Withheld())
         if connection.room:
             self._ready[connection] = pooled
         else:

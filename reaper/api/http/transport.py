@@ -79,7 +79,7 @@ class Transport:
 
         Raises httpx.ConnectError, ConnectTimeout, ProxyError or PoolTimeout when it got no connection; httpx.ReadError
         (reset, with the OSError as cause if there is one), RemoteProtocolError (malformed) or ReadTimeout when it did;
-        httpx.LocalProtocolError for a request that must not be sent.
+        httpx.LocalProtocolError for a request that must not be sent; Withheld for one that may not start any more.
         """
         if exchange.method not in _METHODS or _TARGET(exchange.target) is None:
             raise httpx.LocalProtocolError("only GET and DELETE with a target of visible ASCII are sent")

@@ -20,8 +20,8 @@ from tests.support.simulation.plan import Fault
 from tests.support.simulation.virtual_time import CLOCK
 
 ADDRESS = ("10.0.0.1", 80)
-CONNECTS_WITHIN_S = 2.1
-"""`api.connect_timeout_s` of the simulation, and a moment."""
+REACTS_WITHIN_S = 0.001
+"""What a process sends in the turn of its loop in which it reads a 429 was decided before."""
 REPEATS_WITHIN_S = 5.0
 """`api.timeout_s` of the simulation: the deadline of one send, repetitions included."""
 _WORLD = contextvars.Context()
@@ -219,11 +219,10 @@ class Link(asyncio.Transport):
         self._unfinished -= is_last
         self._to_client(self._protocol.data_received, data)
         if silence_s and not self.process.is_stopped:
-            # What waits for a connection was decided before.
             until = self._network.silent_until
             name = self.process.name
             later = CLOCK.elapsed_s + silence_s
-            self._later(CONNECTS_WITHIN_S, lambda: until.update({name: max(later, until.get(name, 0.0))}))
+            self._later(REACTS_WITHIN_S, lambda: until.update({name: max(later, until.get(name, 0.0))}))
 
     def _close_if_idle(self) -> None:
         if not self._unfinished:

@@ -164,8 +164,8 @@ class Oracle:
         self._judge_pause(name, reason, CLOCK.elapsed_s)
         now = CLOCK.elapsed_s
         overlapping = self._world.overlapping
-        slept = any(  # what was stopped during a rotation sends with the old token before it reads the new one
-            overlapping({"token_rotated"}, fault.at_s - 2, fault.end_s)
+        slept = any(  # what was stopped sends with its old token before it reads the new one, and logs late
+            overlapping(REFUSED_TOKENS | {"token_rotated"}, fault.at_s - 2, fault.end_s)
             for fault in overlapping({"suspend", "suspend_host"}, now - 30, now)
             if fault.for_s < HANGS_S
         )
