@@ -63,7 +63,7 @@ class AtOnce:
     async def list_sessions(self) -> Reply:
         return Answered(200, b'{"sessions": []}', 0.001)
 
-    async def get_session(self, session_id: SessionId) -> Reply:
+    async def get_session(self, session_id: SessionId, may_start: object = None) -> Reply:
         raise NotImplementedError(session_id)
 
     async def whoami(self) -> Reply:

@@ -97,9 +97,9 @@ class Client:
         """Send one `GET /api/sessions`, the read that proves token and address."""
         return await self._send(b"GET", self._prefix, LIST_BODY_BYTES)
 
-    async def get_session(self, session_id: SessionId) -> Reply:
-        """Send one `GET /api/sessions/{id}`, the preflight check before a DELETE."""
-        return await self._send(b"GET", self.session_path(session_id), STOP_BODY_BYTES)
+    async def get_session(self, session_id: SessionId, may_start: Callable[[], bool] | None = None) -> Reply:
+        """Send one `GET /api/sessions/{id}`, the preflight check before a DELETE. `may_start`: as for `stop`."""
+        return await self._send(b"GET", self.session_path(session_id), STOP_BODY_BYTES, may_start)
 
     async def whoami(self) -> Reply:
         """Send one `GET /auth/me`, which names the account of the token."""

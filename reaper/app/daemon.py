@@ -223,8 +223,7 @@ class Daemon:
                 continue
             if settings.enabled and parts.worker.is_claiming:
                 try:
-                    swept = await parts.discovery_parts.discovery.sweep()
-                    _heed(swept.unread, parts.worker)
+                    await parts.discovery_parts.discovery.sweep(on_unread=partial(_heed, parts.worker))
                 except QueueUnavailableError as error:
                     parts.worker.queue_health.mark_unavailable(error)
                 except ReaperError:
@@ -241,7 +240,7 @@ class Daemon:
             await anyio.sleep(PRUNE_S)
 
 
-def _heed(unread: ReadVerdict | None, worker: Worker) -> None:
+def _heed(worker: Worker, unread: ReadVerdict) -> None:
     """Let the DELETEs pause, too, for what a sweep was answered."""
     match unread:
         case OtherAccount() | OtherTarget():  # to it each session of the queue is a 404

@@ -101,9 +101,11 @@ class Attempts:
         found: Recheck | None = None
         withheld = False
         try:
-            found = await self.preflight(claimed.lease)
+            found = await self.preflight(claimed.lease, self._may_start)
         except QueueUnavailableError as error:
             self.queue_health.mark_unavailable(error)
+        except Withheld:
+            pass  # nothing was read
         except (QueueError, anyio.get_cancelled_exc_class()):
             self.gate.withdraw()
             self.post_result(claimed.lease, RELEASE_NOW, None)
@@ -150,7 +152,7 @@ class Attempts:
         return reply
 
     def _may_start(self) -> bool:
-        """Return whether a DELETE that waited for a connection may still be sent."""
+        """Return whether a request that waited for a connection may still be sent."""
         return self.gate.may_go_on(self.now())
 
     @property

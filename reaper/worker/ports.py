@@ -132,8 +132,8 @@ class Preflight(Protocol):
     def applies_to(self, lease: Lease) -> bool:
         """Return whether there is anything to check."""
 
-    async def __call__(self, lease: Lease) -> Recheck:
-        """Check the session. Sends no DELETE; raises QueueError as the queue does."""
+    async def __call__(self, lease: Lease, may_start: Callable[[], bool]) -> Recheck:
+        """Check the session. Sends no DELETE; raises QueueError as the queue does, and Withheld as `Api.stop` does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from reaper.core.classify import Proven, ReadVerdict
+from reaper.core.classify import Proven, ReadVerdict, Throttled
 from reaper.core.discovery.findings import Findings
 from reaper.core.discovery.guard import GuardLimits
 from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.policy import Judgement, PolicyOptions, Rule, judge
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.sightings import Owners
+from reaper.core.errors import QueueUnavailableError
 from reaper.core.model import Answered, Reply
 from reaper.intake.discovery.sweep import Discovery, SweepOptions
 from tests.support.queues.memory import MemoryQueue
+from tests.support.queues.memory_store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +74,25 @@ async def test_a_sweep_judges_by_the_servers_clock(off_s: float) -> None:
         "young": Rule.LIVE,
     }
     assert swept.added.accepted == 1
+
+
+async def test_a_429_is_heeded_also_while_the_queue_is_away() -> None:
+    """Else the DELETEs go on in the silence until the queue answers, and for good if it does not."""
+    heeded: list[ReadVerdict] = []
+
+    async def read() -> tuple[Reply, ReadVerdict]:
+        store.away = True
+        return Answered(429, b"", 0.01, retry_after="20"), Throttled(20.0)
+
+    async def owners() -> Owners:
+        return None
+
+    store = Store()
+    options = SweepOptions(enforce=True, rules=PolicyOptions(), limits=GuardLimits())
+    discovery = Discovery(MemoryQueue(store), read, owners, Protection, options, Silent())
+    with pytest.raises(QueueUnavailableError):
+        await discovery.sweep(on_unread=heeded.append)
+    assert heeded == [Throttled(20.0)]
 
 
 async def test_a_session_that_breaks_the_judge_is_kept_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

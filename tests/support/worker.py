@@ -93,7 +93,7 @@ class FakeApi:
         finally:
             self.in_flight -= 1
 
-    async def get_session(self, session_id: SessionId) -> Reply:
+    async def get_session(self, session_id: SessionId, may_start: object = None) -> Reply:
         raise NotImplementedError(session_id)
 
     async def whoami(self) -> Reply:

@@ -40,7 +40,7 @@ class FakeApi:
         self.asked += 1
         return self.whose
 
-    async def get_session(self, session_id: SessionId) -> Reply:
+    async def get_session(self, session_id: SessionId, may_start: object = None) -> Reply:
         raise NotImplementedError
 
     async def stop(self, session_id: SessionId, may_start: object = None) -> Reply:

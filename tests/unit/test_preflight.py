@@ -28,7 +28,7 @@ class Reading:
     reply: Reply = IN_BATCH
     asked: list[str] = field(default_factory=list)
 
-    async def get_session(self, session_id: SessionId) -> Reply:
+    async def get_session(self, session_id: SessionId, may_start: object = None) -> Reply:
         self.asked.append(session_id)
         return self.reply
 
@@ -65,7 +65,7 @@ async def test_a_protected_id_is_spared_whoever_named_it(lease: Lease) -> None:
     api = Reading()
     check = preflight(api, Protection(frozenset({"env_1"})))
     assert check.applies_to(lease)
-    assert await check(lease) == Skip("session env_1 is protected", "session env_1 is protected")
+    assert await check(lease, bool) == Skip("session env_1 is protected", "session env_1 is protected")
     assert api.asked == [], "the ID alone says it"
 
 
@@ -74,22 +74,22 @@ async def test_a_session_of_a_protected_batch_is_spared_whoever_named_it(lease: 
     api = Reading()
     check = preflight(api, Protection(globs=("night*",)))
     assert check.applies_to(lease)
-    assert isinstance(await check(lease), Skip)
+    assert isinstance(await check(lease, bool), Skip)
     assert api.asked == ["env_1"]
 
 
 async def test_what_nothing_protects_goes_on_and_is_not_looked_at_without_need() -> None:
     assert not preflight(Reading(), Protection()).applies_to(NAMED)
     assert preflight(Reading(), Protection()).applies_to(CHOSEN), "the policy is asked once more"
-    assert isinstance(await preflight(Reading(), Protection(frozenset({"other"})))(NAMED), Proceed)
+    assert isinstance(await preflight(Reading(), Protection(frozenset({"other"})))(NAMED, bool), Proceed)
 
 
 async def test_without_reads_the_id_alone_decides_for_what_was_named() -> None:
     api = Reading()
-    assert isinstance(await preflight(api, Protection(globs=("night*",)), verify=False)(NAMED), Proceed)
+    assert isinstance(await preflight(api, Protection(globs=("night*",)), verify=False)(NAMED, bool), Proceed)
     assert api.asked == []
 
 
 async def test_a_session_that_cannot_be_read_is_not_stopped() -> None:
     check = preflight(Reading(Answered(502, b"", 0.1)), Protection(globs=("night*",)))
-    assert isinstance(await check(NAMED), Inconclusive)
+    assert isinstance(await check(NAMED, bool), Inconclusive)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
 
 from reaper.core.classify import Final, ServerFault, Throttled, Unauthorized, Verdict
-from reaper.core.model import Lease, Outcome, SessionId
+from reaper.core.model import Lease, Outcome, SessionId, Withheld
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, Skip
 from tests.support.worker import World, well, world
 
@@ -25,13 +26,21 @@ class FakePreflight:
     of: dict[str, Recheck] = field(default_factory=dict)
     takes_s: float = 0.05
     takes_of: dict[str, float] = field(default_factory=dict)
+    waits_of: dict[str, float] = field(default_factory=dict)
+    """How long each waits for a connection."""
     checked: list[SessionId] = field(default_factory=list)
+    withheld: list[SessionId] = field(default_factory=list)
 
     def applies_to(self, lease: Lease) -> bool:
         return True
 
-    async def __call__(self, lease: Lease) -> Recheck:
+    async def __call__(self, lease: Lease, may_start: Callable[[], bool]) -> Recheck:
         self.checked.append(lease.session_id)
+        if wait_s := self.waits_of.get(lease.session_id):
+            await anyio.sleep(wait_s)
+            if not may_start():
+                self.withheld.append(lease.session_id)
+                raise Withheld
         await anyio.sleep(self.takes_of.get(lease.session_id, self.takes_s))
         return self.of.get(lease.session_id, self.says)
 
@@ -52,6 +61,21 @@ async def test_who_is_spared_is_not_sent_and_the_others_are() -> None:
     assert (item.detail, item.sends) == ("renewed", 0)
     assert w.worker.gate.in_flight == 0
     assert (await w.queue.audit()).balanced
+
+
+async def test_a_check_that_waits_for_a_connection_when_a_pause_begins_is_not_made() -> None:
+    check = FakePreflight(waits_of={"s1": 0.5, "s2": 0.5})
+    w = await checking(3, check)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(0.3)
+        w.worker.gate.hold_target(anyio.current_time(), "elsewhere")
+        await anyio.sleep(1)
+        assert sorted(check.withheld) == ["s1", "s2"]
+        assert (w.worker.sends, w.worker.gate.in_flight) == (1, 0)
+        stats = await w.queue.stats()
+        assert (stats.ready, stats.in_flight) == (2, 0)
+        w.worker.drain()
 
 
 async def test_looks_count_against_the_bound() -> None:

@@ -175,7 +175,7 @@ async def test_a_check_that_went_to_the_address_before_is_followed_by_no_delete(
         def applies_to(self, lease: Lease) -> bool:
             return True
 
-        async def __call__(self, lease: Lease) -> Recheck:
+        async def __call__(self, lease: Lease, may_start: object) -> Recheck:
             await anyio.sleep(0.5)
             return Proceed("it expired")
 

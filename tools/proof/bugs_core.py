@@ -124,6 +124,14 @@ CORE: tuple[Bug, ...] = (
         "test_what_comes_while_a_list_seems_not_to_be_needed_waits_for_the_next_one",
     ),
     bug(
+        "sweep-heeds-late",
+        "what a sweep was answered holds nothing up until its report is made, which waits for the queue",
+        "reaper/intake/discovery/sweep.py",
+        "                on_unread(seen.verdict)\n",
+        "                await open_holds_and_ghosts(self.queue)\n                on_unread(seen.verdict)\n",
+        fails="tests/integration/test_sweep.py::test_a_429_is_heeded_also_while_the_queue_is_away",
+    ),
+    bug(
         "silence-of-a-host-forgotten",
         "who names another address for a moment forgets the silence that the API asked for at this one",
         "reaper/core/gate.py",

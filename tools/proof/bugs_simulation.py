@@ -118,6 +118,7 @@ MODELLED = (
         "404-forgets-a-cancellation",
         "sent-after-the-wait",
         "silence-of-a-host-forgotten",
+        "sweep-heeds-late",
         "time-ahead-hides-bookings",
         "allowance-without-end",
         "alive-and-not-reopened",

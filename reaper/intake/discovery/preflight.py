@@ -17,9 +17,9 @@ from reaper.core.preflight import Proceed, Recheck, Skip
 
 
 class SessionReader(Protocol):
-    """Reads one session: `GET /api/sessions/{id}`. Raises no network error."""
+    """Reads one session: `GET /api/sessions/{id}`. Raises no network error, but Withheld."""
 
-    async def get_session(self, session_id: SessionId) -> Reply: ...
+    async def get_session(self, session_id: SessionId, may_start: Callable[[], bool]) -> Reply: ...
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class PreflightCheck:
     def applies_to(self, lease: Lease) -> bool:
         return self.is_chosen(lease) or bool(self.protection())
 
-    async def __call__(self, lease: Lease) -> Recheck:
+    async def __call__(self, lease: Lease, may_start: Callable[[], bool]) -> Recheck:
         api, protection = self.api(), self.protection()  # a reload meanwhile must not send this to another address
         if why := protection.of_id(lease.session_id):
             return Skip(why, why)
@@ -58,7 +58,7 @@ class PreflightCheck:
                     protection=protection,
                 )
 
-            return recheck(await api.get_session(lease.session_id), lease.session_id, judged)
+            return recheck(await api.get_session(lease.session_id, may_start), lease.session_id, judged)
         if not self.verify:
             return Proceed("its ID is not protected")
-        return recheck_protection(await api.get_session(lease.session_id), lease.session_id, protection)
+        return recheck_protection(await api.get_session(lease.session_id, may_start), lease.session_id, protection)

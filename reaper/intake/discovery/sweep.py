@@ -127,15 +127,22 @@ class Discovery:
     """Returns why the owners are unknown, if a source of them is configured."""
     _clock: ServerClock = field(default_factory=ServerClock)
 
-    async def sweep(self, into: RunSet | None = None) -> SweepResult:
-        """Read and judge the list once; queue the chosen sessions (into the set `into`), or hold the whole sweep."""
-        result = await self._sweep(into)
+    async def sweep(
+        self, into: RunSet | None = None, on_unread: Callable[[ReadVerdict], None] = lambda verdict: None
+    ) -> SweepResult:
+        """Read and judge the list once; queue the chosen sessions (into the set `into`), or hold the whole sweep.
+
+        `on_unread` gets the verdict on an answer that is no list at once, before anything waits for the queue.
+        """
+        result = await self._sweep(into, on_unread)
         self.report.open_items(**await open_holds_and_ghosts(self.queue))
         return result
 
-    async def _sweep(self, into: RunSet | None) -> SweepResult:
+    async def _sweep(self, into: RunSet | None, on_unread: Callable[[ReadVerdict], None]) -> SweepResult:
         seen = await self.observe()
         if isinstance(seen, UnfitListing):
+            if seen.verdict is not None:
+                on_unread(seen.verdict)
             self.report.stopped(seen.reason)
             return SweepResult(UnusableListing(seen.reason), unread=seen.verdict)
         sweep, ruling = await to_thread.run_sync(self.apply_guards, seen)

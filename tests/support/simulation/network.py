@@ -90,12 +90,10 @@ class Network:
         return link, protocol
 
     def count(self, link: Link, session_id: str) -> None:
-        """Judge a DELETE that is written: the bound, the silence after a 429, and that nobody else sends the same."""
+        """Judge a DELETE that is written: the bound, and that nobody else sends the same."""
         process = link.process
         under_way = sum(1 for one in self.open if one.process is process and one.deletes)
         self.busiest[process.name] = max(self.busiest.get(process.name, 0), under_way)
-        if CLOCK.elapsed_s < self.silent_until.get(process.name, 0.0):
-            self.on_broken(f"{process.name} sends a DELETE before the end of the silence that a 429 asked for")
         for other in self.open:
             if other.deletes == session_id and other is not link and not other.process.was_stopped:
                 who = "it" if other.process is process else other.process.name
@@ -103,6 +101,11 @@ class Network:
         # On a connection that went stale the client sends the same once more: that is the same send.
         if self._unanswered.pop(session_id, -REPEATS_WITHIN_S) <= CLOCK.elapsed_s - REPEATS_WITHIN_S:
             self.on_delete(process, session_id)
+
+    def judge_silence(self, process: Process) -> None:
+        """Judge a DELETE, or the check before it, by the silence that the last 429 asked for."""
+        if CLOCK.elapsed_s < self.silent_until.get(process.name, 0.0):
+            self.on_broken(f"{process.name} sends before the end of the silence that a 429 asked for")
 
     def under_way(self) -> set[str]:
         """Return the IDs whose DELETE was written and is not answered."""
@@ -170,6 +173,8 @@ class Link(asyncio.Transport):
         token = headers["authorization"].removeprefix("Bearer ")
         self._unfinished += 1
         network, name = self._network, self.process.name
+        if "/sessions/" in path:
+            network.judge_silence(self.process)
         if method == "DELETE":
             self.deletes = path.rsplit("/", 1)[1]
             network.sent.append((CLOCK.elapsed_s, name, self.deletes))
