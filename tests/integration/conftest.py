@@ -1,9 +1,11 @@
+import io
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.desk import Desk
 from tests.support.queues.postgres_server import PostgresServer, session_server
 from tests.support.queues.redis_server import RedisServer
 
@@ -41,3 +43,19 @@ def database(server: PostgresServer) -> Iterator[str]:
     name = server.create_database()
     yield name
     server.empty_database(name)
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user's home and token: the commands of the test run in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("ARCHAL_TOKEN", "token")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    return tmp_path
+
+
+@pytest.fixture
+def desk(environ: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """An operator before a ledger of the test's own."""
+    return Desk(f"sqlite://{environ}/ledger.db", capsys)

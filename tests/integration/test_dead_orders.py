@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,20 +12,6 @@ from reaper.core.model import Outcome
 from tests.support.desk import Desk
 
 MANY = 25
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("ARCHAL_TOKEN", "token")
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    return tmp_path
-
-
-@pytest.fixture
-def desk(environ: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(f"sqlite://{environ}/ledger.db", capsys)
 
 
 def fill_dead(desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import time
@@ -26,20 +25,6 @@ from tests.support.queues.postgres_server import session_server
 from tests.support.queues.redis_server import shared_server
 
 MANY = 25
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("ARCHAL_TOKEN", "token")
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    return tmp_path
-
-
-@pytest.fixture
-def desk(environ: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(f"sqlite://{environ}/ledger.db", capsys)
 
 
 @pytest.fixture(params=["sqlite", "postgres", "redis"])
