@@ -29,6 +29,9 @@ SETTING_OPTIONS = (
 )
 """Each option that overrides a setting: the setting's key, the word for its value (`N`: a number), and its help."""
 
+MOST = 1_000_000_000
+"""The largest number that `--limit` takes: larger ones do not fit into every queue's integers."""
+
 
 def build_parser() -> LazyParser:
     """Return the parser of the whole command line; each verb's part is filled in when it is parsed."""
@@ -135,10 +138,13 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def at_least_one(text: str) -> int:
-    """Read a whole number from 1 on, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
+    """Read a whole number from 1 to a billion, for argparse. No queue could count much further."""
+    digits = text.lstrip("0")
+    if not text.isdecimal() or not digits:
         raise argparse.ArgumentTypeError("expected a whole number of at least 1")
-    return int(text)
+    if len(digits) > len(str(MOST)) or int(digits) > MOST:
+        raise argparse.ArgumentTypeError("more than a billion is surely a mistake")
+    return int(digits)
 
 
 def duration(text: str) -> float:

@@ -121,6 +121,8 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ("cancel", "reaper cancel: --reason is missing"),
         ("once --limit", "reaper once: --limit needs a value"),
         ("once --limit 0", "reaper once: --limit: expected a whole number of at least 1"),
+        (f"once --limit {10**20}", "reaper once: --limit: more than a billion is surely a mistake"),
+        (f"once --limit {'9' * 5000}", "reaper once: --limit: more than a billion is surely a mistake"),
         ("once --concurrency few", "reaper once: --concurrency: 'few' is not a whole number"),
         (
             "add x --concurrency 3",
