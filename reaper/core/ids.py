@@ -15,6 +15,11 @@ TITLES = ("session_id", "sessionid", "id")
 """Column titles in lower case: on the first line of a source they are skipped."""
 
 REMEDIES = (
+    (r"(\$ )?(curl|wget|https?|reaper)\s.*", "this is a command: give the session ID in it alone"),
+    (
+        r"([A-Za-z]+[_.:-])[\w.:-]+([\s,;]+\1[\w.:-]+)+[\s,;]*",
+        "if these are several IDs: one a line, as with: tr -s ',; \\r' '\\n'",
+    ),
     (r"""(["'`“‘]).*["'`”’],""", "take the quotes and the comma away (jq -r writes neither)"),
     (r"""["'`“‘][^,;\t|]*|[^,;\t|]*["'`”’]""", "take the quotes away (jq -r writes none)"),
     (r"[A-Za-z][A-Za-z0-9+.-]*://.*", "this is a URL: give its last part"),

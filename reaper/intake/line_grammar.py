@@ -109,6 +109,8 @@ def decode(text: str) -> object:
         raise ValueError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise ValueError("not usable JSON: nested too deeply") from None
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise ValueError("not usable JSON: a number in it has too many digits") from None
     return value
 
 

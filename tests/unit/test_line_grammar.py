@@ -4,7 +4,7 @@ import pytest
 
 from reaper.core.ids import NO_VALUES
 from reaper.core.model import SessionId
-from reaper.intake.line_grammar import Title, parse
+from reaper.intake.line_grammar import Title, parse, parse_entry
 from reaper.intake.line_reader import LineBuffer
 from reaper.queues.values import InvalidLine, NewItem
 
@@ -146,6 +146,12 @@ def test_keys_that_agree_are_fine() -> None:
 )
 def test_anything_else_is_invalid_and_says_why(line: bytes, why: str) -> None:
     assert why in reason(line)
+
+
+def test_a_number_of_thousands_of_digits_in_an_entry_is_refused_in_our_words() -> None:
+    refused = parse_entry(b'{"session_id":"s1","n":%s}' % (b"9" * 6000), 2)
+    assert isinstance(refused, InvalidLine)
+    assert refused.reason == "not usable JSON: a number in it has too many digits"
 
 
 def test_keys_of_inner_objects_mean_nothing() -> None:
