@@ -32,23 +32,30 @@ POLL_S = 1.0
 RETRY_WAIT_S = 60.0
 """`--wait`: a retry that is due later is left to the next run."""
 
+MIN_BUDGET_S = 0.1
+"""What is left for the work, at least, when the reading has used up the time budget."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long `once` waits for each kind of trouble, seconds; `budget_s` None: no time budget."""
+    """How long `once` waits for each kind of trouble, seconds; `budget_s` None: no time budget.
+
+    `spent_s`: how much of the budget was used up before the work began, by the reading of the input.
+    """
 
     retry_s: float
     credentials_s: float
     unavailable_s: float
     budget_s: float | None = None
     drain_s: float = 25.0
+    spent_s: float = 0.0
 
     @staticmethod
-    def of(settings: Settings, *, retry_s: float, budget_s: float | None) -> Waits:
-        """Return the waits of the settings, with the two that each run chooses."""
+    def of(settings: Settings, *, retry_s: float, budget_s: float | None, spent_s: float = 0.0) -> Waits:
+        """Return the waits of the settings, with those that each run chooses."""
         api = settings.api
         drain_s = settings.worker.drain_timeout_s
-        return Waits(retry_s, api.credentials_wait_s, api.unavailable_wait_s, budget_s, drain_s)
+        return Waits(retry_s, api.credentials_wait_s, api.unavailable_wait_s, budget_s, drain_s, spent_s)
 
 
 @dataclass(slots=True)
@@ -223,7 +230,8 @@ class Once:
 
     async def _end_within(self, worker: Worker, budget_s: float) -> None:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""
-        drain_s = min(self._waits.drain_s, budget_s / 2)
-        await anyio.sleep(budget_s - drain_s)
+        left_s = max(MIN_BUDGET_S, budget_s - self._waits.spent_s)
+        drain_s = min(self._waits.drain_s, left_s / 2)
+        await anyio.sleep(left_s - drain_s)
         self._why = f"the time budget of {budget_s:g} s is used up"
         worker.drain(drain_s)

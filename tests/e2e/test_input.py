@@ -95,6 +95,15 @@ def test_the_time_budget_bounds_the_reading_and_what_came_is_stopped(command: Co
     assert (printed["stopped"], printed["waiting"], printed["exit"]) == (1, 0, 75)
 
 
+def test_the_end_of_the_time_budget_names_what_was_asked_for(command: Command) -> None:
+    (command.home / "ids.txt").write_text("env_1\n")
+    with running_sandbox([Session("env_1")], latency="30s") as sandbox:
+        aim(command, sandbox)
+        done = command.run("once", "--for", "2s", "ids.txt")
+    assert done.returncode == 75
+    assert "the time budget of 2 s is used up" in done.stderr  # not what the reading left of it: 1.94 s
+
+
 def test_a_dry_run_has_the_same_bound(command: Command) -> None:
     process = command.start("once", "--dry-run", "--for", "1s", "-", stdin=subprocess.PIPE)
     assert process.stdin is not None

@@ -21,7 +21,7 @@ from reaper.app.run_summary import summarize
 from reaper.app.signals import ENDING, Signals, cancel_by, deliver_blocked
 from reaper.app.startup import credentials_of, protector_of
 from reaper.cli.arguments import at_least_one, duration
-from reaper.cli.commands.once_intake import MIN_BUDGET_S, Intake, reading_ends, take_in
+from reaper.cli.commands.once_intake import Intake, reading_ends, take_in
 from reaper.cli.context import leaving_with, loaded, open_writing, run_async, use_descriptors
 from reaper.cli.failure import drop
 from reaper.cli.output import emit_json, flush, say
@@ -242,7 +242,8 @@ async def _stop_set(
             waits = Waits.of(
                 settings.settings,
                 retry_s=getattr(args, "wait", RETRY_WAIT_S),
-                budget_s=None if budget_s is None else max(MIN_BUDGET_S, begun + budget_s - anyio.current_time()),
+                budget_s=budget_s,
+                spent_s=anyio.current_time() - begun,
             )
             counts = LiveCounts()
 

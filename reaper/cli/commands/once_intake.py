@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from reaper.app.once import MIN_BUDGET_S
 from reaper.cli.commands.delayed_lists import DelayedLists
 from reaper.cli.terminal.progress import ProgressMode, show_intake
 from reaper.intake.events import NOTHING, add_up
@@ -22,9 +23,6 @@ from reaper.telemetry.intake_log import LineMeter, RefusedLines
 
 if TYPE_CHECKING:
     pass
-
-MIN_BUDGET_S = 0.1
-"""What is left for the work, at least, when the reading has used up the time of `--for`."""
 
 
 @dataclass(slots=True)
