@@ -57,7 +57,7 @@ class Network:
         self.is_pinned = False
         """The queue keeps the address of the API: from then on nothing may go to another one."""
         self._unanswered: dict[str, float] = {}
-        """When a connection ended last without an answer to the DELETE of an ID."""
+        """When a connection ended last without an answer to a request, by its method and path."""
 
     def met(self, kind: str) -> Fault | None:
         """Return the fault of a kind if it holds now and falls on this request."""
@@ -98,9 +98,10 @@ class Network:
             if other.deletes == session_id and other is not link and not other.process.was_stopped:
                 who = "it" if other.process is process else other.process.name
                 self.on_broken(f"{process.name} sends a DELETE of {session_id} while {who} waits for the answer to one")
-        # On a connection that went stale the client sends the same once more: that is the same send.
-        if self._unanswered.pop(session_id, -REPEATS_WITHIN_S) <= CLOCK.elapsed_s - REPEATS_WITHIN_S:
-            self.on_delete(process, session_id)
+
+    def is_repeated(self, request: str) -> bool:
+        """Tell whether a request is the same send: where a connection went stale, the client writes it once more."""
+        return self._unanswered.pop(request, -REPEATS_WITHIN_S) > CLOCK.elapsed_s - REPEATS_WITHIN_S
 
     def judge_silence(self, process: Process) -> None:
         """Judge a DELETE, or the check before it, by the silence that the last 429 asked for."""
@@ -111,9 +112,9 @@ class Network:
         """Return the IDs whose DELETE was written and is not answered."""
         return {one.deletes for one in self.open if one.deletes}
 
-    def note_unanswered(self, session_id: str) -> None:
-        """Note that a connection ended without the answer to a DELETE."""
-        self._unanswered[session_id] = CLOCK.elapsed_s
+    def note_unanswered(self, request: str) -> None:
+        """Note that a connection ended without the answer to a request."""
+        self._unanswered[request] = CLOCK.elapsed_s
 
 
 class Link(asyncio.Transport):
@@ -127,6 +128,8 @@ class Link(asyncio.Transport):
         self._unread = b""
         self.deletes = ""
         """The ID whose DELETE is under way."""
+        self._asks = ""
+        """Method and path of the request that is under way."""
         self._unfinished = 0
         """Requests, of any method, whose answer was not handed over to its end."""
         process.on_death.append(self._die)
@@ -173,12 +176,16 @@ class Link(asyncio.Transport):
         token = headers["authorization"].removeprefix("Bearer ")
         self._unfinished += 1
         network, name = self._network, self.process.name
-        if "/sessions/" in path:
+        self._asks = f"{method} {path}"
+        is_repeated = network.is_repeated(self._asks)
+        if "/sessions/" in path and not is_repeated:
             network.judge_silence(self.process)
         if method == "DELETE":
             self.deletes = path.rsplit("/", 1)[1]
             network.sent.append((CLOCK.elapsed_s, name, self.deletes))
             network.count(self, self.deletes)
+            if not is_repeated:
+                network.on_delete(self.process, self.deletes)
             network.on_written(self.process)
         on_the_way_s = 0.001 + 0.01 * network.chance.random()
         if network.met("lost_request"):
@@ -220,7 +227,7 @@ class Link(asyncio.Transport):
     def _hand_over(self, data: bytes, silence_s: float = 0.0, *, is_last: bool = False) -> None:
         if self._is_gone:
             return
-        self.deletes = ""
+        self.deletes = self._asks = ""
         self._unfinished -= is_last
         self._to_client(self._protocol.data_received, data)
         if silence_s and not self.process.is_stopped:
@@ -251,9 +258,9 @@ class Link(asyncio.Transport):
         if self._is_gone:
             return
         self._closing = self._is_gone = True
-        if self.deletes:
-            self._network.note_unanswered(self.deletes)
-        self.deletes = ""
+        if self._asks:
+            self._network.note_unanswered(self._asks)
+        self.deletes = self._asks = ""
         self._network.open.discard(self)
         self.process.on_death.remove(self._die)
         self._to_client(self._protocol.connection_lost, error)
