@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import stat
@@ -260,4 +261,9 @@ def _collect(found: NewItem | InvalidLine | Title | None, batch: Parsed) -> None
 def refuse_binary(head: bytes, source: str) -> None:
     """Raise UsageError when the first bytes of an input contain a NUL."""
     if b"\0" in head:
-        raise UsageError(f"{source} looks binary; give a text with one session ID, or one JSON object, per line")
+        remedy = "a UTF-16 file, as Windows writes, becomes one by: iconv -f UTF-16 -t UTF-8"
+        if not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            remedy = "IDs that NULs separate, as find -print0 writes them, become one by: tr '\\0' '\\n'"
+        raise UsageError(
+            f"{source} looks binary; give a text with one session ID, or one JSON object, per line ({remedy})"
+        )

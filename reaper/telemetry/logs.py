@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import partial
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from reaper.telemetry import events
 from reaper.telemetry.console import ConsoleRenderer, console_time
@@ -228,7 +228,7 @@ def _add_library_records(common: list[Processor], render: Processor, sink: Sink)
     handler.name = _HANDLER
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[_name_record],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *common,
@@ -240,6 +240,16 @@ def _add_library_records(common: list[Processor], render: Processor, sink: Sink)
     root.setLevel(LIBRARY_LEVEL)
     # Otherwise a record that cannot be formatted is printed with its arguments, unmasked.
     logging.raiseExceptions = False
+
+
+def _name_record(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name a record's logger; one of reaper's own queues, which know no events, becomes the event of a sentence."""
+    name: str = event["_record"].name
+    if name.startswith("reaper."):
+        event["event"], event["detail"] = events.REAPER_NOTED, event["event"]
+    else:
+        event["logger"] = name
+    return event
 
 
 def _remove_handler() -> None:

@@ -80,6 +80,17 @@ def test_json_lines_are_whole_and_begin_with_time_level_event() -> None:
     assert (foreign["event"], foreign["level"], foreign["logger"]) == ("slow disk", "warning", "some.package")
 
 
+def test_what_a_queue_has_to_say_is_an_event_with_a_stable_name() -> None:
+    stream = configured()
+    logging.getLogger("reaper.queues.sqlite.watch").warning("the ledger %s got a second name", "/l.db")
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["detail"]) == (
+        *("reaper.noted", "warning"),
+        "the ledger /l.db got a second name",
+    )
+    assert "logger" not in line
+
+
 def test_a_rotated_token_is_masked_and_a_short_one_does_not_break_the_json() -> None:
     seen = ["1"]
     stream = io.StringIO()

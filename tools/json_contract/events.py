@@ -88,7 +88,7 @@ EVENTS: dict[str, Event] = {
     ),
     events.REAPER_NOTED: Event(
         "info or warning",
-        "a sentence for the operator that a command away from JSON logs prints for a person",
+        "a sentence for the operator: what a command away from JSON logs prints for a person, or what a ledger says",
         {"detail": key(TEXT, "the sentence")},
     ),
     events.EXCEPTION_IGNORED: Event(

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -20,9 +19,6 @@ from reaper.queues.base import IntakePort, RunSet
 from reaper.queues.values import Added
 from reaper.telemetry import events, logs
 from reaper.telemetry.intake_log import LineMeter, RefusedLines
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(slots=True)

@@ -147,7 +147,9 @@ class Oracle:
     def _judge_stop(self, session_id: str, at_s: float) -> None:
         world = self._world
         hosted = world.api.sessions[session_id]
-        if hosted.protected_s is not None and hosted.protected_s + PROTECTED_WITHIN_S < at_s:
+        is_slow = bool(world.overlapping({"slow"}, at_s - IN_FLIGHT_S, at_s))  # written long before it is obeyed
+        within_s = IN_FLIGHT_S if is_slow else PROTECTED_WITHIN_S
+        if hosted.protected_s is not None and hosted.protected_s + within_s < at_s:
             world.breaks(f"{session_id} was stopped, which is protected since {hosted.protected_s:.0f} s")
         due_s = hosted.plan.due_after_s
         if (
