@@ -105,7 +105,7 @@ class IntakePort(EngineClock, Protocol):
         self,
         batch: Batch,
         *,
-        again: bool = False,
+        again: bool | frozenset[Outcome] = False,
         or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
@@ -113,9 +113,10 @@ class IntakePort(EngineClock, Protocol):
     ) -> Added:
         """Add a batch and its position in one atomic step.
 
-        `again` re-opens settled IDs as a new round, requested `by`. `or_postpone` gives those that wait the new due
-        time, as `postpone` does; the ledger counts them as duplicates. `into` receives all IDs of the batch, known or
-        new. Items without a due time become due `default_after_s` from now.
+        `again` re-opens settled IDs as a new round, requested `by`: all of them (True), or those that ended so.
+        `or_postpone` gives those that wait the new due time, as `postpone` does; the ledger counts them as duplicates.
+        `into` receives all IDs of the batch, known or new. Items without a due time become due `default_after_s` from
+        now.
         """
 
     async def positions(self) -> list[Position]:

@@ -120,6 +120,11 @@ class SetView:
         return self.open - self.scheduled
 
 
+def reopenable(again: bool | frozenset[Outcome]) -> frozenset[Outcome]:
+    """Return the outcomes whose IDs `add` re-opens, from its argument."""
+    return again if isinstance(again, frozenset) else frozenset(Outcome) if again else frozenset()
+
+
 class CancelResult(StrEnum):
     """The result of `cancel`. REQUESTED: the ID is in flight, and ends cancelled unless the answer settles it."""
 

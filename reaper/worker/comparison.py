@@ -107,10 +107,7 @@ class Comparison:
             (ghosts if (item.by, item.reason) == (BY, REASON) else ids).append(session_id)
         others = bool(ids) and len(ids) < ALIVE_TO_PAUSE and await self._has_others(since, until, alive)
         if ids:
-            after_s = retry.backoff_s(1, self.jitter())
-            await self.ledger.reopen(ids, reason=REASON, by=BY, only=GONE, after_s=after_s)
-            self.due_again_at = self.now() + after_s
-            self.journal.reopened(ids, REASON)
+            await self._reopen(ids, REASON, REASON, retry.backoff_s(1, self.jitter()))
         await self._note_ghosts(ghosts, alive)
         self._since, self._since_at = began, until
         self._is_saved = self._is_saved and not owed and until - since <= OLD_S
@@ -126,11 +123,24 @@ class Comparison:
         now = self.now()
         since, until = await self._compared_until(now) - SKEW_S, self.clock()
         async with aclosing(self.ledger.outcomes(since=since, only=GONE)) as items:  # type: ignore[type-var]
-            ids = [item.session_id async for item in items if self._is_comparable(item, since, until)]
-        if ids:
-            await self.ledger.reopen(ids, reason=UNPROVEN_REASON, by=BY, only=GONE)
-            self.due_again_at = self.now()
-            self.journal.reopened(ids, UNPROVEN_REASON)
+            found = [item async for item in items if self._is_comparable(item, since, until)]
+        listed = [item.session_id for item in found if (item.by, item.reason) == (BY, REASON)]
+        others = [item.session_id for item in found if (item.by, item.reason) != (BY, REASON)]
+        for ids, kept in ((others, UNPROVEN_REASON), (listed, REASON)):  # which is a ghost the next time
+            if ids:
+                await self._reopen(ids, kept, UNPROVEN_REASON)
+
+    async def _reopen(self, ids: Sequence[SessionId], kept: str, told: str, after_s: float = 0.0) -> None:
+        """Begin a new round of these: `kept` is its reason in the queue, `told` in the log.
+
+        One whose cancellation was requested meanwhile ends with that, and is none of those that are sent again.
+        """
+        await self.ledger.reopen(ids, reason=kept, by=BY, only=GONE, after_s=after_s)
+        outcomes = await self.ledger.outcomes_of(ids)
+        again = [session_id for session_id in ids if outcomes.get(session_id) is not Outcome.CANCELLED]
+        if again:
+            self.due_again_at = self.now() + after_s
+            self.journal.reopened(again, told)
 
     async def _compared_until(self, began: float) -> float:
         """Return from when on there is something to compare, by the queue's clock; the first time from the queue."""

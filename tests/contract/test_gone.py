@@ -10,7 +10,7 @@ from reaper.core.discovery.ghosts import read_ghosts
 from reaper.core.model import LeaseResult, Outcome, SessionId, Settle
 from reaper.queues.base import Queue
 from reaper.queues.values import CancelResult
-from reaper.worker.comparison import ASKED_S, BY, REASON, Comparison, has_unproven
+from reaper.worker.comparison import ASKED_S, BY, REASON, UNPROVEN_REASON, Comparison, has_unproven
 from tests.support.queues.harness import LEASE_S, Harness, cancel_one, claim_one, end_one, ended, ids, sent
 from tests.support.worker import Noted
 
@@ -108,6 +108,32 @@ async def test_a_cancellation_ends_with_the_round_that_a_person_begins(harness: 
     item = await queue.show(SessionId("a"))
     assert item is not None
     assert (item.outcome, item.by, item.reason) == (None, BY, REASON)
+
+
+async def test_a_listed_one_stays_known_as_such_when_it_is_reopened_without_a_list(
+    harness: Harness, queue: Queue
+) -> None:
+    """Else it would be re-opened for ever, and never named as a ghost."""
+    one = comparison(queue, Noted())
+    await one.compare(frozenset(), queue.now(), RETRY, owed=False)
+    await gone(queue, "a", "b")
+    harness.advance(1)
+    assert (await one.compare(frozenset({"a"}), queue.now(), RETRY, owed=True)).alive == [SessionId("a")]
+    harness.advance(60)
+    await end_one(queue, Outcome.ALREADY_GONE, 404)
+    await gone(queue, "c")
+    harness.advance(1)
+    await one.reopen_unproven()
+    reasons = {}
+    for name in "abc":
+        item = await queue.show(SessionId(name))
+        assert item is not None
+        reasons[name] = item.outcome, item.reason
+    assert reasons == {
+        "a": (None, REASON),
+        "b": (Outcome.ALREADY_GONE, None),
+        "c": (None, UNPROVEN_REASON),
+    }
 
 
 async def test_a_list_is_needed_while_it_could_change_anything(harness: Harness, queue: Queue) -> None:

@@ -201,3 +201,17 @@ async def test_a_batch_may_postpone_what_waits_and_re_open_what_is_settled(harne
     harness.advance(2)
     assert names(await queue.claim(5, lease_s=LEASE_S)) == ["gone", "waits"]
     assert (await queue.audit()).balanced
+
+
+async def test_only_those_that_ended_so_are_reopened(queue: Queue) -> None:
+    await queue.add(ids("a", "b", "c"))
+    await end_one(queue, Outcome.PROTECTED)
+    await end_one(queue, Outcome.STOPPED, 204)
+    added = await queue.add(ids("a", "b", "c", "d"), again=frozenset({Outcome.PROTECTED}))
+    assert (added.accepted, added.duplicate, sorted(added.duplicates)) == (2, 2, ["b", "c"])
+    outcomes = await queue.outcomes_of([SessionId(name) for name in "abcd"])
+    assert outcomes == {"a": None, "b": Outcome.STOPPED, "c": None, "d": None}
+    item = await queue.show(SessionId("a"))
+    assert item is not None
+    assert item.round == 2
+    assert (await queue.audit()).balanced

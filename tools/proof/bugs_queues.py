@@ -9,6 +9,14 @@ _FENCE = f"{_LEASES}test_a_lease_that_ran_out_is_claimable_and_the_first_holder_
 
 QUEUES: tuple[Bug, ...] = (
     bug(
+        "postgres-cancel-by-an-old-snapshot",
+        "a cancellation that waits for a row judges it by what it was before (PostgreSQL)",
+        "reaper/queues/postgres/operators.sql",
+        "(state = 'in_flight' OR standing.outcome = 'already_gone')",
+        "(state = 'in_flight' OR s.outcome = 'already_gone')",
+        fails="tests/integration/test_postgres_cancel.py::test_a_cancellation_that_waits_for_the_row_is_kept[apply]",
+    ),
+    bug(
         "postgres-404-forgets-a-cancellation",
         "a wrong 404 in flight takes the request to cancel along: the re-opened session is stopped (PostgreSQL)",
         "reaper/queues/postgres/claims.sql",

@@ -34,13 +34,12 @@ async def add_chosen(
 ) -> Added:
     """Queue chosen sessions, each with its rule in the source; re-open those that were skipped as protected."""
     total = NOTHING
-    outcomes = await queue.outcomes_of(list(sessions))
-    groups: dict[tuple[Rule, bool], list[NewItem]] = {}
+    groups: dict[Rule, list[NewItem]] = {}
     for session_id, rule in sessions.items():
-        groups.setdefault((rule, outcomes.get(session_id) in REOPENED), []).append(NewItem(session_id))
-    for (rule, again), items in groups.items():
+        groups.setdefault(rule, []).append(NewItem(session_id))
+    for rule, items in groups.items():
         batch = Batch(f"{SOURCE}:{rule.value}", items)
-        total = add_up(total, await queue.add(batch, again=again, by=by, into=into))
+        total = add_up(total, await queue.add(batch, again=REOPENED, by=by, into=into))
     return total
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reaper.core.model import SessionId
+from reaper.core.model import Outcome, SessionId
 from reaper.queues.accounting import POSTPONED
 from reaper.queues.base import PositionStore, RunSet
 from reaper.queues.postgres.database import Database
@@ -14,7 +14,7 @@ from reaper.queues.postgres.rows import clean
 from reaper.queues.postgres.run_sets import PostgresRunSet, own_set
 from reaper.queues.postgres.session import Session
 from reaper.queues.postgres.statements import load
-from reaper.queues.values import MAX_INVALID_KEPT, Added, Batch, InvalidLine, Position
+from reaper.queues.values import MAX_INVALID_KEPT, Added, Batch, InvalidLine, Position, reopenable
 
 DUPLICATES_NAMED = 100
 _SQL = load("intake.sql")
@@ -32,7 +32,7 @@ class PostgresIntake:
         self,
         batch: Batch,
         *,
-        again: bool = False,
+        again: bool | frozenset[Outcome] = False,
         or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
@@ -49,7 +49,7 @@ class PostgresIntake:
             dues=list(first.values()),
             source=clean(batch.source),
             later_s=max(0.0, default_after_s),
-            again=again,
+            again=[outcome.value for outcome in reopenable(again)],
             or_postpone=or_postpone,
             reason=POSTPONED,
             by=None if by is None else clean(by),

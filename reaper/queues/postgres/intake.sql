@@ -13,7 +13,8 @@ new AS (
 ),
 known AS MATERIALIZED (
     SELECT s.id, s.outcome, asked.due_at FROM reaper_session s JOIN asked USING (session_id)
-    WHERE (%(again)s OR %(or_postpone)s) AND CASE WHEN s.outcome IS NOT NULL THEN %(again)s
+    WHERE (cardinality(%(again)s::text[]) > 0 OR %(or_postpone)s)
+        AND CASE WHEN s.outcome IS NOT NULL THEN s.outcome = ANY(%(again)s::text[])
         ELSE %(or_postpone)s AND s.cancel_by IS NULL AND coalesce(s.lease_until <= {NOW}, true) END
     ORDER BY s.session_id FOR UPDATE OF s
 ),

@@ -1,7 +1,7 @@
 -- A cancelled row whose lease expired is settled first, with the words of the operator who cancelled it.
 -- name: STANDING
 standing AS MATERIALIZED (
-    SELECT id, session_id, CASE WHEN outcome IS NOT NULL THEN 'settled' WHEN {OVER} THEN 'over'
+    SELECT id, session_id, outcome, CASE WHEN outcome IS NOT NULL THEN 'settled' WHEN {OVER} THEN 'over'
         WHEN lease_until > {NOW} THEN 'in_flight' ELSE 'waiting' END AS state
     FROM reaper_session s WHERE session_id = ANY(%(ids)s) ORDER BY session_id FOR UPDATE
 ),
@@ -32,7 +32,7 @@ done AS (
 ),
 noted AS (
     UPDATE reaper_session s SET cancel_by = %(by)s, cancel_reason = %(reason)s
-    FROM standing WHERE s.id = standing.id AND (state = 'in_flight' OR s.outcome = 'already_gone')
+    FROM standing WHERE s.id = standing.id AND (state = 'in_flight' OR standing.outcome = 'already_gone')
 ),
 cancelled AS (SELECT (SELECT count(*) FROM over) + (SELECT count(*) FROM done) AS n),
 counts AS ({COUNT_CANCELLED}),

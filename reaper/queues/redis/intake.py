@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reaper.core.model import REAPER, SessionId
+from reaper.core.model import REAPER, Outcome, SessionId
 from reaper.queues.accounting import POSTPONED
 from reaper.queues.base import PositionStore, RunSet
 from reaper.queues.redis import rows
 from reaper.queues.redis.connection import RedisConnection, Value
 from reaper.queues.redis.run_sets import KEPT_S, own_key
 from reaper.queues.redis.scripts import load
-from reaper.queues.values import Added, Batch, Position
+from reaper.queues.values import Added, Batch, Position, reopenable
 
 _ADD = load("add")
 
@@ -29,7 +29,7 @@ class RedisIntake:
         self,
         batch: Batch,
         *,
-        again: bool = False,
+        again: bool | frozenset[Outcome] = False,
         or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
@@ -38,7 +38,7 @@ class RedisIntake:
         self.connection.refuse_read_only()
         now = self.now()
         values: list[Value] = [
-            int(again),
+            f",{','.join(sorted(reopenable(again)))},",
             int(or_postpone),
             by or "",
             REAPER,

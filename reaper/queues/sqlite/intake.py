@@ -15,7 +15,7 @@ from reaper.queues.sqlite.counters import count
 from reaper.queues.sqlite.run_sets import include, own_set_id
 from reaper.queues.sqlite.schema import statements
 from reaper.queues.sqlite.thread import LedgerThread
-from reaper.queues.values import MAX_INVALID_KEPT, Added, Batch, InvalidLine, Position
+from reaper.queues.values import MAX_INVALID_KEPT, Added, Batch, InvalidLine, Position, reopenable
 
 MAX_DUPLICATES_NAMED = 100
 SQL = statements("intake.sql")
@@ -38,7 +38,7 @@ class SqliteIntake:
         self,
         batch: Batch,
         *,
-        again: bool = False,
+        again: bool | frozenset[Outcome] = False,
         or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
@@ -60,12 +60,12 @@ class SqliteIntake:
             duplicates: list[SessionId] = []
             postponed: set[str] = set()
             if accepted < len(due):
-                known = _known(connection, due, newest)
-                if again:
-                    accepted += _reopen_known(connection, due, known, source_id, by)
+                known, outcomes = _known(connection, due, newest), reopenable(again)
+                if outcomes:
+                    accepted += _reopen_known(connection, due, known, outcomes, source_id, by)
                 if or_postpone:
                     postponed = _postpone_known(connection, due, known, self.clock, by)
-                duplicates = _duplicates(due, known, postponed, again)
+                duplicates = _duplicates(due, known, postponed, outcomes)
             if batch.invalid:
                 _keep_invalid(connection, source_id, batch.invalid, now)
             count_by_source(connection, source_id, accepted, len(due) - accepted, len(batch.invalid))
@@ -122,12 +122,19 @@ def _known(connection: sqlite3.Connection, due: Due, newest: int) -> Known:
     return {session_id: (row_id, Outcome(outcome) if outcome else None) for session_id, row_id, outcome in rows}
 
 
-def _reopen_known(connection: sqlite3.Connection, due: Due, known: Known, source_id: int, by: str | None) -> int:
-    """Start a new round of the known rows that are settled; return how many."""
+def _reopen_known(
+    connection: sqlite3.Connection,
+    due: Due,
+    known: Known,
+    outcomes: frozenset[Outcome],
+    source_id: int,
+    by: str | None,
+) -> int:
+    """Start a new round of the known rows that ended so; return how many."""
     first_due = {session_id: (due_at, wait_s) for session_id, due_at, wait_s in reversed(due)}
     number = 0
     for session_id, (row_id, outcome) in known.items():
-        if outcome is not None:
+        if outcome in outcomes:
             due_at, wait_s = first_due[SessionId(session_id)]
             reopen_row(connection, row_id, outcome, due_at=due_at, wait_s=wait_s, by=by, source_id=source_id)
             number += 1
@@ -148,13 +155,13 @@ def _postpone_known(
     return postponed
 
 
-def _duplicates(due: Due, known: Known, postponed: set[str], again: bool) -> list[SessionId]:
+def _duplicates(due: Due, known: Known, postponed: set[str], outcomes: frozenset[Outcome]) -> list[SessionId]:
     """Return the IDs that changed nothing: rows from before, unless they changed now, and repetitions in the batch."""
     duplicates: list[SessionId] = []
     taken: set[SessionId] = set()
     for session_id, _, _ in due:
         row = known.get(session_id)
-        new = row is None or (again and row[1] is not None) or session_id in postponed
+        new = row is None or row[1] in outcomes or session_id in postponed
         if not new or session_id in taken:
             duplicates.append(session_id)
         taken.add(session_id)

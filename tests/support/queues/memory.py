@@ -44,6 +44,7 @@ from reaper.queues.values import (
     Position,
     PostponeResult,
     is_over,
+    reopenable,
 )
 from tests.support.queues.memory_run_set import MemoryRunSet
 from tests.support.queues.memory_store import Instants, Row, Store
@@ -79,7 +80,7 @@ class MemoryQueue:
         self,
         batch: Batch,
         *,
-        again: bool = False,
+        again: bool | frozenset[Outcome] = False,
         or_postpone: bool = False,
         by: str | None = None,
         default_after_s: float = 0.0,
@@ -101,7 +102,7 @@ class MemoryQueue:
                 store.open[new.session_id] = fresh
                 store.counters[books.ACCEPTED] += 1
                 store.accepted[batch.source] += 1
-            elif again and row.outcome is not None:
+            elif row.outcome in reopenable(again):
                 store.reopen(row, batch.source, due_at, wait_s, by, None)
             elif or_postpone and new.session_id not in seen and row.is_waiting(time):
                 row.postpone(due_at, wait_s, by, "")

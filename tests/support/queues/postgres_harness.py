@@ -30,6 +30,11 @@ class PostgresHarness:
         self._opened: dict[str, tuple[Queue, Database]] = {}
         self._local: dict[str, Store] = {}
 
+    @property
+    def url(self) -> str:
+        """Where its database is, for a connection of the test's own."""
+        return self._server.url(self._name)
+
     async def open(self) -> Queue:
         connector = Connector(parameters(hostile_role(self._server, self._name)))
         database = Database(connector, self._clock, read_only=False)

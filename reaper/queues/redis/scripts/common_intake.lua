@@ -37,7 +37,7 @@ local function take_in(id, due, src, again, by)
     count_in(src, 'accepted', 1)
     return n, true
   end
-  if again and r.out then
+  if r.out and string.find(again, ',' .. r.out .. ',', 1, true) then
     renew(id, r, src, due, by, '')
     return r.n, true
   end

@@ -9,7 +9,7 @@ for i = 3, #ARGV, 4 do
       keep_invalid(ARGV[i + 3])
       count_in(src, 'invalid', 1)
     else
-      local _, new = take_in(ARGV[i + 1], tonumber(ARGV[i + 2]) or later, src, false, '')
+      local _, new = take_in(ARGV[i + 1], tonumber(ARGV[i + 2]) or later, src, '', '')
       if new then accepted = accepted + 1 else count_in(src, 'duplicate', 1) end
     end
   end
