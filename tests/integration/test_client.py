@@ -19,7 +19,7 @@ from reaper.api.client import STOP_BODY_BYTES, Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.classify import LIST_BODY_BYTES, Final, Foreign, Proven, classify, classify_read
 from reaper.core.errors import ConfigError
-from reaper.core.model import Answered, Failed, Fault, Outcome, SessionId, Withheld
+from reaper.core.model import Answered, Failed, Fault, Outcome, SessionId
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.server import Sandbox
 
@@ -54,41 +54,6 @@ async def server(talk: Talk, ssl_context: ssl.SSLContext | None = None) -> Async
     async with listening:
         port = listening.sockets[0].getsockname()[1]
         yield f"{'https' if ssl_context else 'http'}://127.0.0.1:{port}"
-
-
-async def test_after_a_wait_for_a_connection_it_asks_whether_to_send() -> None:
-    """Two connections: the first two requests do not wait, the others do."""
-    wanted, heads, both_asked, answering = True, 0, asyncio.Event(), asyncio.Event()
-    withheld: list[bool] = []
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal heads
-        while await reader.readuntil(b"\r\n\r\n"):
-            heads += 1
-            if heads == 2:
-                both_asked.set()
-            await answering.wait()
-            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-    async def stop(api: Client) -> None:
-        try:
-            await api.stop(ONE, lambda: wanted)
-        except Withheld:
-            withheld.append(True)
-        else:
-            withheld.append(False)
-
-    async with server(talk) as url, client(url, concurrency=1) as api:
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(stop, api)
-            await both_asked.wait()
-            wanted = False
-            answering.set()
-        assert (heads, sorted(withheld)) == (2, [False, False, True, True, True])
-        wanted = True
-        await stop(api)
-        assert heads == 3, "its connections are good"
 
 
 async def test_stops_and_reuses_its_connection() -> None:

@@ -12,8 +12,8 @@ CORE: tuple[Bug, ...] = (
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
         "reaper/worker/attempt.py",
-        "import Decision, Lease, Outcome, Release, Reply, Send\n",
-        "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
+        "import Decision, Lease, Outcome, Release, Reply, Send, Withheld\n",
+        "import Decision, Lease, Outcome, Release, Reply, Send, Settle, Withheld\n",
         "        self.sends += 1\n        try:\n",
         "        self.sends += 1\n"
         "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
@@ -151,7 +151,7 @@ CORE: tuple[Bug, ...] = (
         "alive-and-not-reopened",
         "a session that a 404 called gone and the list shows alive stays booked as gone",
         "reaper/worker/comparison.py",
-        "            await self.ledger.reopen(ids, reason=REASON, by=BY, only=GONE, after_s=after_s)\n",
+        "        await self.ledger.reopen(ids, reason=kept, by=BY, only=GONE, after_s=after_s)\n",
         "",
         fails=f"{_ONE_SIDED}test_a_gateway_that_loses_its_routes_for_some_seconds_costs_nothing",
     ),

@@ -36,8 +36,8 @@ COINCIDENCES: tuple[Bug, ...] = (
         "one-alone-stays-gone",
         "one session alone that the list shows alive is not re-opened",
         "reaper/worker/comparison.py",
-        "        if ids:\n            after_s",
-        "        if len(ids) > 1:\n            after_s",
+        "        if ids:\n            await self._reopen(",
+        "        if len(ids) > 1:\n            await self._reopen(",
         fails=NO_TEST,
     ),
     bug(

@@ -14,12 +14,12 @@ SETTLED_FIRST = bug(
     "settled before the DELETE",
     "an ID is settled, and the DELETE sent only after that",
     "reaper/worker/attempt.py",
-    "import Decision, Lease, Outcome, Release, Reply, Send\n",
-    "import Decision, Lease, Outcome, Release, Reply, Send, Settle\n",
-    "        reply = await self._send(lease, sent_at)\n",
+    "import Decision, Lease, Outcome, Release, Reply, Send, Withheld\n",
+    "import Decision, Lease, Outcome, Release, Reply, Send, Settle, Withheld\n",
+    "        if (reply := await self._send(lease, sent_at)) is None:\n",
     "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
     "        await anyio.sleep(0.1)\n"
-    "        reply = await self._send(lease, sent_at)\n",
+    "        if (reply := await self._send(lease, sent_at)) is None:\n",
     "        return self.post_result(lease, decision, record(reply, sent_at))\n",
     "        return None\n",
     fails=(),

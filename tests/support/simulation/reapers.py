@@ -177,10 +177,8 @@ class Reapers:
             outlives = self.world.plan.mode == "run" and process.name in self._open and not asked
             now = CLOCK.elapsed_s
             is_away = bool(self.world.overlapping({"queue_away", "queue_lost_ack", "queue_slow"}, now - 15, now))
-            # It ends without its queue, asked to or as `once` does after its time, and says which answers are not
-            # recorded, and what becomes of them.
-            ends = asked or self.world.plan.mode == "once"
-            unrecorded = ends and is_away and isinstance(error, QueueError)
+            # It ends without its queue, asked to or as `once` after its time, and says what is not recorded.
+            unrecorded = (asked or self.world.plan.mode == "once") and is_away and isinstance(error, QueueError)
             if outlives or not (isinstance(error, QueueUnavailableError) or unrecorded):
                 self.world.breaks(f"{process.name} ended with {code}: {error}")
         else:

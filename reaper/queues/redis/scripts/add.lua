@@ -1,8 +1,8 @@
 -- @include common_intake
 -- @include common_operators
--- Adds a batch: the outcomes to re-open, whether to postpone what waits, by, the name under which reaper re-opens, the word of a
--- postponement, default delay, set, its lifetime, source, number of invalid lines, those, then ID and due time by
--- turns.
+-- Adds a batch: the outcomes to re-open, whether to postpone what waits, by, the name under which reaper re-opens, the
+-- word of a postponement, default delay, set, its lifetime, source, number of invalid lines, those, then ID and due
+-- time by turns.
 -- Returns how many were accepted, how many duplicates, how many postponed, and the first 100 duplicates.
 local again, or_postpone, by, ours, word = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6]
 local later, set, set_s = now + tonumber(ARGV[7]), ARGV[8], ARGV[9]
