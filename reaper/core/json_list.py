@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from functools import cache
 
 from reaper.core.text import json_value
@@ -22,7 +22,9 @@ SMALL_BYTES = 64 * 1024
 AT_ONCE_BYTES = 5 * 1024 * 1024
 """Up to here a list is decoded at once: 11,000 sessions, 60 ms, 30 MiB; entry by entry it takes four times as long."""
 MAX_DECODED_BYTES = 64 * 1024
-"""A longer entry is none of a session."""
+"""Of a longer entry only the short members are decoded."""
+MAX_MEMBER_BYTES = 4 * 1024
+"""A longer member is none that is read: an ID, a status or a time."""
 MAX_RUN = 64
 """Elements or members that one step passes at most, at each of three levels."""
 
@@ -47,8 +49,7 @@ class NoListError(ValueError):
 def is_session_list(text: bytes) -> bool:
     """Return whether a text is one whole JSON object with an array `sessions`."""
     if len(text) <= AT_ONCE_BYTES:
-        value = json_value(text)
-        return isinstance(value, dict) and isinstance(value.get(LIST_KEY), list)
+        return decoded_list(text) is not None
     try:
         for _ in session_entries(text):
             pass
@@ -57,8 +58,18 @@ def is_session_list(text: bytes) -> bool:
     return True
 
 
-def session_entries(text: bytes) -> Iterator[object]:
-    """Yield each entry of an object's array `sessions`, decoded; None for one that is too long.
+def decoded_list(text: bytes) -> list[object] | None:
+    """Return the array `sessions` of a text, decoded at once; None where there is none, or the text is too long.
+
+    That takes lists that `session_entries` refuses: with NaN in them, which many servers write, or a key twice.
+    """
+    value = json_value(text) if len(text) <= AT_ONCE_BYTES else None
+    found = value.get(LIST_KEY) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else None
+
+
+def session_entries(text: bytes, read: Collection[str] = ()) -> Iterator[object]:
+    """Yield each entry of an object's array `sessions`, decoded; of a very long one only the members named in `read`.
 
     Raises ValueError, at the latest at the end, where the text is no such object.
     """
@@ -66,7 +77,24 @@ def session_entries(text: bytes) -> Iterator[object]:
     if not text[begin : begin + SMALL_BYTES].lstrip(BLANKS).startswith(b"{"):
         raise ValueError("it is no JSON object")
     for at, end in entries(text, begin):
-        yield json.loads(text[at:end]) if end - at <= MAX_DECODED_BYTES else None
+        yield json.loads(text[at:end]) if end - at <= MAX_DECODED_BYTES else _short_members(text, at, read)
+
+
+def _short_members(text: bytes, at: int, read: Collection[str]) -> dict[str, object] | None:
+    """Return the named members of the object at `at`, long ones as their bytes; None where there is no object."""
+    if not text.startswith(b"{", at):
+        return None
+    found: dict[str, object] = {}
+    at = _skip_blanks(text, at + 1)
+    while not text.startswith(b"}", at):
+        key, at = _read_key(text, at)
+        end = _end_of_value(text, at)
+        if key in read:
+            found[key] = json.loads(text[at:end]) if end - at <= MAX_MEMBER_BYTES else text[at : at + MAX_MEMBER_BYTES]
+        at = _skip_blanks(text, end)
+        if text.startswith(b",", at):
+            at = _skip_blanks(text, at + 1)
+    return found
 
 
 def entries(text: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:

@@ -7,16 +7,19 @@ from itertools import product
 
 import pytest
 
+from reaper.core.classify import Proven, classify_read
 from reaper.core.discovery.listing import (
     FAULTS_SHOWN,
     Listing,
     SessionSummary,
     Unreadable,
+    ids_alive,
     parse_list,
     parse_session,
     parse_summary,
 )
-from reaper.core.model import SessionId
+from reaper.core.json_list import AT_ONCE_BYTES
+from reaper.core.model import Answered, SessionId
 
 WHOLE = {
     "sessionId": "ses-01H",
@@ -166,3 +169,50 @@ def test_a_long_list_is_not_decoded_at_once() -> None:
     assert isinstance(found, Listing)
     assert len(found.sessions) == 1000
     assert peak < len(body)
+
+
+LIVE = '{"sessionId":"s1","status":"running"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LIVE.replace("}", ',"load":NaN}').join(['{"sessions":[', "]}"]).encode(),
+        LIVE.join(['{"sessions":[', '],"ratio":-Infinity}']).encode(),
+        LIVE.join(['{"sessions":[],"sessions":[', "]}"]).encode(),
+        LIVE.join(['{"sessions":[', "]}"]).encode("utf-16"),
+        LIVE.join(['\ufeff{"sessions":[', "]}"]).encode(),
+        LIVE.join(['{"sessions":[', f",{'[' * 600}{']' * 600}]}}"]).encode(),
+    ],
+    ids=["NaN", "Infinity", "a key twice", "UTF-16", "BOM", "deep"],
+)
+def test_a_list_that_proves_the_api_is_compared_too(body: bytes) -> None:
+    assert isinstance(classify_read(Answered(200, body, 0.1)), Proven)
+    assert ids_alive(body) == frozenset({"s1"})
+    listing = parse_list(body)
+    assert isinstance(listing, Listing)
+    assert [one.session_id for one in listing.sessions] == ["s1"]
+
+
+@pytest.mark.parametrize("size", [100_000, AT_ONCE_BYTES + 1])
+def test_a_session_is_read_however_long_what_else_is_said_of_it(size: int) -> None:
+    """A session with much evidence was not seen alive, so that a gateway's 404 made it gone for good."""
+    evidence = {"batchId": "another", "status": "failed", "text": "y" * size}
+    body = json.dumps(
+        {"sessions": [{"evidence": evidence, **WHOLE, "more": [evidence]}, "z" * size, [1] * size]}
+    ).encode()
+    assert ids_alive(body) == frozenset({"ses-01H"})
+    assert parse_list(body) == Listing(
+        (parse_summary(WHOLE),),  # type: ignore[arg-type]
+        2,
+        ("entry 2: it is not a JSON object", "entry 3: it is not a JSON object"),
+    )
+
+
+def test_of_a_very_long_entry_a_field_that_is_too_long_cannot_be_read() -> None:
+    entry = {"sessionId": "s1", "status": "running", "batchId": "b" * 100_000}
+    blank = f'{{"sessions":[{{{" " * 100_000}}}]}}'
+    found = parse_list(json.dumps({"sessions": [entry]}).encode())
+    assert isinstance(found, Listing)
+    assert [(one.session_id, one.batch_id, one.odd) for one in found.sessions] == [("s1", None, ("batchId",))]
+    assert parse_list(blank.encode()) == Listing((), 1, ("entry 1: it has no sessionId that is a string",))

@@ -5,18 +5,20 @@ Nothing here raises: each field that cannot be read is named, and the policy kee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from reaper.core.ids import check_id
-from reaper.core.json_list import session_entries
+from reaper.core.json_list import decoded_list, session_entries
 from reaper.core.model import SessionId
 from reaper.core.text import json_value, printable
 from reaper.core.times import parse_time
 
 LIVE = ("starting", "running")
 """The states of a session that lives."""
+READ = frozenset({"sessionId", "status", "createdAt", "expiresAt", "batchId", "scenarioId", "cloneIds", "alive"})
+"""The API's names of the fields that are read: the others may be of any size."""
 FAULTS_SHOWN = 5
 """Malformed entries of a list that are described; all are counted."""
 
@@ -67,22 +69,10 @@ def parse_list(body: bytes) -> Listing | Unreadable:
 
     Entry by entry: 32 MiB of JSON would be several hundred MiB of Python objects.
     """
-    found: dict[SessionId, SessionSummary] = {}
-    faults: list[str] = []
-    malformed = 0
-    try:
-        for number, entry in enumerate(session_entries(body), 1):
-            session = parse_summary(entry)
-            if isinstance(session, SessionSummary) and session.session_id not in found:
-                found[session.session_id] = session
-                continue
-            malformed += 1
-            if len(faults) < FAULTS_SHOWN:
-                why = session.reason if isinstance(session, Unreadable) else f"{session.session_id} is listed twice"
-                faults.append(f"entry {number}: {why}")
-    except ValueError:
+    listing = _read_list(body, _listing)
+    if listing is None:
         return Unreadable(f"the list is not a JSON object with an array 'sessions': '{printable(body[:200])}'")
-    return Listing(tuple(found.values()), malformed, tuple(faults))
+    return listing
 
 
 def ids_alive(body: bytes) -> frozenset[str] | None:
@@ -90,17 +80,43 @@ def ids_alive(body: bytes) -> frozenset[str] | None:
 
     Reads no more of each entry than that: it costs a third of `parse_list`.
     """
+    return _read_list(body, _alive)
+
+
+def _read_list(body: bytes, read: Callable[[Iterable[object]], T]) -> T | None:
+    """Return what `read` makes of the entries of each list that the identity read takes; None for another body."""
     try:
-        return frozenset(
-            entry["sessionId"]
-            for entry in session_entries(body)
-            if isinstance(entry, dict)
-            and entry.get("status") in LIVE
-            and entry.get("alive") is not False
-            and isinstance(entry.get("sessionId"), str)
-        )
+        return read(session_entries(body, READ))
     except ValueError:
-        return None
+        decoded = decoded_list(body)
+        return None if decoded is None else read(decoded)
+
+
+def _listing(entries: Iterable[object]) -> Listing:
+    found: dict[SessionId, SessionSummary] = {}
+    faults: list[str] = []
+    malformed = 0
+    for number, entry in enumerate(entries, 1):
+        session = parse_summary(entry)
+        if isinstance(session, SessionSummary) and session.session_id not in found:
+            found[session.session_id] = session
+            continue
+        malformed += 1
+        if len(faults) < FAULTS_SHOWN:
+            why = session.reason if isinstance(session, Unreadable) else f"{session.session_id} is listed twice"
+            faults.append(f"entry {number}: {why}")
+    return Listing(tuple(found.values()), malformed, tuple(faults))
+
+
+def _alive(entries: Iterable[object]) -> frozenset[str]:
+    return frozenset(
+        entry["sessionId"]
+        for entry in entries
+        if isinstance(entry, dict)
+        and entry.get("status") in LIVE
+        and entry.get("alive") is not False
+        and isinstance(entry.get("sessionId"), str)
+    )
 
 
 def parse_session(body: bytes, session_id: SessionId) -> SessionSummary | Unreadable:
