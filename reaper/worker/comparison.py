@@ -52,7 +52,7 @@ class Contradicted:
         if not count or (count < ALIVE_TO_PAUSE and not self.are_all):
             return None
         sessions = pluralize(count, "session is", "sessions are")
-        return f"{sessions} alive on the API's list though a DELETE was answered 404"
+        return f"{sessions} alive on the API's list though a DELETE was answered 404 or 410"
 
 
 @dataclass(slots=True)
