@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from reaper.core.blocking import RunBlocking, run_here
 from reaper.core.files import read_regular
+from reaper.core.text import shown_path
 
 MAX_TOKEN_BYTES = 16_384
 
@@ -88,18 +90,19 @@ class Credentials:
         return tuple(self._seen)
 
     def _read(self, file: Path) -> tuple[str | None, str | None]:
+        shown = shown_path(str(file))
         try:
             self._stamp = self._run_blocking(partial(_stamp, file))
             raw = self._run_blocking(partial(read_regular, file, MAX_TOKEN_BYTES))
         except FileNotFoundError:
-            return None, f"the token file {file} does not exist"
+            return None, f"the token file {shown} does not exist"
         except (OSError, ValueError) as error:
-            return None, f"the token file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
-        text = raw.decode("ascii", "replace").strip()
+            return None, f"the token file {shown} cannot be read: {getattr(error, 'strerror', None) or error}"
+        text = raw.removeprefix(codecs.BOM_UTF8).decode("ascii", "replace").strip()
         if not text:
-            return None, f"the token file {file} is empty"
+            return None, f"the token file {shown} is empty"
         if not text.isascii() or not text.isprintable() or " " in text:
-            return None, f"the token file {file} does not hold a token: one line of visible ASCII is expected"
+            return None, f"the token file {shown} does not hold a token: one line of visible ASCII is expected"
         if text not in self._seen:
             self._seen.append(text)
         return text, None

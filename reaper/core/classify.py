@@ -36,6 +36,8 @@ class Unauthorized:
 
     generation: int | None
     own: bool = False
+    error: str = field(default="", compare=False)
+    """The reason why there is none, for the operator."""
 
 
 @value(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def classify(reply: Reply) -> Verdict:
     """Return the meaning of the reply to a DELETE (docs/concepts.md)."""
     if isinstance(reply, Failed):
         if reply.fault is Fault.NO_TOKEN:
-            return Unauthorized(generation=None)
+            return Unauthorized(generation=None, error=reply.error)
         if reply.fault is Fault.PROXY:
             return Foreign(reply.status, "of the proxy to CONNECT", unsent=True)
         kind = Broken if reply.written else Unsent

@@ -108,4 +108,5 @@ def no_answer(verdict: Broken | Unsent) -> str:
 
 def no_token(verdict: Unauthorized) -> str:
     """Return the detail of a send or read that had no good token."""
-    return "there is no token to send" if verdict.generation is None else "the API refused the token (401)"
+    missing = verdict.error or "there is no token to send"
+    return missing if verdict.generation is None else "the API refused the token (401)"

@@ -201,6 +201,6 @@ def test_a_token_file_that_is_a_pipe_stops_nothing(command: Command, tmp_path: P
             eventually(lambda: page(command, "/readyz")[0] == 200)
             configure(command, f'[api]\ntoken_file = "{tmp_path}/pipe"\n')
             reload(command, process)
-            eventually(lambda: "there is no token" in page(command, "/readyz")[1], 10)
+            eventually(lambda: "it is a FIFO" in page(command, "/readyz")[1], 10)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0

@@ -222,7 +222,7 @@ def test_credentials_follow_their_file(tmp_path: Path) -> None:
     held = Credentials(file, None)
     assert held.current.value is None
     assert str(file) in (held.current.missing_reason or "")
-    for n, (content, value) in enumerate([("one\n", "one"), ("", None), ("a b\n", None), ("two", "two")]):
+    for n, (content, value) in enumerate([("one\n", "one"), ("", None), ("a b\n", None), ("\ufefftwo\r\n", "two")]):
         file.write_text(content)
         held.refresh()
         assert held.current.value == value, n

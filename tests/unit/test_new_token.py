@@ -1,11 +1,10 @@
 """A refused token and the next one: late answers, what ends with the new token, and what does not."""
 
 from reaper.core.admission import Admission
-from reaper.core.classify import (
-    Proven,
-    Unauthorized,
-)
+from reaper.core.classify import Proven, Unauthorized, classify, classify_read
 from reaper.core.gate import Gate
+from reaper.core.model import Failed, Fault
+from reaper.core.pauses import read_refusal
 from tests.support.gate import (
     REFUSED,
     STOPPED,
@@ -48,6 +47,17 @@ def test_a_missing_token_pauses_but_ends_no_other_pause() -> None:
     send(gate, 1.0, Unauthorized(None))
     assert held(gate, 1.0) == {WRONG, REFUSED}
     assert next(p.detail for p in gate.pauses(1.0) if p.reason is REFUSED) == "there is no token to send"
+
+
+def test_the_pause_says_why_there_is_no_token() -> None:
+    """An empty file, a pipe and missing rights are mended in different ways."""
+    missing = Failed(Fault.NO_TOKEN, False, "the token file /run/token is empty", 0.0)
+    gate = proven()
+    send(gate, 1.0, classify(missing))
+    assert [(p.reason, p.detail) for p in gate.pauses(1.0)] == [(REFUSED, missing.error)]
+    read = classify_read(missing)
+    assert isinstance(read, Unauthorized)
+    assert read_refusal(read) == (REFUSED, missing.error)
 
 
 def test_a_new_token_is_read_and_probed_at_once() -> None:
