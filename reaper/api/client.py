@@ -201,11 +201,14 @@ def _forms(token: str) -> tuple[bytes, ...]:
 
 
 def _kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """Return the headers that a reply needs; the first of each name."""
+    """Return the headers that a reply needs; the first of each name, but every date: of two, none can be trusted."""
     found: dict[bytes, str] = {}
     for name, value in headers:
-        if name in _KEPT_HEADERS and name not in found:
-            found[name] = value.decode("latin-1")
+        if name in _KEPT_HEADERS:
+            text = value.decode("latin-1")
+            kept = found.setdefault(name, text)
+            if name == b"date" and text != kept:
+                found[name] = f"{kept}, {text}"
     return found
 
 

@@ -55,6 +55,8 @@ def http_date(text: str) -> float:
 
     The form without a zone is UTC as well. Raises ValueError.
     """
+    if text.count(",") > 1:
+        raise ValueError("it is more than one date")  # of which only the first would be read
     try:
         at = parsedate_to_datetime(text)
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()

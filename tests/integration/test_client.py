@@ -1,4 +1,7 @@
-"""The API edge against a real local server: what each kind of trouble is called, and what never happens."""
+"""The API edge against a real local server: what each kind of trouble is called, and what never happens.
+
+It is longer than other files: each kind of trouble is a few lines over the same small server.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,17 @@ import pytest
 from reaper.api.client import STOP_BODY_BYTES, Client, Target
 from reaper.api.credentials import Credentials
 from reaper.core.classify import LIST_BODY_BYTES, Final, Foreign, Proven, classify, classify_read
+from reaper.core.discovery.server_clock import ClockReading, read_date
 from reaper.core.errors import ConfigError
 from reaper.core.model import Answered, Failed, Fault, Outcome, SessionId
+from reaper.core.times import http_date
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 ONE = SessionId("env_1")
+FIRST_DATE = "Tue, 01 Jan 2030 00:00:00 GMT"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -168,6 +174,26 @@ async def test_no_more_of_a_body_is_read_than_is_looked_at() -> None:
         assert isinstance(reply, Answered)
         assert len(reply.body) == STOP_BODY_BYTES < LIST_BODY_BYTES
     assert sent < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("second", "date"), [(FIRST_DATE, FIRST_DATE), ("Tue, 02 Jan 2030 00:00:00 GMT", None)], ids=["the same", "another"]
+)
+async def test_of_two_different_dates_none_is_the_servers(second: str, date: str | None) -> None:
+    """A proxy that adds its own, a day ahead, made sessions expire that run for an hour more."""
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nDate: {FIRST_DATE}\r\nDate: {second}\r\nContent-Length: 2\r\n\r\n{{}}"
+        writer.write(head.encode())
+        await writer.drain()
+
+    async with server(twice) as url, client(url) as api:
+        reply = await api.list_sessions()
+    assert isinstance(reply, Answered)
+    reading = read_date(reply.date, local_at=0.0, monotonic_at=0.0, round_trip_s=0.0)
+    expected = None if date is None else http_date(date)
+    assert (reading.server_at if isinstance(reading, ClockReading) else None) == expected
 
 
 async def test_no_token_means_nothing_is_sent() -> None:

@@ -119,3 +119,5 @@ def test_every_form_of_an_http_date_is_read() -> None:
 def test_a_date_that_no_clock_can_show_is_none() -> None:
     with pytest.raises(ValueError, match=r"."):
         http_date("Mon, 01 Jan 0001 00:00:00 +99999999999999999999")
+    with pytest.raises(ValueError, match="more than one date"):
+        http_date("Sun, 06 Nov 1994 08:49:37 GMT, Mon, 07 Nov 1994 08:49:37 GMT")
