@@ -29,6 +29,7 @@ REVIEWED = {
 BY_CLASSIFIER = {"License :: OSI Approved :: MIT License": "MIT"}
 SAID_OTHERWISE = {
     "async-timeout": "Apache-2.0",  # for Python before 3.11.3 only, so it is not installed here
+    "tzdata": "Apache-2.0",  # for Windows only, unless some tool brings it
     "uvloop": "MIT OR Apache-2.0",  # "MIT License" in the one field, both in the classifiers, and both texts
 }
 

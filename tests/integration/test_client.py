@@ -1,6 +1,6 @@
 """The API edge against a real local server: what each kind of trouble is called, and what never happens.
 
-It is longer than other files: each kind of trouble is a few lines over the same small server.
+One file, though it has more than 300 lines: each kind of trouble is a few lines over the same small server.
 """
 
 from __future__ import annotations
