@@ -88,8 +88,8 @@ class Client:
     async def stop(self, session_id: SessionId, may_start: Callable[[], bool] | None = None) -> Reply:
         """Send one `DELETE /api/sessions/{id}` within the total deadline. Never raises for a fault of the network.
 
-        The ID travels percent-encoded as one path segment. Cancelling closes the connection. Where it had to wait for a
-        connection, `may_start` is asked then: raises Withheld, and has sent nothing, if that returns False.
+        The ID travels percent-encoded as one path segment. Cancelling closes the connection. `may_start` is asked once
+        there is a connection: raises Withheld, and has sent nothing, if that returns False.
         """
         return await self._send(b"DELETE", self.session_path(session_id), STOP_BODY_BYTES, may_start)
 

@@ -64,14 +64,15 @@ class Gate:
     """How many answers of 404 may be booked before a read of the list."""
     proven: bool = field(init=False)
     """Whether the API has shown that it is the API and takes the current token; others only read it."""
+    throttle: Throttle = field(default_factory=Throttle)
+    """Of the present address. Who sends a request keeps it for the answer: the address may be another one by then."""
 
     _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
     _target: TargetHold = field(default_factory=TargetHold)
     _breakers: Breakers = field(default_factory=Breakers)
     _reads: ReadSchedule = field(default_factory=ReadSchedule)
-    _throttle: Throttle = field(default_factory=Throttle)
-    _silences: dict[str, Throttle] = field(default_factory=dict)
+    _throttles: dict[str, Throttle] = field(default_factory=dict)
     """Those of the other addresses that were used: who goes back to one keeps its silence."""
     _streaks: Streaks = field(default_factory=Streaks)
 
@@ -86,7 +87,7 @@ class Gate:
             return Admission(0, PauseReason.OPERATOR)
         if self._target.pause is not None:
             return Admission(0, PauseReason.WRONG_TARGET)
-        if throttle := self._throttle.pause(now):
+        if throttle := self.throttle.pause(now):
             return Admission(0, PauseReason.THROTTLED, throttle.until)
         if not self.proven:
             return Admission(0, next(iter(self._breakers.active), "identity"), None)
@@ -111,7 +112,7 @@ class Gate:
         if self._target.pause is not None:
             return None
         due = self._reads.due_at if self.needs_identity else self.allowance.read_due()
-        return None if due is None else max(due, self._throttle.until)
+        return None if due is None else max(due, self.throttle.until)
 
     @property
     def needs_identity(self) -> bool:
@@ -136,11 +137,11 @@ class Gate:
     @property
     def silent_until(self) -> float:
         """The end of the last silence that a 429 asked for, past or future: nothing at all is sent before it."""
-        return self._throttle.until
+        return self.throttle.until
 
     def may_go_on(self, now: float) -> bool:
         """Return whether what was started, and is not sent yet, may still be sent: no pause began meanwhile."""
-        is_silent = self._operator is not None or self._throttle.until > now
+        is_silent = self._operator is not None or self.throttle.until > now
         return self.may_send and not is_silent and all(one.is_probing for one in self._breakers.active.values())
 
     @property
@@ -156,7 +157,7 @@ class Gate:
     def pauses(self, now: float) -> tuple[Pause, ...]:
         """Return the pauses that hold, their instants on the gate's clock."""
         return (
-            *filter(None, (self._operator, self._throttle.pause(now), self._target.pause)),
+            *filter(None, (self._operator, self.throttle.pause(now), self._target.pause)),
             *(breaker.pause for reason, breaker in self._breakers.active.items() if not self._target.hides(reason)),
         )
 
@@ -176,9 +177,19 @@ class Gate:
         """Take back a `start`: no DELETE went out, or its answer will never be known."""
         self.in_flight -= 1
 
-    def observe(self, now: float, session_id: SessionId, verdict: Verdict, *, began: float, jitter: float) -> bool:
+    def observe(
+        self,
+        now: float,
+        session_id: SessionId,
+        verdict: Verdict,
+        *,
+        began: float,
+        jitter: float,
+        throttle: Throttle | None = None,
+    ) -> bool:
         """Take in the answer to a send that `start` counted at the instant `began`; `jitter` is uniform in [0, 1).
 
+        `throttle`: as it was when the send began (None: as it is now).
         Returns whether a pause held already because of such answers: then this one charges and settles nothing.
         """
         self._limiter.observe(now, verdict, began=began, in_flight=self.in_flight)
@@ -191,7 +202,7 @@ class Gate:
                 self.finals += 1
                 self._target.observe(outcome, began)
                 self._streaks.final()
-                self._throttle.calm()
+                (throttle or self.throttle).calm()
                 if outcome in REFUSED:
                     return self._observe_refusal(now, verdict.status)
                 self._streaks.storm.calm()
@@ -214,7 +225,7 @@ class Gate:
                 return withheld
             case Throttled(after_s=after_s):
                 self._end_probes(None)
-                self._throttle.hold(now, after_s, jitter)
+                (throttle or self.throttle).hold(now, after_s, jitter)
             case ServerFault(status=status):
                 self._end_probes(PauseReason.API_DOWN)
                 self._pause(now, PauseReason.API_DOWN, self._streaks.fail(f"answers of {status}"))
@@ -224,8 +235,10 @@ class Gate:
                 assert_never(never)
         return False
 
-    def observe_read(self, now: float, verdict: ReadVerdict, *, jitter: float) -> None:
-        """Take in the answer to a read of the list; `jitter` is uniform in [0, 1)."""
+    def observe_read(
+        self, now: float, verdict: ReadVerdict, *, jitter: float, throttle: Throttle | None = None
+    ) -> None:
+        """Take in the answer to a read of the list; `jitter` is uniform in [0, 1), `throttle` as for `observe`."""
         current = (None, self.generation)
         if isinstance(verdict, Proven | OtherAccount | Unauthorized) and verdict.generation not in current:
             self.allowance.abandon_read()
@@ -240,7 +253,7 @@ class Gate:
                 self._breakers.half_open(now, restart=not self.verify)
             case Throttled(after_s=after_s):
                 self.allowance.abandon_read()
-                self._throttle.hold(now, after_s, jitter)
+                (throttle or self.throttle).hold(now, after_s, jitter)
             case OtherTarget(detail=detail):
                 self.allowance.fail()
                 self.hold_target(now, detail)
@@ -253,7 +266,7 @@ class Gate:
 
     def keep_silence(self, now: float, throttled: Throttled, *, jitter: float) -> None:
         """Take in a 429 to a request that was none of the gate's: a sweep's."""
-        self._throttle.hold(now, throttled.after_s, jitter)
+        self.throttle.hold(now, throttled.after_s, jitter)
 
     def contradict(self, now: float, detail: str) -> None:
         """Begin the pause `wrong_target`: the list shows sessions alive that a DELETE called gone."""
@@ -281,8 +294,8 @@ class Gate:
         self._streaks.storm = Storm()
         if moved:  # the silence and the failures of another host say nothing about this one
             before, after = moved
-            self._silences[before] = self._throttle
-            self._throttle = self._silences.pop(after, Throttle())
+            self._throttles[before] = self.throttle
+            self.throttle = self._throttles.pop(after, Throttle())
             self._streaks.change_host()
             self._target.move(now)
         if not self.verify:
@@ -317,7 +330,7 @@ class Gate:
 
     def _only_limited(self, now: float) -> bool:
         """Return whether nothing but the limit can hold up a send: a short `admit` for the usual case."""
-        return self._operator is None and self.unrestricted and self._throttle.until <= now
+        return self._operator is None and self.unrestricted and self.throttle.until <= now
 
     def _pause(
         self,

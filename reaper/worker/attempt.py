@@ -18,6 +18,7 @@ from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.gate import Gate
 from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send, Withheld
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
+from reaper.core.throttle import Throttle
 from reaper.worker.ports import Api, Preflight, WorkerOptions
 from reaper.worker.queue_health import QueueHealth
 from reaper.worker.shutdown import Shutdown
@@ -72,13 +73,16 @@ class Attempts:
             return self.post_result(lease, hopeless, None)
         if not self._start(claimed, began):
             return self.post_result(lease, RELEASE_NOW, None)
-        if without_send := await self._check_first(claimed, began):
+        throttle = self.gate.throttle
+        if without_send := await self._check_first(claimed, began, throttle):
             return self.post_result(lease, without_send, None)
         outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
         if (reply := await self._send(lease, sent_at)) is None:
             return self.post_result(lease, RELEASE_NOW, None)
         verdict = classify(reply)
-        withheld = self.gate.observe(self.now(), lease.session_id, verdict, began=began, jitter=self.jitter())
+        withheld = self.gate.observe(
+            self.now(), lease.session_id, verdict, began=began, jitter=self.jitter(), throttle=throttle
+        )
         # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
         others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
         decision = decide(
@@ -91,7 +95,7 @@ class Attempts:
         """Ask the gate once more, right before the send. True: it counts as in flight from here."""
         return not self.shutdown.is_draining and now - claimed.at <= STALE_S and self.gate.start(now)
 
-    async def _check_first(self, claimed: Claimed, began: float) -> Decision | None:
+    async def _check_first(self, claimed: Claimed, began: float, throttle: Throttle) -> Decision | None:
         """Run the preflight check; return None to send the DELETE, else the decision.
 
         With a decision the item does not count as in flight any more.
@@ -113,8 +117,9 @@ class Attempts:
         # The gate learns as much from the answer to the check's GET as from one to a DELETE.
         if isinstance(found, Inconclusive) and _concerns_the_api(found):
             withheld = self.gate.observe(
-                self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter()
-            )
+                self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter(),
+                throttle=throttle,
+            )  # fmt: skip
         elif isinstance(found, Proceed) and self._may_go_on(claimed):
             return None
         else:
@@ -152,7 +157,7 @@ class Attempts:
         return reply
 
     def _may_start(self) -> bool:
-        """Return whether a request that waited for a connection may still be sent."""
+        """Return whether a request may still be sent."""
         return self.gate.may_go_on(self.now())
 
     @property

@@ -102,6 +102,8 @@ class ListReads:
         if self.gate.read_due() is None:
             return  # meanwhile the address became one to which nothing may be sent
         began = self.now()
+        # A read for identity begins anew at an address that is set meanwhile: its answer is of the present one.
+        throttle = None if self.gate.needs_identity else self.gate.throttle
         self.gate.allowance.begin_read(all_booked=self.count_booked() >= self.unconfirmed.booked)
         reply, verdict = await (self.identify() if self.gate.needs_identity else self._list())
         found, alive = Contradicted(), NOTHING
@@ -112,7 +114,7 @@ class ListReads:
         if is_proof and (listed := await self._alive(reply) if is_needed else NOTHING) is not None:
             alive = listed
             found = await self.comparison.compare(alive, began, self.options.retry, owed=self.gate.allowance.owes_read)
-        self.gate.observe_read(self.now(), verdict, jitter=self.jitter())
+        self.gate.observe_read(self.now(), verdict, jitter=self.jitter(), throttle=throttle)
         if found.alive:
             self.gate.allowance.restart()
         if found.detail is not None:

@@ -31,7 +31,7 @@ class Api(Protocol):
     """The calls of the API. None raises for what a network can do."""
 
     async def stop(self, session_id: SessionId, may_start: Callable[[], bool]) -> Reply:
-        """Send a DELETE. Raises Withheld if it waited for a connection and may not start any more."""
+        """Send a DELETE. Raises Withheld if it may not start any more when there is a connection."""
 
     async def list_sessions(self) -> Reply: ...
 

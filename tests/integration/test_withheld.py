@@ -1,4 +1,4 @@
-"""A request that waits for a connection asks, when there is one, whether it is still wanted."""
+"""A request asks, when there is a connection for it, whether it is still wanted."""
 
 from __future__ import annotations
 
@@ -57,5 +57,8 @@ async def test_after_a_wait_for_a_connection_it_asks_whether_to_send() -> None:
         wanted = True
         await stop(api)
         assert heads == 3, "its connections are good"
+        wanted = False
+        await stop(api)
+        assert (heads, withheld[-1]) == (3, True), "what did not wait is asked about, too"
         await api.aclose()
         await eventually_async(lambda: len(ended) == 2, what="both connections are closed")

@@ -10,7 +10,7 @@ from reaper.core.classify import (
     Throttled,
     Unauthorized,
 )
-from reaper.core.model import PauseReason
+from reaper.core.model import PauseReason, SessionId
 from tests.support.gate import (
     FORBIDDEN,
     held,
@@ -63,6 +63,21 @@ def test_who_goes_back_to_a_host_keeps_its_silence() -> None:
         assert (gate.admit(1.0).why == PauseReason.THROTTLED) == (after == "http://a")
     assert gate.admit(599.0).why == PauseReason.THROTTLED
     assert gate.admit(660.0).allowed == 32
+
+
+def test_a_late_429_asks_for_silence_at_the_host_that_it_came_from() -> None:
+    gate = proven()
+    assert gate.start(0.0)
+    former = gate.throttle
+    gate.target_changed(1.0, 1, moved=("http://a", "http://b"))
+    gate.observe_read(1.0, Throttled(600.0), jitter=0.0, throttle=former)
+    gate.observe(2.0, SessionId("s1"), Throttled(600.0), began=0.0, jitter=0.0, throttle=former)
+    gate.observe_read(2.0, Proven(1), jitter=0.0)
+    assert gate.admit(2.0).allowed == 32
+    gate.target_changed(3.0, 2, moved=("http://b", "http://a"))
+    gate.observe_read(3.0, Proven(2), jitter=0.0)
+    assert gate.admit(3.0).why == PauseReason.THROTTLED
+    assert gate.admit(700.0).allowed == 32
 
 
 def test_failures_of_another_host_do_not_count() -> None:

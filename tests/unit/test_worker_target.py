@@ -11,10 +11,10 @@ import pytest
 from reaper.core import account, target
 from reaper.core.account import Account
 from reaper.core.errors import Exit
-from reaper.core.model import Lease, LeaseResult, Outcome, PauseReason, Reply, SessionId
+from reaper.core.model import Answered, Lease, LeaseResult, Outcome, PauseReason, Reply, SessionId
 from reaper.core.preflight import Proceed, Recheck
 from reaper.worker.supervisor import MAINTENANCE_S
-from tests.support.worker import GONE, World, well, world
+from tests.support.worker import GONE, STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
 
@@ -189,6 +189,37 @@ async def test_a_check_that_went_to_the_address_before_is_followed_by_no_delete(
         await anyio.sleep(10)
         assert one.worker.sends == 0
     assert one.worker.gate.in_flight == 0
+
+
+async def test_a_late_429_asks_for_silence_at_the_host_that_it_came_from() -> None:
+    sent = anyio.Event()
+
+    async def throttled_late(_: SessionId, number: int) -> Reply:
+        if number > 1:
+            return STOPPED
+        sent.set()
+        await anyio.sleep(2.0)
+        return Answered(429, b"{}", 2.0, retry_after="600")
+
+    at = [HERE]
+    one = await world(1, throttled_late, address=lambda: at[-1], gives_up=False)
+    await pin(one, HERE)
+    gate = one.worker.gate
+    async with running(one):
+        await sent.wait()
+        for number, (before, after) in enumerate([(HERE, THERE), (THERE, HERE)], 1):
+            at.append(after)
+            one.token.generation = number
+            gate.target_changed(anyio.current_time(), number, moved=(before, after))
+            if after == THERE:
+                gate.hold_target(anyio.current_time(), "elsewhere")
+                await anyio.sleep(3.0)
+                assert PauseReason.THROTTLED not in holds(one), "the other address asked for nothing"
+        gate.hold_target(anyio.current_time(), None)
+        await anyio.sleep(300.0)
+        assert (one.worker.sends, holds(one)) == (1, [PauseReason.THROTTLED])
+        await anyio.sleep(400.0)
+        assert one.worker.sends == 2
 
 
 async def test_an_older_queue_is_pinned_by_its_next_read() -> None:

@@ -73,8 +73,8 @@ class Exchange:
 
         `headers`: lower-case names, `host` first. Pass the same tuple for every request if possible: its encoding is
         kept as long as it is the same object. `max_body_bytes`: bytes of the body to keep, at least 0; a longer one is
-        cut. `timeout_s`: for the whole exchange, with the wait for a connection. After such a wait
-        `may_start` is asked: if it returns False, the request is not sent.
+        cut. `timeout_s`: for the whole exchange, with the wait for a connection. `may_start` is asked when there is a
+        connection for the request: if it returns False, the request is not sent.
         """
         self.method = method
         self.target = target

@@ -153,10 +153,7 @@ class Pool:
         pooled.was_idle = False  # it was busy just now, even if its last caller has not taken the response yet
         while self._waiting and connection.room:
             exchange, _ = self._waiting.popitem(last=False)
-            if exchange.written or exchange.may_start is None or exchange.may_start():
-                self._start(exchange, pooled)
-            else:
-                exchange.fail(Withheld())
+            self._start(exchange, pooled)
         if connection.room:
             self._ready[connection] = pooled
         else:
@@ -192,6 +189,10 @@ class Pool:
         self._wait(exchange, first=False)
 
     def _start(self, exchange: Exchange, pooled: PooledConnection) -> None:
+        """Hand the request to a connection, unless it may not start: a pause may have begun meanwhile."""
+        if not (exchange.written or exchange.may_start is None or exchange.may_start()):
+            exchange.fail(Withheld())
+            return
         assert self._loop is not None
         if not pooled.in_flight:
             pooled.was_idle = self._loop.time() - pooled.idle_since >= self._stale_after_s
