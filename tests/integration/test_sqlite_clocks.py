@@ -72,6 +72,57 @@ async def test_a_clock_that_stays_where_it_leapt_to_is_believed_after_a_day(path
     await queue.close()
 
 
+@pytest.mark.parametrize("between_s", [60.0, DAY_S - 3600.0])
+@pytest.mark.parametrize("is_other_process", [False, True])
+async def test_a_second_leap_does_not_make_the_first_one_a_day_old(
+    path: Path, is_other_process: bool, between_s: float
+) -> None:
+    clocks = Clocks()
+    queue, _ = await open_for_work(path, clocks.wall, clocks.monotonic)
+    await queue.add(ids("a"))
+    await end_one(queue, Outcome.STOPPED, 204)
+    await queue.maintain(KEEP_S)
+    for leap_s in (1.2 * DAY_S, 3 * 365 * DAY_S):
+        clocks.jump(leap_s)
+        if is_other_process:
+            await queue.close()
+            queue, _ = await open_for_work(path, clocks.wall, clocks.monotonic)
+        await queue.maintain(KEEP_S)
+        clocks.advance(between_s)
+    await queue.maintain(KEEP_S)
+    assert await queue.show(A) is not None
+    clocks.advance(DAY_S)
+    await queue.maintain(KEEP_S)
+    assert await queue.show(A) is None
+    await queue.close()
+
+
+@pytest.mark.parametrize("boot", ['"boot": "another", "steady_at": 9e9, ', '"boot": "", "steady_at": 0, ', ""])
+async def test_a_leap_of_an_earlier_boot_is_a_day_old_by_the_wall_clock(path: Path, boot: str) -> None:
+    clocks = Clocks()
+    queue, ledger = await open_for_work(path, clocks.wall, clocks.monotonic)
+    await queue.add(ids("a"))
+    await end_one(queue, Outcome.STOPPED, 204)
+    await queue.maintain(KEEP_S)
+    at, doubted_at = clocks.wall(), clocks.wall() + 2 * DAY_S
+    text = f'{{{boot}"at": {at!r}, "doubted_at": {doubted_at!r}}}'
+    await ledger.thread.write(lambda c: write_setting(c, RETENTION, text))
+    clocks.jump(KEEP_S + 2 * DAY_S)
+    await queue.maintain(KEEP_S)
+    assert await queue.show(A) is None
+    await queue.close()
+
+
+@pytest.mark.parametrize("at", ["NaN", "1" + "0" * 400, "true", '"x"', "-Infinity"])
+async def test_what_it_kept_may_be_garbage(path: Path, at: str) -> None:
+    clocks = Clocks()
+    queue, ledger = await open_for_work(path, clocks.wall, clocks.monotonic)
+    await ledger.thread.write(lambda c: write_setting(c, RETENTION, f'{{"at": {at}, "doubted_at": {at}}}'))
+    await queue.maintain(KEEP_S)
+    assert f'{{"at": {clocks.wall()!r}}}' == await ledger.thread.read(lambda c: read_setting(c, RETENTION))
+    await queue.close()
+
+
 async def test_processes_of_one_boot_share_the_steady_clock_and_another_boot_begins_anew(path: Path) -> None:
     clocks = Clocks()
     queue, ledger = await open_for_work(path, clocks.wall, clocks.monotonic)

@@ -233,9 +233,18 @@ SQLITE: tuple[Bug, ...] = (
         "leap-believed",
         "a clock that leaps by years prunes all that was settled",
         "reaper/queues/sqlite/clocks.py",
-        "        if now <= expected + MAX_LEAP_S or (",
-        "        if now >= 0 or (",
+        "        if at is None or now <= expected + MAX_LEAP_S or passed_s >= MAX_LEAP_S:\n",
+        "        if now >= 0:\n",
         fails="tests/integration/test_sqlite_clocks.py::test_a_clock_that_leaps_by_years_prunes_nothing_at_once",
+    ),
+    bug(
+        "second-leap-believed",
+        "a clock that leaps once more makes its first leap a day old, and prunes all that was settled",
+        "reaper/queues/sqlite/clocks.py",
+        "        if doubted_at is not None and steady_at is not None and steady >= steady_at:\n",
+        "        if False:\n",
+        fails="tests/integration/test_sqlite_clocks.py"
+        "::test_a_second_leap_does_not_make_the_first_one_a_day_old[False-60.0]",
     ),
     bug(
         "busy-in-sqlite",

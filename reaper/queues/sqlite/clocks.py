@@ -8,6 +8,7 @@ first writer after a boot stores in the ledger. A lease of an earlier boot has n
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import time
@@ -78,32 +79,40 @@ class LedgerClock:
         """Return the time that pruning may go by: what is deleted by a wrong clock does not come back.
 
         It is the wall clock's, but a leap by more than a day, as a wrong clock makes or a machine that was off, is
-        believed only when the wall clock has been beyond it for a day.
+        believed only when the wall clock has been beyond it for a day: by the steady clock, as it may leap once more.
+        Of a doubt that began before this boot the wall clock alone can tell.
         """
-        now, monotonic = self.now(), self._monotonic()
-        stored = {
-            name: value
-            for name, value in _fields(read_setting(connection, RETENTION)).items()
-            if isinstance(value, float | int)
-        }
-        at, doubted_at = stored.get("at", now), stored.get("doubted_at")
-        expected = at if self._retention is None else max(at, self._retention[0] + monotonic - self._retention[1])
-        if now <= expected + MAX_LEAP_S or (doubted_at is not None and now >= doubted_at + MAX_LEAP_S):
+        now, monotonic, steady = self.now(), self._monotonic(), self.steady()
+        stored = _fields(read_setting(connection, RETENTION))
+        at, doubted_at = _number(stored, "at"), _number(stored, "doubted_at")
+        expected = now if at is None else at
+        if self._retention is not None:
+            expected = max(expected, self._retention[0] + monotonic - self._retention[1])
+        passed_s = 0.0 if doubted_at is None else now - doubted_at
+        steady_at = _number(stored, "steady_at") if stored.get("boot") == (_boot() or None) else None
+        if doubted_at is not None and steady_at is not None and steady >= steady_at:
+            if passed_s > steady - steady_at + MAX_LEAP_S:
+                doubted_at = None  # it leapt once more
+            passed_s = steady - steady_at if doubted_at is not None else 0.0
+        if at is None or now <= expected + MAX_LEAP_S or passed_s >= MAX_LEAP_S:
             self._retention = (now, monotonic)
-            believed = {"at": now}
-            is_news = "at" not in stored or doubted_at is not None or abs(now - at) >= STORED_EVERY_S
+            if at is None or doubted_at is not None or abs(now - at) >= STORED_EVERY_S:
+                write_setting(connection, RETENTION, json.dumps({"at": now}))
+            return now
+        if doubted_at is None:
+            doubt = {"at": at, "doubted_at": now, "steady_at": steady, "boot": _boot()}
         else:
-            believed = {"at": at, "doubted_at": now if doubted_at is None else min(doubted_at, now)}
-            is_news = believed != stored
-        if is_news:
-            write_setting(connection, RETENTION, json.dumps(believed))
-        return believed["at"]
+            doubt = {**stored, "doubted_at": min(doubted_at, now)}
+        if doubt != stored:
+            write_setting(connection, RETENTION, json.dumps(doubt))
+        return at
 
     def _take(self, connection: sqlite3.Connection) -> bool:
         fields = _fields(read_setting(connection, STEADY))
-        if fields.get("boot") != _boot() or not isinstance(fields.get("ahead_s"), float | int):
+        ahead_s = _number(fields, "ahead_s")
+        if fields.get("boot") != _boot() or ahead_s is None:
             return False
-        self._ahead_s = float(fields["ahead_s"])
+        self._ahead_s = ahead_s
         return True
 
 
@@ -113,6 +122,14 @@ def _fields(text: str | None) -> dict[str, Any]:
         if isinstance(fields, dict):
             return fields
     return {}
+
+
+def _number(fields: dict[str, Any], name: str) -> float | None:
+    value = fields.get(name)
+    with suppress(OverflowError):
+        if isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
 
 
 def _kernel_clock() -> Callable[[], float]:
