@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import anyio
 
+from reaper.app.allocator import give_back_blocks
 from reaper.app.descriptors import raise_limit, shortage
 from reaper.app.event_loop import loop_factory
 from reaper.app.signals import Signals
@@ -128,6 +129,7 @@ def run_async(run: Callable[..., Awaitable[T]], *args: object, fast: bool = Fals
     if fast:
         gc.freeze()
         gc.set_threshold(*CALM_COLLECTOR)
+        give_back_blocks()
     return anyio.run(run, *args, backend_options={"loop_factory": loop_factory(fast=fast)})
 
 
