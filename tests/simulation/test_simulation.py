@@ -7,22 +7,21 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from typing import ClassVar
 
 import pytest
 
 from tests.support.simulation import command
+from tests.support.simulation.books import Booked
 from tests.support.simulation.loop import VirtualLoop
-from tests.support.simulation.oracle import Booked, Oracle
+from tests.support.simulation.oracle import Oracle
 from tests.support.simulation.plan import KINDS, Fault, Plan, PlannedSession, plan_of
 from tests.support.simulation.rests import BEFORE_S, busy
 from tests.support.simulation.runner import Interpreter, kind_of, shrink
 from tests.support.simulation.simulated import Result, Total
 from tests.support.simulation.virtual_time import CLOCK
 
-KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
 SEEDS = range(1, 6)
 
 
@@ -40,9 +39,9 @@ def test_the_invariants_hold(seed: int, interpreter: Interpreter) -> None:
     assert result.reaper_hours > 0
 
 
-@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
-def test_a_plan_that_failed_once_holds(file: Path, interpreter: Interpreter) -> None:
-    assert interpreter.run(Plan.from_json(file.read_text())).broken == []
+@pytest.mark.parametrize("name", command.kept_plans())
+def test_a_plan_that_failed_once_holds(name: str, interpreter: Interpreter) -> None:
+    assert interpreter.run(command.kept_plans()[name]).broken == []
 
 
 @pytest.mark.parametrize("engine", ["memory", "ledger"])
@@ -99,7 +98,8 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
             self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
             for told in more.get("told", ()):  # type: ignore[attr-defined]
                 self.api.note(Told(*told))
-            self.network = type("Network", (), {"sent": more.get("sent", []), "busiest": more.get("busiest", {})})()
+            network = {"sent": more.get("sent", []), "busiest": more.get("busiest", {}), "stopped": {}}
+            self.network = type("Network", (), network)()
 
         def breaks(self, sentence: str) -> None:
             self.broken.append(sentence)
@@ -142,8 +142,9 @@ def test_the_oracle_sees_what_is_not_so(books: dict[str, Booked], told: list[tup
 
 
 def test_the_oracle_sees_a_bound_that_is_exceeded() -> None:
-    assert "its bound is" in broken(booked("", due_s=9000.0, sends=0), OWN, busiest={"reaper0.0": 1000})[0]
-    assert broken(booked("", due_s=9000.0, sends=0), OWN) == []
+    later = replace(OWN, due_after_s=8990.0)
+    assert "its bound is" in broken(booked("", due_s=9000.0, sends=0), later, busiest={"reaper0.0": 1000})[0]
+    assert broken(booked("", due_s=9000.0, sends=0), later) == []
 
 
 def test_the_oracle_sees_a_401_that_is_charged() -> None:
@@ -163,12 +164,15 @@ def test_the_oracle_sees_that_more_is_believed_than_the_allowance() -> None:
     from tests.support.simulation.history import History
 
     class World:
-        plan = replace(plan_of(1, 0.2, []), concurrency=4)
+        plan = replace(plan_of(1, 0.2, []), concurrency=4, discovers=False)
         api = ApiModel(Random(1), History(), lambda kind: None, lambda kind: None)
         broken: ClassVar[list[str]] = []
 
         def breaks(self, sentence: str) -> None:
             self.broken.append(sentence)
+
+        def overlapping(self, *_: object) -> list[Fault]:
+            return []
 
     def book(first: int, count: int) -> int:
         for n in range(first, first + count):
@@ -177,13 +181,16 @@ def test_the_oracle_sees_that_more_is_believed_than_the_allowance() -> None:
         return len(World.broken)
 
     belief = Belief(World())  # type: ignore[arg-type]
-    assert book(0, 14) == 0  # the allowance, what was on its way during a proof, and the bound
-    assert book(14, 1) == 1
+    assert book(0, 9) == 0  # the allowance, and what was on its way during a proof
+    assert book(9, 1) == 1
     World.api.lists_read["reaper0.0"] = World.api.proofs["reaper0.0"] = [15.0]
-    assert book(16, 29) == 1
-    assert book(45, 1) == 2
+    assert book(16, 24) == 1  # it has grown
+    assert book(40, 1) == 2
+    World.api.lists_failed["reaper0.0"] = [50.0]
+    assert book(51, 9) == 2  # it is the first one again
+    assert book(60, 1) == 3
     World.api.lists_read["reaper0.0"].append(100.0)
-    assert book(46, 50) == 2  # a list was read after their answers
+    assert book(61, 30) == 3  # a list was read after their answers
 
 
 @pytest.mark.parametrize(("queued", "says"), [(2, "its guard allows 1"), (1, "the guard holds all"), (0, "")])
@@ -200,7 +207,9 @@ def test_the_oracle_sees_a_sweep_that_its_guard_should_have_held(queued: int, sa
 def test_the_oracle_sees_a_send_after_a_cancellation() -> None:
     class World:
         plan = plan_of(1, 0.2, [])
-        network = type("Network", (), {})()
+        network = type("Network", (), {"stopped": {}})()
+        api = type("Api", (), {"has_read": {"reaper0.0"}, "sessions": {}})()
+        paused_s = None
         sends_left: ClassVar = {"env_1": 1}
         broken: ClassVar[list[str]] = []
 

@@ -42,10 +42,10 @@ COINCIDENCES: tuple[Bug, ...] = (
     ),
     bug(
         "generation-forgotten",
-        "of several rotations between two polls the oldest file is not read",
+        "of several rotations between two polls only one file is read",
         "reaper/intake/rotated.py",
-        "            new = next((o for o in found if",
-        "            new = next((o for o in found[1:] if",
+        "            self.mark_read(tail)\n            self.keep(tail)\n",
+        "            self.mark_read(tail)\n            self.keep(tail)\n            return is_found\n",
         fails=NO_TEST,
     ),
     bug(
@@ -76,8 +76,8 @@ COINCIDENCES: tuple[Bug, ...] = (
         "silence-cut-short",
         "a 2xx that was under way ends the silence that a 429 asked for",
         "reaper/core/gate.py",
-        "                self._throttle.calm()\n",
-        "                self._throttle = Throttle()\n",
+        "                (throttle or self.throttle).calm()\n",
+        "                self.throttle = Throttle()\n",
         fails=NO_TEST,
     ),
     bug(
@@ -111,8 +111,9 @@ COINCIDENCES: tuple[Bug, ...] = (
 
 MODELLED = (
     *("sqlite-no-fence", "lease-never-ends", "lease-extended", "sends-not-counted"),
-    *("accepted-twice", "cancel-wins-over-an-answer", "pause-forgotten", "due-now-by-the-clock"),
-    *("lease-by-the-wall-clock", "long-waits-kept", "leap-believed", "settled-before-the-delete", "identity-skipped"),
+    *("accepted-twice", "cancel-wins-over-an-answer", "pause-forgotten"),
+    *("lease-by-the-wall-clock", "long-waits-kept", "leap-believed", "second-leap-believed"),
+    *("settled-before-the-delete", "identity-skipped"),
     *("account-not-compared", "target-not-compared-first", "reload-undone", "protection-of-named-ids", "401-charged"),
     *(
         "404-forgets-a-cancellation",
@@ -122,18 +123,26 @@ MODELLED = (
         "time-ahead-hides-bookings",
         "allowance-without-end",
         "alive-and-not-reopened",
-        "alive-and-believed-in-the-end",
         "any-404-is-gone",
     ),
-    *("jitter-subtracted", "drain-cancels", "outcome-dropped", "batches-without-bound"),
-    *("time-of-the-first-attempt", "guard-off-by-one", "held-sweep-is-cut", "own-clock", "first-look-unguarded"),
-    *("repeated-signal", "no-total-deadline", "position-runs-ahead", "spool-moved-first", "generation-skipped"),
-    *("position-after-rewrite", "one-exception-ends-the-poller", "check-outlasts-pause", "unasked-answer-taken"),
+    *("jitter-subtracted", "drain-cancels", "outcome-dropped", "guard-off-by-one", "held-sweep-is-cut", "own-clock"),
+    *("repeated-signal", "no-total-deadline", "spool-moved-first", "generation-skipped"),
 )
-"""The bugs of `make prove` on behaviour that the simulation models.
+"""The bugs of `make prove` on behaviour that the simulation models: a kept plan or a seed has to find each."""
 
-Not among them, as no seed showed them and a second guard hides each: `sqlite-batch-no-fence` (a second claim counts
-a second send, which the statement refuses too), `bound-off-by-one` (the claim loop dispatches no more than the bound)
-and `counter-race` (a process dies before or after a transaction here, not between two). The tests that `make prove`
-names for them see them.
-"""
+HIDDEN = {
+    "sqlite-batch-no-fence": "a second claim counts a second send, which the statement refuses too",
+    "bound-off-by-one": "the claim loop dispatches no more than the bound",
+    "counter-race": "a process dies before or after a transaction in the model, not between two",
+    "due-now-by-the-clock": "a second rule ends such a wait 60 s later, and nobody judges a wait so short",
+    "batches-without-bound": "it costs time, which the model does not count",
+    "time-of-the-first-attempt": "the batch is written by the next attempt",
+    "one-exception-ends-the-poller": "no model raises an error that nobody foresaw",
+    "unasked-answer-taken": "the model's connections have no buffer in a kernel",
+    "position-runs-ahead": "the files of the model are read in one batch",
+    "position-after-rewrite": "a file that is written anew begins with other lines in the model",
+    "first-look-unguarded": "the model's queue does not go away between its opening and the first look",
+    "check-outlasts-pause": "the pool asks once more, right before it writes",
+    "alive-and-believed-in-the-end": "the next list takes it back, and the model's gateways get their routes back",
+}
+"""Bugs on modelled behaviour that no seed shows, each with the reason. The tests that `make prove` names see them."""

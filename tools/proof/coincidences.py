@@ -3,8 +3,8 @@
     python -m tools.proof.coincidences [--minutes M] [--jobs N] [--modelled | NAME…]
 
 Names may be those of `make prove` as well; `--modelled` takes all of them whose behaviour the simulation models. A bug
-is found when a seed breaks an invariant within the minutes of CPU time (10 each), and the untouched tree
-breaks none with that seed. Needs no server. The checkout itself is not touched.
+is found when a plan that is kept (`tests/simulation/kept`), or a seed within the minutes of CPU time (10 each), breaks
+an invariant, and breaks none in the untouched tree. Needs no server. The checkout itself is not touched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tools.proof.prove import ROOT, copy_tree
 
 HOURS = "0.25"
 """Of each seed: many short ones have more coincidences than a long one."""
-_SEED = re.compile(r"^seed (\d+): (.*)$", re.MULTILINE)
+_ITSELF = re.compile("the simulation itself|it did not end within")
+_BROKEN = re.compile(r"^((?:seed|plan) \S+): (.*)$", re.MULTILINE)
 
 
 def main() -> int:
@@ -41,6 +42,8 @@ def main() -> int:
         parser.error(f"there is no bug of that name: {', '.join(unknown)}")
     names = MODELLED if options.modelled else options.names or [one.name for one in COINCIDENCES]
     bugs = [known[name] for name in names]
+    if simulate(ROOT, "--kept", "--seeds", "0", "--no-shrink") is not None:
+        raise SystemExit("a kept plan breaks an invariant in the untouched tree")
     missed = 0
     for one in bugs:
         began = time.monotonic()
@@ -50,23 +53,25 @@ def main() -> int:
             for path, text in changed(tree, one).items():
                 (tree / path).write_text(text, encoding="utf-8")
             limits = ("--seeds", "1000000", "--cpu-minutes", str(options.minutes), "--jobs", str(options.jobs))
-            found = simulate(tree, "--until-broken", "--hours", HOURS, *limits)
+            found = simulate(tree, "--kept", "--until-broken", "--hours", HOURS, *limits)
         if found is None:
             missed += 1
             print(f"MISSED   {one.name}", flush=True)
             continue
-        seed, sentence = found
-        if simulate(ROOT, "--first", seed, "--seeds", "1", "--hours", HOURS, "--no-shrink") is not None:
+        which, sentence = found
+        kind, name = which.split()
+        again = ("--first", name, "--seeds", "1", "--hours", HOURS, "--no-shrink")
+        if kind == "seed" and simulate(ROOT, *again) is not None:
             missed += 1
-            print(f"MISSED   {one.name}: the untouched tree fails with seed {seed}, too", flush=True)
+            print(f"MISSED   {one.name}: the untouched tree fails with {which}, too", flush=True)
             continue
-        print(f"found    {one.name} (seed {seed}, {time.monotonic() - began:.0f} s): {sentence[:120]}", flush=True)
+        print(f"found    {one.name} ({which}, {time.monotonic() - began:.0f} s): {sentence[:120]}", flush=True)
     print(f"{len(bugs) - missed} of {len(bugs)} bugs found")
     return 1 if missed else 0
 
 
 def simulate(tree: Path, *options: str) -> tuple[str, str] | None:
-    """Run seeds in a tree; return the first that breaks an invariant, and what it breaks."""
+    """Run plans in a tree; return the first that breaks an invariant, and what it breaks."""
     words = [sys.executable, "-P", "-m", "tests.support.simulation", *options]
     done = subprocess.run(
         words,
@@ -76,8 +81,8 @@ def simulate(tree: Path, *options: str) -> tuple[str, str] | None:
         text=True,
         check=False,
     )
-    found = _SEED.search(done.stdout)
-    if found is None and done.returncode:
+    found = _BROKEN.search(done.stdout)
+    if (found is None and done.returncode) or (found is not None and _ITSELF.search(found[2])):
         raise SystemExit(f"the simulation itself failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return None if found is None else (found[1], found[2])
 

@@ -94,8 +94,14 @@ class ApiModel:
     told: list[Told] = field(default_factory=list)
     lists_read: dict[str, list[float]] = field(default_factory=dict)
     """When each process was answered with a list."""
+    has_read: set[str] = field(default_factory=set)
+    """Processes that were answered with the account's list."""
+    lists_failed: dict[str, list[float]] = field(default_factory=dict)
+    """When each process was answered by a failure instead."""
     proofs: dict[str, list[float]] = field(default_factory=dict)
     """The same, and when a DELETE of its was answered by 204."""
+    gone: dict[str, list[float]] = field(default_factory=dict)
+    """When each process was answered 404 or 410, in order."""
     _told_of: dict[str, list[Told]] = field(default_factory=dict)
 
     def told_of(self, session_id: str) -> list[Told]:
@@ -106,6 +112,8 @@ class ApiModel:
         """Keep an answer to a DELETE for the oracle."""
         self.told.append(told)
         self._told_of.setdefault(told.session_id, []).append(told)
+        if told.status in (404, 410):
+            self.gone.setdefault(told.process, []).append(told.at_s)
         if told.status == 204:
             self.proofs.setdefault(told.process, []).append(told.at_s)
 
@@ -122,9 +130,13 @@ class ApiModel:
             self.note(told)
             self.history.add(session_id, f"{process}: DELETE {answer.status} {fault}", "deletes")
         else:
+            if path == "/api/sessions" and answer.status == 200 and self.tokens.get(token) == "own":
+                self.has_read.add(process)
             if path == "/api/sessions" and answer.status == 200:
                 self.lists_read.setdefault(process, []).append(CLOCK.elapsed_s)
                 self.proofs.setdefault(process, []).append(CLOCK.elapsed_s)
+            elif path == "/api/sessions" and fault == "list_500":
+                self.lists_failed.setdefault(process, []).append(CLOCK.elapsed_s)
             self.history.add(process, f"GET {path} {answer.status} {fault}", "reads")
         return answer
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.support.simulation.oracle import Booked
+    from tests.support.simulation.books import Booked
     from tests.support.simulation.world import World
 
 ALLOWED_FIRST, GROWTH, ALLOWED_MOST = 5, 4, 500
@@ -14,6 +16,11 @@ ALLOWED_FIRST, GROWTH, ALLOWED_MOST = 5, 4, 500
 READ_WITHIN_S = 4.0
 """An answer that the API gives so long after the send arrives before the deadline of 5 s."""
 SPOIL_ANSWERS = frozenset({"lost_answer", "half_answer", "drip", "suspend", "suspend_host"})
+KNOWN_WITHIN_S = 0.1
+"""An answer that nothing spoils has arrived by then."""
+FAILURES_OF_OUTAGE = 5
+"""Failures in a row after which a process takes them for an outage, and charges none."""
+NO_CONNECTION = frozenset({"refused", "black_hole"})
 LATE_SENDS = 16
 """After more sends a 404 is believed without a list."""
 
@@ -23,8 +30,8 @@ class Belief:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._believed: Counter[tuple[str, int]] = Counter()
-        """Unconfirmed 404s booked, by process and by how many proofs it had when they were answered."""
+        self._believed: Counter[tuple[str, int, int]] = Counter()
+        """Unconfirmed 404s booked, by process and by how many proofs and failed reads it had before."""
 
     def gone(self, process: str, session_id: str) -> None:
         """Judge a booking: beyond the allowance no 404 is believed before a list confirms it."""
@@ -33,16 +40,48 @@ class Belief:
         if not answers or len(answers) > LATE_SENDS:
             return
         answered_s = answers[-1].at_s
+        if answers[-1].fault == "gateway_html":
+            self._world.breaks(f"{process} believes that {session_id} is gone by a page in HTML")
         reads, proofs = api.lists_read.get(process, []), api.proofs.get(process, [])
         if reads and reads[-1] >= answered_s:
             return
-        grown = sum(1 for at_s in reads if at_s < answered_s)
-        before = sum(1 for at_s in proofs if at_s < answered_s)
-        self._believed[process, before] += 1
+        failed = [at_s for at_s in self._failed_reads(process) if at_s < answered_s]
+        grown = self._growths(process, failed[-1] if failed else 0.0, answered_s)
+        before = sum(1 for at_s in proofs if at_s < answered_s), len(failed)
+        self._believed[process, *before] += 1
         # What was on its way during a proof counts before it here, and after it there.
-        most = min(ALLOWED_FIRST * GROWTH**grown, ALLOWED_MOST) + ALLOWED_FIRST + width
-        if self._believed[process, before] > most:
+        most = min(ALLOWED_FIRST * GROWTH**grown, ALLOWED_MOST) + width
+        if self._believed[process, *before] > most:
             self._world.breaks(f"{process} believes more than {most} answers of 404 in a row without a list")
+
+    def _growths(self, process: str, since_s: float, until_s: float) -> int:
+        """Return how many reads between two times made the allowance grow: those that had answers to confirm."""
+        api = self._world.api
+        reads, gone = api.lists_read.get(process, []), api.gone.get(process, [])
+        begun_s = [0.0, *reads]
+        return sum(
+            1
+            for last_s, at_s in pairwise(begun_s)
+            if since_s < at_s < until_s and bisect_left(gone, last_s - KNOWN_WITHIN_S) < bisect_left(gone, at_s)
+        )
+
+    def _failed_reads(self, process: str) -> list[float]:
+        """Return when a process knew of each failed read, after which the allowance is the first one again."""
+        if self._world.plan.discovers:  # the reads of sweeps are others
+            return []
+        known = (at_s + KNOWN_WITHIN_S for at_s in self._world.api.lists_failed.get(process, ()))
+        return [at_s for at_s in known if not self._world.overlapping(SPOIL_ANSWERS, at_s - 1, at_s + 6)]
+
+    def outage_charged(self, row: Booked, sends: int) -> str:
+        """Return what is wrong where an outage of the whole API was charged to an ID, beyond its first failures."""
+        failed: Counter[tuple[str, float]] = Counter()
+        for told in self._world.api.told_of(row.session_id):
+            if told.fault == "unavailable":
+                outage_s = min(one.at_s for one in self._world.overlapping({"unavailable"}, told.at_s, told.at_s))
+                failed[told.process, outage_s] += 1
+        own = sends - failed.total()
+        most = own + sum(min(count, FAILURES_OF_OUTAGE) for count in failed.values())
+        return "" if row.attempts <= most else f"{row.attempts} sends were charged: {most} could be, beside an outage"
 
     def overcharged(self, row: Booked, sent_s: list[float]) -> str:
         """Return what is wrong where a 401 to the first send of an ID was charged to it; `sent_s`: its sends."""
@@ -50,10 +89,11 @@ class Belief:
         if not answers or answers[0].status != 401:
             return ""
         answered_s = answers[0].at_s
-        # An answer that comes late, or not whole, is none to reaper.
-        is_read = answered_s < sent_s[0] + READ_WITHIN_S and not self._world.overlapping(
-            SPOIL_ANSWERS, answered_s - 1, answered_s + 1
-        )
+        # An answer that comes late, or not whole, is none to reaper. A send that waited for a connection has less time.
+        overlapping = self._world.overlapping
+        is_whole = not overlapping(SPOIL_ANSWERS, answered_s - 1, answered_s + 1)
+        is_prompt = answered_s < sent_s[0] + READ_WITHIN_S and not overlapping(NO_CONNECTION, sent_s[0] - 5, answered_s)
+        is_read = is_whole and is_prompt
         first_is_refused = is_read and (len(sent_s) < 2 or answered_s < sent_s[1])
         if row.round > 1 or row.sends > len(sent_s) or not first_is_refused or row.attempts < len(sent_s):
             return ""

@@ -10,11 +10,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tests.support.simulation.plan import KINDS, Plan, plan_of
+from tests.support.simulation.plan import ENGINES, KINDS, Plan, plan_of
 from tests.support.simulation.runner import Interpreter, Interpreters, run_all, shrink
 from tests.support.simulation.simulated import Result, Total
+
+KEPT = Path(__file__).parents[2] / "simulation/kept"
+"""The plans that failed once, made smaller."""
+
+
+def kept_plans() -> dict[str, Plan]:
+    """Return the kept plans by name, each on both engines: a fault that one of them hid may be in the other."""
+    plans = {file.stem: Plan.from_json(file.read_text()) for file in sorted(KEPT.glob("*.json"))}
+    return {f"{name}-{engine}": replace(plan, engine=engine) for name, plan in plans.items() for engine in ENGINES}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="write the plan of each seed that fails here, made smaller"
     )
+    parser.add_argument("--kept", action="store_true", help="first run the plans that failed once, and are kept")
     parser.add_argument(
         "--until-broken", action="store_true", help="end with the first seed that fails, and tell no story"
     )
@@ -48,9 +59,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--faults: no such faults: {', '.join(unknown)}; there are {', '.join(KINDS)}")
     until = float("inf") if options.minutes is None else time.monotonic() + options.minutes * 60
     most_s = float("inf") if options.cpu_minutes is None else options.cpu_minutes * 60
-    plans = (
-        plan_of(seed, options.hours, kinds) for seed in itertools.islice(itertools.count(options.first), options.seeds)
-    )
+    names = {plan: f"plan {name}" for name, plan in kept_plans().items()} if options.kept else {}
+    seeds = itertools.islice(itertools.count(options.first), options.seeds)
+    plans = itertools.chain(names, (plan_of(seed, options.hours, kinds) for seed in seeds))
     total = Total()
     failed: list[tuple[Plan, Result]] = []
 
@@ -63,14 +74,14 @@ def main(argv: list[str] | None = None) -> int:
             total.add(result)
             if result.broken:
                 failed.append((plan, result))
-                print(f"seed {plan.seed}: {result.broken[0]}", flush=True)
+                print(f"{names.get(plan, f'seed {plan.seed}')}: {result.broken[0]}", flush=True)
             elif sys.stderr.isatty():
                 hours = f"{total.seeds} seeds, {total.reaper_hours:,.0f} reaper hours"
                 print(f"\r{hours}", end="", file=sys.stderr, flush=True)
         print("\n".join(total.lines()))
         for plan, result in () if options.until_broken else failed[:3]:
             smaller = plan if options.no_shrink else shrink(plan, result, options.jobs, interpreters.run)
-            if options.keep is not None:
+            if options.keep is not None and plan not in names:
                 options.keep.mkdir(exist_ok=True)
                 (options.keep / f"seed-{plan.seed}.json").write_text(smaller.to_json() + "\n")
             _tell(smaller, interpreter)

@@ -32,6 +32,10 @@ class Process:
         self.name, self.host = name, host
         self.is_dead = False
         self.is_stopped = self.was_stopped = False
+        self.ended_s: float | None = None
+        """When it was asked to end, or died."""
+        self.is_hurried = False
+        """It was asked twice to end: it gives up what is in flight."""
         self.on_death: list[Callable[[], object]] = []
         """What the rest of the world notices: its connections end, its locks are free."""
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -47,8 +51,16 @@ class Process:
         """End it as SIGKILL does."""
         if not self.is_dead:
             self.is_dead = True
+            self.ends()
             for act in self.on_death:
                 act()
+
+    def ends(self) -> None:
+        """Note that it ends, or begins to. Signals within a second are one."""
+        if self.ended_s is None:
+            self.ended_s = CLOCK.elapsed_s
+        elif CLOCK.elapsed_s > self.ended_s + 1:
+            self.is_hurried = True
 
     def stop(self) -> None:
         """Stop it as SIGSTOP does: no step until `go_on`."""

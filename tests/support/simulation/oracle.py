@@ -6,10 +6,11 @@ Books are given to it as plain `Booked` rows. What each rule says is in docs/sim
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tests.support.simulation.belief import Belief
+from tests.support.simulation.books import Booked, Pausing
+from tests.support.simulation.conduct import Conduct
 from tests.support.simulation.plan import HANGS_S
 from tests.support.simulation.virtual_time import CLOCK
 
@@ -61,31 +62,6 @@ REFUSED_TOKENS = frozenset({"token_revoked", "token_missing", "token_of_another"
 """Faults in which the token that stands in the file is not good. A rotation is none: the new one is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """One ID as the books have it. `outcome` "": open. `due_s`: since the beginning."""
-
-    session_id: str
-    outcome: str
-    detail: str
-    round: int
-    sends: int
-    due_s: float
-    source: str = ""
-    added_s: float = 0.0
-    """Since the beginning, by the queue's clock: what one sweep chose was added at one instant."""
-    attempts: int = 0
-    """Sends of this round that were charged to it."""
-
-
-class Pausing(NamedTuple):
-    """A pause that a process says to be in, and when that was first seen, since the beginning."""
-
-    process: str
-    reason: str
-    since_s: float
-
-
 class Oracle:
     """Judges one world."""
 
@@ -95,7 +71,7 @@ class Oracle:
         self._wrong_clock = any(kind.startswith("wall_") for kind in self._kinds) and world.plan.engine == "ledger"
         self._judged = 0
         self._stopped: Counter[str] = Counter()
-        self._belief = Belief(world)
+        self._belief, self._conduct = Belief(world), Conduct(world)
         world.on_pause = self._judge_beginning
         world.on_gone = self._belief.gone
         world.network.on_delete = self._judge_send
@@ -137,6 +113,7 @@ class Oracle:
             self._world.breaks(f"a DELETE of {told.session_id}, which was cancelled at {cancelled_s:.0f} s")
 
     def _judge_send(self, process: Process, session_id: str) -> None:
+        self._conduct.judge_send(process, session_id)
         left = self._world.sends_left.get(session_id)
         if left is None or process.was_stopped or self._kinds & {"dead_retry"}:
             return
@@ -211,6 +188,8 @@ class Oracle:
             answers = told.get(session_id, set())
             fault = self._fault_of(row, alive, answers, charged[session_id], now_s, hosted.protected_s)
             fault = fault or self._belief.overcharged(row, sent_s.get(session_id, []))
+            fault = fault or self._belief.outage_charged(row, len(sent_s.get(session_id, [])))
+            fault = fault or self._conduct.miscancelled(row, now_s)
             if fault:
                 world.breaks(f"{session_id} is booked {row.outcome or 'open'} ({row.detail}): {fault}")
 
@@ -252,11 +231,7 @@ class Oracle:
     ) -> str:
         match row.outcome:
             case "":
-                by_its_clock_s = now_s + self._world.wrong_clock_s - DUE_WITHIN_S
-                plan = self._world.api.sessions[row.session_id].plan
-                # Claimed, its row names the end of the lease: that it was due a moment ago only its producer knows.
-                was_due_s = self._world.asked.get(row.session_id, 0.0) + (plan.due_after_s or 0.0)
-                in_time = (row.due_s if not row.sends else was_due_s) > by_its_clock_s
+                in_time = self._due_s(row, now_s) > now_s - DUE_WITHIN_S
                 return "" if in_time else f"it was due at {row.due_s:.0f} s and is not settled"
             case "stopped":
                 if 204 not in answers:
@@ -282,6 +257,19 @@ class Oracle:
                 return "" if row.session_id in self._world.cancel_asked else "nobody cancelled it"
             case other:
                 return f"there is no outcome {other}"
+
+    def _due_s(self, row: Booked, now_s: float) -> float:
+        """Return when an open row was due first: a time that its producer named goes by the queue's clock."""
+        plan, off_s = self._world.api.sessions[row.session_id].plan, self._world.wrong_clock_s
+        if plan.way == "list":
+            return row.added_s - off_s
+        if plan.due_after_s is not None and not row.sends:
+            return row.due_s - off_s
+        asked_s = self._world.asked.get(row.session_id, 0.0)
+        if plan.due_after_s is not None:  # claimed, its row names the end of the lease and not the time any more
+            asked_s += plan.due_after_s - min(0.0, off_s)
+        # "Now", or the waits of retries, whose lengths no clock changes.
+        return plan.again_s if plan.again_s is not None and asked_s < plan.again_s < now_s else asked_s
 
     def judge_rest(self, pauses: list[Pausing], unbalanced: str, *, waiting: bool) -> None:
         """Judge what has to be over by now, and the balance of the books."""

@@ -28,6 +28,8 @@ BOTH_VALID_S = (0.6, 2.0)
 """How long an old token is valid beside the new one: each reaper reads its file every 0.5 s."""
 SEEN_WITHIN_S = 12.0
 """A reaper whose queue is slow reads its token file so late: one round with the queue, 10 s at most, comes between."""
+WATCHED_EVERY_S = 0.05
+"""How often an operator looks whether something is in flight."""
 DECISIONS = ("approve_hold", "discard_hold")
 ACTS = ("cancel", "postpone", "make_due", "dead_retry", "again")
 
@@ -60,6 +62,9 @@ class People:
         due_at = None if due_s is None else EPOCH + due_s
         self.world.asked.setdefault(session_id, CLOCK.elapsed_s)
 
+        if again:
+            self.world.asked_again.add(session_id)
+
         async def add(queue: Queue) -> None:
             await queue.add(Batch("producer", [NewItem(SessionId(session_id), due_at)]), again=again, by="producer")
 
@@ -73,14 +78,29 @@ class People:
         self.world.cancelled.pop(session_id, None)
         self.world.sends_left.pop(session_id, None)
 
-    async def operate(self, kind: str) -> None:
-        """Do what an operator does: something to some of the IDs."""
+    async def _watch(self, for_s: float) -> None:
+        """Wait until something is in flight, but no longer than so long."""
+        for _ in range(round(min(for_s, self.world.length_s - CLOCK.elapsed_s) / WATCHED_EVERY_S)):
+            if self.world.network.under_way():
+                return
+            await anyio.sleep(WATCHED_EVERY_S)
+
+    def _known(self, kind: str) -> list[str]:
+        """Return the IDs of which an operator takes some."""
         known = sorted(self.world.taken)
         if kind in ("cancel", "postpone"):
             known = [one for one in known if self.world.api.sessions[one].is_alive(CLOCK.elapsed_s)]
             moving = sorted(self.world.network.under_way().intersection(known))
             if moving and self.world.chance.random() < 0.8:
-                known = moving  # what an operator sees moving
+                return moving  # what an operator sees moving
+        return known
+
+    async def operate(self, fault: Fault) -> None:
+        """Do what an operator does: something to some of the IDs."""
+        kind = fault.kind
+        if fault.share > 1:
+            await self._watch(fault.share)
+        known = self._known(kind)
         ids = [
             SessionId(one)
             for one in self.world.chance.sample(known, min(len(known), self.world.chance.randrange(1, 6)))
@@ -105,6 +125,7 @@ class People:
                     dead = [item.session_id async for item in queue.outcomes(only=DEAD)][:20]
                     await queue.reopen(dead, reason="a test", by="ann")
                 case "again":
+                    self.world.asked_again.update(ids)
                     await queue.add(Batch("producer", [NewItem(one) for one in ids]), again=True, by="ann")
                     for one in ids:
                         self._forget_cancelled(one)
@@ -142,7 +163,11 @@ class People:
         pause = Pause(PauseReason.OPERATOR, EPOCH + CLOCK.elapsed_s, "by ann: a test", by="ann")
         if await self.act_with_queue(lambda queue: queue.pause(pause)):
             self.world.met("operator_pause")
+            self.world.history.add("world", "paused by an operator")
+            if self.world.paused_s is None:
+                self.world.paused_s = CLOCK.elapsed_s
         await anyio.sleep(for_s)
+        self.world.paused_s = None
         await self.act_until_done(lambda queue: queue.pause(None))
 
     def new_token(self, account: str = "own") -> str:

@@ -21,6 +21,8 @@ class Fault:
     for_s: float = 0.0
     share: float = 1.0
     target: int = 0
+    armed: bool = False
+    """It begins with the next DELETE from then on, or after `ARMED_S`: in flight is where most goes wrong."""
 
     @property
     def end_s(self) -> float:
@@ -49,8 +51,10 @@ class PlannedSession:
     again_s: float | None = None
 
 
+ARMED_S = 15.0
 STRETCH_S = 600.0
 """How long after a burst trouble lasts at most: then little happens until the next one."""
+ENGINES = ("memory", "ledger")
 GUARDS = (3, 10, 10_000)
 PACES = (1.0, 4.0, 4.0)
 NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
@@ -127,10 +131,20 @@ LASTING = {
 }  # fmt: skip
 """The faults that last, with the bounds of their share or measure."""
 COMPANIONS = {
-    "gateway_404": "list_500", "address_changed": "queue_slow", "bad_gateway": "cancel", "internal": "cancel",
-    "suspend": "bad_gateway", "unavailable": "queue_slow", "token_rotated": "suspend", "queue_away": "kill",
+    "gateway_404": ("list_500",), "address_changed": ("queue_slow", "throttle"), "bad_gateway": ("cancel",),
+    "internal": ("cancel",), "suspend": ("bad_gateway", "slow"), "unavailable": ("queue_slow",),
+    "token_rotated": ("suspend", "slow"), "queue_away": ("kill",), "queue_lost_ack": ("kill",),
+    "throttle": ("queue_slow",), "term": ("slow",),
 }  # fmt: skip
-"""What comes together with a fault in two cases of five: each half alone is soon over."""
+"""What comes together with a fault, one of these, in two cases of five: each half alone is soon over."""
+MEASURES = {
+    "wall_forward": (30, 400, 4000, 90_000, 4e8), "wall_back": (30, 400, 4000, 90_000),
+    "cancel": (60, 60, 60, 0.5), "postpone": (60, 0.5), "term": (0.3, 1.0), "file_rotated_twice": (1, 2, 3),
+    "file_rewritten": (1, 12, 100),
+}  # fmt: skip
+"""Of sudden faults. Seconds: by which a clock is set, for which an operator waits until something is in flight (above
+1), after which a SIGTERM comes again (below 1). Numbers: of more rotations, and of lines in a file that is written
+anew (above 1)."""
 HANGS_S = 1e6
 """A process that is stopped for so long hangs from its next send on: the first one, where there are others."""
 SUDDEN = (
@@ -151,7 +165,7 @@ def bursts_of(hours: float) -> tuple[float, ...]:
 def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -> Plan:
     """Return the plan of a seed. `kinds`: the faults to choose from; None: a swarm's choice, another with each seed."""
     chance = Random(f"plan/{seed}")
-    engine = chance.choice(("memory", "ledger"))
+    engine = chance.choice(ENGINES)
     reapers = chance.choice((1, 2, 2, 3))
     mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
     is_swarm = kinds is None
@@ -160,7 +174,9 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     length_s, bursts_s = hours * 3600, bursts_of(hours)
     count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
     discovers = chance.random() < 0.4
-    sessions = tuple(_session(chance, seed, n, length_s, bursts_s, mode, discovers) for n in range(count))
+    # Where anything is protected, each DELETE follows a check: half of the plans send without.
+    natures = NATURES if chance.random() < 0.5 else NATURES[:-1]
+    sessions = tuple(_session(chance, seed, n, length_s, bursts_s, mode, discovers, natures) for n in range(count))
     faults: list[Fault] = []
 
     def add(kind: str, at_s: float, for_s: float = 0.0) -> None:
@@ -169,16 +185,20 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
             for_s = for_s or chance.choice((2, 10, 45, 200, 900)) * chance.uniform(0.5, 1.5)
             share = chance.uniform(*LASTING[kind])
         elif kind in ("suspend", "suspend_host"):
-            # Some end as the leases of what was in flight do, after 30 s.
-            for_s = chance.choice((chance.uniform(29, 34), *(n * chance.uniform(0.5, 1.5) for n in (3, 40, 300))))
+            # Half of them end as the leases of what was in flight do, after 30 s.
+            for_s = chance.choice(
+                (*(chance.uniform(29, 34) for _ in range(3)), *(n * chance.uniform(0.5, 1.5) for n in (3, 40, 300)))
+            )
             if kind == "suspend" and reapers > 1 and chance.random() < 0.2:
                 for_s, target = HANGS_S, 0
-        elif kind.startswith("wall_"):
-            share = chance.choice((30, 400, 4000, 90_000)) * chance.uniform(0.5, 1.5)
-        faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), target))
+        if kind in MEASURES:
+            share = chance.choice(MEASURES[kind])
+            share *= chance.uniform(0.5, 1.5) if kind.startswith("wall_") else 1
+        armed = chance.random() < 0.4
+        faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), round(share, 4), target, armed))
 
     for kind in kinds:
-        for _ in range(round(chance.choice((1, 1, 2, 4)) * max(1.0, hours / 2))):
+        for _ in range(round(chance.choice((1, 2, 4, 6)) * max(1.0, hours / 2))):
             where, burst_s = chance.random(), chance.choice(bursts_s)
             lasting = [fault for fault in faults if fault.kind in LASTING]
             if where < 0.2 and lasting:  # in the midst of other trouble, be it of the queue or of the API
@@ -192,25 +212,33 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
                 at_s = chance.uniform(0, length_s * 0.8)
             add(kind, at_s)
             if is_swarm and kind in COMPANIONS and chance.random() < 0.4:
-                for_s = faults[-1].for_s if COMPANIONS[kind] in LASTING and faults[-1].for_s < HANGS_S else 0.0
-                add(COMPANIONS[kind], max(0.0, at_s + chance.uniform(-1, 2)), for_s)
+                other_kind = chance.choice(COMPANIONS[kind])
+                for_s = faults[-1].for_s if other_kind in LASTING and faults[-1].for_s < HANGS_S else 0.0
+                add(other_kind, max(0.0, at_s + chance.uniform(-1, 2)), for_s)
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
-        chance.choice((1.0, 1.0, 8.0, 25.0)), sessions, tuple(faults),
+        chance.choice((1.0, 8.0, 25.0, 25.0)), sessions, tuple(faults),
         chance.choice(GUARDS), chance.choice(PACES), rests=True,
     )  # fmt: skip
 
 
 def _session(
-    chance: Random, seed: int, number: int, length_s: float, bursts_s: Sequence[float], mode: str, discovers: bool
+    chance: Random,
+    seed: int,
+    number: int,
+    length_s: float,
+    bursts_s: Sequence[float],
+    mode: str,
+    discovers: bool,
+    natures: Sequence[str],
 ) -> PlannedSession:
     ways = ("file", "spool", "add") if mode == "run" else ("add",)
     way = "list" if discovers and chance.random() < 0.4 else chance.choice(ways)
     # Half of them come in bursts, because what goes wrong goes wrong with many at once.
     burst = chance.choice(bursts_s) + chance.uniform(0, 5)
     asked_s = burst if chance.random() < 0.5 else chance.uniform(1, length_s * 0.8)
-    nature = "own" if way == "list" else chance.choice(NATURES)
+    nature = "own" if way == "list" else chance.choice(natures)
     expires_s, ends_by_itself, latest_s = 1e9, chance.random() < 0.1, 600
     if way == "list":
         expires_s = chance.choice((asked_s, asked_s + 600, 1e9))

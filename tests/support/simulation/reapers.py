@@ -25,8 +25,8 @@ from reaper.settings.load import Loaded
 from reaper.settings.reference import setting_specs
 from reaper.settings.schema import Settings
 from tests.support.queues.memory_store import Store
+from tests.support.simulation.link import ADDRESS
 from tests.support.simulation.loop import PROCESS, Process
-from tests.support.simulation.network import ADDRESS
 from tests.support.simulation.plan import HANGS_S, Fault
 from tests.support.simulation.queues import faulty_memory, open_ledger
 from tests.support.simulation.rests import Rests
@@ -50,10 +50,10 @@ class SimulatedSignals(Signals):
     def __init__(self, process: Process) -> None:
         super().__init__(now=CLOCK.steady)
         self._process = process
-        self.were_sent = False
 
     def catch(self, number: signal.Signals) -> None:
-        self.were_sent = True
+        if number == signal.SIGTERM:
+            self._process.ends()
         if self._exit_code is not None:
             self._process.kill()
         elif not self._process.is_dead:
@@ -164,12 +164,13 @@ class Reapers:
         if task is None:
             self.world.history.add(process.name, "killed", "killed")
         else:
-            self._count_exit(process, task, asked=self.running[number][1].were_sent)
+            self._count_exit(process, task)
+            process.ends()
             process.is_dead = True
         self.world.loop.call_later(again_s, self.start, number, context=contextvars.Context())
 
-    def _count_exit(self, process: Process, task: asyncio.Task[int], *, asked: bool) -> None:
-        error = task.exception()
+    def _count_exit(self, process: Process, task: asyncio.Task[int]) -> None:
+        error, asked = task.exception(), process.ended_s is not None
         if error is None:
             code = str(int(task.result()))
         elif isinstance(error, ReaperError):
@@ -228,11 +229,11 @@ class Reapers:
                 process.kill()
             case "kill_at_commit":
                 self._crash_next = process
-            case "term":
+            case "term" | "term_twice":
                 self._signal(process, signals, signal.SIGTERM)
-            case "term_twice":
-                self._signal(process, signals, signal.SIGTERM)
-                self.world.later(1.5, self._signal, process, signals, signal.SIGTERM)
+                again_s = 1.5 if fault.kind == "term_twice" else fault.share
+                if again_s != 1:  # below 1 a wrapper sends it, and a terminal
+                    self.world.later(again_s, self._signal, process, signals, signal.SIGTERM)
             case "reload":
                 self._signal(process, signals, signal.SIGHUP)
             case "suspend":
@@ -241,10 +242,8 @@ class Reapers:
                 for other, _ in self.running.values():
                     if other.host is process.host and other not in self.hung:
                         self._stop(other, fault.for_s)
-            case "wall_forward":
-                process.host.wall_offset_s += fault.share
-            case "wall_back":
-                process.host.wall_offset_s -= fault.share
+            case "wall_forward" | "wall_back":
+                process.host.wall_offset_s += fault.share if fault.kind == "wall_forward" else -fault.share
             case _:
                 raise ValueError(fault.kind)
 

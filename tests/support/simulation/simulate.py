@@ -7,6 +7,7 @@ import gc
 import shutil
 import tempfile
 from contextlib import AsyncExitStack
+from itertools import islice
 from pathlib import Path
 
 import anyio
@@ -15,10 +16,11 @@ from reaper.core import account, target
 from reaper.core.model import SessionId
 from reaper.queues.base import Queue
 from tests.support.simulation.api_model import Hosted
+from tests.support.simulation.books import Booked, Pausing
 from tests.support.simulation.loop import VirtualLoop
-from tests.support.simulation.oracle import Booked, Oracle, Pausing
+from tests.support.simulation.oracle import Oracle
 from tests.support.simulation.people import ACTS, DECISIONS, People
-from tests.support.simulation.plan import Fault, Plan
+from tests.support.simulation.plan import ARMED_S, Fault, Plan
 from tests.support.simulation.reapers import HAPPENS_TO_PROCESSES, Reapers
 from tests.support.simulation.replaced import install
 from tests.support.simulation.rests import SETTLES_S
@@ -119,12 +121,16 @@ class Course:
     async def _happen(self, fault: Fault, queue: Queue) -> None:
         await anyio.sleep(fault.at_s)
         world, kind = self.world, fault.kind
+        if fault.armed:
+            with anyio.move_on_after(min(ARMED_S, world.length_s - CLOCK.elapsed_s)):
+                await world.network.next_delete()
+            fault = world.begin(fault)
         if kind.startswith("token_"):
             self.people.change_token(fault)
         elif kind in HAPPENS_TO_PROCESSES:
             self.reapers.befall(fault)
         elif kind in ACTS:
-            await self.people.operate(kind)
+            await self.people.operate(fault)
         elif kind == "address_changed":
             world.met(kind)
             world.history.add("world", f"the settings name another address for {fault.for_s:g} s", kind)
@@ -137,23 +143,30 @@ class Course:
         elif kind == "protect_more":
             self.people.protect_more()
         elif kind == "line_in_pieces" or kind.startswith("file_"):
-            await self._trouble_file(kind, queue)
+            await self._trouble_file(fault, queue)
         else:
             world.history.add("world", f"{kind} {fault.share:g} for {fault.for_s:g} s", kind)
 
-    async def _trouble_file(self, kind: str, queue: Queue) -> None:
-        world = self.world
+    async def _trouble_file(self, fault: Fault, queue: Queue) -> None:
+        world, kind = self.world, fault.kind
         world.met(kind)
         known = await queue.outcomes_of([SessionId(one) for one in world.api.sessions])
         world.taken -= world.disk.trouble(kind, set(known))
         if kind == "file_rotated_twice":
-            # What comes between two rotations that follow each other at once.
-            for session in world.plan.sessions:
-                if session.way == "file" and session.session_id not in world.asked:
-                    world.api.sessions[session.session_id].is_early = True
-                    await self.people.hand_in(session.session_id)
-                    break
-            world.disk.trouble("file_rotated", set())
+            for _ in range(int(fault.share)):
+                # What comes between two rotations that follow each other at once.
+                await self._hand_in_early(1)
+                world.disk.trouble("file_rotated", set())
+        elif kind == "file_rewritten" and fault.share > 1:
+            await self._hand_in_early(int(fault.share))
+
+    async def _hand_in_early(self, lines: int) -> None:
+        """Write sessions into the followed file before the time that the plan says."""
+        world = self.world
+        coming = (one.session_id for one in world.plan.sessions if one.way == "file")
+        for session_id in islice((one for one in coming if one not in world.asked), lines):
+            world.api.sessions[session_id].is_early = True
+            await self.people.hand_in(session_id)
 
     # --- what is seen -----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Set
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -25,9 +26,11 @@ class World:
         self.chance = Random(f"world/{plan.seed}")
         self.length_s = plan.hours * 3600
         self.injected: dict[str, int] = {}
+        self._faults = list(plan.faults)
+        """Those that are armed are replaced, when they begin, by what they are then."""
         self._lasting: dict[str, list[Fault]] = {}
         for fault in plan.faults:
-            if fault.for_s:
+            if fault.for_s and not fault.armed:
                 self._lasting.setdefault(fault.kind, []).append(fault)
         self.api = ApiModel(Random(f"api/{plan.seed}"), self.history, self.active, self.met)
         self.network = Network(loop, self.api, Random(f"network/{plan.seed}"), self.active, plan.latency)
@@ -50,6 +53,10 @@ class World:
         self.approved: set[str] = set()
         """The IDs of held sweeps that an operator approved."""
         self.cancel_asked: set[str] = set()
+        self.asked_again: set[str] = set()
+        """IDs that somebody tried to ask for once more."""
+        self.paused_s: float | None = None
+        """Since when an operator's pause holds for certain."""
         self.knows_account = False
         """The queue keeps the account: before, that of whichever token comes first is taken for the right one."""
         self.on_pause: Callable[[str, str], None] = lambda process, reason: None
@@ -66,7 +73,15 @@ class World:
 
     def overlapping(self, kinds: Set[str], from_s: float, to_s: float) -> list[Fault]:
         """Return the faults of some kinds that hold at some moment between two."""
-        return [one for one in self.plan.faults if one.kind in kinds and one.at_s <= to_s and from_s <= one.end_s]
+        return [one for one in self._faults if one.kind in kinds and one.at_s <= to_s and from_s <= one.end_s]
+
+    def begin(self, fault: Fault) -> Fault:
+        """Return a fault that was armed as it begins now."""
+        begun = replace(fault, at_s=CLOCK.elapsed_s, armed=False)
+        self._faults[self._faults.index(fault)] = begun
+        if fault.for_s:
+            self._lasting.setdefault(fault.kind, []).append(begun)
+        return begun
 
     def met(self, kind: str) -> None:
         self.injected[kind] = self.injected.get(kind, 0) + 1
