@@ -36,14 +36,14 @@ EQUIVALENT: dict[Key, str] = {
     (
         "reaper/core/gate.py",
         "Gate._only_limited",
-        "self._throttle.until <= now",
-        "self._throttle.until < now",
+        "self.throttle.until <= now",
+        "self.throttle.until < now",
         0,
     ): _FASTER,
     (
         "reaper/core/gate.py",
         "Gate._only_limited",
-        "return self._operator is None and self.unrestricted and self._throttle.until <= now",
+        "return self._operator is None and self.unrestricted and self.throttle.until <= now",
         "return None",
         0,
     ): _FASTER,
