@@ -14,6 +14,7 @@ import pytest
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.h2 import connection as h2
 from reaper.api.http.h2.connection import H2Connection
+from reaper.api.http.receiver import new_buffer
 from reaper.api.http.transport import Transport
 from tests.support.eventually import eventually_async
 from tests.support.http.h2 import GOAWAY, PING, RST, body, exchange, fates, frame, goaway, head, settings
@@ -55,7 +56,7 @@ async def connected(server: RawH2Server) -> AsyncIterator[tuple[H2Connection, Wa
     """A connection; after it, it is gone within seconds."""
     owner = Watcher()
     _, connection = await asyncio.get_running_loop().create_connection(
-        lambda: H2Connection(owner), "127.0.0.1", server.port
+        lambda: H2Connection(owner, new_buffer()), "127.0.0.1", server.port
     )
     try:
         yield connection, owner
@@ -121,7 +122,9 @@ async def test_a_connection_that_was_closed_while_idle_is_not_written_to(last_wo
     """The close is there to be read, and was not yet when the request came."""
     ours, theirs = socket.socketpair()
     owner = Watcher()
-    _, connection = await asyncio.get_running_loop().create_connection(lambda: H2Connection(owner), sock=ours)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: H2Connection(owner, new_buffer()), sock=ours
+    )
     (first,) = ask(connection, 1)
     await eventually_async(lambda: first.written, every_s=0)
     theirs.sendall(settings() + head(1))

@@ -20,6 +20,7 @@ from reaper.api.credentials import Credentials
 from reaper.api.http.exchange import Exchange
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.proxy import Proxy
+from reaper.api.http.receiver import new_buffer
 from reaper.api.http.transport import Transport
 from reaper.core.discovery.ghosts import Ghosts
 from reaper.core.discovery.holds import Guard, Hold
@@ -42,7 +43,7 @@ def exchange() -> Exchange:
 
 
 def connection() -> H1Connection:
-    made = H1Connection(Watcher())
+    made = H1Connection(Watcher(), new_buffer())
     made.connection_made(Wire())
     made.start(exchange())
     return made

@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 from reaper.api.http.exchange import Connection, Owner
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.proxy import Proxy, Tunnel
+from reaper.api.http.receiver import Receiver, new_buffer
 from reaper.api.http.resolver import Address, resolve
 from reaper.api.httpx_without_cli import httpx
 
@@ -64,6 +65,7 @@ class Connector:
         self._connect_timeout_s = connect_timeout_s
         self._via = via
         self._is_tunnel = via is not None and tls is not None
+        self._buffer = new_buffer()
 
     async def open(self, owner: Owner, opened: Opened) -> Connection:
         """Connect; call `opened` with the connection, its protocol's name and the address before any event reaches it.
@@ -145,10 +147,10 @@ class Connector:
             return None
         self.multiplexed = agreed == "h2" or self._http == "2"
         if not self.multiplexed:
-            return H1Connection(owner), b"HTTP/1.1"
+            return H1Connection(owner, self._buffer), b"HTTP/1.1"
         from reaper.api.http.h2.connection import H2Connection  # imported only when a peer speaks HTTP/2
 
-        return H2Connection(owner), b"HTTP/2"
+        return H2Connection(owner, self._buffer), b"HTTP/2"
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ class _Negotiation(asyncio.Protocol):
             transport.abort()
             return
         connection, version = negotiated
-        protocol = cast(asyncio.Protocol, connection)
+        protocol = cast(Receiver, connection)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         self.connection = connection
@@ -204,7 +206,7 @@ class _Negotiation(asyncio.Protocol):
             raise ConnectionResetError
         self.connection_made(transport)
         if self._early and self.connection is not None:
-            cast(asyncio.Protocol, self.connection).data_received(b"".join(self._early))
+            cast(Receiver, self.connection).data_received(b"".join(self._early))
 
 
 def _tls_name(host: str) -> str:

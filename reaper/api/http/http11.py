@@ -15,6 +15,7 @@ import httptools
 
 from reaper.api.http.exchange import MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM, Exchange, Headers, Owner, WireFault
 from reaper.api.http.framing import CRLF, encode_headers, framing
+from reaper.api.http.receiver import Receiver
 
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.1", "1.0"})
@@ -22,7 +23,7 @@ _H = ord("H")
 _UNASKED = "the server closed the connection or sent something before the request"
 
 
-class H1Connection(asyncio.Protocol):
+class H1Connection(Receiver):
     """Carries one exchange at a time; `room` is 1 while it is open and idle, else 0."""
 
     __slots__ = (
@@ -49,8 +50,9 @@ class H1Connection(asyncio.Protocol):
         "room",
     )
 
-    def __init__(self, owner: Owner) -> None:
-        """Report free room and the end of the connection to `owner`."""
+    def __init__(self, owner: Owner, buffer: memoryview) -> None:
+        """Report free room and the end of the connection to `owner`; read through `buffer` (`receiver.new_buffer`)."""
+        super().__init__(buffer)
         self.room = 0
         self._owner = owner
         self._parser = httptools.HttpResponseParser(self)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.http11 import H1Connection
+from reaper.api.http.receiver import new_buffer
 
 HEADERS = ((b"host", b"api.test"), (b"authorization", b"Bearer archal_ws_secret"))
 
@@ -53,7 +54,7 @@ def exchange(max_body_bytes: int = 1024, target: bytes = b"/api/sessions/env_1")
 
 def opened() -> tuple[H1Connection, Wire, Watcher]:
     owner = Watcher()
-    connection, wire = H1Connection(owner), Wire()
+    connection, wire = H1Connection(owner, new_buffer()), Wire()
     connection.connection_made(wire)
     return connection, wire, owner
 

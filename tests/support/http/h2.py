@@ -13,6 +13,7 @@ from hpack import Decoder
 
 from reaper.api.http.exchange import Connection, Exchange, Headers, WireFault
 from reaper.api.http.h2.connection import H2Connection
+from reaper.api.http.receiver import new_buffer
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -174,7 +175,7 @@ class Stage:
     def __init__(self, *pairs: tuple[int, int], tls: bool = True, greet: bool = True) -> None:
         """`pairs`: the first settings of the peer."""
         self.loop, self.wire, self.owner = Loop(), Wire(tls=tls), Watcher()
-        self.connection = H2Connection(self.owner, self.loop)  # type: ignore[arg-type]
+        self.connection = H2Connection(self.owner, new_buffer(), self.loop)  # type: ignore[arg-type]
         self.connection.connection_made(self.wire)
         self.hello = b"".join(self.wire.writes)
         self.wire.writes.clear()

@@ -15,6 +15,7 @@ import trustme
 
 from reaper.api.http.exchange import Connection, Exchange, WireFault
 from reaper.api.http.h2.connection import H2Connection
+from reaper.api.http.receiver import new_buffer
 
 SECRET = "archal_ws_secret"
 
@@ -50,7 +51,7 @@ class Caller:
     """Sends exchanges over one connection at a time. Sends again what was refused, and counts it."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
-        self.port, self.tls = port, tls
+        self.port, self.tls, self._buffer = port, tls, new_buffer()
         self.connection: H2Connection | None = None
         self.connections = 0
         self.refused = 0
@@ -94,7 +95,7 @@ class Caller:
 
     async def _connect(self) -> None:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: H2Connection(self), "127.0.0.1", self.port, ssl=self.tls
+            lambda: H2Connection(self, self._buffer), "127.0.0.1", self.port, ssl=self.tls
         )
         self.connection = connection
         self.connections += 1

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reaper.api.http.receiver import BUFFER_BYTES, Receiver
 from tests.support.simulation.api_model import Answer
 from tests.support.simulation.loop import Process, VirtualLoop
 from tests.support.simulation.virtual_time import CLOCK
@@ -32,7 +33,7 @@ _WORLD = contextvars.Context()
 class Link(asyncio.Transport):
     """The client's end of one connection, and the server behind it."""
 
-    def __init__(self, network: Network, loop: VirtualLoop, protocol: asyncio.Protocol, process: Process) -> None:
+    def __init__(self, network: Network, loop: VirtualLoop, protocol: asyncio.BaseProtocol, process: Process) -> None:
         super().__init__({"peername": ADDRESS})
         self._network, self._loop, self._protocol, self.process = network, loop, protocol, process
         self._context = process.context.copy()
@@ -56,7 +57,7 @@ class Link(asyncio.Transport):
     # --- what the client's protocol uses ----------------------------------------------------------------------------
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = protocol  # type: ignore[assignment]
+        self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
@@ -153,7 +154,7 @@ class Link(asyncio.Transport):
         self._unfinished -= is_last
         if is_last:
             self._note_end()
-        self._to_client(self._protocol.data_received, data)
+        self._to_client(self._fill, data)
         if silence_s and not self.process.is_stopped:
             until = self._network.silent_until
             name = self.process.name
@@ -166,7 +167,7 @@ class Link(asyncio.Transport):
 
     def _speak_unasked(self) -> None:
         if not self._unfinished and not self._is_gone:
-            self._to_client(self._protocol.data_received, b"HTTP/1.1 204 No Content\r\n\r\n")
+            self._to_client(self._fill, b"HTTP/1.1 204 No Content\r\n\r\n")
 
     def _end(self) -> None:
         self._lose(None)
@@ -195,6 +196,14 @@ class Link(asyncio.Transport):
         if self._answers and CLOCK.elapsed_s > self._written_s + REPEATS_WITHIN_S:
             self._network.on_late(self.process, self._answers, CLOCK.elapsed_s - self._written_s)
         self._answers = ""
+
+    def _fill(self, data: bytes) -> None:
+        """Hand bytes over as an event loop does: through the buffer of the protocol."""
+        assert isinstance(self._protocol, Receiver)
+        for at in range(0, len(data), BUFFER_BYTES):
+            part = data[at : at + BUFFER_BYTES]
+            self._protocol.get_buffer(-1)[: len(part)] = part
+            self._protocol.buffer_updated(len(part))
 
     def _to_client(self, call: Callable[..., object], *args: object) -> None:
         self._loop.call_soon(call, *args, context=self._context)

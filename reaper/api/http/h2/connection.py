@@ -15,6 +15,7 @@ from reaper.api.http.h2.control_frames import CLIENT_PREFACE
 from reaper.api.http.h2.encode import RequestEncoder
 from reaper.api.http.h2.frames import Code, ConnectionFault
 from reaper.api.http.h2.reader import Reader
+from reaper.api.http.receiver import Receiver
 
 MAX_STREAMS = 1000
 """Streams open at once, whatever the peer allows: as many as may ever be in flight."""
@@ -30,11 +31,12 @@ CLOSE_TIMEOUT_S = 1.0
 """Time that the last write has to leave before the socket is aborted."""
 
 
-class H2Connection(asyncio.Protocol):
+class H2Connection(Receiver):
     """Carries as many exchanges as the peer allows; `room` is how many more may start now."""
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Report free room and the end of the connection to `owner`. `loop` None: the running one."""
+    def __init__(self, owner: Owner, buffer: memoryview, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Report free room and the end to `owner`; read through `buffer`. `loop` None: the running one."""
+        super().__init__(buffer)
         self.room = 0
         self.streams: dict[int, Exchange] = {}
         self.next_stream = 1
