@@ -62,21 +62,25 @@ class People:
         due_at = None if due_s is None else EPOCH + due_s
         self.world.asked.setdefault(session_id, CLOCK.elapsed_s)
 
-        if again:
-            self.world.asked_again.add(session_id)
-
         async def add(queue: Queue) -> None:
-            await queue.add(Batch("producer", [NewItem(SessionId(session_id), due_at)]), again=again, by="producer")
+            item = NewItem(SessionId(session_id), due_at)
+            if again:
+                await self._add_again(queue, [item], "producer")
+            else:
+                await queue.add(Batch("producer", [item]), by="producer")
 
         await self.act_until_done(add)
         self.world.taken.add(session_id)
-        if again:
-            self._forget_cancelled(session_id)
         self.world.history.add(session_id, "added again" if again else "added", "added")
 
-    def _forget_cancelled(self, session_id: str) -> None:
-        self.world.cancelled.pop(session_id, None)
-        self.world.sends_left.pop(session_id, None)
+    async def _add_again(self, queue: Queue, items: list[NewItem], by: str) -> None:
+        self.world.asked_again.update(one.session_id for one in items)
+        try:
+            await queue.add(Batch("producer", items), again=True, by=by)
+        finally:  # it may have happened although its answer is lost
+            for one in items:
+                self.world.cancelled.pop(one.session_id, None)
+                self.world.sends_left.pop(one.session_id, None)
 
     async def _watch(self, for_s: float) -> None:
         """Wait until something is in flight, but no longer than so long."""
@@ -125,10 +129,7 @@ class People:
                     dead = [item.session_id async for item in queue.outcomes(only=DEAD)][:20]
                     await queue.reopen(dead, reason="a test", by="ann")
                 case "again":
-                    self.world.asked_again.update(ids)
-                    await queue.add(Batch("producer", [NewItem(one) for one in ids]), again=True, by="ann")
-                    for one in ids:
-                        self._forget_cancelled(one)
+                    await self._add_again(queue, [NewItem(one) for one in ids], "ann")
                 case _:
                     raise ValueError(kind)
 

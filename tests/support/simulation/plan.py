@@ -132,11 +132,13 @@ LASTING = {
 """The faults that last, with the bounds of their share or measure."""
 COMPANIONS = {
     "gateway_404": ("list_500",), "address_changed": ("queue_slow", "throttle"), "bad_gateway": ("cancel",),
-    "internal": ("cancel",), "suspend": ("bad_gateway", "slow"), "unavailable": ("queue_slow",),
-    "token_rotated": ("suspend", "slow"), "queue_away": ("kill",), "queue_lost_ack": ("kill",),
-    "throttle": ("queue_slow",), "term": ("slow",),
+    "internal": ("cancel",), "suspend": ("bad_gateway slow", "lost_answer slow", "slow"),
+    "unavailable": ("queue_slow",), "token_rotated": ("suspend", "slow"), "queue_away": ("kill",),
+    "queue_lost_ack": ("kill",), "throttle": ("queue_slow",), "term": ("slow",),
 }  # fmt: skip
-"""What comes together with a fault, one of these, in two cases of five: each half alone is soon over."""
+"""What comes together with a fault in two cases of five, one of these groups: each part alone is soon over."""
+OUTLASTS_S = 60.0
+"""How much longer than the fault its company lasts: what begins anew at its end, meets it."""
 MEASURES = {
     "wall_forward": (30, 400, 4000, 90_000, 4e8), "wall_back": (30, 400, 4000, 90_000),
     "cancel": (60, 60, 60, 0.5), "postpone": (60, 0.5), "term": (0.3, 1.0), "file_rotated_twice": (1, 2, 3),
@@ -168,9 +170,9 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     engine = chance.choice(ENGINES)
     reapers = chance.choice((1, 2, 2, 3))
     mode = "run" if reapers > 1 else chance.choice(("run", "run", "once"))
-    is_swarm = kinds is None
+    company = 0.0
     if kinds is None:
-        kinds = [kind for kind in KINDS if chance.random() < 0.3]
+        kinds, company = _swarm(chance)
     length_s, bursts_s = hours * 3600, bursts_of(hours)
     count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
     discovers = chance.random() < 0.4
@@ -211,16 +213,26 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
             else:
                 at_s = chance.uniform(0, length_s * 0.8)
             add(kind, at_s)
-            if is_swarm and kind in COMPANIONS and chance.random() < 0.4:
-                other_kind = chance.choice(COMPANIONS[kind])
-                for_s = faults[-1].for_s if other_kind in LASTING and faults[-1].for_s < HANGS_S else 0.0
-                add(other_kind, max(0.0, at_s + chance.uniform(-1, 2)), for_s)
+            if company and kind in COMPANIONS and chance.random() < company:
+                lasts_s = faults[-1].for_s
+                for other_kind in chance.choice(COMPANIONS[kind]).split():
+                    for_s = lasts_s + OUTLASTS_S if 0 < lasts_s < HANGS_S and other_kind in LASTING else 0.0
+                    add(other_kind, max(0.0, at_s + chance.uniform(-1, 2)), for_s)
     faults.sort(key=lambda fault: fault.at_s)
     return Plan(
         seed, engine, reapers, mode, hours, chance.choice((1, 4, 8, 32)), chance.random() < 0.6, discovers,
         chance.choice((1.0, 8.0, 25.0, 25.0)), sessions, tuple(faults),
         chance.choice(GUARDS), chance.choice(PACES), rests=True,
     )  # fmt: skip
+
+
+def _swarm(chance: Random) -> tuple[Sequence[str], float]:
+    """Return the kinds of faults of a seed, and how often one that has company comes with it."""
+    kinds = [kind for kind in KINDS if chance.random() < 0.3]
+    if chance.random() < 0.25:
+        # Few kinds, often: where a third of all kinds is on, what needs two at once is soon over by a third.
+        return [chance.choice([*COMPANIONS]), chance.choice(KINDS)], 0.8
+    return kinds, 0.4
 
 
 def _session(
