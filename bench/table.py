@@ -48,7 +48,7 @@ def about(words: list[str], runs: int, pinned: bool, absent: list[str]) -> dict[
         "load_before": round(os.getloadavg()[2], 2),
         "pinned": pinned,
         "runs": runs,
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()}{' of the system' if sys.base_prefix == '/usr' else ''}",
         "versions": versions,
         "absent": absent,
     }
