@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -184,3 +186,44 @@ async def test_session_tickets_are_no_answer() -> None:
             assert asked.status == status
         assert talker.connections == 1
         await transport.aclose()
+
+
+def speak_with_the_handshake(listening: socket.socket, tls: ssl.SSLContext, text: bytes, heads: list[bytes]) -> None:
+    """Serve until the socket is closed: the text leaves in one write with the end of each handshake (TLS 1.2)."""
+    while True:
+        try:
+            sock, _ = listening.accept()
+        except OSError:
+            return
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = tls.wrap_bio(incoming, outgoing, server_side=True)
+        with sock, suppress(OSError):
+            for do in (session.do_handshake, lambda: session.write(text), lambda: heads.append(session.read())):  # noqa: B023
+                while True:
+                    try:
+                        do()
+                    except ssl.SSLWantReadError:
+                        sock.sendall(outgoing.read())
+                        part = sock.recv(65536)
+                        if not part:
+                            raise ConnectionError from None
+                        incoming.write(part)
+                    else:
+                        break
+
+
+async def test_an_answer_that_comes_with_the_end_of_the_handshake_is_none() -> None:
+    """uvloop has read it then, so that no poll of the socket shows it, and hands it over in a later turn."""
+    made, heads = certified("127.0.0.1"), list[bytes]()
+    made.server.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(
+            target=speak_with_the_handshake, args=(listening, made.server, GONE, heads), daemon=True
+        ).start()
+        transport = Transport(f"https://127.0.0.1:{listening.getsockname()[1]}", tls=made.client, http="1.1")
+        asked = exchange()
+        with pytest.raises(httpx.TransportError):
+            await transport.send(asked)
+        await transport.aclose()
+        listening.shutdown(socket.SHUT_RDWR)
+    assert (asked.status, asked.written, [*filter(None, heads)]) == (0, False, [])

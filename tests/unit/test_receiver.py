@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio.sslproto
+
 from reaper.api.http.http11 import H1Connection
-from reaper.api.http.receiver import BUFFER_BYTES, Receiver, new_buffer
+from reaper.api.http.receiver import BUFFER_BYTES, RECORD_BYTES, Receiver, new_buffer
 from tests.support.http.h1 import Watcher, Wire, exchange
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -34,3 +36,16 @@ def test_a_part_of_the_buffer_leads_to_the_buffer() -> None:
     buffer[10:][:3] = b"abc"
     assert len(buffer) == BUFFER_BYTES
     assert buffer.tobytes()[10:13] == b"abc"
+
+
+def test_the_buffer_holds_more_than_one_read_of_tls_brings() -> None:
+    read_bytes = asyncio.sslproto.SSLProtocol.max_size  # type: ignore[attr-defined,unused-ignore]
+    assert read_bytes + RECORD_BYTES < BUFFER_BYTES
+
+
+def test_more_than_the_buffer_gets_a_buffer_of_its_own() -> None:
+    """What did not fit would wait for a turn that may never come."""
+    buffer = new_buffer()
+    connection, other = (H1Connection(Watcher(), buffer) for _ in range(2))
+    assert len(connection.get_buffer(10 * BUFFER_BYTES)) > 10 * BUFFER_BYTES
+    assert other.get_buffer(-1) is buffer

@@ -40,11 +40,11 @@ class H1Connection(Receiver):
         "_interim_left",
         "_keep_alive",
         "_lines_left",
+        "_looked",
         "_owner",
         "_parser",
         "_poll",
         "_tls",
-        "_transport",
         "_until_close",
         "_used",
         "room",
@@ -63,6 +63,7 @@ class H1Connection(Receiver):
         self._held: Exchange | None = None
         """Waits until the loop has read what lies in a new TLS connection."""
         self._tls = False
+        self._looked = False  # the loop has had the time to hand over what came with the handshake
         self._used = False
         self._poll: Callable[[int], list[tuple[int, int]]] | None = None
 
@@ -74,6 +75,9 @@ class H1Connection(Receiver):
         Bytes sent before the request would be read as its response: a 204 for a DELETE that the API never saw.
         """
         self.room = 0
+        if not self._looked:
+            self._hold(exchange)
+            return
         if self._poll is not None and self._poll(0):
             if self._tls and not self._used:
                 self._hold(exchange)
@@ -117,6 +121,7 @@ class H1Connection(Receiver):
         """Take exchanges from now on."""
         self._transport = cast(asyncio.Transport, transport)
         self._tls = transport.get_extra_info("sslcontext") is not None
+        self._looked = not self._tls
         sock = transport.get_extra_info("socket")
         if sock is not None:
             poll = select.poll()
@@ -180,13 +185,15 @@ class H1Connection(Receiver):
                 fault.__cause__ = error
                 exchange.fail(fault)
         del self._parser  # breaks a reference cycle: it holds our methods
+        self._let_go()
         self._owner.on_closed(self)
 
     # A new TLS connection may hold session tickets (RFC 8446, 4.6.1), which are no answer, or an answer that nobody
-    # asked for. Only the loop's TLS layer can read them: the request waits, and `data_received` sees an answer.
+    # asked for: in the socket, or read with the end of the handshake, where no poll sees it. Only the loop's TLS layer
+    # can tell: the request waits, and `data_received` sees an answer.
 
     def _hold(self, exchange: Exchange) -> None:
-        self._held = exchange
+        self._held, self._looked = exchange, True
         loop = asyncio.get_running_loop()
         # The loop polls its sockets after this turn, and handles what it found in the next one or in that after it.
         loop.call_soon(loop.call_soon, self._go_on)

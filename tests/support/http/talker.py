@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 ASK = object()
@@ -25,6 +25,8 @@ class Talker:
     heads: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    ends: bool = False
+    """Each connection ends with its script, by TLS's own farewell, if it speaks TLS, and the close behind it."""
     said: queue.SimpleQueue[bytes] = field(default_factory=queue.SimpleQueue)
     """Each text that was sent, after it was."""
 
@@ -72,7 +74,11 @@ class Talker:
                 else:
                     assert callable(step)
                     step()
-            while sock.recv(4096):
+            if self.ends and isinstance(sock, ssl.SSLSocket):
+                sock.settimeout(0.0)
+                with suppress(ssl.SSLError):
+                    sock.unwrap()
+            while not self.ends and sock.recv(4096):
                 pass
         except OSError:
             pass

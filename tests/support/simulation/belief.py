@@ -16,6 +16,8 @@ ALLOWED_FIRST, GROWTH, ALLOWED_MOST = 5, 4, 500
 READ_WITHIN_S = 4.0
 """An answer that the API gives so long after the send arrives before the deadline of 5 s."""
 SPOIL_ANSWERS = frozenset({"lost_answer", "half_answer", "drip", "suspend", "suspend_host"})
+READ_TAKES_S = 5.5
+"""A read of the list was begun so long before its answer at most: what came after that, the next one confirms."""
 KNOWN_WITHIN_S = 0.1
 """An answer that nothing spoils has arrived by then."""
 FAILURES_OF_OUTAGE = 5
@@ -62,7 +64,7 @@ class Belief:
         return sum(
             1
             for last_s, at_s in pairwise(begun_s)
-            if since_s < at_s < until_s and bisect_left(gone, last_s - KNOWN_WITHIN_S) < bisect_left(gone, at_s)
+            if since_s < at_s < until_s and bisect_left(gone, last_s - READ_TAKES_S) < bisect_left(gone, at_s)
         )
 
     def _failed_reads(self, process: str) -> list[float]:

@@ -201,6 +201,8 @@ class Link(asyncio.Transport):
         """Hand bytes over as an event loop does: through the buffer of the protocol."""
         assert isinstance(self._protocol, Receiver)
         for at in range(0, len(data), BUFFER_BYTES):
+            if self._closing:
+                return
             part = data[at : at + BUFFER_BYTES]
             self._protocol.get_buffer(-1)[: len(part)] = part
             self._protocol.buffer_updated(len(part))

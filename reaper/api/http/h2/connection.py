@@ -42,7 +42,6 @@ class H2Connection(Receiver):
         self.next_stream = 1
         self._owner = owner
         self._loop = loop or asyncio.get_running_loop()
-        self._transport: asyncio.Transport
         self._encoder = RequestEncoder()
         self._reader = Reader(self)
         self._unwritten: list[Exchange] = []
@@ -128,6 +127,7 @@ class H2Connection(Receiver):
         fault = WireFault("reset", "the connection was closed before the answer was whole")
         fault.__cause__ = error
         self._fail_all(fault)
+        self._let_go()
         self._owner.on_closed(self)
 
     def pause_writing(self) -> None:
