@@ -27,6 +27,32 @@ NETWORK: tuple[Bug, ...] = (
         ),
     ),
     bug(
+        "unasked-answer-of-a-handshake-taken",
+        "what a server says with the end of the TLS handshake is taken for the answer to the first request",
+        "reaper/api/http/http11.py",
+        "        self._looked = not self._tls\n",
+        "        self._looked = True\n",
+        fails="tests/integration/test_unasked_answers.py::"
+        "test_an_answer_that_comes_with_the_end_of_the_handshake_is_none[uvloop]",
+    ),
+    bug(
+        "end-cuts-an-answer",
+        "of an answer over TLS that comes with the end of its connection, what the buffer does not hold is lost",
+        "reaper/api/http/receiver.py",
+        "        return self._buffer\n",
+        "        return self._buffer[: 2 * RECORD_BYTES]\n",
+        fails="tests/integration/test_receiver.py::"
+        "test_an_answer_is_whole_whose_end_comes_with_the_end_of_the_connection[uvloop-until the end-idle]",
+    ),
+    bug(
+        "lost-connection-kept",
+        "a closed TLS connection, with its buffers, stays until a collection, of which a long run has none",
+        "reaper/api/http/http11.py",
+        "        self._let_go()\n",
+        "",
+        fails="tests/integration/test_receiver.py::test_a_closed_connection_is_freed_at_once[uvloop]",
+    ),
+    bug(
         "proxy-asked-for-a-path",
         "a proxy is asked for the path of the request instead of the host and port of the API",
         "reaper/api/http/proxy.py",
