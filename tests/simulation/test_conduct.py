@@ -176,3 +176,13 @@ def test_an_outage_is_charged_to_no_id_beyond_its_first_failures(attempts: int, 
         world.api.note(Told(20.0 + n, "env_1", "reaper0.0", 503, False, "unavailable", "own"))
     row = replace(ROW, outcome="", attempts=attempts)
     assert bool(Belief(world).outage_charged(row, 13)) is is_fault  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("between", "is_fault"), [(503, False), (204, True)])
+def test_after_an_outage_the_next_one_takes_more_failures_until_a_final_answer(between: int, is_fault: bool) -> None:
+    world = World(Fault("refused", 10.0, 5.0), Fault("unavailable", 50.0, 100.0))
+    world.api.note(Told(30.0, "env_2", "reaper0.0", between, False, "", "own"))
+    for n in range(12):
+        world.api.note(Told(60.0 + n, "env_1", "reaper0.0", 503, False, "unavailable", "own"))
+    row = replace(ROW, outcome="", attempts=12)
+    assert bool(Belief(world).outage_charged(row, 12)) is is_fault  # type: ignore[arg-type]

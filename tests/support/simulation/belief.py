@@ -7,6 +7,8 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tests.support.simulation.plan import LASTING
+
 if TYPE_CHECKING:
     from tests.support.simulation.books import Booked
     from tests.support.simulation.world import World
@@ -20,9 +22,11 @@ READ_TAKES_S = 5.5
 """A read of the list was begun so long before its answer at most: what came after that, the next one confirms."""
 KNOWN_WITHIN_S = 0.1
 """An answer that nothing spoils has arrived by then."""
-FAILURES_OF_OUTAGE = 5
-"""Failures in a row after which a process takes them for an outage, and charges none."""
+FAILURES_OF_OUTAGE, FAILURES_OF_NEXT_OUTAGE = 5, 20
+"""Failures in a row after which a process takes them for an outage, and charges none; and after a pause that ended,
+until the first final answer."""
 NO_CONNECTION = frozenset({"refused", "black_hole"})
+TROUBLE = frozenset(LASTING)
 LATE_SENDS = 16
 """After more sends a 404 is believed without a list."""
 
@@ -82,8 +86,17 @@ class Belief:
                 outage_s = min(one.at_s for one in self._world.overlapping({"unavailable"}, told.at_s, told.at_s))
                 failed[told.process, outage_s] += 1
         own = sends - failed.total()
-        most = own + sum(min(count, FAILURES_OF_OUTAGE) for count in failed.values())
+        most = own + sum(min(count, self._failures_of(*one)) for one, count in failed.items())
         return "" if row.attempts <= most else f"{row.attempts} sends were charged: {most} could be, beside an outage"
+
+    def _failures_of(self, process: str, outage_s: float) -> int:
+        """Return how many failures in a row an outage takes: more after another trouble, until a final answer."""
+        told = self._world.api.told
+        final_s = [
+            one.at_s for one in told if one.process == process and one.at_s < outage_s and 200 <= one.status < 500
+        ]
+        is_troubled = self._world.overlapping(TROUBLE, max(final_s, default=0.0), outage_s - 1e-6)
+        return FAILURES_OF_NEXT_OUTAGE if is_troubled else FAILURES_OF_OUTAGE
 
     def overcharged(self, row: Booked, sent_s: list[float]) -> str:
         """Return what is wrong where a 401 to the first send of an ID was charged to it; `sent_s`: its sends."""
