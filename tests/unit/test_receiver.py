@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio.sslproto
+import weakref
+
+import pytest
 
 from reaper.api.http.http11 import H1Connection
 from reaper.api.http.receiver import BUFFER_BYTES, RECORD_BYTES, Receiver, new_buffer
 from tests.support.http.h1 import Watcher, Wire, exchange
+from tests.support.http.h2 import Stage
+from tests.support.http.transports import no_collector  # noqa: F401  # a fixture
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 
@@ -49,3 +54,13 @@ def test_more_than_the_buffer_gets_a_buffer_of_its_own() -> None:
     connection, other = (H1Connection(Watcher(), buffer) for _ in range(2))
     assert len(connection.get_buffer(10 * BUFFER_BYTES)) > 10 * BUFFER_BYTES
     assert other.get_buffer(-1) is buffer
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_lost_connection_over_http2_lets_its_transport_go() -> None:
+    """It is in a cycle of its own, which must not keep TLS and its buffers until a collection."""
+    stage = Stage()
+    transport = weakref.ref(stage.wire)
+    stage.lose()
+    del stage.wire
+    assert transport() is None
