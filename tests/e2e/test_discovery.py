@@ -212,7 +212,7 @@ def test_what_somebody_decided_about_is_left_to_them(command: Command) -> None:
         assert sent(sandbox) == {some[2].session_id}
         done = command.run("sessions")
         lines = [line.split() for line in done.stdout.splitlines()]
-        queued = {line[0]: line[7] for line in lines if line[:1] and line[0].startswith("env_old")}
+        queued = {line[0]: line[line.index("ago") + 1] for line in lines if line[:1] and line[0].startswith("env_old")}
         assert queued == {"env_old0000": "waiting", "env_old0001": "cancelled"}, done.stdout
     command.audit()
 
