@@ -8,6 +8,7 @@ from typing import assert_never
 from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
 from reaper.core.model import Answered, Decision, Lease, Outcome, Release, Reply, Retry, Send, Settle
+from reaper.core.text import pluralize
 
 MAX_UNANSWERED = 25
 """Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes."""
@@ -50,7 +51,8 @@ def decide(
         lease: as it was claimed, before this send.
         policy: `retry.*`.
         jitter: uniform in [0, 1).
-        others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own.
+        others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own. Without it
+            the last attempt settles the ID only after a read of the list (`Settle.unless_up`).
         outage: the send was a probe while the API counts as down: its failure is the API's, and charges nothing.
         withheld: a pause holds because of such answers: this one charges and settles nothing.
     """
@@ -65,7 +67,7 @@ def decide(
         case Unauthorized() | Foreign():
             unsent = verdict.unsent if isinstance(verdict, Foreign) else verdict.generation is None
             if others_final and not unsent and not withheld:
-                return _charge(lease, policy, jitter, _describe(verdict))
+                return _charge(lease, policy, jitter, verdict, is_up=others_final)
             # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
@@ -74,22 +76,32 @@ def decide(
         case ServerFault(after_s=after_s):
             if outage:
                 return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
-            return _charge(lease, policy, jitter, _describe(verdict), least_s=after_s)
+            return _charge(lease, policy, jitter, verdict, is_up=others_final, least_s=after_s)
         case Broken():
             if outage:
                 return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
-            return _charge(lease, policy, jitter, _describe(verdict), ambiguous=True)
+            return _charge(lease, policy, jitter, verdict, is_up=others_final, ambiguous=True)
         case _ as never:
             assert_never(never)
 
 
 def _charge(
-    lease: Lease, policy: RetryPolicy, jitter: float, last: str, *, least_s: float = 0.0, ambiguous: bool = False
+    lease: Lease,
+    policy: RetryPolicy,
+    jitter: float,
+    verdict: Unauthorized | Foreign | ServerFault | Broken,
+    *,
+    is_up: bool,
+    least_s: float = 0.0,
+    ambiguous: bool = False,
 ) -> Decision:
+    """Charge one attempt. The last one settles the ID unless the API is down; `is_up`: it is known not to be."""
     attempts = lease.attempts + 1
-    if attempts >= policy.max_attempts:
-        return Settle(Outcome.EXHAUSTED, f"{attempts} attempts, the last: {last}")
-    return Retry(max(least_s, policy.backoff_s(lease.attempts, jitter)), ambiguous=ambiguous)
+    wait_s = max(least_s, policy.backoff_s(lease.attempts, jitter))
+    if attempts < policy.max_attempts:
+        return Retry(wait_s, ambiguous=ambiguous)
+    detail = f"{pluralize(attempts, 'attempt', 'attempts')}, the last: {_describe(verdict)}"
+    return Settle(Outcome.EXHAUSTED, detail, unless_up=None if is_up else Release(wait_s, ambiguous=ambiguous))
 
 
 def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:

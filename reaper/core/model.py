@@ -187,15 +187,6 @@ class Lease:
 
 
 @value(frozen=True, slots=True)
-class Settle:
-    """End the round with its one outcome."""
-
-    outcome: Outcome
-    detail: str | None = None
-    charged: bool = True
-
-
-@value(frozen=True, slots=True)
 class Retry:
     """End the lease and charge one attempt; due again in `after_s` seconds. `ambiguous`: the send may have worked."""
 
@@ -209,6 +200,18 @@ class Release:
 
     after_s: float
     ambiguous: bool = False
+
+
+@value(frozen=True, slots=True)
+class Settle:
+    """End the round with its one outcome."""
+
+    outcome: Outcome
+    detail: str | None = None
+    charged: bool = True
+    unless_up: Release | None = None
+    """What to do instead unless a read of the list, begun later, shows that the API works: the failure may be its own.
+    None: it is known to."""
 
 
 Decision = Settle | Retry | Release

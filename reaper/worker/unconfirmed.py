@@ -1,7 +1,8 @@
-"""Keeps answers of 404 unbooked, under their leases, until a read of the API's list has confirmed them.
+"""Keeps answers unbooked, under their leases, until a read of the API's list has confirmed them.
 
-Each result passes here on its way to the settler. Nothing is kept beyond its lease: what no read has answered by then
-is released, not charged.
+These are answers of 404 beyond the allowance, and the last failure of an ID that would end `exhausted` though nothing
+shows that the failure is not the API's own. Each result passes here on its way to the settler. Nothing is kept beyond
+its lease: what no read has answered by then is released, not charged.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ MARGIN_S = 2.0
 
 MAX_BACKOFF = 4
 """The backoff grows no further than that of so many sends: the session lives, and the next answer may be the API's."""
+
+LATE_SENDS = 2
+"""An ID is exhausted without a read after so many times `retry.max_attempts` sends: leases may be too short for one."""
 
 PostResult = Callable[[Lease, Decision, Send | None], None]
 
@@ -59,8 +63,18 @@ class Unconfirmed:
 
     def post(self, lease: Lease, decision: Decision, send: Send | None) -> None:
         """Take the result of an attempt: pass it on at once, or keep it until a read of the list."""
-        if not isinstance(decision, Settle) or decision.outcome is not Outcome.ALREADY_GONE:
+        if not isinstance(decision, Settle):
             return self.post_result(lease, decision, send)
+        if decision.outcome is Outcome.ALREADY_GONE:
+            return self._post_gone(lease, decision, send)
+        is_late = lease.sends > LATE_SENDS * self.options.retry.max_attempts
+        if decision.unless_up is None or is_late or not self.gate.verify:
+            return self.post_result(lease, decision, send)
+        self.ask_for_read()
+        return self._keep(lease, decision, send, needs_later_read=True)
+
+    def _post_gone(self, lease: Lease, decision: Settle, send: Send | None) -> None:
+        """Book an answer of 404 within the allowance, and keep one beyond it."""
         allowance = self.gate.allowance
         if needs_later_read := self._needs_later_read(lease):
             allowance.ask()
@@ -70,6 +84,10 @@ class Unconfirmed:
             self.journal.unproven_gone(allowance.used)
         if not needs_later_read and not allowance.is_exceeded:
             return self._book(lease, decision, send)
+        return self._keep(lease, decision, send, needs_later_read=needs_later_read)
+
+    def _keep(self, lease: Lease, decision: Settle, send: Send | None, *, needs_later_read: bool) -> None:
+        """Keep an answer until a read; release it at once where none can come in time."""
         now = self.now()
         left_s = min(lease.expires_at - self.clock(), self.options.lease_s) - MARGIN_S
         kept = Kept(lease, decision, send, now, now + left_s, needs_later_read, self.gate.generation)
@@ -105,8 +123,9 @@ class Unconfirmed:
         self._read_is_due = anyio.Event()
 
     def confirm(self, alive: frozenset[str], began: float) -> Sequence[SessionId]:
-        """Take in a list whose read began at `began`: book what it does not show, release what it shows alive.
+        """Take in a list whose read began at `began`: of the 404s, book what it does not show, and release the rest.
 
+        Failures that came before the read are booked: the API works, so they are their sessions' own.
         Returns what was released although it was re-opened before: nobody else contradicts its answers.
         """
         kept, self._kept = self._kept, []
@@ -118,6 +137,8 @@ class Unconfirmed:
             elif one.needs_later_read and not is_later:
                 self._kept.append(one)
                 self.gate.allowance.ask()
+            elif one.decision.unless_up is not None:
+                self.post_result(one.lease, one.decision, one.send)
             elif one.lease.session_id in alive:
                 self._release(one)
                 if one.lease.round > 1:
@@ -151,5 +172,8 @@ class Unconfirmed:
 
     def _release(self, kept: Kept) -> None:
         """Return an answer uncharged, due again soon: in the pause, its probes have gaps of their own."""
-        earlier = 0 if self.gate.is_suspicious else min(kept.lease.sends - 1, MAX_BACKOFF)
-        self.post_result(kept.lease, Release(self.options.retry.backoff_s(earlier, self.jitter())), kept.send)
+        release = kept.decision.unless_up
+        if release is None:
+            earlier = 0 if self.gate.is_suspicious else min(kept.lease.sends - 1, MAX_BACKOFF)
+            release = Release(self.options.retry.backoff_s(earlier, self.jitter()))
+        self.post_result(kept.lease, release, kept.send)

@@ -96,8 +96,25 @@ def test_exhaustion_names_the_last_fault(verdict: Verdict, words: str) -> None:
 
 def test_one_attempt_means_one() -> None:
     once = replace(POLICY, max_attempts=1)
-    decision = decide(ServerFault(500), LEASE, once, jitter=0.5, others_final=False)
-    assert decision == Settle(Outcome.EXHAUSTED, "1 attempts, the last: 500")
+    decision = decide(ServerFault(500), LEASE, once, jitter=0.5, others_final=True)
+    assert decision == Settle(Outcome.EXHAUSTED, "1 attempt, the last: 500")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "instead"),
+    [
+        (ServerFault(502), Release(300.0)),
+        (ServerFault(503, after_s=900.0), Release(900.0)),
+        (Broken(Fault.TIMEOUT), Release(300.0, ambiguous=True)),
+    ],
+)
+def test_the_last_attempt_names_what_to_do_unless_the_api_works(verdict: Verdict, instead: Release) -> None:
+    unknown = decided(verdict, attempts=15)
+    assert isinstance(unknown, Settle)
+    assert unknown.unless_up == instead
+    known = decided(verdict, attempts=15, others_final=True)
+    assert isinstance(known, Settle)
+    assert known.unless_up is None
 
 
 @pytest.mark.parametrize(

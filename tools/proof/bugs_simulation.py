@@ -121,6 +121,7 @@ MODELLED = (
         "silence-of-a-host-forgotten",
         "sweep-heeds-late",
         "time-ahead-hides-bookings",
+        "exhausted-by-an-outage",
         "allowance-without-end",
         "alive-and-not-reopened",
         "any-404-is-gone",

@@ -74,6 +74,7 @@ class Oracle:
         self._belief, self._conduct = Belief(world), Conduct(world)
         world.on_pause = self._judge_beginning
         world.on_gone = self._belief.gone
+        world.on_exhausted = self._belief.exhausted
         world.network.on_delete = self._judge_send
 
     # --- at every moment --------------------------------------------------------------------------------------------

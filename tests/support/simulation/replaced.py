@@ -44,6 +44,8 @@ class _Lines:
                 self._world.on_pause(name, json.loads(line)["reason"])
             if '"outcome": "already_gone"' in line:
                 self._world.on_gone(name, json.loads(line)["session_id"])
+            if '"outcome": "exhausted"' in line:
+                self._world.on_exhausted(name, json.loads(line)["session_id"])
             if "archal_ws_secret" in line:
                 self._world.breaks(f"a token in a log line: {line}")
             if "internal error" in line or "Traceback" in line:

@@ -63,6 +63,8 @@ class World:
         """Called when a process logs that a pause began."""
         self.on_gone: Callable[[str, str], None] = lambda process, session_id: None
         """Called when a process logs that it booked a session as already gone."""
+        self.on_exhausted: Callable[[str, str], None] = lambda process, session_id: None
+        """The same of a session as exhausted."""
 
     def active(self, kind: str) -> Fault | None:
         """Return the fault of a kind that holds now."""

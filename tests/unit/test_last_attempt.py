@@ -1,0 +1,154 @@
+"""An ID is exhausted only when something shows that the API works: an outage, however long, makes no dead letters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import pytest
+
+from reaper.core.decide import RetryPolicy
+from reaper.core.errors import Exit
+from reaper.core.model import Answered, Item, Outcome, Reply, SessionId
+from reaper.queues.values import Batch, NewItem
+from tests.support.worker import BAD, LIST, RESET, STOPPED, Answer, World, world
+
+pytestmark = pytest.mark.anyio
+
+DOWN = Answered(503, b'{"error":"unavailable"}', 0.0)
+S0 = SessionId("s0")
+FOR_EVER_S = 1e9
+LEASE_TOO_SHORT_S = 21.0
+"""The deadline of a send and one second: after a timeout no read can end in time."""
+OUTAGE_S = 1200.0
+"""Longer than all attempts take."""
+QUICK = RetryPolicy(16, 1.0, 20.0)
+
+
+def always(reply: Reply) -> Answer:
+    async def answer(_: SessionId, __: int) -> Reply:
+        return reply
+
+    return answer
+
+
+async def row(w: World) -> Item:
+    item = await w.queue.show(S0)
+    assert item is not None
+    return item
+
+
+async def patient(n: int, answer: Answer, *, attempts: int = 16, lease_s: float = 120.0, **how: Any) -> World:
+    """A run that waits for its retries as long as they take, and for the end of any pause."""
+    w = await world(n, answer, retry_s=FOR_EVER_S, gives_up=False, **how)
+    retry = replace(QUICK, max_attempts=attempts)
+    w.worker.reconfigure(w.worker.api, replace(w.worker.options, retry=retry, lease_s=lease_s), None)
+    return w
+
+
+async def test_an_outage_after_one_of_its_teardown_alone_does_not_exhaust_one_id() -> None:
+    """After the first one the breaker takes 20 failures, more than are left to the ID."""
+    began = anyio.current_time()
+
+    def elapsed_s() -> float:
+        return anyio.current_time() - began
+
+    async def answer(_: SessionId, __: int) -> Reply:
+        return DOWN if elapsed_s() < 60 + OUTAGE_S else STOPPED
+
+    w = await patient(1, answer, lists=lambda: DOWN if 60 < elapsed_s() < 60 + OUTAGE_S else LIST)
+    assert (await w.run()).view.settled == {Outcome.STOPPED: 1}
+    assert w.journal.pauses == ["+api_down", "-api_down."] * 2
+    assert (await row(w)).attempts == 16, "the last one is the one that stopped it"
+
+
+async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage() -> None:
+    """Each of them sees too few failures to know of the outage."""
+    began = anyio.current_time()
+
+    def is_down() -> bool:
+        return 0.05 < anyio.current_time() - began < OUTAGE_S
+
+    async def answer(_: SessionId, __: int) -> Reply:
+        return DOWN if is_down() else STOPPED
+
+    lists = lambda: DOWN if is_down() else LIST  # noqa: E731
+    first = await patient(1, answer, lists=lists)
+    others = [await patient(0, answer, lists=lists, store=first.queue.store, idle=forever) for _ in range(7)]
+    for w in others:
+        w.worker._claims.within = None
+    async with anyio.create_task_group() as group:
+        for w in others:
+            group.start_soon(w.worker.run)
+        await first.run()
+        for w in others:
+            w.worker.drain()
+    assert (await row(first)).outcome is Outcome.STOPPED
+    assert sum(1 for w in (first, *others) if w.api.sent) > 3, "one process saw enough to know of the outage"
+
+
+async def forever(paused: bool) -> float | None:
+    return 1.0
+
+
+async def test_a_session_that_never_ends_is_exhausted_after_its_attempts_and_a_read() -> None:
+    w = await patient(1, always(BAD))
+    assert (await w.run()).exit is Exit.DEAD
+    item = await row(w)
+    assert (item.outcome, item.attempts, item.detail) == (Outcome.EXHAUSTED, 16, "16 attempts, the last: 502")
+    assert w.api.reads[-1] >= w.api.at[-1], "the read came after the last failure"
+
+
+async def test_one_read_serves_all_that_fail_for_the_last_time_together() -> None:
+    w = await patient(200, always(BAD), bound=64)
+    assert (await w.run()).view.settled == {Outcome.EXHAUSTED: 200}
+    first_end = sorted(w.api.at)[15 * 200]
+    assert sum(1 for at in w.api.reads if at > first_end) <= 200 / 8 + 5, "an eighth of the bound fails at once"
+
+
+async def test_nothing_is_read_where_others_show_that_the_api_works() -> None:
+    async def answer(session_id: SessionId, _: int) -> Reply:
+        return BAD if session_id == S0 else STOPPED
+
+    async def idle(paused: bool) -> float | None:
+        await w.queue.add(Batch("test", [NewItem(SessionId(f"other-{len(w.api.sent)}"))]))
+        return None if (await row(w)).outcome else 0.2
+
+    w = await patient(1, answer, attempts=3, idle=idle)
+    w.worker._claims.within = None
+    await w.worker.run()
+    assert (await row(w)).outcome is Outcome.EXHAUSTED
+    assert len(w.api.reads) == 1, "only that for identity"
+
+
+@pytest.mark.parametrize(("reply", "is_ambiguous"), [(BAD, False), (RESET, True)])
+async def test_the_last_failure_of_an_outage_charges_nothing_and_keeps_what_may_have_worked(
+    reply: Reply, is_ambiguous: bool
+) -> None:
+    w = await patient(1, always(reply))
+    w.api.lists = lambda: DOWN if w.api.sent[S0] >= 16 else LIST
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(600)
+        assert w.journal.pauses[-1] == "+api_down"
+        w.worker.drain()
+    item = await row(w)
+    assert (item.outcome, item.attempts, item.sends, item.unanswered) == (None, 15, 16, 0)
+    (lease,) = await w.queue.claim(1, lease_s=60)
+    assert lease.ambiguous is is_ambiguous
+
+
+async def test_without_reads_the_last_attempt_counts_as_it_comes() -> None:
+    w = await patient(1, always(BAD), attempts=3, verify=False)
+    await w.run()
+    item = await row(w)
+    assert (item.outcome, item.sends) == (Outcome.EXHAUSTED, 3)
+    assert w.api.reads == []
+
+
+async def test_a_lease_too_short_for_a_read_does_not_keep_an_id_for_ever() -> None:
+    w = await patient(1, always(RESET), latency_s=20.0, lease_s=LEASE_TOO_SHORT_S)
+    await w.run()
+    item = await row(w)
+    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 16, 33)
