@@ -198,11 +198,13 @@ async def world(
     verify: bool = True,
     address: Callable[[], str] | None = None,
     gives_up: bool = True,
+    is_daemon: bool = False,
     **api: object,
 ) -> World:
     """Build a world around one `once`.
 
     `address`: the worker compares it with the queue's, as reaper does. `gives_up`: a pause may end it.
+    `is_daemon`: it works on whatever the queue holds, not on its set alone.
     """
     clock = anyio.current_time
     queue = MemoryQueue(store, clock)
@@ -233,7 +235,7 @@ async def world(
         preflight=preflight,
         identify=identity.read if address else identify,
         compare_target=identity.compare if address else compare_target,
-        within=members,
+        within=None if is_daemon else members,
         should_stop=once.should_stop if gives_up else lambda *_: False,
         clock=clock,
         jitter=lambda: 0.5,

@@ -75,9 +75,9 @@ async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage() -> 
 
     lists = lambda: DOWN if is_down() else LIST  # noqa: E731
     first = await patient(1, answer, lists=lists)
-    others = [await patient(0, answer, lists=lists, store=first.queue.store, idle=forever) for _ in range(7)]
-    for w in others:
-        w.worker._claims.within = None
+    others = [
+        await patient(0, answer, lists=lists, store=first.queue.store, idle=forever, is_daemon=True) for _ in range(7)
+    ]
     async with anyio.create_task_group() as group:
         for w in others:
             group.start_soon(w.worker.run)
@@ -115,8 +115,7 @@ async def test_nothing_is_read_where_others_show_that_the_api_works() -> None:
         await w.queue.add(Batch("test", [NewItem(SessionId(f"other-{len(w.api.sent)}"))]))
         return None if (await row(w)).outcome else 0.2
 
-    w = await patient(1, answer, attempts=3, idle=idle)
-    w.worker._claims.within = None
+    w = await patient(1, answer, attempts=3, idle=idle, is_daemon=True)
     await w.worker.run()
     assert (await row(w)).outcome is Outcome.EXHAUSTED
     assert len(w.api.reads) == 1, "only that for identity"

@@ -109,10 +109,7 @@ CORE: tuple[Bug, ...] = (
         "reaper/worker/unconfirmed.py",
         "        if decision.unless_up is None or is_late or not self.gate.verify:\n",
         "        if True:\n",
-        fails=(
-            "tests/unit/test_last_attempt.py::test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage",
-            "tests/unit/test_last_attempt.py::test_an_outage_after_one_of_its_teardown_alone_does_not_exhaust_one_id",
-        ),
+        fails="tests/unit/test_last_attempt.py::test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage",
     ),
     bug(
         "allowance-without-end",

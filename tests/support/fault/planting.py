@@ -28,8 +28,8 @@ EXHAUSTED_EARLY = bug(
     "exhausted too early",
     "an ID gets one attempt fewer than it is allowed",
     "reaper/core/decide.py",
-    "if attempts >= policy.max_attempts:",
-    "if attempts + 1 >= policy.max_attempts:",
+    "if attempts < policy.max_attempts:",
+    "if attempts + 1 < policy.max_attempts:",
     fails=(),
 )
 UNCOUNTED = bug(
@@ -44,7 +44,7 @@ FAULT_IS_END = bug(
     "a 5xx taken for an end",
     "an ID whose DELETE failed is settled as gone",
     "reaper/core/decide.py",
-    "            return _charge(lease, policy, jitter, _describe(verdict), least_s=after_s)\n",
+    "            return _charge(lease, policy, jitter, verdict, is_up=others_final, least_s=after_s)\n",
     "            return Settle(Outcome.ALREADY_GONE)\n",
     fails=(),
 )

@@ -14,7 +14,7 @@ from functools import cache
 from random import Random
 
 from tests.support.simulation.history import History
-from tests.support.simulation.plan import LASTING, Fault, PlannedSession
+from tests.support.simulation.plan import LASTING, STUCK, Fault, PlannedSession
 from tests.support.simulation.virtual_time import CLOCK, EPOCH
 
 MADE_BEFORE_S, LISTED_BEFORE_S = 1200.0, 300.0
@@ -217,6 +217,8 @@ class ApiModel:
             return _error(400, "this one cannot be stopped"), "", False
         if not hosted.is_alive(CLOCK.elapsed_s):
             return _error(404, "no such session"), "", False
+        if hosted.plan.nature == STUCK:
+            return Answer(502, b""), "", False
         hosted.ended_s, hosted.ended_by = CLOCK.elapsed_s, "reaper"
         if (fault := self.active("bad_gateway_applied")) and self.chance.random() < fault.share:
             return Answer(502, b""), "bad_gateway_applied", True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.support.simulation.belief import Belief
 from tests.support.simulation.books import Booked, Pausing
 from tests.support.simulation.conduct import Conduct
-from tests.support.simulation.plan import HANGS_S
+from tests.support.simulation.plan import HANGS_S, STUCK
 from tests.support.simulation.virtual_time import CLOCK
 
 if TYPE_CHECKING:
@@ -157,6 +157,8 @@ class Oracle:
         causes = PAUSE_CAUSES[reason]
         if reason in ("forbidden_storm", "wrong_target") and self._refusals() >= 2:
             return  # IDs that the API refuses or does not know, many in a row
+        if reason == "api_down" and any(one.nature == STUCK for one in world.plan.sessions):
+            return
         if not any(f.kind in causes and f.at_s <= since_s + 120 for f in world.plan.faults):
             world.breaks(f"{name} is paused, {reason}, since {since_s:.0f} s: nothing in the world is a reason")
 

@@ -59,6 +59,8 @@ GUARDS = (3, 10, 10_000)
 PACES = (1.0, 4.0, 4.0)
 NATURES = ("own", "own", "own", "own", "own", "own", "own", "unknown", "forbidden", "odd", "protected")
 """`unknown`: the API does not know it. `forbidden`: 403. `odd`: the API refuses it by 400. `protected`: spared."""
+STUCK = "stuck"
+"""A nature of some plans only, because it makes pauses: its teardown fails each time, by 502."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,7 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     length_s, bursts_s = hours * 3600, bursts_of(hours)
     count = int(chance.choice((20, 60, 150, 400)) * max(1.0, hours * 1.7))
     discovers = chance.random() < 0.4
-    # Where anything is protected, each DELETE follows a check: half of the plans send without.
-    natures = NATURES if chance.random() < 0.5 else NATURES[:-1]
+    natures = _natures(chance)
     sessions = tuple(_session(chance, seed, n, length_s, bursts_s, mode, discovers, natures) for n in range(count))
     faults: list[Fault] = []
 
@@ -224,6 +225,12 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
         chance.choice((1.0, 8.0, 25.0, 25.0)), sessions, tuple(faults),
         chance.choice(GUARDS), chance.choice(PACES), rests=True,
     )  # fmt: skip
+
+
+def _natures(chance: Random) -> tuple[str, ...]:
+    """Return the natures to choose from. Protection makes a check before each DELETE: half do without."""
+    natures = NATURES if chance.random() < 0.5 else NATURES[:-1]
+    return (*natures, STUCK) if chance.random() < 0.25 else natures
 
 
 def _swarm(chance: Random) -> tuple[Sequence[str], float]:
