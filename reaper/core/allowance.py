@@ -84,6 +84,10 @@ class Allowance:
         """Make the next read due at once."""
         self._is_asked = True
 
+    def ask_no_more(self) -> None:
+        """Take back `ask`: nothing waits for a read any more."""
+        self._is_asked = False
+
     def owe(self, now: float) -> None:
         """Make a comparison due: of answers that an earlier process booked."""
         self._compare_at = now

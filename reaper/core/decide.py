@@ -43,6 +43,7 @@ def decide(
     others_final: bool,
     outage: bool = False,
     withheld: bool = False,
+    is_up: bool = False,
 ) -> Decision:
     """Return what the queue does with a lease after its send.
 
@@ -51,10 +52,11 @@ def decide(
         lease: as it was claimed, before this send.
         policy: `retry.*`.
         jitter: uniform in [0, 1).
-        others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own. Without it
-            the last attempt settles the ID only after a read of the list (`Settle.unless_up`).
+        others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own.
         outage: the send was a probe while the API counts as down: its failure is the API's, and charges nothing.
         withheld: a pause holds because of such answers: this one charges and settles nothing.
+        is_up: another ID got a final answer while this send was under way. If not, the last attempt settles the ID only
+            when something shows that the API works (`Settle.unless_up`).
     """
     match verdict:
         case Final():
@@ -67,7 +69,7 @@ def decide(
         case Unauthorized() | Foreign():
             unsent = verdict.unsent if isinstance(verdict, Foreign) else verdict.generation is None
             if others_final and not unsent and not withheld:
-                return _charge(lease, policy, jitter, verdict, is_up=others_final)
+                return _charge(lease, policy, jitter, verdict, is_up=is_up)
             # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
@@ -76,11 +78,11 @@ def decide(
         case ServerFault(after_s=after_s):
             if outage:
                 return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
-            return _charge(lease, policy, jitter, verdict, is_up=others_final, least_s=after_s)
+            return _charge(lease, policy, jitter, verdict, is_up=is_up, least_s=after_s)
         case Broken():
             if outage:
                 return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
-            return _charge(lease, policy, jitter, verdict, is_up=others_final, ambiguous=True)
+            return _charge(lease, policy, jitter, verdict, is_up=is_up, ambiguous=True)
         case _ as never:
             assert_never(never)
 

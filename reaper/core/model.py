@@ -210,8 +210,8 @@ class Settle:
     detail: str | None = None
     charged: bool = True
     unless_up: Release | None = None
-    """What to do instead unless a read of the list, begun later, shows that the API works: the failure may be its own.
-    None: it is known to."""
+    """What to do instead unless something shows that the API works: a read of the list that begins later, or another
+    ID's final answer. None: it is known to."""
 
 
 Decision = Settle | Retry | Release

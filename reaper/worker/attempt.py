@@ -84,10 +84,11 @@ class Attempts:
             self.now(), lease.session_id, verdict, began=began, jitter=self.jitter(), throttle=throttle
         )
         # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
-        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
+        is_up = self.gate.finals > claimed.finals
+        others_final = lease.sends > 1 and (lease.others_final or is_up)
         decision = decide(
             verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage,
-            withheld=withheld,
+            withheld=withheld, is_up=is_up,
         )  # fmt: skip
         return self.post_result(lease, decision, record(reply, sent_at))
 

@@ -25,9 +25,6 @@ MARGIN_S = 2.0
 MAX_BACKOFF = 4
 """The backoff grows no further than that of so many sends: the session lives, and the next answer may be the API's."""
 
-LATE_SENDS = 2
-"""An ID is exhausted without a read after so many times `retry.max_attempts` sends: leases may be too short for one."""
-
 PostResult = Callable[[Lease, Decision, Send | None], None]
 
 
@@ -65,13 +62,14 @@ class Unconfirmed:
         """Take the result of an attempt: pass it on at once, or keep it until a read of the list."""
         if not isinstance(decision, Settle):
             return self.post_result(lease, decision, send)
+        if decision.unless_up is not None and self.gate.verify:
+            self.ask_for_read()
+            return self._keep(lease, decision, send, needs_later_read=True)
+        if self._kept and send is not None and decision.outcome is not Outcome.EXHAUSTED:
+            self._book_failures()
         if decision.outcome is Outcome.ALREADY_GONE:
             return self._post_gone(lease, decision, send)
-        is_late = lease.sends > LATE_SENDS * self.options.retry.max_attempts
-        if decision.unless_up is None or is_late or not self.gate.verify:
-            return self.post_result(lease, decision, send)
-        self.ask_for_read()
-        return self._keep(lease, decision, send, needs_later_read=True)
+        return self.post_result(lease, decision, send)
 
     def _post_gone(self, lease: Lease, decision: Settle, send: Send | None) -> None:
         """Book an answer of 404 within the allowance, and keep one beyond it."""
@@ -87,13 +85,13 @@ class Unconfirmed:
         return self._keep(lease, decision, send, needs_later_read=needs_later_read)
 
     def _keep(self, lease: Lease, decision: Settle, send: Send | None, *, needs_later_read: bool) -> None:
-        """Keep an answer until a read; release it at once where none can come in time."""
+        """Keep an answer until a read; end the wait at once where none can come in time."""
         now = self.now()
         left_s = min(lease.expires_at - self.clock(), self.options.lease_s) - MARGIN_S
         kept = Kept(lease, decision, send, now, now + left_s, needs_later_read, self.gate.generation)
-        if self.shutdown.is_draining or left_s <= 0:
+        if self.shutdown.is_draining:
             return self._release(kept)
-        return self._kept.append(kept)
+        return self._kept.append(kept) if left_s > 0 else self._end_wait(kept)
 
     @property
     def is_waiting(self) -> bool:
@@ -106,15 +104,17 @@ class Unconfirmed:
         self._read_is_due.set()
 
     async def release_late(self) -> None:
-        """Release each answer that cannot wait any longer for a read. Runs until cancelled."""
+        """End the wait of each answer that cannot wait any longer for a read. Runs until cancelled."""
         while True:
             await anyio.sleep(TICK_S)
             now = self.now()
             late = [kept for kept in self._kept if kept.until <= now]
             if late:
                 self._kept = [kept for kept in self._kept if kept.until > now]
+                if not self._kept:
+                    self.gate.allowance.ask_no_more()
             for kept in late:
-                self._release(kept)
+                self._end_wait(kept)
 
     async def wait(self, wait_s: float) -> None:
         """Return when a read may have become due, or after `wait_s`."""
@@ -154,6 +154,24 @@ class Unconfirmed:
         kept, self._kept = self._kept, []
         for one in kept:
             self._release(one)
+
+    def _book_failures(self) -> None:
+        """Book the failures that wait: another ID got its final answer, so the API works."""
+        failures = [one for one in self._kept if one.decision.unless_up is not None]
+        if not failures:
+            return
+        self._kept = [one for one in self._kept if one.decision.unless_up is None]
+        if not self._kept:
+            self.gate.allowance.ask_no_more()
+        for one in failures:
+            self.post_result(one.lease, one.decision, one.send)
+
+    def _end_wait(self, kept: Kept) -> None:
+        """Release an answer for which no read comes in time; book a failure of which that is so again and again."""
+        is_late = kept.lease.sends > self.options.retry.max_attempts
+        if kept.decision.unless_up is not None and is_late:
+            return self.post_result(kept.lease, kept.decision, kept.send)
+        return self._release(kept)
 
     def _needs_later_read(self, lease: Lease) -> bool:
         """Return whether only a read that begins after this answer confirms it.

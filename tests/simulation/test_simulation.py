@@ -129,7 +129,7 @@ def booked(outcome: str, **more: object) -> dict[str, Booked]:
         (booked("", due_s=100.0), (), "is not settled"),
         (booked("stopped"), (), "no answer ever said so"),
         (booked("already_gone"), [(20.0, "env_1", "reaper0.0", 404, False, "gateway_404", "own")], "it is alive"),
-        (booked("exhausted"), (), "sends can have been charged"),
+        (booked("exhausted"), (), "sends were charged to it"),
         (booked("protected"), (), "nothing protects it"),
         (booked("cancelled"), (), "nobody cancelled it"),
         (booked("stopped"), [(5.0, "env_1", *STOPPED)], "before anybody asked for it"),
@@ -156,41 +156,6 @@ def test_the_oracle_sees_a_401_that_is_charged() -> None:
         books = booked("stopped", sends=2, attempts=attempts)
         found = broken(books, ended, told=answers, sent=sent)
         assert len([one for one in found if "the first was answered by 401" in one]) == count
-
-
-def test_the_oracle_sees_that_more_is_believed_than_the_allowance() -> None:
-    from tests.support.simulation.api_model import ApiModel, Told
-    from tests.support.simulation.belief import Belief
-    from tests.support.simulation.history import History
-
-    class World:
-        plan = replace(plan_of(1, 0.2, []), concurrency=4, discovers=False)
-        api = ApiModel(Random(1), History(), lambda kind: None, lambda kind: None)
-        broken: ClassVar[list[str]] = []
-
-        def breaks(self, sentence: str) -> None:
-            self.broken.append(sentence)
-
-        def overlapping(self, *_: object) -> list[Fault]:
-            return []
-
-    def book(first: int, count: int) -> int:
-        for n in range(first, first + count):
-            World.api.note(Told(float(n), f"env_{n}", "reaper0.0", 404, False, "gateway_404", "own"))
-            belief.gone("reaper0.0", f"env_{n}")
-        return len(World.broken)
-
-    belief = Belief(World())  # type: ignore[arg-type]
-    assert book(0, 9) == 0  # the allowance, and what was on its way during a proof
-    assert book(9, 1) == 1
-    World.api.lists_read["reaper0.0"] = World.api.proofs["reaper0.0"] = [15.0]
-    assert book(16, 24) == 1  # it has grown
-    assert book(40, 1) == 2
-    World.api.lists_failed["reaper0.0"] = [50.0]
-    assert book(51, 9) == 2  # it is the first one again
-    assert book(60, 1) == 3
-    World.api.lists_read["reaper0.0"].append(100.0)
-    assert book(61, 30) == 3  # a list was read after their answers
 
 
 @pytest.mark.parametrize(("queued", "says"), [(2, "its guard allows 1"), (1, "the guard holds all"), (0, "")])

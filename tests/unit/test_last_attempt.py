@@ -63,8 +63,9 @@ async def test_an_outage_after_one_of_its_teardown_alone_does_not_exhaust_one_id
     assert (await row(w)).attempts == 16, "the last one is the one that stopped it"
 
 
-async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage() -> None:
-    """Each of them sees too few failures to know of the outage."""
+@pytest.mark.parametrize(("attempts", "processes"), [(16, 8), (3, 8), (1, 8)])
+async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage(attempts: int, processes: int) -> None:
+    """Each of them sees too few failures to know of the outage; its sends are many, and few of them charged."""
     began = anyio.current_time()
 
     def is_down() -> bool:
@@ -74,10 +75,9 @@ async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage() -> 
         return DOWN if is_down() else STOPPED
 
     lists = lambda: DOWN if is_down() else LIST  # noqa: E731
-    first = await patient(1, answer, lists=lists)
-    others = [
-        await patient(0, answer, lists=lists, store=first.queue.store, idle=forever, is_daemon=True) for _ in range(7)
-    ]
+    first = await patient(1, answer, attempts=attempts, lists=lists)
+    alike: dict[str, Any] = {"attempts": attempts, "lists": lists, "store": first.queue.store}
+    others = [await patient(0, answer, idle=forever, is_daemon=True, **alike) for _ in range(processes - 1)]
     async with anyio.create_task_group() as group:
         for w in others:
             group.start_soon(w.worker.run)
@@ -86,6 +86,26 @@ async def test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage() -> 
             w.worker.drain()
     assert (await row(first)).outcome is Outcome.STOPPED
     assert sum(1 for w in (first, *others) if w.api.sent) > 3, "one process saw enough to know of the outage"
+
+
+async def test_an_outage_that_begins_after_an_id_was_sent_last_does_not_exhaust_it() -> None:
+    """Another ID got its final answer since, so that the failures before were this ID's own: the last one is not."""
+    other = SessionId("other")
+
+    async def answer(session_id: SessionId, nth: int) -> Reply:
+        return STOPPED if session_id == other or nth > 3 else DOWN if nth > 2 else BAD
+
+    async def idle(paused: bool) -> float | None:
+        if w.api.sent[S0] == 2 and len(w.api.sent) == 1:
+            await w.queue.add(Batch("test", [NewItem(other)]))
+            return 0.01
+        return await w.once.idle(paused)
+
+    w = await patient(1, answer, attempts=3, idle=idle, is_daemon=True)
+    w.api.lists = lambda: DOWN if w.api.sent[S0] == 3 and len(w.api.reads) < 5 else LIST
+    await w.run()
+    assert w.api.sent[other] == 1
+    assert (await row(w)).outcome is Outcome.STOPPED
 
 
 async def forever(paused: bool) -> float | None:
@@ -107,18 +127,47 @@ async def test_one_read_serves_all_that_fail_for_the_last_time_together() -> Non
     assert sum(1 for at in w.api.reads if at > first_end) <= 200 / 8 + 5, "an eighth of the bound fails at once"
 
 
-async def test_nothing_is_read_where_others_show_that_the_api_works() -> None:
+async def test_nothing_is_read_where_others_show_meanwhile_that_the_api_works() -> None:
+    async def answer(session_id: SessionId, _: int) -> Reply:
+        return BAD if session_id.endswith("7") else STOPPED
+
+    w = await patient(300, answer, attempts=1, bound=16)
+    assert (await w.run()).view.settled == {Outcome.STOPPED: 270, Outcome.EXHAUSTED: 30}
+    assert len(w.api.reads) == 1, "only that for identity"
+
+
+async def test_a_failure_that_waits_for_a_long_list_ends_with_the_final_answer_of_another() -> None:
+    async def answer(session_id: SessionId, _: int) -> Reply:
+        if session_id == S0:
+            return BAD
+        await anyio.sleep(1.0)
+        return STOPPED
+
+    w = await patient(2, answer, attempts=1, read_s=10.0)
+    began = anyio.current_time()
+    await w.worker.run()
+    item = await row(w)
+    assert item.outcome is Outcome.EXHAUSTED
+    assert (item.settled_at or 0.0) - began < 12.0, "not after a second list"
+
+
+async def test_a_list_that_asks_for_silence_keeps_no_id_and_no_other_for_ever() -> None:
     async def answer(session_id: SessionId, _: int) -> Reply:
         return BAD if session_id == S0 else STOPPED
 
     async def idle(paused: bool) -> float | None:
-        await w.queue.add(Batch("test", [NewItem(SessionId(f"other-{len(w.api.sent)}"))]))
-        return None if (await row(w)).outcome else 0.2
+        if anyio.current_time() - began > 600 and len(w.api.sent) < 300:
+            await w.queue.add(Batch("test", [NewItem(SessionId(f"other-{len(w.api.sent)}"))]))
+        return None if len(w.api.sent) >= 300 else 0.5
 
-    w = await patient(1, answer, attempts=3, idle=idle, is_daemon=True)
+    w = await patient(1, answer, attempts=2, idle=idle, is_daemon=True)
+    began = anyio.current_time()
+    w.api.lists = lambda: Answered(429, b"", 0.0, retry_after="30") if w.api.sent[S0] >= 2 else LIST
     await w.worker.run()
-    assert (await row(w)).outcome is Outcome.EXHAUSTED
-    assert len(w.api.reads) == 1, "only that for identity"
+    item = await row(w)
+    assert (item.outcome, item.sends) == (Outcome.EXHAUSTED, 3)
+    assert anyio.current_time() - began < 800, "the others are sent as they come"
+    assert not [at for at in w.api.reads if at - began > 600], "nothing waits for a read any more"
 
 
 @pytest.mark.parametrize(("reply", "is_ambiguous"), [(BAD, False), (RESET, True)])
@@ -150,4 +199,4 @@ async def test_a_lease_too_short_for_a_read_does_not_keep_an_id_for_ever() -> No
     w = await patient(1, always(RESET), latency_s=20.0, lease_s=LEASE_TOO_SHORT_S)
     await w.run()
     item = await row(w)
-    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 16, 33)
+    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 16, 17)

@@ -27,12 +27,10 @@ FAILURES_OF_OUTAGE, FAILURES_OF_NEXT_OUTAGE = 5, 20
 until the first final answer."""
 NO_CONNECTION = frozenset({"refused", "black_hole"})
 TROUBLE = frozenset(LASTING)
-LATE_TO_EXHAUST = 25
-"""An ID with so many sends may be exhausted without a list: their answers may be unrecorded."""
-BOOKED_WITHIN_S = 60.0
-"""A final answer is in the books, where other processes see it, so long after it was given at most."""
+CLAIMED_WITHIN_S = 30.0
+"""An ID is claimed so long before its DELETE at most: the check of a slow API."""
 LATE_SENDS = 16
-"""After more sends a 404 is believed without a list."""
+"""After more sends a 404 is believed without a list, and a failure for which no read comes within its lease."""
 
 
 class Belief:
@@ -85,14 +83,17 @@ class Belief:
     def exhausted(self, process: str, session_id: str) -> None:
         """Judge a booking: something has shown, since the ID's last failures, that it is not the API that fails."""
         sent_s = [at_s for at_s, _, each in self._world.network.sent if each == session_id]
-        if not sent_s or len(sent_s) >= LATE_TO_EXHAUST:
+        if not sent_s or len(sent_s) > LATE_SENDS:
             return
-        read_s = self._world.api.lists_read.get(process, [])
-        since_s = (sent_s[-2] if len(sent_s) > 1 else 0.0) - BOOKED_WITHIN_S
+        api, since_s = self._world.api, sent_s[-1] - CLAIMED_WITHIN_S
         is_other_final = any(
-            told.session_id != session_id and told.at_s > since_s and 200 <= told.status < 500
-            for told in reversed(self._world.api.told)
+            told.process == process
+            and told.session_id != session_id
+            and told.at_s > since_s
+            and 200 <= told.status < 500
+            for told in reversed(api.told)
         )
+        read_s = api.lists_read.get(process, [])
         if not is_other_final and (not read_s or read_s[-1] < sent_s[-1]):
             self._world.breaks(f"{process} has exhausted {session_id}, and nothing shows that the API worked")
 

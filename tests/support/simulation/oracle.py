@@ -33,8 +33,6 @@ READ_WITHIN_S = 60.0
 """A sweep queues what a list showed that it read so long ago at most: the read, slow as it may be, and the queue."""
 DUE_WITHIN_S = 90.0
 """What became due so short a time ago may be open."""
-OUTAGE_CHARGED = 5
-"""Failures that are charged before an outage is one."""
 HALF_OPEN = frozenset({"credentials", "wrong_target", "forbidden_storm"})
 """Pauses that end with the answer to a DELETE: they last while there is nothing to send one for."""
 PAUSE_CAUSES: dict[str, frozenset[str]] = {
@@ -170,15 +168,12 @@ class Oracle:
     def judge_books(self, books: dict[str, Booked], now_s: float) -> None:
         """Judge every row, and that none is missing."""
         world = self._world
-        # An outage of the whole API is nobody's fault but its own; the first answers of one are charged all the same.
         sent_s: dict[str, list[float]] = {}
         for at_s, _, session_id in world.network.sent:
             sent_s.setdefault(session_id, []).append(at_s)
-        charged = Counter({session_id: len(times) for session_id, times in sent_s.items()})
         told: dict[str, set[int]] = {}
         for one in world.api.told:
             told.setdefault(one.session_id, set()).add(one.status)
-            charged[one.session_id] -= one.fault == "unavailable"
         self._judge_sweeps(books)
         for session_id in sorted(world.taken - books.keys()):
             world.breaks(f"{session_id} was taken in and is in no book")
@@ -189,7 +184,7 @@ class Oracle:
                 continue
             alive = hosted.is_alive(now_s)
             answers = told.get(session_id, set())
-            fault = self._fault_of(row, alive, answers, charged[session_id], now_s, hosted.protected_s)
+            fault = self._fault_of(row, alive, answers, now_s, hosted.protected_s)
             fault = fault or self._belief.overcharged(row, sent_s.get(session_id, []))
             fault = fault or self._belief.outage_charged(row, len(sent_s.get(session_id, [])))
             fault = fault or self._conduct.miscancelled(row, now_s)
@@ -229,9 +224,7 @@ class Oracle:
             and (session_id not in books or books[session_id].added_s >= at_s)
         )
 
-    def _fault_of(
-        self, row: Booked, alive: bool, answers: set[int], charged: int, now_s: float, protected_s: float | None
-    ) -> str:
+    def _fault_of(self, row: Booked, alive: bool, answers: set[int], now_s: float, protected_s: float | None) -> str:
         match row.outcome:
             case "":
                 in_time = self._due_s(row, now_s) > now_s - DUE_WITHIN_S
@@ -252,8 +245,8 @@ class Oracle:
             case "rejected":
                 return "" if answers & {400} else "no answer ever said so"
             case "exhausted":
-                enough = charged + OUTAGE_CHARGED >= MAX_ATTEMPTS or row.sends >= MAX_UNRECORDED
-                return "" if enough else f"only {charged} sends can have been charged to it"
+                enough = row.attempts >= MAX_ATTEMPTS or row.sends >= MAX_UNRECORDED
+                return "" if enough else f"only {row.attempts} sends were charged to it"
             case "protected":
                 return "" if protected_s is not None else "nothing protects it"
             case "cancelled":
