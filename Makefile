@@ -23,6 +23,7 @@ help: ## List what can be made
 
 $(READY): pyproject.toml uv.lock tools/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reaper needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "installing what reaper needs into .venv" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv sync --quiet --frozen --inexact

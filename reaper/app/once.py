@@ -17,7 +17,7 @@ from reaper.app.run_parts import RunParts
 from reaper.app.run_summary import Summary, summarize
 from reaper.app.signals import Signals, end_or_reload
 from reaper.app.task_groups import raise_first_error
-from reaper.core.errors import Exit
+from reaper.core.errors import PRECEDENCE, Exit
 from reaper.core.model import Pause, PauseReason
 from reaper.core.notices import WHAT_TO_DO
 from reaper.queues.base import RunSet
@@ -32,6 +32,8 @@ POLL_S = 1.0
 RETRY_WAIT_S = 60.0
 """`--wait`: a retry that is due later is left to the next run."""
 
+TROUBLES = (Exit.CREDENTIALS, Exit.UNAVAILABLE)
+"""Codes of a trouble that outranks work that is left."""
 MIN_BUDGET_S = 0.1
 """What is left for the work, at least, when the reading has used up the time budget."""
 
@@ -151,6 +153,8 @@ class Once:
         self.exit = Exit.WORK_LEFT
         """The exit code where work is left."""
         self._why: str | None = None
+        self._drains_at: float | None = None
+        """When the time budget ends the work, on the event loop's clock."""
 
     async def idle(self, paused: bool) -> float | None:
         """Return how long to rest; None when nothing of the set can be stopped any more in this run."""
@@ -175,18 +179,20 @@ class Once:
         for pause in pauses:
             code, wait_s = self._wait_limit(pause)
             if wait_s is not None and self._clock() - pause.since >= wait_s:
-                self.exit, self._why = code, f"{pause.reason.value}: {pause.detail}; {WHAT_TO_DO[pause.reason]}"
+                self.exit, self._why = code, _because(pause)
                 return True
         return False
 
     def time_until_exit_s(self, pauses: Sequence[Pause], unavailable_s: float) -> float | None:
-        """Return in how long a pause or outage that holds now ends the run; None when none does."""
+        """Return in how long a pause or outage that holds now ends the run, or its time budget; None when none does."""
         now = self._clock()
         left = [self._waits.unavailable_s - unavailable_s] if unavailable_s else []
         for pause in pauses:
             _, wait_s = self._wait_limit(pause)
             if wait_s is not None:
                 left.append(pause.since + wait_s - now)
+        if left and self._drains_at is not None:
+            left.append(self._drains_at - anyio.current_time())
         return max(0.0, min(left)) if left else None
 
     def _wait_limit(self, pause: Pause) -> tuple[Exit, float | None]:
@@ -232,6 +238,22 @@ class Once:
         """Drain early enough that what is in flight ends within the budget: a short one is half work, half drain."""
         left_s = max(MIN_BUDGET_S, budget_s - self._waits.spent_s)
         drain_s = min(self._waits.drain_s, left_s / 2)
+        self._drains_at = anyio.current_time() + left_s - drain_s
         await anyio.sleep(left_s - drain_s)
-        self._why = f"the time budget of {budget_s:g} s is used up"
+        kept = f"; its last {drain_s:g} s are kept for what is in flight" if drain_s > 1 else ""
+        self._why = f"the time budget of {budget_s:g} s is used up{kept}"
+        self._note_trouble(worker.pauses(), worker.queue_health.unavailable_s)
         worker.drain(drain_s)
+
+    def _note_trouble(self, pauses: Sequence[Pause], unavailable_s: float) -> None:
+        """Let a trouble that holds as the time is up be the reason: it would have ended the run a little later."""
+        found = [(code, _because(pause)) for pause in pauses if (code := self._wait_limit(pause)[0]) in TROUBLES]
+        if unavailable_s:
+            found.append((Exit.UNAVAILABLE, f"the queue has been unavailable for {unavailable_s:.0f} s"))
+        if found:
+            self.exit, because = min(found, key=lambda one: PRECEDENCE.index(one[0]))
+            self._why = f"{because}; {self._why}"
+
+
+def _because(pause: Pause) -> str:
+    return f"{pause.reason.value}: {pause.detail}; {WHAT_TO_DO[pause.reason]}"

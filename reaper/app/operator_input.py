@@ -20,7 +20,7 @@ def session_ids(words: Iterable[str], check: Callable[[str], SessionId] = check_
     `check`: `check_id` where they are new; what a queue holds from earlier versions can be named in any case.
     """
     ids: dict[SessionId, None] = {}
-    for word in words:
+    for word in map(str.strip, words):
         try:
             ids[check(word)] = None
         except ValueError as error:

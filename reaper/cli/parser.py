@@ -91,8 +91,9 @@ class LazyParser(argparse.ArgumentParser):
             return f"there is one argument too many: {word!r}"
         if verbs := (self.root or self).commands_with(name):
             where = f"{', '.join(verbs[:MAX_NAMED])}{', …' if len(verbs) > MAX_NAMED else ''}"
-            fault = "stands behind its command:" if self.root is None else "does nothing here; it works under"
-            return f"{name} {fault} {where}"
+            if self.root is None:
+                return f"write {name} after its command: {where}"
+            return f"{name} does nothing here; it works under {where}"
         return f"there is no option {name!r}" + suggestion(name, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:

@@ -22,12 +22,16 @@ from reaper.settings.listen_address import split_listen
 
 MAX_RECEIVERS = 20
 """Each receiver of messages has a thread while one is under way."""
+PLACEHOLDER_END = ("…", "...")
+"""How a token ends in the documentation: it is cut."""
 _NEXT_URL = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
 def clean_token(text: str) -> str:
     """Return a token without surrounding white space. Raises ValueError if a header could not carry it."""
     token = text.strip()
+    if token.endswith(PLACEHOLDER_END):
+        raise ValueError("is the placeholder of the documentation: put your own token in its place")
     if not all("!" <= char <= "~" for char in token):
         raise ValueError("must be one word of visible ASCII characters")
     return token

@@ -161,6 +161,11 @@ def test_dead_says_which_of_ids_and_all_is_wrong(
     assert capsys.readouterr().err.startswith(f"reaper: {sentence}")
 
 
+def test_blanks_around_an_argument_are_ignored_as_around_a_line(run: Run) -> None:
+    assert run("add", " env_a", "env_b\t", "--json")["accepted"] == 2
+    assert run("show", " env_a ", "--json")["session_id"] == "env_a"
+
+
 def test_an_id_in_flight_is_named_without_a_command(run: Run, tmp_path: Path) -> None:
     async def add_while_it_flies() -> Any:
         opened = await open_queue(f"sqlite:///{tmp_path}/ledger.db", create=True, read_only=False, worker=True)

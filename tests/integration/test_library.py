@@ -149,7 +149,7 @@ async def test_no_signal_is_caught(sandbox: RunningSandbox, options: reaper.Opti
 
 @pytest.mark.anyio
 async def test_a_stop_ends_in_time_and_says_why(sandbox: RunningSandbox, options: reaper.Options) -> None:
-    sandbox.do(lambda box: setattr(box, "rates", parse_rates("502:1")))
+    sandbox.do(lambda box: setattr(box, "latency", parse_latency("30s")))
     async with reaper.open(**options) as r:
         summary = await r.stop(some(sandbox, 2), budget=timedelta(seconds=1))
     assert (summary.waiting, summary.exit, summary.ok) == (2, reaper.Exit.WORK_LEFT, False)

@@ -199,6 +199,7 @@ async def world(
     address: Callable[[], str] | None = None,
     gives_up: bool = True,
     is_daemon: bool = False,
+    budget_s: float | None = None,
     **api: object,
 ) -> World:
     """Build a world around one `once`.
@@ -210,7 +211,7 @@ async def world(
     queue = MemoryQueue(store, clock)
     members = queue.new_set()
     added = await queue.add(Batch("test", [NewItem(SessionId(f"s{i}")) for i in range(n)]), into=members)
-    once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60), clock)
+    once = Once(members, Waits(retry_s=retry_s, credentials_s=30, unavailable_s=60, budget_s=budget_s), clock)
     token, journal = FakeToken(), Noted()
     fake = FakeApi(answer, token, **api)  # type: ignore[arg-type]
 

@@ -133,7 +133,7 @@ def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
             "reaper add: --base-url does nothing here; it works under run, once, exec, sessions, check, config show",
         ),
         ("show x --all", "reaper show: --all does nothing here; it works under dead retry, dead purge"),
-        ("--limit 3 once", "reaper: --limit stands behind its command: once, list, outcomes, dead list"),
+        ("--limit 3 once", "reaper: write --limit after its command: once, list, outcomes, dead list"),
         ("add x --after 1m --at 2030-01-31T12:00:00Z", "reaper add: --at and --after exclude each other"),
     ],
 )

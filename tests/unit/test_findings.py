@@ -128,6 +128,8 @@ def test_a_held_sweep_names_the_hold_and_the_commands_that_decide() -> None:
         "a guard would hold all of them",
         "nothing was queued",
     ]
+    assert "to have them held for your approval" in reported.notes()[1]
+    assert "to stop them" not in reported.notes()[1], "that would stop none of them"
 
 
 def test_a_sweep_that_was_discarded_before_names_who_did() -> None:

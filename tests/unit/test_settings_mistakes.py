@@ -104,6 +104,12 @@ def test_a_malformed_common_token_is_not_shown() -> None:
     assert line == "api.token must be one word of visible ASCII characters (environment ARCHAL_TOKEN)"
 
 
+@pytest.mark.parametrize("token", ["archal_ws_…", "archal_ws_..."])
+def test_a_token_copied_from_the_documentation_is_told(token: str) -> None:
+    (line,) = refused(environ={"ARCHAL_TOKEN": token})
+    assert line.startswith("api.token is the placeholder of the documentation")
+
+
 def test_a_mistake_in_a_flag_names_the_flag() -> None:
     with pytest.raises(ConfigError, match=r"\(flag --concurrency\)$"):
         loaded({}, worker__concurrency=0)

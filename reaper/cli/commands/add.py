@@ -146,7 +146,7 @@ def _arguments(words: Sequence[str], due_at: float | None) -> Batch:
     """Return the IDs named on the command line as a batch; the n-th argument counts as line n."""
     items: list[NewItem] = []
     invalid: list[InvalidLine] = []
-    for number, word in enumerate(words, 1):
+    for number, word in enumerate(map(str.strip, words), 1):
         if number == 1 < len(words) and word.lower() in TITLES:
             say(f"the first argument, {word}, is a column title and was skipped")
             continue

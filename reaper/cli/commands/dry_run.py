@@ -86,7 +86,7 @@ async def dry_run(
             emit_row(session_id)
         flush()
         kept = f"; {len(protected)} protected, as {protected[0]}" if protected else ""
-        counted = f"{len(ids)} would be stopped, {delayed} are due later; {duplicate} duplicate, {invalid} invalid"
+        counted = f"{len(ids)} would be stopped, {delayed} due later; {duplicate} duplicate, {invalid} invalid"
         more = f"; {pluralize(left, 'more is', 'more are')} due, left by --limit {limit}" if left else ""
         say(f"dry run: {counted}{kept}{more}")
     found = report.exit if report else Exit.OK

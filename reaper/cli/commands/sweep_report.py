@@ -121,9 +121,10 @@ class SweepReport:
             yield f"{pluralize(count, f'session {is_now}', f'sessions {are_now}')} queued to be stopped"
         if findings.chosen and not self.enforce:
             nothing = f"nothing {'would be' if dry else 'was'} queued"
+            aim = "to have them held for your approval" if isinstance(ruling, Hold) else "to stop them"
             yield (
                 f"{nothing}: discovery.enforce is false, so discovery only reports; "
-                "to stop them: REAPER_DISCOVERY__ENFORCE=true reaper once --discover"
+                f"{aim}: REAPER_DISCOVERY__ENFORCE=true reaper once --discover"
             )
 
     def _held(self, hold: Hold) -> str:
