@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 import reaper
-from reaper.sandbox.faults import parse_rates
 from reaper.sandbox.latency import parse_latency
 from reaper.telemetry import host_logging as embedded
 from reaper.telemetry import logs
