@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.support.simulation.plan import LASTING
+from tests.support.simulation.plan import LASTING, has_stuck
 
 if TYPE_CHECKING:
     from tests.support.simulation.books import Booked
@@ -115,7 +115,7 @@ class Belief:
             one.at_s for one in told if one.process == process and one.at_s < outage_s and 200 <= one.status < 500
         ]
         is_troubled = self._world.overlapping(TROUBLE, max(final_s, default=0.0), outage_s - 1e-6)
-        return FAILURES_OF_NEXT_OUTAGE if is_troubled else FAILURES_OF_OUTAGE
+        return FAILURES_OF_NEXT_OUTAGE if is_troubled or has_stuck(self._world.plan) else FAILURES_OF_OUTAGE
 
     def overcharged(self, row: Booked, sent_s: list[float]) -> str:
         """Return what is wrong where a 401 to the first send of an ID was charged to it; `sent_s`: its sends."""

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ class Process:
         self.name, self.host = name, host
         self.is_dead = False
         self.is_stopped = self.was_stopped = False
+        self.went_on_s = -math.inf
+        """When it was last let go on."""
         self.ended_s: float | None = None
         """When it was asked to end, or died."""
         self.is_hurried = False
@@ -67,7 +70,7 @@ class Process:
         self.is_stopped = self.was_stopped = True
 
     def go_on(self) -> None:
-        self.is_stopped = False
+        self.is_stopped, self.went_on_s = False, CLOCK.elapsed_s
         held, self.held = self.held, []
         self._loop.put_back(held)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.support.simulation.belief import Belief
 from tests.support.simulation.books import Booked, Pausing
 from tests.support.simulation.conduct import Conduct
-from tests.support.simulation.plan import HANGS_S, STUCK
+from tests.support.simulation.plan import HANGS_S, STUCK, has_stuck
 from tests.support.simulation.virtual_time import CLOCK
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Oracle:
         causes = PAUSE_CAUSES[reason]
         if reason in ("forbidden_storm", "wrong_target") and self._refusals() >= 2:
             return  # IDs that the API refuses or does not know, many in a row
-        if reason == "api_down" and any(one.nature == STUCK for one in world.plan.sessions):
+        if reason == "api_down" and has_stuck(world.plan):
             return
         if not any(f.kind in causes and f.at_s <= since_s + 120 for f in world.plan.faults):
             world.breaks(f"{name} is paused, {reason}, since {since_s:.0f} s: nothing in the world is a reason")
@@ -227,8 +227,9 @@ class Oracle:
     def _fault_of(self, row: Booked, alive: bool, answers: set[int], now_s: float, protected_s: float | None) -> str:
         match row.outcome:
             case "":
+                is_stuck = self._world.api.sessions[row.session_id].plan.nature == STUCK and row.sends
                 in_time = self._due_s(row, now_s) > now_s - DUE_WITHIN_S
-                return "" if in_time else f"it was due at {row.due_s:.0f} s and is not settled"
+                return "" if in_time or is_stuck else f"it was due at {row.due_s:.0f} s and is not settled"
             case "stopped":
                 if 204 not in answers:
                     return "no answer ever said so"

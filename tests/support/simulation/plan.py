@@ -227,6 +227,11 @@ def plan_of(seed: int, hours: float = 2.0, kinds: Sequence[str] | None = None) -
     )  # fmt: skip
 
 
+def has_stuck(plan: Plan) -> bool:
+    """Return whether a session of the plan fails each time, which makes pauses by itself."""
+    return any(one.nature == STUCK for one in plan.sessions)
+
+
 def _natures(chance: Random) -> tuple[str, ...]:
     """Return the natures to choose from. Protection makes a check before each DELETE: half do without."""
     natures = NATURES if chance.random() < 0.5 else NATURES[:-1]
