@@ -34,6 +34,8 @@ RETRY_WAIT_S = 60.0
 
 TROUBLES = (Exit.CREDENTIALS, Exit.UNAVAILABLE)
 """Codes of a trouble that outranks work that is left."""
+MOMENT_S = 2.0
+"""A queue that is unavailable for less is no trouble yet."""
 MIN_BUDGET_S = 0.1
 """What is left for the work, at least, when the reading has used up the time budget."""
 
@@ -92,13 +94,14 @@ async def run_once(
     good.
     """
     watch = watch or Watch()
-    chosen = within or members
+    chosen, began = within or members, anyio.current_time()
     if (
         leftovers
         and parts.settings.api.verify
         and (left := await _compare_first(parts, members, added, waits, signals))
     ):
         return left
+    waits = replace(waits, spent_s=waits.spent_s + anyio.current_time() - began)
     once = Once(chosen, waits, parts.queue.now)
     earlier = await members.settled_before(parts.queue.now() if begun_at is None else begun_at)
     view = await chosen.view()
@@ -240,19 +243,24 @@ class Once:
         drain_s = min(self._waits.drain_s, left_s / 2)
         self._drains_at = anyio.current_time() + left_s - drain_s
         await anyio.sleep(left_s - drain_s)
-        kept = f"; its last {drain_s:g} s are kept for what is in flight" if drain_s > 1 else ""
-        self._why = f"the time budget of {budget_s:g} s is used up{kept}"
-        self._note_trouble(worker.pauses(), worker.queue_health.unavailable_s)
+        if not worker.is_draining:
+            kept = f"; its last {drain_s:.0f} s were kept for what was in flight" if drain_s > 1 else ""
+            self._why = f"the time budget of {budget_s:g} s is used up{kept}"
+            self._note_trouble(worker, budget_s)
         worker.drain(drain_s)
 
-    def _note_trouble(self, pauses: Sequence[Pause], unavailable_s: float) -> None:
-        """Let a trouble that holds as the time is up be the reason: it would have ended the run a little later."""
+    def _note_trouble(self, worker: Worker, budget_s: float) -> None:
+        """Let a trouble that holds as the time is up be the reason: it would have ended the run a little later.
+
+        A pause that no read has confirmed yet may be over in a second.
+        """
+        pauses = worker.pauses() if worker.gate.has_failed_to_read else []
         found = [(code, _because(pause)) for pause in pauses if (code := self._wait_limit(pause)[0]) in TROUBLES]
-        if unavailable_s:
+        if (unavailable_s := worker.queue_health.unavailable_s) > MOMENT_S:
             found.append((Exit.UNAVAILABLE, f"the queue has been unavailable for {unavailable_s:.0f} s"))
         if found:
             self.exit, because = min(found, key=lambda one: PRECEDENCE.index(one[0]))
-            self._why = f"{because}; {self._why}"
+            self._why = f"{because} (the time budget of {budget_s:g} s is used up)"
 
 
 def _because(pause: Pause) -> str:

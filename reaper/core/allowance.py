@@ -15,6 +15,7 @@ FIRST, GROWTH, MOST = 5, 4, 500
 """The allowance at first, its factor after each read that succeeds, and the largest one (docs/concepts.md)."""
 COMPARE_WITHIN_S = 50.0
 """An answer that was booked is compared with a read that begins so many seconds later at most: over within 60 s."""
+AT_ONCE = float("-inf")
 UNPROVEN_TO_WARN = 500
 """Without reads: so many such answers in a row are worth a warning (docs/concepts.md)."""
 
@@ -42,8 +43,8 @@ class Allowance:
     """Those of `used` that came before the read under way began."""
     _confirms: bool = False
     """Whether the read under way was made after such answers."""
-    _is_asked: bool = False
-    """An answer waits for a read, whatever the count."""
+    _asked_at: float | None = None
+    """When a read has to begin because an answer waits for it, whatever the count; None: nothing waits."""
     _compare_at: float | None = None
     """When a read has to begin because of answers that no read began after; None: there are none."""
     _comparing: float | None = None
@@ -80,13 +81,13 @@ class Allowance:
         self.used = self._covered = 0
         self.has_stopped = True
 
-    def ask(self) -> None:
-        """Make the next read due at once."""
-        self._is_asked = True
+    def ask(self, at: float = AT_ONCE) -> None:
+        """Make the next read due at the instant `at`."""
+        self._asked_at = at if self._asked_at is None else min(self._asked_at, at)
 
     def ask_no_more(self) -> None:
         """Take back `ask`: nothing waits for a read any more."""
-        self._is_asked = False
+        self._asked_at = None
 
     def owe(self, now: float) -> None:
         """Make a comparison due: of answers that an earlier process booked."""
@@ -96,7 +97,9 @@ class Allowance:
         """Return the instant at which a read has to begin; in the past for at once, None when none is needed."""
         if not self.verify:
             return None
-        return float("-inf") if self._is_asked or 2 * self.used >= self.limit else self._compare_at
+        if 2 * self.used >= self.limit:
+            return AT_ONCE
+        return min((at for at in (self._asked_at, self._compare_at) if at is not None), default=None)
 
     def begin_read(self, *, all_booked: bool = True) -> None:
         """Note that a read begins: it can be compared with the answers before it.
@@ -105,7 +108,7 @@ class Allowance:
         """
         self._covered, self._confirms = self.used, self.used > 0
         self._comparing = self._oldest()
-        self._compare_at, self._is_asked = None if all_booked else self._comparing, False
+        self._compare_at, self._asked_at = None if all_booked else self._comparing, None
 
     def succeed(self) -> None:
         """Take in a read that succeeded. The allowance grows where there was something to confirm."""
@@ -117,7 +120,7 @@ class Allowance:
     def abandon_read(self) -> None:
         """Take back `begin_read`: the read gave no answer that counts, and is due again at once."""
         self._compare_at, self._comparing, self._covered = self._oldest(), None, 0
-        self._is_asked = True
+        self._asked_at = AT_ONCE
 
     def fail(self) -> None:
         """Take in a read that failed: the allowance is the first one, and the next read compares these answers, too."""

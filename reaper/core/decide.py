@@ -43,7 +43,6 @@ def decide(
     others_final: bool,
     outage: bool = False,
     withheld: bool = False,
-    is_up: bool = False,
 ) -> Decision:
     """Return what the queue does with a lease after its send.
 
@@ -53,10 +52,9 @@ def decide(
         policy: `retry.*`.
         jitter: uniform in [0, 1).
         others_final: since this ID's previous send another ID got a final answer: a fault is this ID's own.
-        outage: the send was a probe while the API counts as down: its failure is the API's, and charges nothing.
+        outage: the send was a probe while the API counts as down, or its address or token is another one
+            by now: its failure charges nothing.
         withheld: a pause holds because of such answers: this one charges and settles nothing.
-        is_up: another ID got a final answer while this send was under way. If not, the last attempt settles the ID only
-            when something shows that the API works (`Settle.unless_up`).
     """
     match verdict:
         case Final():
@@ -69,7 +67,7 @@ def decide(
         case Unauthorized() | Foreign():
             unsent = verdict.unsent if isinstance(verdict, Foreign) else verdict.generation is None
             if others_final and not unsent and not withheld:
-                return _charge(lease, policy, jitter, verdict, is_up=is_up)
+                return _charge(lease, policy, jitter, verdict)
             # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
@@ -78,11 +76,11 @@ def decide(
         case ServerFault(after_s=after_s):
             if outage:
                 return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
-            return _charge(lease, policy, jitter, verdict, is_up=is_up, least_s=after_s)
+            return _charge(lease, policy, jitter, verdict, least_s=after_s)
         case Broken():
             if outage:
                 return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
-            return _charge(lease, policy, jitter, verdict, is_up=is_up, ambiguous=True)
+            return _charge(lease, policy, jitter, verdict, ambiguous=True)
         case _ as never:
             assert_never(never)
 
@@ -93,17 +91,16 @@ def _charge(
     jitter: float,
     verdict: Unauthorized | Foreign | ServerFault | Broken,
     *,
-    is_up: bool,
     least_s: float = 0.0,
     ambiguous: bool = False,
 ) -> Decision:
-    """Charge one attempt. The last one settles the ID unless the API is down; `is_up`: it is known not to be."""
+    """Charge one attempt. The last one settles the ID unless the API is down."""
     attempts = lease.attempts + 1
     wait_s = max(least_s, policy.backoff_s(lease.attempts, jitter))
     if attempts < policy.max_attempts:
         return Retry(wait_s, ambiguous=ambiguous)
     detail = f"{pluralize(attempts, 'attempt', 'attempts')}, the last: {_describe(verdict)}"
-    return Settle(Outcome.EXHAUSTED, detail, unless_up=None if is_up else Release(wait_s, ambiguous=ambiguous))
+    return Settle(Outcome.EXHAUSTED, detail, unless_up=Release(wait_s, ambiguous=ambiguous))
 
 
 def _describe(verdict: Unauthorized | Foreign | ServerFault | Broken) -> str:

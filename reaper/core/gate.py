@@ -120,6 +120,11 @@ class Gate:
         return self.verify and (not self.proven or any(map(self._breakers.is_open, self._breakers.active)))
 
     @property
+    def has_failed_to_read(self) -> bool:
+        """Whether nothing is sent until a read succeeds, and one has failed since that is so."""
+        return self.needs_identity and self._reads.reads > 0
+
+    @property
     def unrestricted(self) -> bool:
         """Whether nothing but the limit, the throttle and the operator can hold sends up."""
         return self.may_send and not (self._breakers.active or self._streaks.is_recovering or self.rate.per_s)

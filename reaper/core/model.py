@@ -210,8 +210,8 @@ class Settle:
     detail: str | None = None
     charged: bool = True
     unless_up: Release | None = None
-    """What to do instead unless something shows that the API works: a read of the list that begins later, or another
-    ID's final answer. None: it is known to."""
+    """What to do instead of `exhausted`, unless something shows that the API works: a read of the list that begins
+    after the failure, or another ID's final answer that comes after it."""
 
 
 Decision = Settle | Retry | Release

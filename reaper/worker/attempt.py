@@ -77,6 +77,7 @@ class Attempts:
         if without_send := await self._check_first(claimed, began, throttle):
             return self.post_result(lease, without_send, None)
         outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
+        generation = self.gate.generation
         if (reply := await self._send(lease, sent_at)) is None:
             return self.post_result(lease, RELEASE_NOW, None)
         verdict = classify(reply)
@@ -84,11 +85,11 @@ class Attempts:
             self.now(), lease.session_id, verdict, began=began, jitter=self.jitter(), throttle=throttle
         )
         # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
-        is_up = self.gate.finals > claimed.finals
-        others_final = lease.sends > 1 and (lease.others_final or is_up)
+        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
+        outage |= self.gate.generation != generation  # what is replaced says nothing of what is there now
         decision = decide(
             verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage,
-            withheld=withheld, is_up=is_up,
+            withheld=withheld,
         )  # fmt: skip
         return self.post_result(lease, decision, record(reply, sent_at))
 

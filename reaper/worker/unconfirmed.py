@@ -2,7 +2,7 @@
 
 These are answers of 404 beyond the allowance, and the last failure of an ID that would end `exhausted` though nothing
 shows that the failure is not the API's own. Each result passes here on its way to the settler. Nothing is kept beyond
-its lease: what no read has answered by then is released, not charged.
+its lease: an answer of 404 that no read has confirmed by then is released, not charged; a failure is charged as others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import anyio
 
 from reaper.core.gate import Gate
-from reaper.core.model import Decision, Lease, Outcome, Release, Send, SessionId, Settle
+from reaper.core.model import Decision, Lease, Outcome, Release, Retry, Send, SessionId, Settle
 from reaper.worker.ports import GoneJournal, WorkerOptions
 from reaper.worker.shutdown import Shutdown
 
@@ -24,6 +24,11 @@ MARGIN_S = 2.0
 
 MAX_BACKOFF = 4
 """The backoff grows no further than that of so many sends: the session lives, and the next answer may be the API's."""
+
+FINAL_WITHIN_S = 0.5
+"""A failure waits so long for the final answer of another ID before it asks for a read."""
+PROOFS = (Outcome.STOPPED, Outcome.FORBIDDEN, Outcome.REJECTED)
+"""Outcomes whose answer shows that the API works; a 404 is every gateway's."""
 
 PostResult = Callable[[Lease, Decision, Send | None], None]
 
@@ -63,9 +68,9 @@ class Unconfirmed:
         if not isinstance(decision, Settle):
             return self.post_result(lease, decision, send)
         if decision.unless_up is not None and self.gate.verify:
-            self.ask_for_read()
+            self.gate.allowance.ask(self.now() + FINAL_WITHIN_S)
             return self._keep(lease, decision, send, needs_later_read=True)
-        if self._kept and send is not None and decision.outcome is not Outcome.EXHAUSTED:
+        if self._kept and decision.outcome in PROOFS and send is not None:
             self._book_failures()
         if decision.outcome is Outcome.ALREADY_GONE:
             return self._post_gone(lease, decision, send)
@@ -152,6 +157,7 @@ class Unconfirmed:
     def release_all(self) -> None:
         """Release every answer that waits, not charged: the read failed, or the worker ends."""
         kept, self._kept = self._kept, []
+        self.gate.allowance.ask_no_more()
         for one in kept:
             self._release(one)
 
@@ -167,11 +173,13 @@ class Unconfirmed:
             self.post_result(one.lease, one.decision, one.send)
 
     def _end_wait(self, kept: Kept) -> None:
-        """Release an answer for which no read comes in time; book a failure of which that is so again and again."""
-        is_late = kept.lease.sends > self.options.retry.max_attempts
-        if kept.decision.unless_up is not None and is_late:
-            return self.post_result(kept.lease, kept.decision, kept.send)
-        return self._release(kept)
+        """Release an answer for which no read comes in time. A failure is charged, and booked the second time."""
+        release = kept.decision.unless_up
+        if release is None:
+            return self._release(kept)
+        is_second = kept.lease.attempts >= self.options.retry.max_attempts
+        decision = kept.decision if is_second else Retry(release.after_s, ambiguous=release.ambiguous)
+        return self.post_result(kept.lease, decision, kept.send)
 
     def _needs_later_read(self, lease: Lease) -> bool:
         """Return whether only a read that begins after this answer confirms it.

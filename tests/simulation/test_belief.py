@@ -47,7 +47,7 @@ def test_the_oracle_sees_that_more_is_believed_than_the_allowance() -> None:
 
 @pytest.mark.parametrize(
     ("read_s", "other_s", "is_broken"),
-    [(None, None, True), (99.0, 60.0, True), (101.0, None, False), (None, 99.0, False)],
+    [(None, None, True), (99.0, 60.0, True), (101.0, None, False), (None, 101.0, False)],
 )
 def test_the_oracle_sees_an_id_that_is_exhausted_though_the_api_may_be_down(
     read_s: float | None, other_s: float | None, is_broken: bool

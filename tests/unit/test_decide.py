@@ -28,16 +28,10 @@ NEVER_CHARGED: list[Verdict] = [Throttled(5.0), Throttled(None), Unsent(Fault.DN
 
 
 def decided(
-    verdict: Verdict,
-    *,
-    jitter: float = 0.5,
-    others_final: bool = False,
-    outage: bool = False,
-    is_up: bool = False,
-    **lease: int | bool,
+    verdict: Verdict, *, jitter: float = 0.5, others_final: bool = False, outage: bool = False, **lease: int | bool
 ) -> Decision:
     changed = replace(LEASE, **lease)  # type: ignore[arg-type]
-    return decide(verdict, changed, POLICY, jitter=jitter, others_final=others_final, outage=outage, is_up=is_up)
+    return decide(verdict, changed, POLICY, jitter=jitter, others_final=others_final, outage=outage)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.STOPPED, Outcome.ALREADY_GONE, Outcome.FORBIDDEN, Outcome.REJECTED])
@@ -97,13 +91,15 @@ def test_a_probe_of_an_api_that_is_down_is_not_charged(verdict: Verdict) -> None
     ],
 )
 def test_exhaustion_names_the_last_fault(verdict: Verdict, words: str) -> None:
-    assert decided(verdict, others_final=True, is_up=True, attempts=15) == Settle(Outcome.EXHAUSTED, words)
+    end = decided(verdict, others_final=True, attempts=15)
+    assert isinstance(end, Settle)
+    assert (end.outcome, end.detail) == (Outcome.EXHAUSTED, words)
 
 
 def test_one_attempt_means_one() -> None:
     once = replace(POLICY, max_attempts=1)
-    decision = decide(ServerFault(500), LEASE, once, jitter=0.5, others_final=False, is_up=True)
-    assert decision == Settle(Outcome.EXHAUSTED, "1 attempt, the last: 500")
+    decision = decide(ServerFault(500), LEASE, once, jitter=0.5, others_final=False)
+    assert decision == Settle(Outcome.EXHAUSTED, "1 attempt, the last: 500", unless_up=Release(0.5))
 
 
 @pytest.mark.parametrize(
@@ -115,12 +111,9 @@ def test_one_attempt_means_one() -> None:
     ],
 )
 def test_the_last_attempt_names_what_to_do_unless_the_api_works(verdict: Verdict, instead: Release) -> None:
-    unknown = decided(verdict, attempts=15)
-    assert isinstance(unknown, Settle)
-    assert unknown.unless_up == instead
-    known = decided(verdict, attempts=15, is_up=True)
-    assert isinstance(known, Settle)
-    assert known.unless_up is None
+    end = decided(verdict, attempts=15)
+    assert isinstance(end, Settle)
+    assert end.unless_up == instead
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,18 @@ from reaper.core.decide import RetryPolicy
 from reaper.core.errors import Exit
 from reaper.core.model import Answered, Item, Outcome, Reply, SessionId
 from reaper.queues.values import Batch, NewItem
+from tests.support.gateway import NO_ROUTE
 from tests.support.worker import BAD, LIST, RESET, STOPPED, Answer, World, world
 
 pytestmark = pytest.mark.anyio
 
 DOWN = Answered(503, b'{"error":"unavailable"}', 0.0)
 S0 = SessionId("s0")
+ALL_ALIVE = Answered(
+    200,
+    b'{"sessions":[' + b",".join(b'{"sessionId":"s%d","status":"running","alive":true}' % n for n in range(4)) + b"]}",
+    0.0,
+)
 FOR_EVER_S = 1e9
 LEASE_TOO_SHORT_S = 21.0
 """The deadline of a send and one second: after a timeout no read can end in time."""
@@ -105,6 +111,59 @@ async def test_an_outage_that_begins_after_an_id_was_sent_last_does_not_exhaust_
     w.api.lists = lambda: DOWN if w.api.sent[S0] == 3 and len(w.api.reads) < 5 else LIST
     await w.run()
     assert w.api.sent[other] == 1
+    assert (await row(w)).outcome is Outcome.STOPPED
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("reply", [DOWN, RESET])
+async def test_an_outage_that_begins_in_a_busy_hour_exhausts_nothing(attempts: int, reply: Reply) -> None:
+    """Others got their final answers while these DELETEs were on their way: that shows nothing of what came then."""
+    began = anyio.current_time()
+
+    def is_down() -> bool:
+        return 3.0 < anyio.current_time() - began < 60.0
+
+    async def answer(session_id: SessionId, nth: int) -> Reply:
+        if session_id.endswith("7") and nth < attempts:
+            return BAD
+        return reply if is_down() else STOPPED
+
+    w = await patient(2000, answer, attempts=attempts, bound=32, lists=lambda: DOWN if is_down() else LIST)
+    expected = {Outcome.STOPPED: 2000}
+    assert (await w.run()).view.settled == expected
+
+
+async def test_a_failure_of_a_former_address_or_token_exhausts_nothing() -> None:
+    async def answer(_: SessionId, nth: int) -> Reply:
+        if nth > 1:
+            return STOPPED
+        await anyio.sleep(5.0)
+        w.worker.gate.target_changed(anyio.current_time(), 0, moved=("https://a", "https://b"))
+        w.worker.gate.generation = w.token.generation = 1
+        return BAD
+
+    w = await patient(1, answer, attempts=1)
+    assert (await w.run()).view.settled == {Outcome.STOPPED: 1}
+
+
+async def test_a_404_that_nobody_believes_yet_shows_nothing() -> None:
+    """A gateway answers for an API that is down: some IDs by 404, others by 503, and the list after a while by 503."""
+    began = anyio.current_time()
+
+    def is_down() -> bool:
+        return 0.05 < anyio.current_time() - began < 60.0
+
+    async def answer(session_id: SessionId, _: int) -> Reply:
+        if not is_down():
+            return STOPPED
+        return DOWN if session_id == S0 else NO_ROUTE
+
+    def lists() -> Reply:
+        return DOWN if is_down() else ALL_ALIVE
+
+    w = await patient(4, answer, attempts=1, lists=lists, read_s=10.0)
+    began = anyio.current_time() + 10.0
+    await w.run()
     assert (await row(w)).outcome is Outcome.STOPPED
 
 
@@ -199,4 +258,4 @@ async def test_a_lease_too_short_for_a_read_does_not_keep_an_id_for_ever() -> No
     w = await patient(1, always(RESET), latency_s=20.0, lease_s=LEASE_TOO_SHORT_S)
     await w.run()
     item = await row(w)
-    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 16, 17)
+    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 17, 17)

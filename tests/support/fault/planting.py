@@ -44,7 +44,7 @@ FAULT_IS_END = bug(
     "a 5xx taken for an end",
     "an ID whose DELETE failed is settled as gone",
     "reaper/core/decide.py",
-    "            return _charge(lease, policy, jitter, verdict, is_up=is_up, least_s=after_s)\n",
+    "            return _charge(lease, policy, jitter, verdict, least_s=after_s)\n",
     "            return Settle(Outcome.ALREADY_GONE)\n",
     fails=(),
 )

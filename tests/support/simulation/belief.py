@@ -27,8 +27,6 @@ FAILURES_OF_OUTAGE, FAILURES_OF_NEXT_OUTAGE = 5, 20
 until the first final answer."""
 NO_CONNECTION = frozenset({"refused", "black_hole"})
 TROUBLE = frozenset(LASTING)
-CLAIMED_WITHIN_S = 30.0
-"""An ID is claimed so long before its DELETE at most: the check of a slow API."""
 LATE_SENDS = 16
 """After more sends a 404 is believed without a list, and a failure for which no read comes within its lease."""
 
@@ -85,7 +83,7 @@ class Belief:
         sent_s = [at_s for at_s, _, each in self._world.network.sent if each == session_id]
         if not sent_s or len(sent_s) > LATE_SENDS:
             return
-        api, since_s = self._world.api, sent_s[-1] - CLAIMED_WITHIN_S
+        api, since_s = self._world.api, sent_s[-1]
         is_other_final = any(
             told.process == process
             and told.session_id != session_id

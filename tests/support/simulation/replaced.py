@@ -42,10 +42,11 @@ class _Lines:
                 self._world.history.add(name, f"log {line}", "log lines")
             if '"event": "api.paused"' in line and '"reason": "operator"' not in line:
                 self._world.on_pause(name, json.loads(line)["reason"])
-            if '"outcome": "already_gone"' in line:
-                self._world.on_gone(name, json.loads(line)["session_id"])
-            if '"outcome": "exhausted"' in line:
-                self._world.on_exhausted(name, json.loads(line)["session_id"])
+            if '"event": "session.settled"' in line:
+                if '"outcome": "already_gone"' in line:
+                    self._world.on_gone(name, json.loads(line)["session_id"])
+                elif '"outcome": "exhausted"' in line:
+                    self._world.on_exhausted(name, json.loads(line)["session_id"])
             if "archal_ws_secret" in line:
                 self._world.breaks(f"a token in a log line: {line}")
             if "internal error" in line or "Traceback" in line:
