@@ -25,7 +25,7 @@ from reaper.api.httpx_without_cli import httpx
 from reaper.api.trust import Trust
 from reaper.core.classify import LIST_BODY_BYTES
 from reaper.core.errors import ConfigError
-from reaper.core.model import Answered, Failed, Fault, Reply, SessionId
+from reaper.core.model import Answered, Failed, Fault, Reply, SessionId, Withheld
 from reaper.core.target import address_of
 
 STOP_BODY_BYTES = 64 * 1024
@@ -106,7 +106,7 @@ class Client:
         return await self._send(b"GET", self._base + b"/auth/me", STOP_BODY_BYTES)
 
     async def retire(self) -> None:
-        """Close as soon as no request is in flight."""
+        """Begin nothing more that may be withheld; close as soon as no request is in flight."""
         self._retired = True
         if not self._in_flight:
             await self.aclose()
@@ -118,6 +118,8 @@ class Client:
     async def _send(
         self, method: bytes, path: bytes, body_bytes: int, may_start: Callable[[], bool] | None = None
     ) -> Reply:
+        if self._retired and may_start is not None:
+            raise Withheld  # whoever asks took this client before a reload: its successor has another address or token
         token = self._credentials.current
         begun = time.perf_counter()
         if token.value is None:
@@ -129,7 +131,7 @@ class Client:
             headers_sent,
             max_body_bytes=body_bytes,
             timeout_s=self._target.timeout_s,
-            may_start=may_start,
+            may_start=may_start and (lambda: not self._retired and may_start()),
         )
         self._in_flight += 1
         try:
