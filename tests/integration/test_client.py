@@ -1,7 +1,4 @@
-"""The API edge against a real local server: what each kind of trouble is called, and what never happens.
-
-One file, though it has more than 300 lines: each kind of trouble is a few lines over the same small server.
-"""
+"""The API edge against a real local server: what each kind of trouble is called, and what never happens."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ import os
 import ssl
 import subprocess
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -27,39 +22,12 @@ from reaper.core.model import Answered, Failed, Fault, Outcome, SessionId
 from reaper.core.times import http_date
 from reaper.sandbox.faults import Mode
 from reaper.sandbox.server import Sandbox
+from tests.support.http.real_client import client, server
 
 pytestmark = pytest.mark.anyio
 
 ONE = SessionId("env_1")
 FIRST_DATE = "Tue, 01 Jan 2030 00:00:00 GMT"
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def client(url: str, token: str | None = "archal_ws_sandbox", **target: float | str) -> AsyncIterator[Client]:
-    made = Client(Target(url, **{"timeout_s": 2.0, "connect_timeout_s": 1.0, **target}), Credentials(None, token))  # type: ignore[arg-type]
-    try:
-        yield made
-    finally:
-        await made.aclose()
-
-
-@asynccontextmanager
-async def server(talk: Talk, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that reads a request's head and then runs its script."""
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=ssl_context)
-    async with listening:
-        port = listening.sockets[0].getsockname()[1]
-        yield f"{'https' if ssl_context else 'http'}://127.0.0.1:{port}"
 
 
 async def test_stops_and_reuses_its_connection() -> None:

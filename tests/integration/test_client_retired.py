@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from reaper.core.model import Answered, SessionId, Withheld
-from tests.integration.test_client import client, server
+from tests.support.http.real_client import client, server
 
 pytestmark = pytest.mark.anyio
 
