@@ -106,4 +106,15 @@ NETWORK: tuple[Bug, ...] = (
         "            part = stream.decompress(piece)\n",
         fails="tests/unit/test_coding.py::test_a_bomb_costs_no_more_than_the_bound",
     ),
+    bug(
+        "former-client-used",
+        "a check that began before a reload goes to the former address with the present token",
+        "reaper/api/client.py",
+        "        if self._retired and may_start is not None:\n",
+        "        if False:\n",
+        "            may_start=may_start and (lambda: not self._retired and may_start()),\n",
+        "            may_start=may_start,\n",
+        fails="tests/integration/test_client_retired.py::"
+        "test_nothing_new_goes_to_the_address_of_before_a_reload[False]",
+    ),
 )
