@@ -122,6 +122,7 @@ MODELLED = (
         "sweep-heeds-late",
         "time-ahead-hides-bookings",
         "exhausted-by-an-outage",
+        "former-client-used",
         "allowance-without-end",
         "alive-and-not-reopened",
         "any-404-is-gone",
