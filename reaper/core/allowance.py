@@ -16,6 +16,7 @@ FIRST, GROWTH, MOST = 5, 4, 500
 COMPARE_WITHIN_S = 50.0
 """An answer that was booked is compared with a read that begins so many seconds later at most: over within 60 s."""
 AT_ONCE = float("-inf")
+"""The instant of a read that is due whatever the clock says."""
 UNPROVEN_TO_WARN = 500
 """Without reads: so many such answers in a row are worth a warning (docs/concepts.md)."""
 

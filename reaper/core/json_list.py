@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 
 from reaper.core.text import json_value
@@ -46,10 +47,18 @@ class NoListError(ValueError):
     """The JSON text is one whole object, and it has no array `sessions`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The short members that stand beside the array: those whose key is `wanted`, as they are found."""
+
+    wanted: Callable[[str], bool]
+    found: dict[str, object] = field(default_factory=dict)
+
+
 def is_session_list(text: bytes) -> bool:
     """Return whether a text is one whole JSON object with an array `sessions`."""
     if len(text) <= AT_ONCE_BYTES:
-        return decoded_list(text) is not None
+        return decoded_object(text) is not None
     try:
         for _ in session_entries(text):
             pass
@@ -58,25 +67,25 @@ def is_session_list(text: bytes) -> bool:
     return True
 
 
-def decoded_list(text: bytes) -> list[object] | None:
-    """Return the array `sessions` of a text, decoded at once; None where there is none, or the text is too long.
+def decoded_object(text: bytes) -> dict[str, object] | None:
+    """Return a text with an array `sessions`, decoded at once; None where there is none, or the text is too long.
 
     That takes lists that `session_entries` refuses: with NaN in them, which many servers write, or a key twice.
     """
     value = json_value(text) if len(text) <= AT_ONCE_BYTES else None
-    found = value.get(LIST_KEY) if isinstance(value, dict) else None
-    return found if isinstance(found, list) else None
+    return value if isinstance(value, dict) and isinstance(value.get(LIST_KEY), list) else None
 
 
-def session_entries(text: bytes, read: Collection[str] = ()) -> Iterator[object]:
+def session_entries(text: bytes, read: Collection[str] = (), beside: Beside | None = None) -> Iterator[object]:
     """Yield each entry of an object's array `sessions`, decoded; of a very long one only the members named in `read`.
 
-    Raises ValueError, at the latest at the end, where the text is no such object.
+    What stands `beside` the array is complete at the end. Raises ValueError, at the latest at the end, where the text
+    is no such object.
     """
     begin = len(BOM) if text.startswith(BOM) else 0
     if not text[begin : begin + SMALL_BYTES].lstrip(BLANKS).startswith(b"{"):
         raise ValueError("it is no JSON object")
-    for at, end in entries(text, begin):
+    for at, end in entries(text, begin, beside):
         yield json.loads(text[at:end]) if end - at <= MAX_DECODED_BYTES else _short_members(text, at, read)
 
 
@@ -97,14 +106,14 @@ def _short_members(text: bytes, at: int, read: Collection[str]) -> dict[str, obj
     return found
 
 
-def entries(text: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
+def entries(text: bytes | bytearray, at: int = 0, beside: Beside | None = None) -> Iterator[tuple[int, int]]:
     """Yield where each entry of a document begins and ends. Raises ValueError where the text is no document."""
     at = _skip_blanks(text, at)
     lacks_list = False
     if text.startswith(b"[", at):
         at = yield from _elements(text, at)
     elif text.startswith(b"{", at):
-        at, lacks_list = yield from _members(text, at)
+        at, lacks_list = yield from _members(text, at, beside)
     else:
         raise _fault(text, at)
     at = _skip_blanks(text, at)
@@ -131,7 +140,9 @@ def _elements(text: bytes | bytearray, at: int) -> Generator[tuple[int, int], No
         at = _skip_blanks(text, at + 1)
 
 
-def _members(text: bytes | bytearray, at: int) -> Generator[tuple[int, int], None, tuple[int, bool]]:
+def _members(
+    text: bytes | bytearray, at: int, beside: Beside | None
+) -> Generator[tuple[int, int], None, tuple[int, bool]]:
     """Yield the elements of the array `sessions` of the object at `at`; return its end and whether it has none."""
     at = _skip_blanks(text, at + 1)
     if text.startswith(b"}", at):
@@ -147,7 +158,10 @@ def _members(text: bytes | bytearray, at: int) -> Generator[tuple[int, int], Non
             at = yield from _elements(text, at)
             lacks_list = False
         else:
-            at = _end_of_value(text, at)
+            end = _end_of_value(text, at)
+            if beside is not None and beside.wanted(key) and end - at <= MAX_MEMBER_BYTES:
+                beside.found[key] = json_value(bytes(text[at:end]))
+            at = end
         at = _skip_blanks(text, at)
         if text.startswith(b"}", at):
             return at + 1, lacks_list

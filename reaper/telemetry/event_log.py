@@ -21,7 +21,10 @@ from reaper.telemetry.session_lines import attempts_of, settled_line
 MAX_SHOWN = 20
 """How many sessions one event names."""
 UNPROVEN = "every DELETE is answered 404 or 410, and api.verify=false keeps reaper from comparing that with the list"
-LIST_CUT = "the list is too long to be read whole: it shows that this is the API, and nothing is compared with it"
+LIST_CUT = (
+    "the list cannot be read whole, because it is too long or goes on on another page: it shows that this is the API, "
+    "and nothing is compared with it"
+)
 
 
 class Meter(Protocol):

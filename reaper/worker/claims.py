@@ -28,6 +28,8 @@ PREFETCH_S = 0.05
 """Claims run ahead of the sends by what ends in so many seconds, at most by the limit."""
 BUSY_REST_S = 0.1
 """How long the claim loop rests at most while sends are under way: their results wake it."""
+MAX_WAITING = 100
+"""So many answers that wait for a read of the list take no slot: a slow list does not hold up the other IDs."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Claims:
     now: Callable[[], float]
     on_end: Callable[[], None] = field(init=False)
     """Called when nothing is claimed any more: `Unconfirmed.release_all`, set by `Worker`."""
+    count_waiting: Callable[[], int] = field(init=False)
+    """Returns how many answers wait for a read of the list: `Unconfirmed.count`, set by `Worker`."""
     last_tick_at: float = field(init=False)
     """When the loop last turned, by `now`: `/livez` and the watchdog go by it."""
     _outstanding: int = 0
@@ -132,13 +136,14 @@ class Claims:
         self._prefetch = 0
         if self.settler.behind:
             return 0
+        busy = self._outstanding - min(self.count_waiting(), MAX_WAITING)
         if self.gate.unrestricted and admission.why in (None, "in_flight"):
             self._prefetch = int(self.gate.limit * min(1.0, PREFETCH_S / self.attempts.mean_latency_s))
         if not self._prefetch:
             waiting = len(self._claimed) + len(self._dispatched)
-            return min(admission.allowed - waiting, self.gate.limit - self._outstanding)
+            return min(admission.allowed - waiting, self.gate.limit - busy)
         half_used = len(self._claimed) * 2 <= self._prefetch
-        return self.gate.limit + self._prefetch - self._outstanding if half_used else 0
+        return self.gate.limit + self._prefetch - busy if half_used else 0
 
     async def _claim(self, limit: int) -> list[Lease]:
         """Claim in a way that no cancellation can lose what was claimed."""

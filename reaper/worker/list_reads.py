@@ -108,7 +108,7 @@ class ListReads:
         reply, verdict = await (self.identify() if self.gate.needs_identity else self._list())
         found, alive = Contradicted(), NOTHING
         is_proof = isinstance(verdict, Proven) and verdict.generation in (None, self.gate.generation)
-        is_owed = self.unconfirmed.is_waiting or self.gate.allowance.owes_read
+        is_owed = self.unconfirmed.count() or self.gate.allowance.owes_read
         is_cut = isinstance(reply, Answered) and len(reply.body) >= LIST_BODY_BYTES  # which is to be said
         is_needed = is_proof and (is_owed or is_cut or await self.comparison.needs_list(began))
         if is_proof and (listed := await self._alive(reply) if is_needed else NOTHING) is not None:
@@ -121,7 +121,7 @@ class ListReads:
             self.gate.contradict(self.now(), found.detail)
             self.unconfirmed.release_all()
         elif is_proof and not is_needed:
-            if self.unconfirmed.is_waiting:  # since a moment ago: nobody has looked for it on the list
+            if self.unconfirmed.count():  # since a moment ago: nobody has looked for it on the list
                 self.unconfirmed.ask_for_read()
         elif is_proof:
             again = Contradicted(self.unconfirmed.confirm(alive, began), are_all=not self.gate.allowance.has_stopped)

@@ -47,7 +47,7 @@ class Kept(NamedTuple):
 
 @dataclass(slots=True)
 class Unconfirmed:
-    """The answers that wait. As each counts as outstanding, there are no more than slots and prefetched items."""
+    """The answers that wait: at most `claims.MAX_WAITING` more than slots and prefetched items."""
 
     gate: Gate
     options: WorkerOptions
@@ -55,6 +55,8 @@ class Unconfirmed:
     journal: GoneJournal
     post_result: PostResult
     """Takes each result on: `Claims.post_result`."""
+    wake: Callable[[], None]
+    """Makes the claim loop turn: an answer that waits takes no slot."""
     clock: Callable[[], float]
     now: Callable[[], float]
     jitter: Callable[[], float]
@@ -81,7 +83,8 @@ class Unconfirmed:
         allowance = self.gate.allowance
         if needs_later_read := self._needs_later_read(lease):
             allowance.ask()
-        if self.gate.read_due() is not None:
+        due = self.gate.read_due()
+        if due is not None and due <= self.now():
             self._read_is_due.set()
         if allowance.is_worth_a_warning:
             self.journal.unproven_gone(allowance.used)
@@ -96,12 +99,14 @@ class Unconfirmed:
         kept = Kept(lease, decision, send, now, now + left_s, needs_later_read, self.gate.generation)
         if self.shutdown.is_draining:
             return self._release(kept)
-        return self._kept.append(kept) if left_s > 0 else self._end_wait(kept)
+        if left_s <= 0:
+            return self._end_wait(kept)
+        self._kept.append(kept)
+        return self.wake()
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an answer waits for a read."""
-        return bool(self._kept)
+    def count(self) -> int:
+        """Return how many answers wait for a read."""
+        return len(self._kept)
 
     def ask_for_read(self) -> None:
         """Make a read due at once."""

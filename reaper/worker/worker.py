@@ -81,11 +81,11 @@ class Worker:
             self._idle, self.within, self.now,
         )  # fmt: skip
         self._unconfirmed = Unconfirmed(
-            self.gate, self.options, self._shutdown, self.journal, self._claims.post_result, self.clock, self.now,
-            self.jitter,
+            self.gate, self.options, self._shutdown, self.journal, self._claims.post_result, self._claims.wake,
+            self.clock, self.now, self.jitter,
         )  # fmt: skip
         self._attempts.post_result = self._unconfirmed.post
-        self._claims.on_end = self._unconfirmed.release_all
+        self._claims.on_end, self._claims.count_waiting = self._unconfirmed.release_all, self._unconfirmed.count
         self._comparison = Comparison(self.queue, self.journal, self.clock, self.now, self.jitter)
         self._reads = ListReads(
             self.api, self.gate, self.options, self.journal, self.queue_health, self._shutdown, self.identify,

@@ -12,6 +12,7 @@ from reaper.core.decide import RetryPolicy
 from reaper.core.errors import Exit
 from reaper.core.model import Answered, Item, Outcome, Reply, SessionId
 from reaper.queues.values import Batch, NewItem
+from reaper.worker.claims import MAX_WAITING
 from tests.support.gateway import NO_ROUTE
 from tests.support.worker import BAD, LIST, RESET, STOPPED, Answer, World, world
 
@@ -208,6 +209,29 @@ async def test_a_failure_that_waits_for_a_long_list_ends_with_the_final_answer_o
     item = await row(w)
     assert item.outcome is Outcome.EXHAUSTED
     assert (item.settled_at or 0.0) - began < 12.0, "not after a second list"
+
+
+async def test_one_at_a_time_a_failure_that_waits_holds_up_no_other_id() -> None:
+    """The next ID's final answer is the proof that it waits for."""
+
+    async def answer(session_id: SessionId, _: int) -> Reply:
+        return BAD if session_id == S0 else STOPPED
+
+    w = await patient(4, answer, attempts=1, bound=1, read_s=10.0)
+    began = anyio.current_time()
+    assert (await w.run()).view.settled == {Outcome.STOPPED: 3, Outcome.EXHAUSTED: 1}
+    assert len(w.api.reads) == 1, "only that for identity, which takes 10 s"
+    assert anyio.current_time() - began < 11.0
+    assert w.api.peak == 1
+
+
+async def test_answers_that_wait_for_a_slow_list_hold_up_no_others_up_to_so_many() -> None:
+    """Five answers of 404 are believed; each further one waits for a list, which takes 20 s."""
+    w = await patient(400, always(NO_ROUTE), bound=4, read_s=20.0)
+    assert (await w.run()).view.settled == {Outcome.ALREADY_GONE: 400}
+    first_list_ends = w.api.reads[1] + 20.0
+    assert 5 + MAX_WAITING <= sum(1 for at in w.api.at if at < first_list_ends) <= 5 + MAX_WAITING + 8
+    assert w.api.peak == 4
 
 
 async def test_a_list_that_asks_for_silence_keeps_no_id_and_no_other_for_ever() -> None:

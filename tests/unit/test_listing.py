@@ -104,7 +104,7 @@ def test_an_entry_without_a_well_formed_id_is_unreadable(value: object, why: str
 
 
 def test_a_list_is_read_and_what_is_malformed_is_counted_and_described() -> None:
-    body = json.dumps({"sessions": [WHOLE, "x", WHOLE, {"sessionId": "b c"}, {"sessionId": "ses-2"}], "next": 1})
+    body = json.dumps({"sessions": [WHOLE, "x", WHOLE, {"sessionId": "b c"}, {"sessionId": "ses-2"}], "total": 1})
     found = parse_list(body.encode())
     assert isinstance(found, Listing)
     assert [session.session_id for session in found.sessions] == ["ses-01H", "ses-2"]
@@ -216,3 +216,39 @@ def test_of_a_very_long_entry_a_field_that_is_too_long_cannot_be_read() -> None:
     assert isinstance(found, Listing)
     assert [(one.session_id, one.batch_id, one.odd) for one in found.sessions] == [("s1", None, ("batchId",))]
     assert parse_list(blank.encode()) == Listing((), 1, ("entry 1: it has no sessionId that is a string",))
+
+
+@pytest.mark.parametrize(
+    ("fill", "rest"), [(0, ""), (AT_ONCE_BYTES, ""), (0, ',"load":NaN')], ids=["short", "long", "NaN"]
+)
+@pytest.mark.parametrize(
+    ("paging", "named"),
+    [
+        ('"nextCursor":"c2"', "nextCursor"),
+        ('"has_more":true', "has_more"),
+        ('"next":{"href":"/api/sessions?page=2"}', "next"),
+        ('"pagination":{"total":9,"next_page":2}', "pagination.next_page"),
+        ('"_links":{"self":"/api/sessions","next":"/api/sessions?page=2"}', "_links.next"),
+    ],
+)
+def test_a_list_that_goes_on_on_another_page_is_not_whole(paging: str, named: str, fill: int, rest: str) -> None:
+    body = f'{{"text":"{"x" * fill}",{paging},"sessions":[{LIVE}]{rest}}}'.encode()
+    assert isinstance(classify_read(Answered(200, body, 0.1)), Proven), "it is the API all the same"
+    assert ids_alive(body) is None
+    assert parse_list(body) == Unreadable(
+        f"the list goes on on another page ('{named}'), and reaper reads one page only"
+    )
+
+
+@pytest.mark.parametrize(
+    "paging",
+    [
+        '"nextCursor":null,"has_more":false,"next":"","nextPage":0',
+        '"pagination":{"total":1,"next":null}',
+        '"page":1,"links":["next"],"meta":{"inner":{"next":"c2"}}',
+        '"paging":' + '{"paging":' * 400 + "1" + "}" * 400,
+    ],
+)
+def test_the_last_page_is_a_whole_list(paging: str) -> None:
+    body = f'{{{paging},"sessions":[{LIVE}]}}'.encode()
+    assert ids_alive(body) == frozenset({"s1"})

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from reaper.core.allowance import UNPROVEN_KEY, read_unproven
+from reaper.core.classify import LIST_BODY_BYTES
 from reaper.core.errors import Exit
 from reaper.core.model import (
     Answered,
@@ -188,9 +189,16 @@ async def test_without_reads_they_are_booked_as_they_come_and_a_warning_says_so(
     assert await w.queue.read_value(UNPROVEN_KEY) is None
 
 
-async def test_a_list_too_long_to_be_read_proves_the_api_and_compares_nothing() -> None:
-    cut = b'{"sessions":[{"sessionId":"s1","status":"running"},' + b" " * (32 * 1024 * 1024)
-    w = await world(30, Gateway(set()).stop, listing=Answered(200, cut[: 32 * 1024 * 1024], 0.0))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"sessions":[{"sessionId":"s1","status":"running"},' + b" " * (LIST_BODY_BYTES - 51),
+        b'{"sessions":[],"nextCursor":"c2"}',
+    ],
+    ids=["too long", "more pages"],
+)
+async def test_a_list_that_cannot_be_read_whole_proves_the_api_and_compares_nothing(body: bytes) -> None:
+    w = await world(30, Gateway(set()).stop, listing=Answered(200, body, 0.0))
     summary = await w.run()
     assert summary.view.settled == {Outcome.ALREADY_GONE: 30}
     assert w.journal.queue == ["list cut"]

@@ -290,7 +290,7 @@ EVENTS: dict[str, Event] = {
     ),
     events.API_LIST_CUT: Event(
         "warning",
-        "the API's list is too long to be read whole: nothing is compared with it",
+        "the API's list is too long or goes on on another page: nothing is compared with it",
         {"bytes": key(COUNT, "that were read"), "detail": _DETAIL},
     ),
     events.API_PAUSED: Event(

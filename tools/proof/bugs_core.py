@@ -112,6 +112,23 @@ CORE: tuple[Bug, ...] = (
         fails="tests/unit/test_last_attempt.py::test_many_processes_beside_one_id_do_not_exhaust_it_in_an_outage",
     ),
     bug(
+        "waiting-takes-a-slot",
+        "an answer that waits for a slow list takes a slot: a few of them hold up all other IDs",
+        "reaper/worker/claims.py",
+        "        busy = self._outstanding - min(self.count_waiting(), MAX_WAITING)\n",
+        "        busy = self._outstanding\n",
+        fails="tests/unit/test_last_attempt.py::test_one_at_a_time_a_failure_that_waits_holds_up_no_other_id",
+    ),
+    bug(
+        "next-page-ignored",
+        "the first page of the API's list is taken for the whole: a session on another page is believed gone",
+        "reaper/core/discovery/listing.py",
+        "            if one and _plain(key) in NEXT_PAGE:\n",
+        "            if False:\n",
+        fails="tests/unit/test_one_sided_reads.py"
+        "::test_a_list_that_cannot_be_read_whole_proves_the_api_and_compares_nothing[more pages]",
+    ),
+    bug(
         "allowance-without-end",
         "answers of 404 are booked without end: a gateway without routes turns a whole backlog into gone sessions",
         "reaper/core/allowance.py",

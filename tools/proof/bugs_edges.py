@@ -43,7 +43,7 @@ EDGES: tuple[Bug, ...] = (
         "list-decoded-at-once",
         "a long list is decoded at once: several hundred MiB of objects, and the pod is killed",
         "reaper/core/json_list.py",
-        "    for at, end in entries(text, begin):\n        yield json.loads(text[at:end]) if",
+        "    for at, end in entries(text, begin, beside):\n        yield json.loads(text[at:end]) if",
         '    yield from json.loads(text)["sessions"]\n'
         "    for at, end in ():\n        yield json.loads(text[at:end]) if",
         fails="tests/unit/test_listing.py::test_a_long_list_is_not_decoded_at_once",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from reaper.core.ids import check_id
-from reaper.core.json_list import decoded_list, session_entries
+from reaper.core.json_list import LIST_KEY, Beside, decoded_object, session_entries
 from reaper.core.model import SessionId
 from reaper.core.text import json_value, printable
 from reaper.core.times import parse_time
@@ -19,6 +19,13 @@ LIVE = ("starting", "running")
 """The states of a session that lives."""
 READ = frozenset({"sessionId", "status", "createdAt", "expiresAt", "batchId", "scenarioId", "cloneIds", "alive"})
 """The API's names of the fields that are read: the others may be of any size."""
+NEXT_PAGE = frozenset(
+    {"next", "nextcursor", "nextpage", "nextpagetoken", "nexttoken", "hasmore", "hasnext", "hasnextpage"}
+)
+"""Names, in lower case and without `_`, of what tells of a further page unless it is empty, null or false. The API
+documents no pages: these are the names that other APIs use."""
+PAGING = frozenset({"pagination", "paging", "pageinfo", "page", "meta", "metadata", "responsemetadata", "links"})
+"""Names of the objects in which that may stand."""
 FAULTS_SHOWN = 5
 """Malformed entries of a list that are described; all are counted."""
 
@@ -69,9 +76,12 @@ def parse_list(body: bytes) -> Listing | Unreadable:
 
     Entry by entry: 32 MiB of JSON would be several hundred MiB of Python objects.
     """
-    listing = _read_list(body, _listing)
-    if listing is None:
+    read = _read_list(body, _listing)
+    if read is None:
         return Unreadable(f"the list is not a JSON object with an array 'sessions': '{printable(body[:200])}'")
+    listing, next_page = read
+    if next_page is not None:
+        return Unreadable(f"the list goes on on another page ('{next_page}'), and reaper reads one page only")
     return listing
 
 
@@ -80,16 +90,36 @@ def ids_alive(body: bytes) -> frozenset[str] | None:
 
     Reads no more of each entry than that: it costs a third of `parse_list`.
     """
-    return _read_list(body, _alive)
+    read = _read_list(body, _alive)
+    return None if read is None or read[1] is not None else read[0]
 
 
-def _read_list(body: bytes, read: Callable[[Iterable[object]], T]) -> T | None:
-    """Return what `read` makes of the entries of each list that the identity read takes; None for another body."""
+def _read_list(body: bytes, read: Callable[[Iterable[object]], T]) -> tuple[T, str | None] | None:
+    """Return what `read` makes of the entries of each list that the identity read takes; None for another body.
+
+    And the name of the member that tells of a further page; None where there is none.
+    """
+    beside = Beside(lambda key: _plain(key) in NEXT_PAGE | PAGING)
     try:
-        return read(session_entries(body, READ))
+        return read(session_entries(body, READ, beside)), _next_page(beside.found)
     except ValueError:
-        decoded = decoded_list(body)
-        return None if decoded is None else read(decoded)
+        decoded = decoded_object(body) or {}
+    entries = decoded.get(LIST_KEY)
+    return (read(entries), _next_page(decoded)) if isinstance(entries, list) else None
+
+
+def _next_page(members: Mapping[str, object]) -> str | None:
+    """Return the name of the member that tells of a further page."""
+    for name, value in members.items():
+        inner = value if _plain(name) in PAGING and isinstance(value, dict) else {}
+        for path, key, one in ((name, name, value), *((f"{name}.{key}", key, one) for key, one in inner.items())):
+            if one and _plain(key) in NEXT_PAGE:
+                return path
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _listing(entries: Iterable[object]) -> Listing:
