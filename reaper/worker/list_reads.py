@@ -101,6 +101,8 @@ class ListReads:
         await self._wait_for_bookings()
         if self.gate.read_due() is None:
             return  # meanwhile the address became one to which nothing may be sent
+        if self.queue_health.unavailable_s:
+            await self.comparison.ledger.read_value(UNPROVEN_KEY)  # without the queue a list is compared with nothing
         began = self.now()
         # A read for identity begins anew at an address that is set meanwhile: its answer is of the present one.
         throttle = None if self.gate.needs_identity else self.gate.throttle

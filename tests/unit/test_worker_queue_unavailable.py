@@ -10,7 +10,7 @@ import pytest
 
 from reaper.core.errors import Exit, QueueError, QueueUnavailableError
 from reaper.core.model import Lease, LeaseResult, Outcome, Pause, PauseReason, Reply, SessionId
-from tests.support.worker import STOPPED, World, well, world
+from tests.support.worker import GONE, STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +58,25 @@ async def away_for(w: World, after_s: float, for_s: float) -> None:
     w.queue.store.away = True
     await anyio.sleep(for_s)
     w.queue.store.away = False
+
+
+async def test_no_list_is_read_while_the_engine_is_away() -> None:
+    """It would be compared with nothing: the API gets no read every few seconds because of another outage."""
+
+    async def gone(_: SessionId, __: int) -> Reply:
+        return GONE
+
+    w = await world(40, gone, latency_s=1.0, gives_up=False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.run)
+        group.start_soon(away_for, w, 1.5, 600.0)
+        await anyio.sleep(20)
+        reads = len(w.api.reads)
+        await anyio.sleep(580)
+        assert len(w.api.reads) == reads
+        assert w.worker.queue_health.unavailable_s > 590
+    assert {outcome for _, outcome in w.journal.outcomes} == {Outcome.ALREADY_GONE}
+    assert len(w.journal.outcomes) == 40
 
 
 async def test_outcomes_are_kept_until_the_engine_is_back() -> None:
