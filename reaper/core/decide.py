@@ -7,11 +7,14 @@ from typing import assert_never
 
 from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Final, Foreign, ServerFault, Throttled, Unauthorized, Unsent, Verdict
-from reaper.core.model import Answered, Decision, Lease, Outcome, Release, Reply, Retry, Send, Settle
+from reaper.core.model import CHECK_FAILED, Answered, Decision, Lease, Outcome, Release, Reply, Retry, Send, Settle
 from reaper.core.text import pluralize
 
 MAX_UNANSWERED = 25
 """Sends without a recorded answer after which an ID is exhausted: it may be the cause of the crashes."""
+REFUSED_DETAIL = "the API refused to show it, so nothing was sent"
+"""The detail of an ID that settles because its check was refused: its DELETE would be refused, too."""
+TO_THE_CHECK = " to the check before the DELETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,9 @@ def decide(
     others_final: bool,
     outage: bool = False,
     withheld: bool = False,
+    of_check: bool = False,
 ) -> Decision:
-    """Return what the queue does with a lease after its send.
+    """Return what the queue does with a lease after its send, or after the failed check that took its place.
 
     Args:
         verdict: the meaning of the answer.
@@ -55,19 +59,22 @@ def decide(
         outage: the send was a probe while the API counts as down, or its address or token is another one
             by now: its failure charges nothing.
         withheld: a pause holds because of such answers: this one charges and settles nothing.
+        of_check: the verdict is that of the check, which cannot have stopped the session.
     """
     match verdict:
         case Final():
             outcome, detail = verdict.outcome, verdict.detail
             if withheld:
                 return Release(policy.backoff_s(lease.sends - 1, jitter))
-            if outcome is Outcome.ALREADY_GONE and lease.ambiguous:
+            if of_check:
+                detail = f"{REFUSED_DETAIL}: {detail}" if detail else REFUSED_DETAIL
+            elif outcome is Outcome.ALREADY_GONE and lease.ambiguous:
                 detail = "after_ambiguous"
             return Settle(outcome, detail)
         case Unauthorized() | Foreign():
             unsent = verdict.unsent if isinstance(verdict, Foreign) else verdict.generation is None
             if others_final and not unsent and not withheld:
-                return _charge(lease, policy, jitter, verdict)
+                return _charge(lease, policy, jitter, verdict, of_check=of_check)
             # A 401 pauses all sends. Foreign answers to fewer than five IDs pause nothing: this backoff slows them.
             earlier = lease.sends - 1 if isinstance(verdict, Foreign) else lease.attempts
             return Release(policy.backoff_s(earlier, jitter))
@@ -76,11 +83,11 @@ def decide(
         case ServerFault(after_s=after_s):
             if outage:
                 return Release(max(after_s, policy.backoff_s(lease.attempts, jitter)))
-            return _charge(lease, policy, jitter, verdict, least_s=after_s)
+            return _charge(lease, policy, jitter, verdict, least_s=after_s, of_check=of_check)
         case Broken():
             if outage:
-                return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=True)
-            return _charge(lease, policy, jitter, verdict, ambiguous=True)
+                return Release(policy.backoff_s(lease.attempts, jitter), ambiguous=not of_check)
+            return _charge(lease, policy, jitter, verdict, ambiguous=not of_check, of_check=of_check)
         case _ as never:
             assert_never(never)
 
@@ -93,13 +100,15 @@ def _charge(
     *,
     least_s: float = 0.0,
     ambiguous: bool = False,
+    of_check: bool,
 ) -> Decision:
     """Charge one attempt. The last one settles the ID unless the API is down."""
     attempts = lease.attempts + 1
     wait_s = max(least_s, policy.backoff_s(lease.attempts, jitter))
     if attempts < policy.max_attempts:
         return Retry(wait_s, ambiguous=ambiguous)
-    detail = f"{pluralize(attempts, 'attempt', 'attempts')}, the last: {_describe(verdict)}"
+    last = f"{_describe(verdict)}{TO_THE_CHECK if of_check else ''}"
+    detail = f"{pluralize(attempts, 'attempt', 'attempts')}, the last: {last}"
     return Settle(Outcome.EXHAUSTED, detail, unless_up=Release(wait_s, ambiguous=ambiguous))
 
 
@@ -122,3 +131,10 @@ def record(reply: Reply, at: float) -> Send:
     if isinstance(reply, Answered):
         return Send(at, reply.duration_s, reply.status, None, reply.request_id)
     return Send(at, reply.duration_s, None, f"{reply.fault.value}: {reply.error}")
+
+
+def record_check(reply: Reply, at: float) -> Send:
+    """Return the ledger's record of the failed check that took the place of a send at `at`, Unix seconds."""
+    if isinstance(reply, Answered):
+        return Send(at, reply.duration_s, None, f"{CHECK_FAILED}answered {reply.status}", reply.request_id)
+    return Send(at, reply.duration_s, None, f"{CHECK_FAILED}{reply.fault.value}: {reply.error}")

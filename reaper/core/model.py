@@ -148,15 +148,24 @@ class Withheld(Exception):
 # --- in the queue -------------------------------------------------------------------------------------------------
 
 
+CHECK_FAILED = "check: "
+"""How the `error` of a send begins that was not made, because the check before it failed."""
+
+
 @value(frozen=True, slots=True)
 class Send:
-    """One DELETE, as recorded: `status` or `error`, never both."""
+    """One DELETE, as recorded: `status` or `error`, never both. Or a failed check, because of which none was sent."""
 
     at: float
     duration_s: float
     status: int | None = None
     error: str | None = None
     request_id: str | None = None
+
+    @property
+    def is_check(self) -> bool:
+        """Whether no DELETE was sent, because the check before it failed."""
+        return self.error is not None and self.error.startswith(CHECK_FAILED)
 
 
 @value(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reaper.core.error_body import readable_detail
-from reaper.core.model import Item, Outcome, State, WorkerHeartbeat
+from reaper.core.model import CHECK_FAILED, Item, Outcome, Send, State, WorkerHeartbeat
 from reaper.core.owners import place_of, random_part
 from reaper.core.text import pluralize, sanitize
 from reaper.core.words import OUTCOME_WORDS, clock_time
@@ -77,14 +77,10 @@ def _events(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> Itera
     if older := item.sends - len(item.history) - (item.state is State.IN_FLIGHT):
         yield item.added_at, "…", _earlier(older, item.unanswered)
     for number, send in enumerate(item.history, max(1, item.sends - len(item.history) + 1)):
-        took = f"{send.duration_s:.3f} s"
-        answer = (
-            f"{send.status} after {took}" if send.status else f"no answer after {took}: {_whole(send.error or '?')}"
-        )
         yield (
             send.at,
             f"send {number}",
-            _joined(answer, f"request {_whole(send.request_id)}" if send.request_id else ""),
+            _joined(_answer(send), f"request {_whole(send.request_id)}" if send.request_id else ""),
         )
     charged = f"{item.attempts} of {item.sends} sends were charged to it" if item.sends > 1 else ""
     match item.state:
@@ -99,6 +95,14 @@ def _events(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> Itera
             lost = pluralize(item.unanswered, "send has", "sends have") if item.unanswered else ""
             lost = f"{lost} no recorded reply: the process ended before it" if lost else ""
             yield item.due_at, "due again" if item.sends else "due", _joined(lost, charged, postponed)
+
+
+def _answer(send: Send) -> str:
+    took = f"{send.duration_s:.3f} s"
+    if send.is_check:
+        why = _whole(send.error or "").removeprefix(CHECK_FAILED)
+        return f"no DELETE: the check before it failed after {took}: {why}"
+    return f"{send.status} after {took}" if send.status else f"no answer after {took}: {_whole(send.error or '?')}"
 
 
 def _earlier(sends: int, unanswered: int) -> str:

@@ -64,7 +64,7 @@ class LogJournal:
         for meter in (self.meter, self.metrics):
             if meter is not None:
                 meter.settled(settle.outcome, time.time())
-                if send is not None:
+                if send is not None and not send.is_check:
                     meter.sent(send)
         if self.metrics is not None and settle.outcome is not Outcome.CANCELLED:
             self.metrics.latency(waited_s)
@@ -90,7 +90,7 @@ class LogJournal:
         if send is None:
             return
         for meter in (self.meter, self.metrics):
-            if meter is not None:
+            if meter is not None and not send.is_check:
                 meter.sent(send)
         if self.metrics is not None:
             self.metrics.retried()

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import anyio
 
-from reaper.core.classify import Final, classify
-from reaper.core.decide import decide, give_up, record
+from reaper.core.classify import Verdict, classify
+from reaper.core.decide import decide, give_up, record, record_check
 from reaper.core.errors import QueueError, QueueUnavailableError
 from reaper.core.gate import Gate
-from reaper.core.model import Decision, Lease, Outcome, Release, Reply, Send, Withheld
+from reaper.core.model import Decision, Lease, Release, Reply, Send, Withheld
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, decision_without_send
 from reaper.core.throttle import Throttle
 from reaper.worker.ports import Api, Preflight, WorkerOptions
@@ -25,7 +25,8 @@ from reaper.worker.shutdown import Shutdown
 
 STALE_S = 1.0
 """Release a claimed lease whose send or preflight check did not start within 1 s. Settings guarantee
-lease_s >= timeout_s + 1, so a send that started earlier cannot outlive its lease. After a check see `_latest_s`."""
+lease_s >= timeout_s + 1, so a send that started earlier cannot outlive its lease. After a slow claim or a check see
+`_latest_s`."""
 LATENCY_WINDOW = 16
 """How many answers the mean latency remembers, about."""
 RELEASE_NOW = Release(0.0)
@@ -33,11 +34,22 @@ PostResult = Callable[[Lease, Decision, Send | None], None]
 
 
 class Claimed(NamedTuple):
-    """A lease on its way to a slot, when it was claimed, and how many final answers there were then."""
+    """A lease on its way to a slot; when the queue was asked for it, when it came, and the final answers until then."""
 
     lease: Lease
+    asked_at: float
     at: float
     finals: int
+
+
+class Before(NamedTuple):
+    """What held before a request: its begin, by both clocks, the silence of its host, an outage, and the token."""
+
+    began: float
+    at: float
+    throttle: Throttle
+    outage: bool
+    generation: int
 
 
 @dataclass(slots=True)
@@ -73,41 +85,31 @@ class Attempts:
             return self.post_result(lease, hopeless, None)
         if not self._start(claimed, began):
             return self.post_result(lease, RELEASE_NOW, None)
-        throttle = self.gate.throttle
-        if without_send := await self._check_first(claimed, began, throttle):
-            return self.post_result(lease, without_send, None)
-        outage, sent_at = self.gate.outage, self.clock()  # an answer may end the outage: decide by what held before
-        generation = self.gate.generation
-        if (reply := await self._send(lease, sent_at)) is None:
+        before = Before(began, self.clock(), self.gate.throttle, self.gate.outage, self.gate.generation)
+        if self.preflight is not None and self.preflight.applies_to(lease):
+            if (checked := await self._check(self.preflight, claimed, before)) is not None:
+                return self.post_result(lease, *checked)
+            # The check took time, and may have ended an outage.
+            before = Before(began, self.clock(), before.throttle, self.gate.outage, self.gate.generation)
+        if (reply := await self._send(lease, before.at)) is None:
             return self.post_result(lease, RELEASE_NOW, None)
-        verdict = classify(reply)
-        withheld = self.gate.observe(
-            self.now(), lease.session_id, verdict, began=began, jitter=self.jitter(), throttle=throttle
-        )
-        # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
-        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
-        outage |= self.gate.generation != generation  # what is replaced says nothing of what is there now
-        decision = decide(
-            verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage,
-            withheld=withheld,
-        )  # fmt: skip
-        return self.post_result(lease, decision, record(reply, sent_at))
+        decision = self._decide(claimed, classify(reply), before)
+        return self.post_result(lease, decision, record(reply, before.at))
 
     def _start(self, claimed: Claimed, now: float) -> bool:
         """Ask the gate once more, right before the send. True: it counts as in flight from here."""
-        return not self.shutdown.is_draining and now - claimed.at <= STALE_S and self.gate.start(now)
+        in_time = now - claimed.at <= STALE_S and now - claimed.asked_at <= self._latest_s
+        return in_time and not self.shutdown.is_draining and self.gate.start(now)
 
-    async def _check_first(self, claimed: Claimed, began: float, throttle: Throttle) -> Decision | None:
-        """Run the preflight check; return None to send the DELETE, else the decision.
+    async def _check(self, check: Preflight, claimed: Claimed, before: Before) -> tuple[Decision, Send | None] | None:
+        """Run the preflight check; return None to send the DELETE, else the result without one.
 
-        With a decision the item does not count as in flight any more.
+        With a result the item does not count as in flight any more. A check that fails takes the place of the send: it
+        is recorded, charged and tried again as that would be.
         """
-        if self.preflight is None or not self.preflight.applies_to(claimed.lease):
-            return None
         found: Recheck | None = None
-        withheld = False
         try:
-            found = await self.preflight(claimed.lease, self._may_start)
+            found = await check(claimed.lease, self._may_start)
         except QueueUnavailableError as error:
             self.queue_health.mark_unavailable(error)
         except Withheld:
@@ -116,22 +118,32 @@ class Attempts:
             self.gate.withdraw()
             self.post_result(claimed.lease, RELEASE_NOW, None)
             raise
-        # The gate learns as much from the answer to the check's GET as from one to a DELETE.
-        if isinstance(found, Inconclusive) and _concerns_the_api(found):
-            withheld = self.gate.observe(
-                self.now(), claimed.lease.session_id, found.verdict, began=began, jitter=self.jitter(),
-                throttle=throttle,
-            )  # fmt: skip
-        elif isinstance(found, Proceed) and self._may_go_on(claimed):
+        if isinstance(found, Proceed) and self._may_go_on(claimed):
             return None
-        else:
+        if not isinstance(found, Inconclusive):
             self.gate.withdraw()
-        return decision_without_send(found, self.jitter(), withheld=withheld)
+            return decision_without_send(found), None
+        return self._decide(claimed, found.verdict, before, of_check=True), record_check(found.reply, before.at)
+
+    def _decide(self, claimed: Claimed, verdict: Verdict, before: Before, *, of_check: bool = False) -> Decision:
+        """Let the gate learn from an answer; return what the queue does with the lease."""
+        lease = claimed.lease
+        withheld = self.gate.observe(
+            self.now(), lease.session_id, verdict, began=before.began, jitter=self.jitter(), throttle=before.throttle
+        )
+        # Did another ID get a final answer since this one's previous send? Then a fault is this ID's own.
+        others_final = lease.sends > 1 and (lease.others_final or self.gate.finals > claimed.finals)
+        # The answer may end an outage: what held before it counts. What is replaced says nothing of what is there now.
+        outage = before.outage or self.gate.generation != before.generation
+        return decide(
+            verdict, lease, self.options.retry, jitter=self.jitter(), others_final=others_final, outage=outage,
+            withheld=withheld, of_check=of_check,
+        )  # fmt: skip
 
     def _may_go_on(self, claimed: Claimed) -> bool:
         """Return whether the DELETE may follow the check: it took time, in which a pause or the end may have begun."""
         now = self.now()
-        in_time = now - claimed.at < self._latest_s
+        in_time = now - claimed.asked_at < self._latest_s
         return in_time and not self.shutdown.is_draining and self.gate.may_go_on(now)
 
     async def _send(self, lease: Lease, sent_at: float) -> Reply | None:
@@ -164,10 +176,5 @@ class Attempts:
 
     @property
     def _latest_s(self) -> float:
-        """How long after its claim a send may begin: it ends before its lease does."""
+        """How long after the queue was asked for the lease a send may begin: it ends before its lease does."""
         return max(STALE_S, self.options.lease_s - self.options.send_s - STALE_S)
-
-
-def _concerns_the_api(found: Inconclusive) -> bool:
-    """Return whether the answer to the check concerns the API or the token, not this session alone."""
-    return not isinstance(found.verdict, Final) or found.verdict.outcome is Outcome.FORBIDDEN

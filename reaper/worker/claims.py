@@ -113,10 +113,10 @@ class Claims:
 
     async def _claim_and_dispatch(self, admission: Admission) -> float | None:
         """Claim what may start now and dispatch it; return how long to rest (0: not at all, None: the end)."""
-        limit = self._claim_size(admission)
+        limit, asked_at = self._claim_size(admission), self.last_tick_at
         leases = await self._claim(limit) if limit > 0 else []
         at, finals = self.now(), self.gate.finals
-        self._claimed.extend([Claimed(lease, at, finals) for lease in leases])
+        self._claimed.extend([Claimed(lease, asked_at, at, finals) for lease in leases])
         self._outstanding += len(leases)
         self._dispatch()
         if len(leases) == limit > 0:

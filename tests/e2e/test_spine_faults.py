@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -70,6 +71,22 @@ def test_outage(command: Command, tmp_path: Path, backlog: int) -> None:
         assert process.returncode == 0
     assert set(command.outcomes().values()) <= {"stopped", "already_gone"}
     command.audit()
+
+
+def test_an_outage_that_the_checks_before_deletes_meet(command: Command, tmp_path: Path) -> None:
+    """Where something is protected, each DELETE follows a GET: its failures leave work, and end a run as others do."""
+    some = sessions(40)
+    with running_sandbox(some, latency="50ms") as sandbox:
+        aim(command, sandbox, worker__concurrency=1, api__unavailable_wait_s=2, protect__globs='["keep-*"]')
+        process = command.start("once", "--json", str(write_ids(tmp_path / "ids.txt", ids_of(some))))
+        eventually(lambda: deletes(sandbox) > 3)
+        sandbox.do(lambda s: s.set_mode(Mode.OUTAGE))
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 69
+        summary = json.loads(out)
+        assert (summary["waiting"], summary["delayed"]) == (40 - summary["stopped"], 0)
+        sandbox.do(lambda s: s.set_mode(Mode.OK))
+        assert command.json("once", code=0)["stopped"] == summary["waiting"]
 
 
 def test_one_that_fails_for_ever(command: Command, tmp_path: Path) -> None:

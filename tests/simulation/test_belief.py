@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -53,7 +54,9 @@ def test_the_oracle_sees_an_id_that_is_exhausted_though_the_api_may_be_down(
     read_s: float | None, other_s: float | None, is_broken: bool
 ) -> None:
     class World:
-        network = type("Network", (), {"sent": [(20.0, "reaper0.0", "env_1"), (100.0, "reaper0.0", "env_1")]})()
+        network = SimpleNamespace(
+            sent=[(20.0, "reaper0.0", "env_1"), (99.5, "reaper0.0", "env_2")], checked=[(100.0, "reaper0.0", "env_1")]
+        )
         api = ApiModel(Random(1), History(), lambda kind: None, lambda kind: None)
         broken: ClassVar[list[str]] = []
 

@@ -10,7 +10,7 @@ from reaper.core.discovery.listing import SessionSummary
 from reaper.core.discovery.policy import Judgement, Rule
 from reaper.core.discovery.recheck import recheck
 from reaper.core.model import Answered, Failed, Fault, Outcome, Release, Reply, SessionId, Settle
-from reaper.core.preflight import REFUSED_DETAIL, Inconclusive, Proceed, Recheck, Skip, decision_without_send
+from reaper.core.preflight import Inconclusive, Proceed, Recheck, Skip, decision_without_send
 
 ID = SessionId("ses-1")
 OWN = b'{"error": "x"}'
@@ -71,17 +71,12 @@ UNSURE: list[tuple[Reply, Answer]] = [
 
 @pytest.mark.parametrize(("reply", "verdict"), UNSURE)
 def test_any_other_answer_is_inconclusive(reply: Reply, verdict: Answer) -> None:
-    assert checked(reply) == Inconclusive(verdict)
+    assert checked(reply) == Inconclusive(verdict, reply)
 
 
 def test_the_decision_when_nothing_is_sent() -> None:
-    assert decision_without_send(Skip("renewed", "why"), 0.5) == Settle(Outcome.PROTECTED, "renewed")
-    assert decision_without_send(None, 0.5) == decision_without_send(Proceed("why"), 0.5) == Release(0.0)
-    assert decision_without_send(Inconclusive(Foreign(200)), 0.0) == Release(15.0)
-    assert decision_without_send(Inconclusive(Foreign(200)), 1.0) == Release(45.0)
-    for outcome in (Outcome.FORBIDDEN, Outcome.REJECTED):
-        end = decision_without_send(Inconclusive(Final(outcome, "not yours")), 0.5)
-        assert end == Settle(outcome, f"{REFUSED_DETAIL}: not yours"), "what is refused is refused for good"
+    assert decision_without_send(Skip("renewed", "why")) == Settle(Outcome.PROTECTED, "renewed")
+    assert decision_without_send(None) == decision_without_send(Proceed("why")) == Release(0.0)
 
 
 def test_an_answer_that_cannot_be_decoded_is_named() -> None:

@@ -38,6 +38,14 @@ def test_a_history_is_in_the_order_of_time() -> None:
     assert lines[-1] == "-> nothing to do"
 
 
+def test_a_history_says_where_a_check_took_the_place_of_a_send() -> None:
+    checked = Send(NOW - 60, 0.5, error="check: answered 500", request_id="req-2")
+    lines = history(replace(GONE, history=(SENDS[0], checked, SENDS[2])), NOW, REAPERS).splitlines()
+    assert lines[4].split("Z  ", 1)[1] == (
+        "send 2        no DELETE: the check before it failed after 0.500 s: answered 500; request req-2"
+    )
+
+
 def test_a_history_names_the_operator_and_the_reason() -> None:
     taken_out = replace(GONE, outcome=Outcome.CANCELLED, detail=None, history=(), sends=0, by="ann", reason="in use")
     assert "cancelled     by ann: in use" in history(taken_out, NOW, [])

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import anyio
 import pytest
 
-from reaper.core.classify import Final, ServerFault, Throttled, Unauthorized, Verdict
-from reaper.core.model import Lease, Outcome, SessionId, Withheld
+from reaper.core.classify import Broken, Final, ServerFault, Throttled, Unauthorized, Verdict
+from reaper.core.errors import Exit
+from reaper.core.model import Answered, Failed, Fault, Lease, Outcome, Reply, SessionId, Withheld
 from reaper.core.preflight import Inconclusive, Proceed, Recheck, Skip
-from tests.support.worker import World, well, world
+from tests.support.worker import BAD, GONE, LIST, World, well, world
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ class FakePreflight:
         return self.of.get(lease.session_id, self.says)
 
 
-async def checking(n: int, check: FakePreflight, **more: float) -> World:
+async def checking(n: int, check: FakePreflight, **more: object) -> World:
     return await world(n, well, preflight=check, **more)  # type: ignore[arg-type]
 
 
@@ -89,7 +90,7 @@ async def test_looks_count_against_the_bound() -> None:
 
 
 async def test_a_refused_look_pauses_and_charges_nothing() -> None:
-    check = FakePreflight(says=Inconclusive(Unauthorized(0, own=True)))
+    check = FakePreflight(says=Inconclusive(Unauthorized(0, own=True), BAD))
     w = await checking(5, check)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
@@ -98,12 +99,70 @@ async def test_a_refused_look_pauses_and_charges_nothing() -> None:
     assert w.journal.pauses[0] == "+credentials"
     assert sum(w.api.sent.values()) == 0
     items = [await w.queue.show(SessionId(f"s{n}")) for n in range(5)]
-    assert all(item is not None and (item.attempts, item.sends) == (0, 0) for item in items)
+    assert all(item is not None and item.attempts == 0 for item in items)
     assert w.worker.gate.in_flight == 0
 
 
+async def test_a_session_whose_check_fails_each_time_is_exhausted_as_one_whose_delete_does() -> None:
+    """It circled for ever, unseen: nothing was logged, `show` had nothing of it, and a run ended with 0."""
+    check = FakePreflight(of={"s0": Inconclusive(ServerFault(500), Answered(500, b"", 0.1, request_id="r1"))})
+    w = await world(4, well, preflight=check, retry_s=1e9)
+    assert (await w.run()).exit is Exit.DEAD
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert (item.outcome, item.attempts, item.sends) == (Outcome.EXHAUSTED, 16, 16)
+    assert item.detail == "16 attempts, the last: 500 to the check before the DELETE"
+    assert {(send.status, send.error, send.request_id) for send in item.history} == {
+        (None, "check: answered 500", "r1")
+    }
+    assert check.checked.count(SessionId("s0")) == 16
+    assert w.api.sent.keys() == {"s1", "s2", "s3"}
+    assert w.worker.sends == 3
+    assert (await w.queue.audit()).balanced
+
+
+async def test_a_run_waits_for_a_session_whose_check_failed() -> None:
+    failed = Inconclusive(Broken(Fault.TIMEOUT), Failed(Fault.TIMEOUT, True, "late", 20.0))
+    check = FakePreflight(of={"s0": failed})
+    w = await checking(2, check)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(3)
+        check.of.clear()
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert item.outcome is Outcome.STOPPED
+    assert [send.error for send in item.history] == ["check: timeout: late"] * (item.sends - 1) + [None]
+
+
+async def test_a_404_after_a_check_without_an_answer_is_not_ambiguous() -> None:
+    """A GET stops nothing: the list still has to confirm that the session is gone."""
+    failed = Inconclusive(Broken(Fault.TIMEOUT), Failed(Fault.TIMEOUT, True, "late", 20.0))
+    check = FakePreflight(says=failed)
+
+    async def gone(_: SessionId, __: int) -> Reply:
+        return GONE
+
+    w = await world(1, gone, preflight=check)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(3)
+        check.says = GO
+    item = await w.queue.show(SessionId("s0"))
+    assert item is not None
+    assert (item.outcome, item.detail) == (Outcome.ALREADY_GONE, None)
+
+
+async def test_a_run_whose_checks_meet_an_outage_ends_as_one_whose_deletes_do() -> None:
+    down = Answered(503, b"", 0.1)
+    w = await checking(4, FakePreflight(says=Inconclusive(ServerFault(503), down)))
+    w.api.lists = lambda: down if w.api.reads[1:] else LIST
+    summary = await w.run()
+    assert (summary.exit, summary.view.to_do) == (Exit.UNAVAILABLE, 4)
+
+
 async def test_an_outage_of_the_look_opens_the_breaker() -> None:
-    w = await checking(20, FakePreflight(says=Inconclusive(ServerFault(502))))
+    w = await checking(20, FakePreflight(says=Inconclusive(ServerFault(502), BAD)))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(1.2)
@@ -113,7 +172,7 @@ async def test_an_outage_of_the_look_opens_the_breaker() -> None:
 
 
 async def test_a_session_that_must_not_be_looked_at_is_a_dead_letter_and_a_run_of_them_a_storm() -> None:
-    w = await checking(30, FakePreflight(says=Inconclusive(Final(Outcome.FORBIDDEN, "not yours"))))
+    w = await checking(30, FakePreflight(says=Inconclusive(Final(Outcome.FORBIDDEN, "not yours"), BAD)))
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)
         await anyio.sleep(2)
@@ -161,7 +220,7 @@ async def test_a_worker_that_ends_during_a_look_sends_nothing(end: str) -> None:
 @pytest.mark.parametrize("reason", ["throttled", "credentials"])
 async def test_a_pause_that_begins_during_the_check_holds_the_delete_back(reason: str) -> None:
     answers: dict[str, Verdict] = {"throttled": Throttled(30.0), "credentials": Unauthorized(0, own=True)}
-    check = FakePreflight(takes_s=0.8, takes_of={"s0": 0.3}, of={"s0": Inconclusive(answers[reason])})
+    check = FakePreflight(takes_s=0.8, takes_of={"s0": 0.3}, of={"s0": Inconclusive(answers[reason], BAD)})
     w = await checking(3, check)
     async with anyio.create_task_group() as group:
         group.start_soon(w.worker.run)

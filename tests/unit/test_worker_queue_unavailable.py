@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -58,6 +59,25 @@ async def away_for(w: World, after_s: float, for_s: float) -> None:
     w.queue.store.away = True
     await anyio.sleep(for_s)
     w.queue.store.away = False
+
+
+async def test_a_lease_whose_claim_was_answered_late_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began when the queue gave it: a send that begins now could outlive it, beside that of the next holder."""
+    w = await world(1, well, latency_s=19.0)
+    w.worker.reconfigure(w.api, replace(w.worker.options, lease_s=30.0), None)
+    claim = w.queue.claim
+    ends_at: list[float] = []
+
+    async def late(*args: Any, **more: Any) -> list[Lease]:
+        leases = await claim(*args, **more)
+        ends_at.extend(lease.expires_at for lease in leases)
+        await anyio.sleep(15.0 if len(ends_at) == 1 else 5.0)
+        return leases
+
+    monkeypatch.setattr(w.queue, "claim", late)
+    assert (await w.run()).view.settled == {Outcome.STOPPED: 1}
+    assert len(ends_at) == 2, "the first one was too late, the second one was not"
+    assert [at + 19.0 <= ends_at[-1] for at in w.api.at] == [True]
 
 
 async def test_no_list_is_read_while_the_engine_is_away() -> None:

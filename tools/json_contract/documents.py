@@ -81,7 +81,9 @@ _SENDS = record(
     {
         "at": key(INSTANT, ""),
         "status": key(nullable(INTEGER), "of the answer, null without one"),
-        "error": key(nullable(TEXT), "why there was no answer"),
+        "error": key(
+            nullable(TEXT), "why there was no answer; `check: …`: no DELETE was sent, the check before it failed"
+        ),
         "duration_s": key(SECONDS, ""),
         "request_id": key(nullable(TEXT), "the request's ID in the answer"),
     }

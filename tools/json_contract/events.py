@@ -250,7 +250,7 @@ EVENTS: dict[str, Event] = {
         {
             "session_id": _ID,
             "status": key(_INT_OR_NULL, "of the answer"),
-            "error": key(nullable(TEXT), "why there was none"),
+            "error": key(nullable(TEXT), "why there was none; `check: …`: the check before the DELETE failed"),
             "charged": key(FLAG, "whether it counts as an attempt"),
             "after_s": key(SECONDS, "due again after so long"),
         },

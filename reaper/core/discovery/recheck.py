@@ -22,7 +22,7 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
         session = parse_session(reply.body, session_id)
         if not isinstance(session, SessionSummary):
             # `classify` would take a 2xx for a stop: a read stops nothing.
-            return Inconclusive(foreign(reply))
+            return Inconclusive(foreign(reply), reply)
         judgement = judge(session, reply)
         if judgement.action is Action.REAP or judgement.rule is Rule.ENDED:
             return Proceed(judgement.reason)
@@ -31,7 +31,7 @@ def recheck(reply: Reply, session_id: SessionId, judge: Callable[[SessionSummary
     verdict = classify(reply)
     if isinstance(verdict, Final) and verdict.outcome is Outcome.ALREADY_GONE:
         return Proceed("it is gone already")
-    return Inconclusive(verdict)
+    return Inconclusive(verdict, reply)
 
 
 def recheck_protection(reply: Reply, session_id: SessionId, protection: Protection) -> Recheck:

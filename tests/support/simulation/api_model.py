@@ -102,6 +102,8 @@ class ApiModel:
     """The same, and when a DELETE of its was answered by 204."""
     gone: dict[str, list[float]] = field(default_factory=dict)
     """When each process was answered 404 or 410, in order."""
+    checks: dict[str, list[Told]] = field(default_factory=dict)
+    """The answers to the checks before the DELETEs of each ID."""
     _told_of: dict[str, list[Told]] = field(default_factory=dict)
 
     def told_of(self, session_id: str) -> list[Told]:
@@ -124,9 +126,9 @@ class ApiModel:
             self.met(fault)
         if self.active("clock_of_api"):
             self.met("clock_of_api")
+        session_id = path.rsplit("/", 1)[1]
+        told = Told(CLOCK.elapsed_s, session_id, process, answer.status, applied, fault, self.tokens.get(token, ""))
         if method == "DELETE":
-            session_id = path.rsplit("/", 1)[1]
-            told = Told(CLOCK.elapsed_s, session_id, process, answer.status, applied, fault, self.tokens.get(token, ""))
             self.note(told)
             self.history.add(session_id, f"{process}: DELETE {answer.status} {fault}", "deletes")
         else:
@@ -137,6 +139,8 @@ class ApiModel:
                 self.proofs.setdefault(process, []).append(CLOCK.elapsed_s)
             elif path == "/api/sessions" and fault == "list_500":
                 self.lists_failed.setdefault(process, []).append(CLOCK.elapsed_s)
+            elif "/sessions/" in path:
+                self.checks.setdefault(session_id, []).append(told)
             self.history.add(process, f"GET {path} {answer.status} {fault}", "reads")
         return answer
 

@@ -80,7 +80,8 @@ class Belief:
 
     def exhausted(self, process: str, session_id: str) -> None:
         """Judge a booking: something has shown, since the ID's last failures, that it is not the API that fails."""
-        sent_s = [at_s for at_s, _, each in self._world.network.sent if each == session_id]
+        network = self._world.network
+        sent_s = sorted(at_s for at_s, _, each in (*network.sent, *network.checked) if each == session_id)
         if not sent_s or len(sent_s) > LATE_SENDS:
             return
         api, since_s = self._world.api, sent_s[-1]
@@ -96,9 +97,13 @@ class Belief:
             self._world.breaks(f"{process} has exhausted {session_id}, and nothing shows that the API worked")
 
     def outage_charged(self, row: Booked, sends: int) -> str:
-        """Return what is wrong where an outage of the whole API was charged to an ID, beyond its first failures."""
+        """Return what is wrong where an outage of the whole API was charged to an ID, beyond its first failures.
+
+        `sends`: its DELETEs, and the checks before them, each of which may have failed in the place of one.
+        """
         failed: Counter[tuple[str, float]] = Counter()
-        for told in self._world.api.told_of(row.session_id):
+        api = self._world.api
+        for told in (*api.told_of(row.session_id), *api.checks.get(row.session_id, ())):
             if told.fault == "unavailable":
                 outage_s = min(one.at_s for one in self._world.overlapping({"unavailable"}, told.at_s, told.at_s))
                 failed[told.process, outage_s] += 1

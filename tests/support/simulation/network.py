@@ -35,6 +35,8 @@ class Network:
         self.open: set[Link] = set()
         self.sent: list[tuple[float, str, str]] = []
         """Each DELETE that was written: when, by which process, for which ID."""
+        self.checked: list[tuple[float, str, str]] = []
+        """The same of the checks before DELETEs."""
         self.busiest: dict[str, int] = {}
         """The most DELETEs that a process had under way at once."""
         self.faults: dict[str, int] = {}

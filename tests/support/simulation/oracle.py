@@ -171,6 +171,7 @@ class Oracle:
         sent_s: dict[str, list[float]] = {}
         for at_s, _, session_id in world.network.sent:
             sent_s.setdefault(session_id, []).append(at_s)
+        checks = Counter(session_id for _, _, session_id in world.network.checked)
         told: dict[str, set[int]] = {}
         for one in world.api.told:
             told.setdefault(one.session_id, set()).add(one.status)
@@ -186,7 +187,7 @@ class Oracle:
             answers = told.get(session_id, set())
             fault = self._fault_of(row, alive, answers, now_s, hosted.protected_s)
             fault = fault or self._belief.overcharged(row, sent_s.get(session_id, []))
-            fault = fault or self._belief.outage_charged(row, len(sent_s.get(session_id, [])))
+            fault = fault or self._belief.outage_charged(row, len(sent_s.get(session_id, [])) + checks[session_id])
             fault = fault or self._conduct.miscancelled(row, now_s)
             if fault:
                 world.breaks(f"{session_id} is booked {row.outcome or 'open'} ({row.detail}): {fault}")
