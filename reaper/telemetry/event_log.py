@@ -187,10 +187,10 @@ class SweepLog:
     printed: bool = False
     """Whether the command prints the results for a person, too: then they are logged at debug."""
 
-    def judged(self, findings: Findings, *, queued: int, enforced: bool) -> None:
+    def judged(self, findings: Findings, *, queued: int, kept_back: int, enforced: bool) -> None:
         counts = {each.rule: each.listed for each in findings.rules}
         facts = {"to_stop": findings.to_stop, "known": findings.to_stop - findings.chosen, "sighted": findings.sighted}
-        self._at("info")(events.SWEEP_JUDGED, **counts, **facts, queued=queued, enforced=enforced)
+        self._at("info")(events.SWEEP_JUDGED, **counts, **facts, queued=queued, kept_back=kept_back, enforced=enforced)
         if self.meter is not None:
             self.meter.swept("judged", {rule: counts.get(rule, 0) for rule in Rule})
 

@@ -211,6 +211,7 @@ EVENTS: dict[str, Event] = {
             "known": key(COUNT, "of these, in the queue before"),
             "sighted": key(COUNT, "sessions without a live owner, to be seen once more"),
             "queued": key(COUNT, "added to the queue"),
+            "kept_back": key(COUNT, "not added, because an open or a discarded hold keeps them"),
             "enforced": key(FLAG, "whether `discovery.enforce` is on"),
         },
     ),

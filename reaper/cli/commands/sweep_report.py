@@ -117,8 +117,10 @@ class SweepReport:
         elif self.enforce:
             is_now = "would be" if dry else "is now"
             are_now = "would be" if dry else "are now"
-            count = findings.chosen if dry else self.swept.added.accepted
+            count = findings.chosen - self.swept.kept_back if dry else self.swept.added.accepted
             yield f"{pluralize(count, f'session {is_now}', f'sessions {are_now}')} queued to be stopped"
+            if kept := self.swept.kept_back:
+                yield f"{pluralize(kept, 'session is', 'sessions are')} kept back by a hold; to see it: reaper holds"
         if findings.chosen and not self.enforce:
             nothing = f"nothing {'would be' if dry else 'was'} queued"
             aim = "to have them held for your approval" if isinstance(ruling, Hold) else "to stop them"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold
+from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold, Holds, keepers
 from reaper.core.discovery.listing import Listing
 from reaper.core.discovery.policy import Action, Judged, Rule
 from reaper.core.model import SessionId
@@ -112,6 +112,17 @@ def check_guards(
     if not tripped:
         return Pass(chosen)
     return Hold(hold_id, now, now + HOLD_LIFE_S, tuple(tripped), "; ".join(tripped.values()), chosen)
+
+
+def heed_holds(ruling: Ruling, holds: Holds, now: float) -> tuple[Ruling, int]:
+    """Return what is left of a sweep that passed, without the sessions that earlier holds keep, and how many those are.
+
+    Where they keep all of it, the ruling is the hold that keeps the first.
+    """
+    if not isinstance(ruling, Pass) or not (kept := keepers(holds, ruling.sessions, now)):
+        return ruling, 0
+    left = {each: rule for each, rule in ruling.sessions.items() if each not in kept}
+    return Pass(left) if left else next(iter(kept.values())), len(kept)
 
 
 def next_baseline(sweep: Sweep, ruling: Ruling, before: frozenset[SessionId] | None) -> frozenset[SessionId] | None:

@@ -6,7 +6,7 @@ The queue keeps all holds as one value that is replaced by compare-and-set, so e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
@@ -102,6 +102,18 @@ def covering(holds: Holds, hold: Hold) -> Hold | None:
     return None
 
 
+def keepers(holds: Holds, sessions: Collection[SessionId], now: float) -> dict[SessionId, Hold]:
+    """Return those of the sessions that an open or a discarded hold keeps from being stopped, each with that hold.
+
+    What an operator has not decided, or has decided against, is not stopped by a later sweep that trips no guard.
+    """
+    found: dict[SessionId, Hold] = {}
+    for hold in holds:
+        if hold.fate in (HoldState.OPEN, HoldState.DISCARDED) and now < hold.expires_at:
+            found.update((each, hold) for each in hold.sessions if each in sessions)
+    return found
+
+
 def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
     """Approve a hold. Return all holds, and the one whose sessions the caller queues now.
 
@@ -112,7 +124,7 @@ def approve(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float)
 
 
 def discard(holds: Holds, hold_id: str, *, by: str, why: str | None, now: float) -> tuple[Holds, Hold] | Refused:
-    """Discard a hold. Its sessions are not stopped until a later sweep chooses them again.
+    """Discard a hold. No sweep stops its sessions before its life is over.
 
     To discard it again returns it again, as `approve` does: the caller may have been cut off before its second step.
     """

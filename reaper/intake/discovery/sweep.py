@@ -19,7 +19,16 @@ from reaper.core.classify import OtherAccount, Proven, ReadVerdict
 from reaper.core.discovery import ghosts as core_ghosts
 from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.findings import Findings, count_findings
-from reaper.core.discovery.guard import GuardLimits, Pass, Ruling, Sweep, UnusableListing, check_guards, next_baseline
+from reaper.core.discovery.guard import (
+    GuardLimits,
+    Pass,
+    Ruling,
+    Sweep,
+    UnusableListing,
+    check_guards,
+    heed_holds,
+    next_baseline,
+)
 from reaper.core.discovery.holds import Hold
 from reaper.core.discovery.listing import Listing, SessionSummary, parse_list
 from reaper.core.discovery.policy import Judged, Judgement, PolicyOptions, Rule, judge
@@ -51,7 +60,7 @@ SIGHTINGS = "sightings"
 class SweepReport(Protocol):
     """Receives the events of sweeps. No method may raise or block."""
 
-    def judged(self, findings: Findings, *, queued: int, enforced: bool) -> None: ...
+    def judged(self, findings: Findings, *, queued: int, kept_back: int, enforced: bool) -> None: ...
 
     def held(self, hold: Hold, *, new: bool, kept: bool) -> None: ...
 
@@ -87,6 +96,8 @@ class SweepResult:
     """Why the list could not be read, if that ended the sweep."""
     hold_is_kept: bool = False
     """Whether the ruling is a hold that the queue keeps, for an operator to decide about."""
+    kept_back: int = 0
+    """Sessions that the sweep would have stopped, and that an open or a discarded hold keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +157,18 @@ class Discovery:
             self.report.stopped(seen.reason)
             return SweepResult(UnusableListing(seen.reason), unread=seen.verdict)
         sweep, ruling = await to_thread.run_sync(self.apply_guards, seen)
-        added = NOTHING
+        added, kept_back = NOTHING, 0
         if isinstance(ruling, UnusableListing):
             self.report.stopped(ruling.reason)
         else:
             await self._save_reading(sweep, ruling, seen)
-            ruling, added = await self._execute(ruling, seen.findings, into)
+            if self.options.enforce:
+                ruling, kept_back = heed_holds(ruling, await holds_of(self.queue), self.queue.now())
+            ruling, added = await self._execute(ruling, seen.findings, into, kept_back)
         kept = isinstance(ruling, Hold) and self.options.enforce
-        return SweepResult(ruling, seen.findings, seen.judged, seen.server_now, added, hold_is_kept=kept)
+        return SweepResult(
+            ruling, seen.findings, seen.judged, seen.server_now, added, hold_is_kept=kept, kept_back=kept_back
+        )
 
     async def observe(self) -> Observation | UnfitListing:
         """Read the list and judge it. Changes nothing, except that the first reading pins the account."""
@@ -203,11 +218,16 @@ class Discovery:
 
     async def simulate(self, seen: Observation) -> SweepResult:
         """Return what a sweep of this reading would come to; change nothing."""
-        ruling = (await to_thread.run_sync(self.apply_guards, seen))[1]
-        kept = None
-        if isinstance(ruling, Hold) and self.options.enforce:
-            kept = core_holds.covering(await holds_of(self.queue), ruling)
-        return SweepResult(kept or ruling, seen.findings, seen.judged, seen.server_now, hold_is_kept=kept is not None)
+        ruling: Ruling = (await to_thread.run_sync(self.apply_guards, seen))[1]
+        kept, kept_back = None, 0
+        if self.options.enforce:
+            holds = await holds_of(self.queue)
+            ruling, kept_back = heed_holds(ruling, holds, self.queue.now())
+            kept = core_holds.covering(holds, ruling) if isinstance(ruling, Hold) else None
+        return SweepResult(
+            kept or ruling, seen.findings, seen.judged, seen.server_now, hold_is_kept=kept is not None,
+            kept_back=kept_back,
+        )  # fmt: skip
 
     def _server_now(self, reply: Answered) -> float | ClockJump | None:
         # CLOCK_BOOTTIME continues during suspend, as the clock of the server does.
@@ -241,19 +261,22 @@ class Discovery:
                 assert outcome is not None
                 self.report.ghost(session_id, outcome)
 
-    async def _execute(self, ruling: Pass | Hold, findings: Findings, into: RunSet | None) -> tuple[Ruling, Added]:
+    async def _execute(
+        self, ruling: Ruling, findings: Findings, into: RunSet | None, kept_back: int
+    ) -> tuple[Ruling, Added]:
         """Queue the sessions of a sweep that passed; keep a hold. Return the hold that is kept, and what was added."""
         enforce = self.options.enforce
         if isinstance(ruling, Hold):
-            self.report.judged(findings, queued=0, enforced=enforce)
+            self.report.judged(findings, queued=0, kept_back=kept_back, enforced=enforce)
             new, kept = False, ruling
             if enforce:
                 holds, new = await change_holds(self.queue, lambda holds: core_holds.add_hold(holds, ruling))
                 kept = core_holds.covering(holds, ruling) or ruling
             self.report.held(kept, new=new, kept=enforce)
             return kept, NOTHING
-        added = await add_chosen(self.queue, ruling.sessions, into) if enforce else NOTHING
-        self.report.judged(findings, queued=added.accepted, enforced=enforce)
+        chosen = ruling.sessions if isinstance(ruling, Pass) and enforce else {}
+        added = await add_chosen(self.queue, chosen, into)
+        self.report.judged(findings, queued=added.accepted, kept_back=kept_back, enforced=enforce)
         if added.accepted:
             self.report.imported(SOURCE, SOURCE, added)
         return ruling, added

@@ -97,8 +97,8 @@ class Link(asyncio.Transport):
         is_repeated = network.is_repeated(self._asks)
         if "/sessions/" in path and not is_repeated:
             network.judge_silence(self.process)
-            if method == "GET":
-                network.checked.append((CLOCK.elapsed_s, name, path.rsplit("/", 1)[1]))
+        if "/sessions/" in path and method == "GET":
+            network.checked.append((CLOCK.elapsed_s, name, path.rsplit("/", 1)[1]))
         if method == "DELETE":
             self.deletes = self._answers = path.rsplit("/", 1)[1]
             self._written_s = CLOCK.elapsed_s
