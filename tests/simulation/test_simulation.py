@@ -98,7 +98,7 @@ def broken(result: dict[str, Booked], *sessions: PlannedSession, **more: object)
             self.api.sessions = {one.session_id: Hosted(one) for one in sessions}
             for told in more.get("told", ()):  # type: ignore[attr-defined]
                 self.api.note(Told(*told))
-            network = {"sent": more.get("sent", []), "busiest": more.get("busiest", {}), "stopped": {}}
+            network = {"sent": more.get("sent", []), "checked": [], "busiest": more.get("busiest", {}), "stopped": {}}
             self.network = type("Network", (), network)()
 
         def breaks(self, sentence: str) -> None:

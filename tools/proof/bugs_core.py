@@ -12,7 +12,7 @@ CORE: tuple[Bug, ...] = (
         "settled-before-the-delete",
         "an ID is settled before its DELETE is sent: a crash in between loses it",
         "reaper/worker/attempt.py",
-        "import Decision, Lease, Outcome, Release, Reply, Send, Withheld\n",
+        "import Decision, Lease, Release, Reply, Send, Withheld\n",
         "import Decision, Lease, Outcome, Release, Reply, Send, Settle, Withheld\n",
         "        self.sends += 1\n        try:\n",
         "        self.sends += 1\n"
@@ -72,6 +72,24 @@ CORE: tuple[Bug, ...] = (
         ),
     ),
     bug(
+        "lease-from-its-answer",
+        "a lease counts from when the queue's answer came: after a slow one a DELETE outlives it, beside another",
+        "reaper/worker/claims.py",
+        "[Claimed(lease, asked_at, at, finals) for lease in leases]",
+        "[Claimed(lease, at, at, finals) for lease in leases]",
+        fails="tests/unit/test_worker_slow_queue.py::test_a_lease_whose_claim_was_answered_late_is_not_used",
+    ),
+    bug(
+        "check-failed-is-nothing",
+        "a check before a DELETE that fails counts for nothing: a run ends with 0, and the ID circles for ever, unseen",
+        "reaper/worker/attempt.py",
+        "        return self._decide(claimed, found.verdict, before, of_check=True), "
+        "record_check(found.reply, before.at)\n",
+        "        self._decide(claimed, found.verdict, before, of_check=True)\n        return Release(30.0), None\n",
+        fails="tests/unit/test_worker_preflight.py"
+        "::test_a_session_whose_check_fails_each_time_is_exhausted_as_one_whose_delete_does",
+    ),
+    bug(
         "exhausted-by-an-outage",
         "in an outage that no breaker has noticed the last attempt makes an ID a dead letter",
         "reaper/worker/unconfirmed.py",
@@ -128,8 +146,8 @@ CORE: tuple[Bug, ...] = (
         "silence-of-the-wrong-host",
         "a 429 that comes after a reload named another address holds that one up, and not the one that asked",
         "reaper/worker/attempt.py",
-        "        throttle = self.gate.throttle\n",
-        "        throttle = None\n",
+        "self.clock(), self.gate.throttle, self.gate.outage,",
+        "self.clock(), None, self.gate.outage,",
         fails="tests/unit/test_worker_target.py::test_a_late_429_asks_for_silence_at_the_host_that_it_came_from",
     ),
     bug(

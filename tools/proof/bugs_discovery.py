@@ -81,4 +81,12 @@ DISCOVERY: tuple[Bug, ...] = (
         "        return jumped or at\n",
         fails="tests/integration/test_sweep.py::test_a_sweep_judges_by_the_servers_clock",
     ),
+    bug(
+        "held-and-stopped-in-parts",
+        "what an operator has discarded, or not decided, is stopped by the next sweep that trips no guard",
+        "reaper/core/discovery/guard.py",
+        "    if not isinstance(ruling, Pass) or not (kept := keepers(holds, ruling.sessions, now)):\n",
+        "    if not (kept := keepers(holds, (), now)) or not isinstance(ruling, Pass):\n",
+        fails="tests/integration/test_sweep.py::test_what_a_hold_keeps_is_not_stopped_by_a_smaller_sweep",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from reaper.core.discovery import holds as core_holds
 from reaper.core.discovery.holds import Guard, Hold, HoldHead, Holds
 from reaper.core.discovery.policy import Rule
 from reaper.core.errors import QueueError
+from reaper.core.ids import check_id
 from reaper.core.model import Outcome, SessionId
 from reaper.intake.events import NOTHING, add_up
 from reaper.queues.base import IntakePort, LedgerReader, RunSet, ValuePort
@@ -51,6 +53,17 @@ async def open_holds_and_ghosts(queue: ValuePort) -> dict[str, int]:
         holds = ()  # `reaper holds` reports the malformed value
     ghosts = core_ghosts.read_ghosts(await queue.read_value(core_ghosts.KEY))
     return {"holds": len(holds), "ghosts": len(ghosts.proven)}
+
+
+def read_listed(text: str | None, now: float) -> frozenset[SessionId] | None:
+    """Parse the session IDs of the previous reading; None when it is older than the life of a hold."""
+    try:
+        value = json.loads(text or "null")
+        if now - value["at"] > core_holds.HOLD_LIFE_S:
+            return None
+        return frozenset(check_id(each) for each in value["ids"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 async def reset_baseline(queue: ValuePort, hold: Hold) -> None:

@@ -35,7 +35,6 @@ from reaper.core.discovery.policy import Judged, Judgement, PolicyOptions, Rule,
 from reaper.core.discovery.protection import Protection
 from reaper.core.discovery.server_clock import ClockJump, NoServerTime, ServerClock, follow, read_date
 from reaper.core.discovery.sightings import Owners, read_sightings, update_sightings
-from reaper.core.ids import check_id
 from reaper.core.model import Answered, Outcome, Reply, SessionId
 from reaper.core.target import OtherTarget
 from reaper.core.text import describe_unforeseen
@@ -48,6 +47,7 @@ from reaper.intake.discovery.held_sweeps import (
     change_holds,
     holds_of,
     open_holds_and_ghosts,
+    read_listed,
 )
 from reaper.intake.events import NOTHING
 from reaper.queues.base import RunSet
@@ -192,7 +192,7 @@ class Discovery:
         )
         sessions = listing.sessions
         judged = await to_thread.run_sync(lambda: tuple(Judged(one, _judge_safely(policy, one)) for one in sessions))
-        previous = _read_listed(await self.queue.read_value(LISTED), self.queue.now())
+        previous = read_listed(await self.queue.read_value(LISTED), self.queue.now())
         asked = {each.session_id for each in listing.sessions} | (previous or frozenset())
         outcomes = await self.queue.outcomes_of(sorted(asked))
         known = frozenset(each for each, outcome in outcomes.items() if outcome not in REOPENED)
@@ -225,9 +225,8 @@ class Discovery:
             ruling, kept_back = heed_holds(ruling, holds, self.queue.now())
             kept = core_holds.covering(holds, ruling) if isinstance(ruling, Hold) else None
         return SweepResult(
-            kept or ruling, seen.findings, seen.judged, seen.server_now, hold_is_kept=kept is not None,
-            kept_back=kept_back,
-        )  # fmt: skip
+            kept or ruling, seen.findings, seen.judged, seen.server_now, NOTHING, None, kept is not None, kept_back
+        )
 
     def _server_now(self, reply: Answered) -> float | ClockJump | None:
         # CLOCK_BOOTTIME continues during suspend, as the clock of the server does.
@@ -280,17 +279,6 @@ class Discovery:
         if added.accepted:
             self.report.imported(SOURCE, SOURCE, added)
         return ruling, added
-
-
-def _read_listed(text: str | None, now: float) -> frozenset[SessionId] | None:
-    """Parse the session IDs of the previous reading; None when it is older than the life of a hold."""
-    try:
-        value = json.loads(text or "null")
-        if now - value["at"] > core_holds.HOLD_LIFE_S:
-            return None
-        return frozenset(check_id(each) for each in value["ids"])
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _why_unread(verdict: ReadVerdict, reply: Reply | None) -> str:

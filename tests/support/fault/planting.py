@@ -14,13 +14,13 @@ SETTLED_FIRST = bug(
     "settled before the DELETE",
     "an ID is settled, and the DELETE sent only after that",
     "reaper/worker/attempt.py",
-    "import Decision, Lease, Outcome, Release, Reply, Send, Withheld\n",
+    "import Decision, Lease, Release, Reply, Send, Withheld\n",
     "import Decision, Lease, Outcome, Release, Reply, Send, Settle, Withheld\n",
-    "        if (reply := await self._send(lease, sent_at)) is None:\n",
-    "        self.post_result(lease, Settle(Outcome.STOPPED), Send(sent_at, 0.0, status=204))\n"
+    "        if (reply := await self._send(lease, before.at)) is None:\n",
+    "        self.post_result(lease, Settle(Outcome.STOPPED), Send(before.at, 0.0, status=204))\n"
     "        await anyio.sleep(0.1)\n"
-    "        if (reply := await self._send(lease, sent_at)) is None:\n",
-    "        return self.post_result(lease, decision, record(reply, sent_at))\n",
+    "        if (reply := await self._send(lease, before.at)) is None:\n",
+    "        return self.post_result(lease, decision, record(reply, before.at))\n",
     "        return None\n",
     fails=(),
 )
@@ -44,7 +44,7 @@ FAULT_IS_END = bug(
     "a 5xx taken for an end",
     "an ID whose DELETE failed is settled as gone",
     "reaper/core/decide.py",
-    "            return _charge(lease, policy, jitter, verdict, least_s=after_s)\n",
+    "            return _charge(lease, policy, jitter, verdict, least_s=after_s, of_check=of_check)\n",
     "            return Settle(Outcome.ALREADY_GONE)\n",
     fails=(),
 )
