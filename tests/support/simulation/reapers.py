@@ -240,7 +240,7 @@ class Reapers:
                 self._stop(process, fault.for_s)
             case "suspend_host":
                 for other, _ in self.running.values():
-                    if other.host is process.host and other not in self.hung:
+                    if other.host is process.host:
                         self._stop(other, fault.for_s)
             case "wall_forward" | "wall_back":
                 process.host.wall_offset_s += fault.share if fault.kind == "wall_forward" else -fault.share
@@ -250,7 +250,7 @@ class Reapers:
     def _stop(self, process: Process, for_s: float) -> None:
         if for_s >= HANGS_S:
             self._hangs_next = process
-        else:
+        elif process not in self.hung:  # which the end of another stop would wake
             process.stop()
             self.world.later(for_s, process.go_on)
 
