@@ -346,13 +346,14 @@ class Gate:
         reopen: bool = False,
         needs_operator: bool = False,
     ) -> None:
-        """Begin a pause, if there is a detail; with `reopen`, one that is half-open waits for a read again."""
+        """Begin a pause, if there is a detail; with `reopen`, one that holds gets this detail, and waits for a read."""
         breaker = self._breakers.active.get(reason)
-        if detail is None or (breaker is not None and (breaker.next_probe_at is None or not reopen)):
+        if detail is None or (breaker is not None and not reopen):
             return
         if breaker is None and not self.needs_identity:
             self._reads.begin_pause(now, refused=reason is PauseReason.CREDENTIALS)
-        pause = breaker.pause if breaker else Pause(reason, now, detail, needs_operator=needs_operator)
+        since = breaker.pause.since if breaker else now
+        pause = Pause(reason, since, detail, needs_operator=needs_operator)
         self._breakers.set(pause, None if self.verify else now + PROBE_FIRST_S)
 
     def _observe_refusal(self, now: float, status: int) -> bool:

@@ -165,6 +165,7 @@ SENTENCES: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
     events.INTAKE_PROGRESSED: _read,
     events.INTAKE_LINE_INVALID: _refused,
     events.API_PAUSED: _paused,
+    events.API_PAUSE_CHANGED: lambda event: f"still {_paused(event)}",
     events.API_RESUMED: _resumed,
     events.REAPER_READY: _ready,
     events.REAPER_DRAINING: _draining,

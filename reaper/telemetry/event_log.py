@@ -122,6 +122,9 @@ class LogJournal:
             self.metrics.paused(pause.reason)
         get().warning(events.API_PAUSED, reason=pause.reason.value, detail=pause.detail)
 
+    def pause_changed(self, pause: Pause) -> None:
+        get().warning(events.API_PAUSE_CHANGED, reason=pause.reason.value, detail=pause.detail)
+
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         if self.metrics is not None:
             self.metrics.resumed(reason)

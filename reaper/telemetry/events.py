@@ -46,6 +46,7 @@ SESSION_REOPENED: Final = "session.reopened"
 API_UNPROVEN: Final = "api.unproven"
 API_LIST_CUT: Final = "api.list_cut"
 API_PAUSED: Final = "api.paused"
+API_PAUSE_CHANGED: Final = "api.pause_changed"
 API_RESUMED: Final = "api.resumed"
 
 QUEUE_UNAVAILABLE: Final = "queue.unavailable"

@@ -97,6 +97,9 @@ class Journal(QueueJournal, TargetJournal, GoneJournal, Protocol):
 
     def paused(self, pause: Pause) -> None: ...
 
+    def pause_changed(self, pause: Pause) -> None:
+        """Log a pause that goes on for another reason in detail."""
+
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None: ...
 
 

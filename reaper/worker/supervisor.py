@@ -21,6 +21,8 @@ from reaper.worker.shutdown import Shutdown
 TICK_S = 0.5
 MAINTENANCE_S = 2.0
 HEARTBEAT_S = 5.0
+MAX_DETAILS = 5
+"""So many details of one pause are logged: those of its reads may alternate for hours."""
 QUEUE_TIMEOUT_S = 10.0
 """How long one poll of the queue may take: the token has to be refreshed in the meantime."""
 
@@ -48,6 +50,8 @@ class Supervisor:
     now: Callable[[], float]
     _reported: dict[PauseReason, Pause] = field(default_factory=dict)
     """Pauses whose beginning was logged, and whose end was not."""
+    _details: dict[PauseReason, set[str]] = field(default_factory=dict)
+    """What was logged of each."""
     _maintenance_at: float = -math.inf
     _heartbeat_at: float = -math.inf
     _last_heartbeat: tuple[int, frozenset[str]] | None = None
@@ -91,12 +95,18 @@ class Supervisor:
             self.gate.target_changed(self.now(), generation)
 
     def report_pauses(self) -> None:
-        """Log each beginning and each end of a pause once."""
+        """Log each beginning and each end of a pause once, and each other detail that it gets."""
         held = {pause.reason: pause for pause in self.pauses()}
+        for reason in held.keys() & self._reported.keys() - {PauseReason.THROTTLED}:
+            details, detail = self._details[reason], held[reason].detail
+            if detail not in details and len(details) < MAX_DETAILS:
+                details.add(detail)
+                self.journal.pause_changed(held[reason])
         if held.keys() == self._reported.keys():
             return
         for reason in held.keys() - self._reported.keys():
             self.journal.paused(held[reason])
+            self._details[reason] = {held[reason].detail}
         for reason in self._reported.keys() - held.keys():
             self.journal.resumed(reason, self.clock() - self._reported[reason].since, last=not held)
         self._reported = held

@@ -113,6 +113,8 @@ class Noted:
 
     outcomes: list[tuple[SessionId, Outcome]] = field(default_factory=list)
     pauses: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    """Other details of pauses that went on."""
     lost: list[SessionId] = field(default_factory=list)
     unwritten: list[SessionId] = field(default_factory=list)
     unsent: int = 0
@@ -133,6 +135,9 @@ class Noted:
 
     def paused(self, pause: Pause) -> None:
         self.pauses.append(f"+{pause.reason}")
+
+    def pause_changed(self, pause: Pause) -> None:
+        self.changed.append(pause.detail)
 
     def resumed(self, reason: PauseReason, held_s: float, *, last: bool) -> None:
         self.pauses.append(f"-{reason}{'.' if last else ''}")

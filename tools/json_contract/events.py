@@ -299,6 +299,11 @@ EVENTS: dict[str, Event] = {
         "reaper sends no DELETE; it still reads `GET /api/sessions`, except while `operator` or `throttled`",
         {"reason": _REASON, "detail": _DETAIL},
     ),
+    events.API_PAUSE_CHANGED: Event(
+        "warning",
+        "a pause goes on, and what stands in its way is another thing now; at most five times in a pause",
+        {"reason": _REASON, "detail": _DETAIL},
+    ),
     events.API_RESUMED: Event(
         "warning", "the last pause has ended", {"reason": _REASON, "held_s": key(SECONDS, "how long")}
     ),
