@@ -15,6 +15,7 @@ It is longer than other files: all of it concerns the same breakers; what counts
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import assert_never
 
 from reaper.core.adaptive_limit import AdaptiveLimit
@@ -69,6 +70,8 @@ class Gate:
 
     _limiter: AdaptiveLimit = field(init=False)
     _operator: Pause | None = None
+    _operator_until: float = inf
+    """Until when that counts: later the queue may hold another."""
     _target: TargetHold = field(default_factory=TargetHold)
     _breakers: Breakers = field(default_factory=Breakers)
     _reads: ReadSchedule = field(default_factory=ReadSchedule)
@@ -85,6 +88,8 @@ class Gate:
         """Return how many sends may start now."""
         if self._operator is not None:
             return Admission(0, PauseReason.OPERATOR)
+        if now >= self._operator_until:
+            return Admission(0, "unread")
         if self._target.pause is not None:
             return Admission(0, PauseReason.WRONG_TARGET)
         if throttle := self.throttle.pause(now):
@@ -146,7 +151,7 @@ class Gate:
 
     def may_go_on(self, now: float) -> bool:
         """Return whether what was started, and is not sent yet, may still be sent: no pause began meanwhile."""
-        is_silent = self._operator is not None or self.throttle.until > now
+        is_silent = self._operator is not None or now >= self._operator_until or self.throttle.until > now
         return self.may_send and not is_silent and all(one.is_probing for one in self._breakers.active.values())
 
     @property
@@ -318,9 +323,12 @@ class Gate:
         if self._target.hold(now, detail) and self.verify:
             self.proven, self._reads = False, ReadSchedule(now)
 
-    def set_operator(self, pause: Pause | None) -> None:
-        """Take over the operator's pause from the queue, or its end (None)."""
-        self._operator = pause
+    def set_operator(self, pause: Pause | None, until: float = inf) -> None:
+        """Take over the operator's pause from the queue, or its end (None).
+
+        From the instant `until` on nothing is admitted until it is taken over anew: there may be one that nobody read.
+        """
+        self._operator, self._operator_until = pause, until
 
     def reconfigure(self, now: float, bound: int, rate: RateLimit, *, verify: bool, adaptive: bool) -> None:
         """Take over new settings and keep what was learned. With reads turned off, open pauses become half-open."""
@@ -335,7 +343,8 @@ class Gate:
 
     def _only_limited(self, now: float) -> bool:
         """Return whether nothing but the limit can hold up a send: a short `admit` for the usual case."""
-        return self._operator is None and self.unrestricted and self.throttle.until <= now
+        is_open = self._operator is None and now < self._operator_until
+        return is_open and self.unrestricted and self.throttle.until <= now
 
     def _pause(
         self,

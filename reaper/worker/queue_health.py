@@ -26,6 +26,8 @@ class QueueHealth:
     jitter: Callable[[], float] = random.random
     why: str = ""
     """The last error."""
+    is_pause_known: bool = True
+    """Whether the operator's pause was read lately. While it was not, the queue counts as unavailable."""
     _since: float | None = None
     _available: anyio.Event = field(default_factory=anyio.Event)
 
@@ -43,8 +45,8 @@ class QueueHealth:
             self.journal.queue_unavailable(self.why)
 
     def mark_available(self) -> None:
-        """Note that the queue answered; callers that wait to retry go on."""
-        if self._since is not None:
+        """Note that the queue answered; callers that wait to retry go on. It ends no outage of the pause's read."""
+        if self._since is not None and self.is_pause_known:
             unavailable_s, self._since = self.unavailable_s, None
             self._available.set()
             self.journal.queue_recovered(unavailable_s)

@@ -25,6 +25,8 @@ MAX_DETAILS = 5
 """So many details of one pause are logged: those of its reads may alternate for hours."""
 QUEUE_TIMEOUT_S = 10.0
 """How long one poll of the queue may take: the token has to be refreshed in the meantime."""
+PAUSE_KNOWN_S = 15.0
+"""How long the operator's pause counts as known after it was read: a poll that hangs once is no reason to stop."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class Supervisor:
     _maintenance_at: float = -math.inf
     _heartbeat_at: float = -math.inf
     _last_heartbeat: tuple[int, frozenset[str]] | None = None
+    _pause_read_at: float = math.inf
+    """When the operator's pause was last read."""
 
     async def supervise(self) -> None:
         """Refresh the token, poll the queue, log changes of pauses, and drain when `should_stop` says so.
@@ -68,10 +72,9 @@ class Supervisor:
                 with anyio.fail_after(QUEUE_TIMEOUT_S):
                     await self._poll_queue()
             except QueueUnavailableError as error:
-                self.queue_health.mark_unavailable(error)
+                self._note_failure(error)
             except TimeoutError:
-                late = QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s")
-                self.queue_health.mark_unavailable(late)
+                self._note_failure(QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT_S:g} s"))
             else:
                 if self.queue_health.unavailable_s:
                     self.queue_health.mark_available()
@@ -80,6 +83,26 @@ class Supervisor:
             if not self.shutdown.has_begun and self.should_stop(self.pauses(), self.queue_health.unavailable_s):
                 self.drain()
             await anyio.sleep(TICK_S)
+
+    async def read_pause(self) -> None:
+        """Read the operator's pause from the queue. Raises QueueError.
+
+        For `PAUSE_KNOWN_S` it counts; the gate admits nothing after that, until it is read again.
+        """
+        asked_at = self.now()
+        self.gate.set_operator(await self.queue.paused(), asked_at + PAUSE_KNOWN_S)
+        self._pause_read_at = asked_at
+        self.queue_health.is_pause_known = True
+
+    def _note_failure(self, error: QueueUnavailableError) -> None:
+        """Mark the queue unavailable: until the operator's pause is read again, if that is not known any more."""
+        unread_s = self.now() - self._pause_read_at
+        if unread_s >= PAUSE_KNOWN_S:
+            self.queue_health.is_pause_known = False
+            error = QueueUnavailableError(
+                f"whether the operator paused could not be read for {unread_s:.0f} s, so nothing is sent: {error}"
+            )
+        self.queue_health.mark_unavailable(error)
 
     async def watch_target(self) -> None:
         """Hold everything up while the queue keeps another address; have the account shown anew if that is another.
@@ -120,7 +143,7 @@ class Supervisor:
     async def _poll_queue(self) -> None:
         """Read the operator's pause; from time to time maintain the queue and write a heartbeat. Raises QueueError."""
         now = self.now()
-        self.gate.set_operator(await self.queue.paused())
+        await self.read_pause()
         if now >= self._maintenance_at:
             if await self.queue.maintain(self.options.keep_settled_s):
                 self.wake()

@@ -122,7 +122,7 @@ class Worker:
         A pause that was set yesterday must not lose a race against them, and no token goes to an address that is not
         the queue's. Raises QueueError.
         """
-        self.gate.set_operator(await self.queue.paused())
+        await self._supervisor.read_pause()
         await self._supervisor.watch_target()
         background.start_soon(self._reads.run)
         background.start_soon(self._unconfirmed.release_late)

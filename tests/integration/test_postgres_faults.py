@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import psycopg
 import pytest
 
 from reaper.core.errors import QueueUnavailableError
-from reaper.core.model import Decision, Lease, Outcome, Retry, Send, SessionId
+from reaper.core.model import Decision, Lease, Outcome, Pause, PauseReason, Retry, Send, SessionId
 from reaper.core.owners import random_part
 from reaper.queues.base import Queue
+from reaper.queues.postgres.connection import CANCEL_S
+from reaper.queues.postgres.database import QUICK_S
+from reaper.worker.supervisor import QUEUE_TIMEOUT_S
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
 from tests.support.queues.postgres_roles import opened
@@ -156,6 +160,37 @@ async def test_a_frozen_server_is_given_up_in_time_and_nothing_is_in_doubt_after
         async with asyncio.timeout(20):
             assert await ask_again(queue, lease)
         assert await settled_once(queue)
+
+
+async def test_a_hung_connection_holds_up_the_operators_pause_for_a_moment(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New connections work: the pause is read over one, while a longer call still waits on an old one."""
+    assert QUICK_S + CANCEL_S <= QUEUE_TIMEOUT_S
+    monkeypatch.setattr("reaper.queues.postgres.database.QUICK_S", 0.3)
+    monkeypatch.setattr("reaper.queues.postgres.connection.CANCEL_S", 0.3)
+    async with opened(server.url(database)) as queue:
+        await queue.stats()
+        await queue.heartbeat(4, [])
+        with server.frozen_connections(database):
+            long = asyncio.create_task(queue.stats())
+            await pause_now(server, database)
+            async with asyncio.timeout(5):
+                with suppress(QueueUnavailableError):
+                    await queue.paused()
+                pause = await queue.paused()
+                await queue.heartbeat(4, [])
+                assert await queue.next_at() is None
+                assert await queue.read_value("n") is None
+            assert pause is not None
+            assert pause.detail == "now"
+            assert not long.done()
+        await long
+
+
+async def pause_now(server: PostgresServer, database: str) -> None:
+    async with opened(server.url(database), worker=False) as operator:
+        await operator.pause(Pause(PauseReason.OPERATOR, 0.0, "now"))
 
 
 async def test_kill_9_of_the_server_under_load_loses_nothing(mortal: PostgresServer) -> None:

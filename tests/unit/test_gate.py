@@ -160,6 +160,18 @@ def test_the_operators_switch_stops_starts_and_nothing_else() -> None:
     assert gate.admit(6.0) == Admission(1)
 
 
+def test_nothing_is_admitted_while_nobody_knows_whether_the_operator_paused() -> None:
+    gate = proven()
+    gate.set_operator(None, 10.0)
+    assert gate.start(9.9)
+    assert gate.admit(10.0) == Admission(0, "unread", None)
+    assert not gate.start(10.0)
+    assert not gate.may_go_on(10.0), "what was started is not sent any more"
+    gate.set_operator(None, 25.0)
+    assert gate.may_go_on(10.0)
+    assert gate.start(10.0)
+
+
 @pytest.mark.parametrize("verdict", [Throttled(30.0), Unauthorized(0)])
 def test_what_was_started_goes_on_only_while_no_pause_began(verdict: Verdict) -> None:
     gate = proven()

@@ -238,6 +238,38 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again_and_counts_once() ->
     assert (await w.queue.audit()).balanced
 
 
+async def test_nothing_is_sent_while_the_operators_pause_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims and outcomes have a connection of their own: that they work says nothing of the pause."""
+    w = await world(200, well, latency_s=1.0, is_daemon=True, idle=rest, gives_up=False)
+    paused, hanging = w.queue.paused, False
+
+    async def hang() -> Pause | None:
+        await anyio.sleep(1e6 if hanging else 0)
+        return await paused()
+
+    monkeypatch.setattr(w.queue, "paused", hang)
+    async with anyio.create_task_group() as group:
+        group.start_soon(w.worker.run)
+        await anyio.sleep(5)
+        hanging = True
+        await anyio.sleep(17)
+        sent = sum(w.api.sent.values())
+        assert 40 < sent < 100, "one poll that hangs stops nothing"
+        await anyio.sleep(60)
+        assert sum(w.api.sent.values()) == sent
+        assert w.worker.queue_health.unavailable_s > 50
+        assert "whether the operator paused could not be read" in w.journal.queue[-1]
+        await w.queue.pause(Pause(PauseReason.OPERATOR, 0.0, "night"))
+        hanging = False
+        await anyio.sleep(20)
+        assert w.journal.queue[-1] == "back"
+        assert sum(w.api.sent.values()) == sent, "it was paused meanwhile"
+        await w.queue.pause(None)
+        await anyio.sleep(60)
+        assert sum(w.api.sent.values()) == 200
+        w.worker.drain()
+
+
 async def test_the_reaper_looks_after_its_token_while_a_look_at_the_queue_hangs() -> None:
     async def answer(_: SessionId, __: int) -> Reply:
         return STOPPED

@@ -87,27 +87,33 @@ class PostgresWork:
         }
 
     async def next_at(self) -> float | None:
-        ((at,),) = await self._database.fetch(_SQL["next_at"])
+        ((at,),) = await self._database.fetch_quick(_SQL["next_at"])
         return None if at is None else float(at)
 
     async def paused(self) -> Pause | None:
-        found = await self._database.fetch(_SQL["paused"])
+        found = await self._database.fetch_quick(_SQL["paused"])
         return pause_of(found[0][0]) if found else None
 
     async def maintain(self, keep_settled_s: float) -> int:
+        self._database.refuse_read_only()
         now = self._database.params()["now"]
 
         async def maintain(connection: Session) -> int:
-            tidy = time.monotonic() - self._tidied_at > TIDY_S
-            released = await maintenance.maintain(connection, keep_settled_s, now, tidy=tidy)
-            if tidy:
-                self._tidied_at = time.monotonic()
+            released = await maintenance.maintain(connection, keep_settled_s, now)
             ((server_time, version),) = await fetch(connection, _SQL["time_and_version"], {})
             refuse_newer(version, self._database.where)
             self._time.measured(server_time)
             return released
 
-        return await self._database.write(maintain)
+        async def tidy(connection: Session) -> None:
+            if time.monotonic() - self._tidied_at > TIDY_S:
+                await maintenance.tidy(connection, now)
+                self._tidied_at = time.monotonic()
+
+        released = await self._database.run_quick(maintain)
+        if time.monotonic() - self._tidied_at > TIDY_S:
+            await self._database.write(tidy)
+        return released
 
     async def heartbeat(self, limit: int, pauses: Sequence[Pause]) -> None:
         await self._owner.write(limit, pauses)

@@ -1,4 +1,7 @@
-"""The database as one process uses it: a connection for reads, one for writes, one for claims and applies."""
+"""The database as one process uses it: a connection for each kind of work, so that none waits for a longer kind.
+
+One is for reads, one for writes, one for quick work; claims and applies have one too (`claims.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ Row = tuple[Any, ...]
 Work = Callable[[Session], Awaitable[object]]
 
 CALL_S = 120.0
-"""How long a call may take that is no claim and no apply: an audit reads every row."""
+"""How long a call may take that is no claim, no apply and not quick: an audit reads every row."""
+QUICK_S = 5.0
+"""How long quick work may take: with the time to cancel it, about as long as a worker's poll of the queue waits."""
 
 
 class Database:
@@ -29,6 +34,7 @@ class Database:
         self._connections: list[BatchedConnection[Any]] = []
         self._writes = self.add_connection(BatchedConnection(connector, _run_each, CALL_S))
         self._reads = self.add_connection(BatchedConnection(connector, _run_each, CALL_S, idempotent=True))
+        self._quick = self.add_connection(BatchedConnection(connector, _run_each, QUICK_S, idempotent=True))
 
     def add_connection(self, connection: BatchedConnection[A]) -> BatchedConnection[A]:
         """Return a connection that ends with these."""
@@ -50,10 +56,24 @@ class Database:
         result: T = await self._writes.run(work)
         return result
 
+    async def run_quick(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run work that takes a moment and may be repeated, as a heartbeat; it never waits for an audit or an `add`.
+
+        A hung connection, as through a firewall that forgot it, so holds up the operator's pause for `QUICK_S`.
+        """
+        # A process that only reads has no worker: it needs no second connection.
+        result: T = await (self._reads if self.read_only else self._quick).run(work)
+        return result
+
     async def fetch(self, query: str, **values: object) -> list[Row]:
         """Return the rows of a query."""
         params = self.params(**values)
         return await self.read(lambda connection: fetch(connection, query, params))
+
+    async def fetch_quick(self, query: str, **values: object) -> list[Row]:
+        """Return the few rows of a query that takes a moment."""
+        params = self.params(**values)
+        return await self.run_quick(lambda connection: fetch(connection, query, params))
 
     async def change(self, query: str, **values: object) -> Any:
         """Run a statement; return the one value of its one row, without a row how many rows it changed."""

@@ -151,6 +151,6 @@ def _sentence(error: psycopg.Error | OSError, where: str) -> str:
         case "53100":
             return f"the disk of {where} is full: make room, nothing that was accepted is lost"
         case "53300":
-            return f"{where} has no connection to spare: a reaper needs up to three"
+            return f"{where} has no connection to spare: a reaper needs up to four"
         case _:
             return f"{where} cannot be used: {said} ({state})"

@@ -14,8 +14,8 @@ DEAD_AFTER_S = 7 * 86_400.0
 _SQL = load("maintenance.sql")
 
 
-async def maintain(connection: Session, keep_settled_s: float, now: object, *, tidy: bool) -> int:
-    """Release leases, prune rows, and with `tidy` add up counters and delete what dead processes left.
+async def maintain(connection: Session, keep_settled_s: float, now: object) -> int:
+    """Release leases and prune rows.
 
     Leases of processes that deregistered are released, cancelled rows whose lease expired settled. `now` is the time in
     tests, else None. Returns how many leases were released.
@@ -23,11 +23,14 @@ async def maintain(connection: Session, keep_settled_s: float, now: object, *, t
     ((released,),) = await fetch(connection, _SQL["release"], {"now": now})
     await connection.execute(_SQL["prune"], {"keep_s": keep_settled_s, "limit": MAX_PRUNED, "now": now})
     await connection.execute(_SQL["prune_history"], {"keep_s": KEPT_S, "ahead_s": KEPT_AHEAD_S, "now": now})
-    if tidy:
-        await connection.execute(_SQL["add_up_counters"], {"now": now})
-        await connection.execute(_SQL["drop_dead_owners"], {"dead_s": DEAD_AFTER_S, "now": now})
-        await drop_sets(connection)
     return int(released)
+
+
+async def tidy(connection: Session, now: object) -> None:
+    """Add up counters and delete what dead processes left: a large run set takes its time. `now` as for `maintain`."""
+    await connection.execute(_SQL["add_up_counters"], {"now": now})
+    await connection.execute(_SQL["drop_dead_owners"], {"dead_s": DEAD_AFTER_S, "now": now})
+    await drop_sets(connection)
 
 
 async def drop_sets(connection: Session) -> None:

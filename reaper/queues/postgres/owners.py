@@ -41,6 +41,7 @@ class Owner:
 
     async def write(self, limit: int | None = None, pauses: Sequence[Pause] = ()) -> None:
         """Write the row; with a worker's limit and pauses it is a heartbeat."""
+        self.database.refuse_read_only()
         text = clean(json.dumps([asdict(pause) for pause in pauses]))
         params = self.database.params(
             owner=self.name, pid=os.getpid(), started=self.started_at, limit=limit, pauses=text
@@ -50,7 +51,7 @@ class Owner:
             await connection.execute(_SQL["write_owner"], params)
             self.registered_at = time.monotonic()
 
-        await self.database.write(write)
+        await self.database.run_quick(write)
 
     async def deregister(self) -> None:
         """Delete the row and the run sets; the next `maintain` of any process releases the leases."""
@@ -61,4 +62,4 @@ class Owner:
             await drop_sets(connection)
 
         with suppress(QueueError):
-            await self.database.write(drop)
+            await self.database.run_quick(drop)  # after a heartbeat that is under way

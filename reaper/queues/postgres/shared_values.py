@@ -20,7 +20,7 @@ class PostgresValues:
     now: Callable[[], float]
 
     async def read_value(self, name: str) -> str | None:
-        rows = await self.database.fetch(_SQL["read"], name=f"note.{name}")
+        rows = await self.database.fetch_quick(_SQL["read"], name=f"note.{name}")
         return rows[0][0] if rows else None
 
     async def compare_and_set(self, name: str, text: str | None, *, was: str | None) -> bool:

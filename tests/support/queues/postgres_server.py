@@ -115,6 +115,20 @@ class PostgresServer:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
+    @contextmanager
+    def frozen_connections(self, database: str) -> Iterator[None]:
+        """Stop what serves the connections to a database, as a network does that forgot them; new ones are served."""
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+        pids = [pid for (pid,) in self.sql(query, (database,))]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def _children(self) -> list[int]:
         assert self._process is not None
         pid = self._process.pid
