@@ -17,7 +17,7 @@ from reaper.app.run_parts import RunParts
 from reaper.app.run_summary import Summary, summarize
 from reaper.app.signals import Signals, end_or_reload
 from reaper.app.task_groups import raise_first_error
-from reaper.core.errors import PRECEDENCE, Exit
+from reaper.core.errors import PRECEDENCE, Exit, QueueUnavailableError
 from reaper.core.model import Pause, PauseReason
 from reaper.core.notices import WHAT_TO_DO
 from reaper.queues.base import RunSet
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from reaper.worker.worker import Worker
 
 POLL_S = 1.0
+SUMMARY_S, HURRIED_SUMMARY_S = 8.0, 3.0
+"""How long the summary waits for the queue once the end was asked for, and once it is to be at once."""
 RETRY_WAIT_S = 60.0
 """`--wait`: a retry that is due later is left to the next run."""
 
@@ -218,18 +220,21 @@ class Once:
         """Work until done, out of time, signalled, or tired of waiting; return the summary, of `whole` if given."""
         begun = anyio.current_time()
         obeyed = signals.obeyed(end_or_reload(worker)) if signals else nullcontext()
-        async with anyio.create_task_group() as background:
-            if self._waits.budget_s is not None:
-                background.start_soon(self._end_within, worker, self._waits.budget_s)
-            with obeyed:
+        with obeyed:
+            async with anyio.create_task_group() as background:
+                if self._waits.budget_s is not None:
+                    background.start_soon(self._end_within, worker, self._waits.budget_s)
                 await worker.run()
-            background.cancel_scope.cancel()
-        why = self._why or ("a signal asked for it" if worker.is_draining else None)
-        duration_s = anyio.current_time() - begun
-        summary = await summarize(
-            whole or self._members, added, worker.sends, duration_s, why=why, now=self._clock(), if_left=self.exit,
-            doubts=worker.has_doubts,
-        )  # fmt: skip
+                background.cancel_scope.cancel()
+            duration_s = anyio.current_time() - begun
+            why = self._why or ("a signal asked for it" if worker.is_draining else None)
+            with worker.end_limit(SUMMARY_S, HURRIED_SUMMARY_S) as limit:
+                summary = await summarize(
+                    whole or self._members, added, worker.sends, duration_s, why=why, now=self._clock(),
+                    if_left=self.exit, doubts=worker.has_doubts,
+                )  # fmt: skip
+        if limit.cancelled_caught:
+            raise QueueUnavailableError("the queue did not answer at the end; what was stopped is written in it")
         return replace(
             summary,
             unproven=worker.gate.allowance.unproven,

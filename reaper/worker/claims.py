@@ -62,6 +62,8 @@ class Claims:
     """How many items are claimed beyond the limit."""
     _slots: TaskGroup = field(init=False)
     _idle_slots: list[anyio.Event] = field(default_factory=list)
+    _claiming: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Of the claim under way, or the last one."""
     _is_over: bool = False
     _wake: anyio.Event = field(default_factory=anyio.Event)
 
@@ -148,11 +150,16 @@ class Claims:
     async def _claim(self, limit: int) -> list[Lease]:
         """Claim in a way that no cancellation can lose what was claimed."""
         self.settler.flush()
-        with anyio.CancelScope(shield=True):
+        leases: list[Lease] = []
+        with anyio.CancelScope(shield=True) as self._claiming:
             leases = await self.queue.claim(limit, lease_s=self.options.lease_s, within=self.within)
             if leases:  # to find nothing takes no write: it is no proof that one succeeds
                 self.queue_health.mark_available()
-        return leases  # the scope could swallow; mypy wants the return outside
+        return leases
+
+    def give_up_claim(self, after_s: float) -> None:
+        """Cancel a claim that is under way in `after_s`; the queue releases what it claims then (promise 10)."""
+        self._claiming.deadline = min(self._claiming.deadline, anyio.current_time() + after_s)
 
     def _dispatch(self, *, slot_is_free: bool = False) -> None:
         """Give claimed items to slots, up to the limit in flight; the caller may be a slot that takes one itself."""

@@ -2,7 +2,8 @@
 
 No slot waits for the queue: what is posted together is applied together, each batch in a task of its own, shielded from
 cancellation, and logged once it is durable. While the queue is unavailable, results are kept and retried. On shutdown
-the settler gives up after 15 s and reports what was not written; that stays open in the queue.
+the settler gives up after 15 s, after 3 s once nothing else is waited for, and reports what was not written; that stays
+open in the queue.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from reaper.worker.shutdown import Shutdown
 
 SETTLE_TIMEOUT_S = 15.0
 """How long an available queue may take to apply a batch; longer than its own wait for a lock or an answer."""
+HURRIED_S = 3.0
+"""How long it may take once the worker is to end at once, or its time to drain is over."""
 CHECK_S = 0.5
 BATCH_WAIT_S, BATCH_SIZE = 0.02, 64
 """A batch is flushed after 20 ms or at 64 results, whichever is first: one commit costs as much as 60 rows."""
@@ -149,7 +152,7 @@ class Settler:
             self._applies.pop(scope, None)
         if scope.cancel_called:
             health = self.queue_health
-            why = f": {health.why}" if health.unavailable_s else f" within {SETTLE_TIMEOUT_S:g} s"
+            why = f": {health.why}" if health.unavailable_s else f" within {self._patience_s:g} s"
             self._fail(QueueError(f"the queue did not take an outcome{why}; it stays open and is sent again"), results)
             return
         half = len(results) // 2  # one of them is at fault, and nothing happened
@@ -185,6 +188,15 @@ class Settler:
         self._unwritten += (result for result in results if result.send is not None)
         self.shutdown.abort()
 
+    @property
+    def _is_hurried(self) -> bool:
+        return self.shutdown.is_aborted or self._aborted
+
+    @property
+    def _patience_s(self) -> float:
+        """How long an available queue may take to apply a batch now."""
+        return HURRIED_S if self._is_hurried else SETTLE_TIMEOUT_S
+
     async def _enforce_timeouts(self, scope: anyio.CancelScope) -> None:
         """Cancel each apply that takes too long; one that waits for an unavailable queue only during an abort."""
         with scope:
@@ -195,8 +207,8 @@ class Settler:
                 if stopped_s > CHECK_S:  # this process was stopped: the queue had no time to answer
                     self._applies = {attempt: since + stopped_s for attempt, since in self._applies.items()}
                 unavailable = self.queue_health.unavailable_s > 0
-                if unavailable and not (self.shutdown.is_aborted or self._aborted):
+                if unavailable and not self._is_hurried:
                     continue
-                late = self.queue_health.now() - (0.0 if unavailable else SETTLE_TIMEOUT_S)
+                late = self.queue_health.now() - (0.0 if unavailable else self._patience_s)
                 for attempt in [attempt for attempt, since in self._applies.items() if since < late]:
                     attempt.cancel()

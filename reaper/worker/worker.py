@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -36,6 +36,9 @@ from reaper.worker.settler import Settler
 from reaper.worker.shutdown import Shutdown
 from reaper.worker.supervisor import Supervisor
 from reaper.worker.unconfirmed import TICK_S, Unconfirmed
+
+NOTES_S, HURRIED_NOTES_S = 3.0, 1.0
+"""How long the last notes in the queue may take once the end was asked for, and once it is to be at once."""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Worker:
     _comparison: Comparison = field(init=False)
     _reads: ListReads = field(init=False)
     _supervisor: Supervisor = field(init=False)
+    _notes: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def __post_init__(self) -> None:
         self.queue_health = QueueHealth(self.journal, self.now, self.jitter)
@@ -104,17 +108,37 @@ class Worker:
                 with self._shutdown.scope:
                     await self._claims.run(partial(self._begin, background))
             if not self.gate.verify:  # too short a run had no maintenance after its first proof
-                with suppress(QueueUnavailableError):
+                with self._last_notes():
                     await self._supervisor.watch_target()
             self._supervisor.report_pauses()
             background.cancel_scope.cancel()
-        with suppress(QueueUnavailableError):  # then the next reaper compares
+        with self._last_notes():
             await self._comparison.save()
             await self._reads.note_unproven()
             # An operator's pause says nothing about the API: the next reaper reads the list, and compares.
             could_not_read = self.gate.needs_identity or not self.gate.may_send
             if self.gate.allowance.owes_read and could_not_read and not self.gate.is_held_by_operator:
                 await self._comparison.reopen_unproven()
+
+    @contextmanager
+    def _last_notes(self) -> Iterator[None]:
+        """Give up the block when the queue is unavailable, or hangs at an end asked for: the next reaper compares."""
+        with self.end_limit(NOTES_S, HURRIED_NOTES_S), suppress(QueueUnavailableError):
+            yield
+
+    @contextmanager
+    def end_limit(self, limit_s: float, hurried_s: float) -> Iterator[anyio.CancelScope]:
+        """Bound a block to `limit_s` once an end was asked for; to `hurried_s` once it is to be at once.
+
+        Without a shutdown it is not bounded. An `abort` meanwhile leaves it `HURRIED_NOTES_S`.
+        """
+        with anyio.CancelScope() as self._notes:
+            if self._shutdown.has_begun:
+                self._end_notes_within(hurried_s if self._shutdown.is_aborted else limit_s)
+            yield self._notes
+
+    def _end_notes_within(self, seconds: float) -> None:
+        self._notes.deadline = min(self._notes.deadline, anyio.current_time() + seconds)
 
     async def _begin(self, background: TaskGroup) -> None:
         """Learn what must be known before the first claim and the first read, and start the reads.
@@ -129,7 +153,10 @@ class Worker:
 
     def drain(self, within_s: float | None = None) -> None:
         """Claim nothing more; let sends end within `within_s` (None: the configured timeout), release the rest."""
-        self._shutdown.drain(self.options.drain_timeout_s if within_s is None else within_s)
+        within_s = self.options.drain_timeout_s if within_s is None else within_s
+        self._shutdown.drain(within_s)
+        self._claims.give_up_claim(within_s)
+        self._end_notes_within(NOTES_S)
         self.wake()
 
     def finish(self) -> None:
@@ -140,6 +167,8 @@ class Worker:
     def abort(self) -> None:
         """Cancel what is in flight and release everything now."""
         self._shutdown.abort()
+        self._claims.give_up_claim(HURRIED_NOTES_S)
+        self._end_notes_within(HURRIED_NOTES_S)
 
     def wake(self) -> None:
         """Make the claim loop turn at once: something was added, or a pause ended."""

@@ -124,6 +124,37 @@ def test_an_engine_that_is_away_is_waited_for(command: Command, engine: Engine, 
         check_all_stopped(command, sandbox, ids, reapers, Bounds(in_flight=bound))
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_engine_that_hangs_does_not_keep_a_reaper_that_is_to_end(
+    command: Command, engine: Engine, tmp_path: Path, twice: bool
+) -> None:
+    """The first signal waits for the drain, the second does not; supervisors kill what lasts for 40 s."""
+    some = list(generate(200, 6))
+    ids = [session.session_id for session in some]
+    bound = 4
+    with running_sandbox(some, latency="200ms") as sandbox:
+        operator(command, sandbox, engine)
+        command.json("add", *ids)
+        reapers = Reapers(tmp_path, sandbox, engine, 1, worker__concurrency=bound)
+        process = reapers.running[0]
+        try:
+            sandbox.until(lambda s: s.counters.deletes >= 20, 30)
+            with engine.frozen():
+                time.sleep(0.5)
+                begun = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                if twice:
+                    time.sleep(1.2)  # a repeat within a second counts as the same signal
+                    process.send_signal(signal.SIGTERM)
+                assert process.wait(timeout=60) in (0, 69)
+                took_s = time.monotonic() - begun
+            assert command.json("once", "--wait", "20", timeout_s=60)["exit"] == 0
+        finally:
+            reapers.close()
+        assert took_s < (1.2 + 8 if twice else 6 + 10)
+        check_all_stopped(command, sandbox, ids, reapers, Bounds(in_flight=2 * bound + 32, repeats=4 * bound))
+
+
 def test_an_operators_pause_stops_all_reapers(command: Command, engine: Engine, tmp_path: Path) -> None:
     some = list(generate(1_000, 5))
     with running_sandbox(some, latency="100ms") as sandbox:

@@ -16,7 +16,7 @@ from reaper.core.model import Decision, Lease, Outcome, Pause, PauseReason, Retr
 from reaper.core.owners import random_part
 from reaper.queues.base import Queue
 from reaper.queues.postgres.connection import CANCEL_S
-from reaper.queues.postgres.database import QUICK_S
+from reaper.queues.postgres.database import CLOSE_S, QUICK_S
 from reaper.worker.supervisor import QUEUE_TIMEOUT_S
 from tests.support.eventually import eventually_async
 from tests.support.queues.harness import LEASE_S, STOPPED, claim_one, ended, ids, names, sent
@@ -186,6 +186,27 @@ async def test_a_hung_connection_holds_up_the_operators_pause_for_a_moment(
             assert pause.detail == "now"
             assert not long.done()
         await long
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+async def test_a_server_that_hangs_does_not_keep_a_queue_from_closing(mortal: PostgresServer, all_of_it: bool) -> None:
+    """With `all_of_it` it takes no new connections either."""
+    database = mortal.create_database()
+    async with opened(mortal.url(database)) as queue:
+        await queue.add(ids("a"))
+        lease = await claim_one(queue)
+        await queue.stats()
+        with mortal.frozen() if all_of_it else mortal.frozen_connections(database):
+            calls = [
+                asyncio.ensure_future(call)
+                for call in (queue.add(ids("b")), queue.stats(), queue.paused(), ended(queue, lease, STOPPED, sent()))
+            ]
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            await queue.close()
+            assert time.monotonic() - began < CLOSE_S + 2
+            await asyncio.wait(calls)
+    assert all(call.cancelled() or isinstance(call.exception(), QueueUnavailableError) for call in calls)
 
 
 async def pause_now(server: PostgresServer, database: str) -> None:

@@ -149,6 +149,26 @@ async def test_a_machine_that_does_not_answer_is_given_up_after_the_connect_time
         assert time.monotonic() - began < 3
 
 
+async def test_a_server_that_hangs_does_not_keep_a_queue_from_closing(own_server: RedisServer) -> None:
+    queue = await opened(own_server.url())
+    await queue.add(ids("a"))
+    (lease,) = await queue.claim(1, lease_s=60)
+    own_server.signal(signal.SIGSTOP)
+    try:
+        calls = [
+            asyncio.ensure_future(call)
+            for call in (queue.add(ids("b")), queue.paused(), ended(queue, lease, STOPPED, NO_CONTENT))
+        ]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await queue.close()
+        assert time.monotonic() - began < connection.CLOSE_S + 2
+        await asyncio.wait(calls, timeout=1)
+        assert all(call.cancelled() for call in calls)
+    finally:
+        own_server.signal(signal.SIGCONT)
+
+
 async def test_a_server_that_hangs_is_given_up_and_what_was_asked_may_be_asked_again(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from reaper.worker.settler import (
     BATCH_SIZE,
     BATCH_WAIT_S,
     CHECK_S,
+    HURRIED_S,
     MAX_BATCHES_IN_FLIGHT,
     SETTLE_TIMEOUT_S,
     Settler,
@@ -179,6 +180,16 @@ async def test_a_queue_that_hangs_is_given_up_after_a_while() -> None:
         await work(d, 2, 30)
     assert d.aborted_at[0] - begun == pytest.approx(SETTLE_TIMEOUT_S + BATCH_WAIT_S, abs=CHECK_S)
     assert d.journal.outcomes == []
+
+
+async def test_a_queue_that_hangs_is_given_up_soon_when_the_worker_is_to_end_at_once() -> None:
+    d = await desk(1, Slow(takes_s=1e6))
+    begun = anyio.current_time()
+    d.aborted_at.append(begun)
+    with pytest.raises(QueueError, match="did not take an outcome within 3 s; it stays open"):
+        await work(d, 1, 1.0)
+    assert anyio.current_time() - begun == pytest.approx(HURRIED_S + BATCH_WAIT_S, abs=CHECK_S)
+    assert d.journal.unwritten == ["s0"]
 
 
 async def test_a_slow_queue_is_asked_for_larger_batches_and_not_for_more_of_them() -> None:

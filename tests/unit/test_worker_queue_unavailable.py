@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import anyio
 import pytest
 
 from reaper.core.errors import Exit, QueueError, QueueUnavailableError
-from reaper.core.model import Lease, LeaseResult, Outcome, Pause, PauseReason, Reply, SessionId
-from tests.support.worker import STOPPED, World, well, world
+from reaper.core.model import Item, Lease, LeaseResult, Outcome, Pause, PauseReason, Reply, SessionId
+from tests.support.worker import GONE, STOPPED, World, well, world
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +199,53 @@ async def test_a_worker_told_to_leave_does_not_wait_for_the_engine() -> None:
     assert anyio.current_time() - begun < 8
     (error,) = {str(error) for error in leaves(caught.value)}
     assert "sent again" in error
+
+
+@pytest.mark.parametrize("call", ["claim", "apply", "outcomes", "compare_and_set", "view"])
+@pytest.mark.parametrize("twice", [False, True])
+async def test_a_queue_that_hangs_does_not_keep_a_worker_that_is_to_end(
+    call: str, twice: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call in turn never ends; supervisors give a process 40 s."""
+    w = await world(40, gone_each, latency_s=1.0, gives_up=False)
+
+    async def hang(*args: object, **named: object) -> Any:
+        await anyio.sleep_forever()
+
+    async def hang_each(*args: object, **named: object) -> AsyncIterator[Item]:
+        await anyio.sleep_forever()
+        for item in list[Item]():
+            yield item
+
+    async def end() -> None:
+        await anyio.sleep(2.5)
+        target = type(w.worker.within) if call == "view" else w.queue
+        monkeypatch.setattr(target, call, hang_each if call == "outcomes" else hang)
+        await anyio.sleep(1)
+        w.worker.drain()
+        if twice:
+            await anyio.sleep(1)
+            w.worker.abort()
+
+    ended: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            await w.run()
+        except* QueueError as group:
+            ended.extend(leaves(group))
+
+    with anyio.move_on_after(200):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+            group.start_soon(end)
+    took_s = anyio.current_time() - 3.5
+    assert took_s < (1 + 6 if twice else 25 + 10)
+    assert all(isinstance(error, QueueError) and error.exit_code is Exit.UNAVAILABLE for error in ended)
+
+
+async def gone_each(_: SessionId, __: int) -> Reply:
+    return GONE
 
 
 async def test_an_idle_worker_drains_at_once_without_the_engine() -> None:

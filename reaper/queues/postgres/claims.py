@@ -119,8 +119,8 @@ class PostgresWork:
         await self._owner.write(limit, pauses)
 
     async def close(self) -> None:
-        """Finish the claims and applies; then release the rest by deregistering, unless the server is unavailable."""
-        if self._owner.registered_at is not None and not self._database.connector.blocked:
+        """Finish the claims and applies; then release the rest by deregistering."""
+        if self._owner.registered_at is not None:
             await self._connection.close()
             await self._owner.deregister()
 

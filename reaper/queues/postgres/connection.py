@@ -30,6 +30,8 @@ from reaper.queues.postgres.session import SearchPath, Session
 BACKOFF_S, MAX_BACKOFF_S = 0.1, 1.0
 CANCEL_S = 5.0
 """How long the server may take to end a call that took too long; then the connection is cut."""
+END_S = 0.5
+"""How long a connection that is hung up, and then its task, may take to end."""
 TRIES = 4
 """Of a statement that the server rolled back in favour of another."""
 
@@ -97,6 +99,7 @@ class BatchedConnection(Generic[A]):
     _batcher: Batcher[A] = field(init=False)
     _connection: Session | None = None
     _closed: bool = False
+    _is_abandoned: bool = False
 
     def __post_init__(self) -> None:
         self._batcher = Batcher(self._execute, self.limit)
@@ -124,11 +127,17 @@ class BatchedConnection(Generic[A]):
         await self._drop()
 
     async def abandon(self) -> None:
-        """Drop the connection and all operations, as the death of the process would."""
-        self._closed = True
-        if self._batcher.task is not None:
-            self._batcher.task.cancel()
-            await asyncio.wait([self._batcher.task])
+        """Drop the connection and all operations, as the death of the process would; a hung server delays it by 1 s.
+
+        The socket is shut first: a cancellation would be for psycopg to cancel the query on the server, twice 5 s.
+        """
+        self._closed = self._is_abandoned = True
+        if (task := self._batcher.task) is not None:
+            if self._connection is not None:
+                _hang_up(self._connection)
+                await asyncio.wait([task], timeout=END_S)
+            task.cancel()
+            await asyncio.wait([task], timeout=END_S)
         await self._drop()
 
     async def _execute(self, operations: Sequence[A]) -> Sequence[object]:
@@ -136,6 +145,8 @@ class BatchedConnection(Generic[A]):
         tried = 0
         while True:
             tried += 1
+            if self._is_abandoned:
+                raise QueueUnavailableError(f"{self.connector.where} did not answer before the queue was closed")
             connection = await self._ready()
             # A call that takes too long is cancelled on the server, for which psycopg waits twice 5 s: not that long.
             hang_up = asyncio.get_running_loop().call_later(self.call_s + CANCEL_S, _hang_up, connection)

@@ -5,6 +5,7 @@ One is for reads, one for writes, one for quick work; claims and applies have on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ CALL_S = 120.0
 """How long a call may take that is no claim, no apply and not quick: an audit reads every row."""
 QUICK_S = 5.0
 """How long quick work may take: with the time to cancel it, about as long as a worker's poll of the queue waits."""
+CLOSE_S = 3.0
+"""How long the end waits for the server: with all else that a reaper does then, less than its supervisor waits."""
 
 
 class Database:
@@ -93,15 +96,24 @@ class Database:
         if self.read_only:
             raise QueueError(f"the queue in {self.where} is open for reading only")
 
-    async def close(self) -> None:
-        """Finish the operations that were posted, then close the connections."""
-        for connection in reversed(self._connections):
-            await connection.close()
+    async def close(self, last: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Do `last`, finish the operations that were posted, close the connections; hang up after `CLOSE_S`.
+
+        What was not done by then may have happened or not; leases that nobody released expire.
+        """
+        try:
+            # Of a server that was not there a moment ago there is nothing to wait for.
+            async with asyncio.timeout(0.0 if self.connector.blocked else CLOSE_S):
+                if last is not None:
+                    await last()
+                for connection in reversed(self._connections):
+                    await connection.close()
+        except TimeoutError:
+            await self.abandon()
 
     async def abandon(self) -> None:
-        """Drop everything, as the death of the process would; for tests."""
-        for connection in reversed(self._connections):
-            await connection.abandon()
+        """Drop everything, as the death of the process would."""
+        await asyncio.gather(*(connection.abandon() for connection in self._connections))
 
 
 async def fetch(connection: Session, query: str, params: Mapping[str, Any]) -> list[Row]:

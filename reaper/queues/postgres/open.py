@@ -67,8 +67,7 @@ async def open_over(
     work = PostgresWork(database, owner, time)
 
     async def close() -> None:
-        await work.close()
-        await database.close()
+        await database.close(work.close)
         await store.close()
 
     queue = ComposedQueue(

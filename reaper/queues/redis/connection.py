@@ -23,6 +23,10 @@ Value = str | int | float
 CONNECT_S = 5.0
 ANSWER_S = 15.0
 """How long one script may take before its answer counts as lost."""
+CLOSE_S = 3.0
+"""How long the end waits for the server: with all else that a reaper does then, less than its supervisor waits."""
+END_S = 1.0
+"""How long what is given up may take to end."""
 CONNECTIONS = 8
 
 
@@ -123,17 +127,27 @@ class RedisConnection:
             raise QueueError(f"the queue at {self.name} is open for reading only")
 
     async def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Wait for the work under way, do `last`, disconnect."""
+        """Wait for the work under way, do `last`, disconnect; after `CLOSE_S` give up what is left.
+
+        That may have happened or not; leases that nobody released expire.
+        """
         self.closed = True
         try:
-            while self._tasks:
-                await asyncio.wait(list(self._tasks))
-            if last is not None:
-                with suppress(QueueError):
-                    await last()
+            async with asyncio.timeout(CLOSE_S):
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks))
+                if last is not None:
+                    with suppress(QueueError):
+                        await last()
+        except TimeoutError:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(list(self._tasks), timeout=END_S)
         finally:
-            with suppress(RedisError, OSError):
-                await self._client.connection_pool.disconnect()
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await self._client.connection_pool.disconnect()
 
 
 class _Translated:

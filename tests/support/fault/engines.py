@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +22,9 @@ class Engine(Protocol):
 
     def start(self) -> None:
         """Start it again on the same data; return when it answers."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Hold it still for the time of a block: its connections stay open and nothing answers."""
 
     def close(self) -> None:
         """End it for good."""
@@ -38,6 +44,9 @@ class Postgres:
     def start(self) -> None:
         self._server.start()
 
+    def frozen(self) -> AbstractContextManager[None]:
+        return self._server.frozen()
+
     def close(self) -> None:
         self._server.close()
 
@@ -55,6 +64,14 @@ class Redis:
 
     def start(self) -> None:
         self._server.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self._server.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.signal(signal.SIGCONT)
 
     def close(self) -> None:
         self._server.kill()
