@@ -225,6 +225,22 @@ async def test_a_password_that_is_being_changed_is_waited_for(own_server: RedisS
     await queue.close()
 
 
+async def test_a_server_that_got_a_password_refuses_a_long_command_like_a_short_one(own_server: RedisServer) -> None:
+    """It answers one of more than ten words with an error of the protocol, before it knows the command."""
+    queue = await opened(own_server.url())
+    assert own_server.ask("CONFIG", "SET", "requirepass", "secret") == "+OK\r\n"
+    many = ids(*map(str, range(20)))
+    for _ in range(2):  # the first finds the connection that was made before, and is logged in
+        await asyncio.gather(*(queue.add(many) for _ in range(4)), return_exceptions=True)
+    calls = [queue.add(many) for _ in range(4)]
+    refused = [one for one in await asyncio.gather(*calls, return_exceptions=True) if isinstance(one, Exception)]
+    assert refused, "new connections are not logged in"
+    for error in refused:
+        assert isinstance(error, QueueUnavailableError)
+        assert "refused the user or the password" in str(error)
+    await queue.close()
+
+
 async def test_a_missing_right_is_named_and_not_waited_for(own_server: RedisServer) -> None:
     assert own_server.ask("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-zadd") == "+OK\r\n"
     queue = await opened(own_server.url(auth="u:p@"))

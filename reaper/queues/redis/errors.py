@@ -39,6 +39,8 @@ _PASSING = {
     "MOVED": _MOVED,
     "ASK": _MOVED,
 }
+_UNAUTHENTICATED = "Protocol error: unauthenticated"
+"""Begins the answer to a long command on a connection without a password, to a server that has one meanwhile."""
 _FORBIDDEN = ("can't run this command", "has no permissions")
 """Parts of the error of Redis 7.0 and Valkey 9 when a right is missing inside a script."""
 # Before 7.0 the server wraps an error inside a script into a sentence of its own.
@@ -54,7 +56,7 @@ def translated(error: RedisError | OSError, name: str) -> QueueError:
     """Return the error for the caller; `name` is the server's URL without secrets."""
     match error:
         case AuthenticationError() | AuthorizationError():
-            return QueueUnavailableError(f"{name} refused the user or the password: check those in queue.url")
+            return _refused(name)
         case BusyLoadingError():
             return QueueUnavailableError(f"{name} is still reading its data after a restart: nothing is lost")
         case TooLate():
@@ -69,7 +71,13 @@ def translated(error: RedisError | OSError, name: str) -> QueueError:
             return _answered(error, name)
 
 
+def _refused(name: str) -> QueueError:
+    return QueueUnavailableError(f"{name} refused the user or the password: check those in queue.url")
+
+
 def _answered(error: RedisError, name: str) -> QueueError:
+    if _UNAUTHENTICATED in str(error):
+        return _refused(name)
     code = _code_of(error)
     if code in _PASSING:
         return QueueUnavailableError(f"{name} {_PASSING[code]}")
