@@ -11,7 +11,7 @@ from typing import Protocol
 
 import anyio.to_thread
 
-from reaper.core.errors import ConfigError, QueueError, UsageError
+from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError, UsageError
 from reaper.core.urls import queue_url, sqlite_path
 from reaper.queues.base import PositionStore, Queue
 from reaper.queues.local_positions import LocalPositions
@@ -112,6 +112,12 @@ async def probe_queue(url: str, *, positions: Path | None = None) -> Probed:
     if positions is not None:
         warnings += await anyio.to_thread.run_sync(probe, str(positions / "positions.db"))
     return Probed(tuple(warnings), outage)
+
+
+async def refuse_unwritable(url: str) -> None:
+    """Raise QueueError, as a worker would, when a queue on a server can be opened but not written now."""
+    if (outage := (await probe_queue(url)).outage) is not None:
+        raise QueueUnavailableError(outage)
 
 
 async def restore_ledger(url: str, copy: str) -> tuple[str, str | None]:

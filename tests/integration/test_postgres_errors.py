@@ -12,6 +12,7 @@ import trustme
 
 from reaper.core.errors import ConfigError, QueueError, QueueUnavailableError
 from reaper.queues.base import Queue
+from reaper.queues.open import refuse_unwritable
 from tests.support.queues.harness import LEASE_S, ids
 from tests.support.queues.postgres_roles import opened
 from tests.support.queues.postgres_server import (
@@ -109,6 +110,8 @@ async def test_a_standby_is_read_and_is_written_as_soon_as_it_is_none() -> None:
         with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
             async with opened(url):
                 pass
+        with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):
+            await refuse_unwritable(url)  # as `queue init` does
         async with opened(url, read_only=True, worker=False) as reading, opened(url, worker=False) as queue:
             assert (await reading.stats()).accepted == 1, "reading goes on"
             with pytest.raises(QueueUnavailableError, match="standby, or set to read only"):

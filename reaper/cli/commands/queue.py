@@ -10,7 +10,7 @@ from reaper.cli.output import emit, emit_json
 from reaper.core.errors import Exit
 from reaper.core.model import Stats
 from reaper.core.text import pluralize
-from reaper.queues.open import restore_ledger
+from reaper.queues.open import is_shared, refuse_unwritable, restore_ledger
 from reaper.settings.load import Loaded
 
 
@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
 async def _init(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_writing(settings, warn=True) as queue:
         stats = await queue.stats()
+        if is_shared(settings.settings.queue.url):  # a standby is opened and read like a primary
+            await refuse_unwritable(settings.settings.queue.url)
     if args.json:
         emit_json({"ready": True, "accepted": stats.accepted})
     else:
