@@ -17,6 +17,9 @@ from reaper.core.words import NOW_S
 from reaper.telemetry import events, logs
 from reaper.telemetry.journald import is_journal, with_priority
 
+MAX_DETAIL_CHARS = 1_000
+"""Longer than any detail of a pause, whose end is the remedy: it is wrapped where it is shown, not cut."""
+
 
 def say(text: str, level: int = logging.INFO) -> None:
     """Print a message to stderr, wrapped on a terminal; log it where logs are JSON. A closed stderr stops no work."""
@@ -86,7 +89,7 @@ def emit_json_text(text: str) -> None:
 
 def notice_line(notice: Notice) -> str:
     """Return a notice without what to do: `PAUSED: credentials, for 12 s: the API refused the token (401)`."""
-    line = f"{notice.title}: {sanitize(notice.detail)}" if notice.detail else notice.title
+    line = f"{notice.title}: {sanitize(notice.detail, MAX_DETAIL_CHARS)}" if notice.detail else notice.title
     label, colon, rest = line.partition(":")
     return f"{label.upper()}:{rest}" if colon else label
 

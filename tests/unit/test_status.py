@@ -30,6 +30,7 @@ from reaper.core.model import (
 )
 from reaper.core.owners import owner_name
 from reaper.core.status import status_json
+from reaper.core.target import OtherTarget
 from reaper.queues.overview import Overview
 
 NOW = 1_700_000_000.0
@@ -210,3 +211,9 @@ def test_what_stands_beside_a_count_stays_beside_it(
     more = replace(WHOLE, stats=replace(STATS, in_flight=80))
     status.print_overview(more, URL, profile=None, as_json=False)
     assert "in flight       80  limit 72, 8 more\n                    claimed\n" in capsys.readouterr().out
+
+
+def test_a_detail_is_shown_to_its_end_where_its_remedy_is() -> None:
+    other = OtherTarget("https://archal.ai", "http://127.0.0.1:18083").detail
+    reaper = replace(REAPERS[1], pauses=(Pause(PauseReason.WRONG_TARGET, NOW - 5, other),))
+    assert f": {other}\n" in status_text(replace(WHOLE, live_workers=[reaper]), "sqlite:///reaper.db")
