@@ -14,12 +14,13 @@ WHAT_TO_DO = {
     PauseReason.OPERATOR: "to end the pause: reaper resume",
     PauseReason.CREDENTIALS: "write a good token into the token file, which reaper reads again; "
     "a token from the environment needs a restart",
-    PauseReason.WRONG_TARGET: "check api.base_url and any proxy in between; see: reaper check",
+    PauseReason.WRONG_TARGET: "mend the fault that the reason names; to read the API with these settings: reaper check",
     PauseReason.API_DOWN: "the pause ends when the API answers; if it never answered: reaper check",
     PauseReason.THROTTLED: "nothing to do: the API asked clients to wait, and the pause ends by itself",
     PauseReason.FORBIDDEN_STORM: "check that the token may stop these sessions; see: reaper check",
 }
-"""One remedy for each reason, true while the pause lasts and after it ended a run."""
+"""One remedy for each reason, true while the pause lasts and after it ended a run. What is true of one fault of
+`wrong_target` alone is in the detail (`core.pauses.read_refusal`)."""
 
 COMMANDS = dict.fromkeys(set(PauseReason) - {PauseReason.THROTTLED}, "check") | {PauseReason.OPERATOR: "resume"}
 """The command of `reaper` that ends a pause, or says more of it."""

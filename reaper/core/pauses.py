@@ -13,7 +13,7 @@ from typing import assert_never
 from reaper.core.backoff import backoff_s
 from reaper.core.classify import Broken, Foreign, OtherAccount, ServerFault, Unauthorized, Unsent
 from reaper.core.model import Pause, PauseReason
-from reaper.core.target import OtherTarget
+from reaper.core.target import ACCEPT, CHECK_ADDRESS, CHECK_PROXY, OtherTarget
 
 PROBE_FIRST_S, PROBE_MAX_S = 1.0, 60.0
 """The gap after the first probe, doubled after each one, and the longest gap (docs/concepts.md)."""
@@ -81,18 +81,25 @@ class Breakers:
 def read_refusal(
     verdict: OtherTarget | OtherAccount | Unauthorized | Foreign | ServerFault | Broken | Unsent,
 ) -> tuple[PauseReason, str]:
-    """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (docs/concepts.md)."""
+    """Return the pause that a failed read of `GET /api/sessions` asks for, and its detail (docs/concepts.md).
+
+    The detail of `wrong_target` ends with the remedy: one reason has several faults, each with another remedy.
+    """
     match verdict:
         case OtherTarget():
             return PauseReason.WRONG_TARGET, verdict.detail
         case OtherAccount(pinned=pinned, found=found):
-            return PauseReason.WRONG_TARGET, f"the token is that of {found}, the queue was filled for {pinned}"
+            fault = f"the token is that of {found}, the queue was filled for {pinned}: nothing is sent"
+            return PauseReason.WRONG_TARGET, (
+                f"{fault}, until there is a token of that account, or the new one is accepted by: {ACCEPT}"
+            )
         case Unauthorized():
             return PauseReason.CREDENTIALS, no_token(verdict)
         case Foreign(unsent=True):
-            return PauseReason.WRONG_TARGET, f"GET /api/sessions was not sent: {verdict.shown}"
+            return PauseReason.WRONG_TARGET, f"GET /api/sessions was not sent: {verdict.shown}; {CHECK_PROXY}"
         case Foreign():
-            return PauseReason.WRONG_TARGET, f"GET /api/sessions answered {verdict.shown}, not a list of sessions"
+            fault = f"GET /api/sessions answered {verdict.shown}, not a list of sessions"
+            return PauseReason.WRONG_TARGET, f"{fault}: {CHECK_ADDRESS}"
         case ServerFault(status=status):
             return PauseReason.API_DOWN, f"GET /api/sessions answered {status}"
         case Broken() | Unsent():

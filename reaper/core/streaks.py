@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from reaper.core.model import PauseReason, SessionId
 from reaper.core.storm import REFUSALS_TO_PAUSE, Storm
+from reaper.core.target import CHECK_ADDRESS
 
 FAILURES_TO_PAUSE = 5
 """Failures in a row, with no final answer between, that open `api_down` (docs/concepts.md)."""
@@ -54,7 +55,7 @@ class Streaks:
             self._foreign.add(session_id)
         if len(self._foreign) < FOREIGN_IDS_TO_PAUSE:
             return None
-        return f"answers that are not the API's, the last a {answer}"
+        return f"answers that are not the API's, the last a {answer}: {CHECK_ADDRESS}"
 
     def refuse(self, status: int) -> str | None:
         """Count a refusal outside the storm."""

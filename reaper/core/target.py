@@ -11,6 +11,12 @@ from reaper.core.text import sanitize
 
 KEY = "target"
 """The key under which the queue keeps the address at which its sessions live."""
+ACCEPT = "reaper check --accept-target"
+"""The command that pins a queue to the address and the account of now."""
+CHECK_ADDRESS = "check api.base_url, and any proxy or gateway in between"
+"""The remedy where something else than the API answers."""
+CHECK_PROXY = "check api.proxy, its credentials, and the hosts and ports that it allows"
+"""The remedy where a proxy refuses to open a tunnel to the API."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -28,8 +34,7 @@ class OtherTarget:
         pinned = self.pinned if self.pinned.isprintable() else sanitize(self.pinned)  # uncut: the end may differ
         return (
             f"api.base_url is {self.found}, but the sessions of the queue live at {pinned}: nothing is "
-            "sent, and the token stays here, until the setting is corrected or the new address accepted by: "
-            "reaper check --accept-target"
+            f"sent, and the token stays here, until the setting is corrected or the new address accepted by: {ACCEPT}"
         )
 
 

@@ -24,6 +24,7 @@ from reaper.app.signals import Signals
 from reaper.app.start import start_and_run
 from reaper.app.startup import credentials_of
 from reaper.core.errors import ReaperError
+from reaper.core.model import Pause, PauseReason
 from reaper.queues.base import Queue
 from reaper.queues.open import open_queue
 from reaper.sandbox.server import Sandbox
@@ -239,6 +240,18 @@ async def test_an_address_that_a_reaper_of_this_queue_holds_is_well(world: World
             signals.catch(signal.SIGTERM)
     assert (ours.word, ours.text.startswith("a reaper of this queue listens at")) == ("ok", True)
     assert (other.word, other.hindrance) == ("FAIL", Hindrance(78))
+
+
+async def test_a_pause_that_no_read_can_see_is_a_warning_with_its_reason_and_remedy(world: World) -> None:
+    detail = "answers that are not the API's, the last a 404 (text/html): check api.base_url"
+    async with world.opened() as queue:
+        operator = Pause(PauseReason.OPERATOR, queue.now(), "that of the queue counts, not a heartbeat's")
+        await queue.heartbeat(8, [Pause(PauseReason.WRONG_TARGET, queue.now() - 12, detail), operator])
+        lines = await examine(load(None, {}))
+        [reaper] = await queue.live_workers()
+    words = f"reaper {reaper.place} is paused (wrong_target) for 12 s: {detail}"
+    assert [(line.word, line.text) for line in lines if line.subject == "pause"] == [("warn", words)]
+    assert verdict_of(lines).stops_sessions
 
 
 async def test_a_credential_of_systemd_is_enough(world: World) -> None:

@@ -5,6 +5,7 @@ import pytest
 from reaper.core.classify import (
     Final,
     Foreign,
+    OtherAccount,
     Proven,
     ServerFault,
     Throttled,
@@ -120,11 +121,20 @@ def test_a_foreign_answer_in_the_pause_is_withheld() -> None:
     ("verdict", "words"),
     [
         (OtherTarget("https://a.example", "https://b.example"), "live at https://a.example: nothing is sent"),
-        (Foreign(407, "of the proxy to CONNECT", unsent=True), "was not sent: 407 of the proxy to CONNECT"),
-        (Foreign(404), "answered 404, not a list of sessions"),
+        (
+            Foreign(407, "of the proxy to CONNECT", unsent=True),
+            "was not sent: 407 of the proxy to CONNECT; check api.proxy",
+        ),
+        (Foreign(404), "answered 404, not a list of sessions: check api.base_url"),
+        (
+            OtherAccount("ann", "bob"),
+            "there is a token of that account, or the new one is accepted by: reaper check --acc",
+        ),
     ],
 )
-def test_a_read_that_did_not_come_to_the_api_says_why(verdict: OtherTarget | Foreign, words: str) -> None:
+def test_a_read_that_did_not_come_to_the_api_says_why(
+    verdict: OtherTarget | OtherAccount | Foreign, words: str
+) -> None:
     reason, detail = read_refusal(verdict)
     assert reason is PauseReason.WRONG_TARGET
     assert words in detail

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from reaper.api.credentials import Credentials
 from reaper.app.check.line import Hindrance, Line
-from reaper.app.check.target import ACCEPT, Pinned
+from reaper.app.check.target import Pinned
 from reaper.app.wiring import new_gate, new_identity, open_api
 from reaper.core.account import Account, AccountUnknown
 from reaper.core.classify import (
@@ -27,7 +27,7 @@ from reaper.core.classify import (
     classify_read,
 )
 from reaper.core.model import Answered, Failed, Fault, Reply
-from reaper.core.target import OtherTarget
+from reaper.core.target import ACCEPT, CHECK_PROXY, OtherTarget
 from reaper.core.urls import masked_url
 from reaper.queues.base import ValuePort
 from reaper.settings.schema import Settings
@@ -121,7 +121,7 @@ def _words(url: str, verdict: ReadVerdict, reply: Reply) -> str:
     match verdict:
         case Foreign(unsent=True):
             why = reply.error if isinstance(reply, Failed) else verdict.shown
-            return f"{url}: {why}; check api.proxy, its credentials, and the hosts and ports that it allows"
+            return f"{url}: {why}; {CHECK_PROXY}"
         case Foreign():
             return f"{url}: GET /api/sessions answered {verdict.shown}, not a list of sessions: check api.base_url"
         case ServerFault(status=status):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from reaper.app.check.line import WAITS, Hindrance, Line, hindrance_of
 from reaper.app.start import waits_for_queue
 from reaper.core.errors import ReaperError
-from reaper.core.model import Pause, Stats
+from reaper.core.model import Pause, PauseReason, Stats, WorkerHeartbeat
+from reaper.core.text import escaped, format_duration
 from reaper.core.times import format_time
 from reaper.queues.base import Queue
 from reaper.queues.open import is_shared, probe_queue
@@ -30,6 +31,7 @@ async def queue_lines(loaded: Loaded, queue: Queue | None, warnings: Iterable[st
     else:
         stats = await queue.stats()
         lines += [Line("queue", _words(stats), warned=stats.imbalance != 0), *_pause_lines(await queue.paused())]
+        lines += _worker_pause_lines(await queue.live_workers(), queue.now())
     positions = (
         state_dir(os.environ, loaded.profile) if settings.intake.files and is_shared(settings.queue.url) else None
     )
@@ -44,6 +46,18 @@ def _words(stats: Stats) -> str:
     if stats.imbalance:
         words += f"; {stats.imbalance} accepted and not accounted for; see: reaper audit"
     return words
+
+
+def _worker_pause_lines(workers: Iterable[WorkerHeartbeat], now: float) -> Iterator[Line]:
+    """Yield a warning for each pause of a live reaper: a read alone cannot see why DELETEs are held up.
+
+    Not a fault: `run` would begin without any, and find out by its own first DELETEs. The operator's is the queue's.
+    """
+    for worker in workers:
+        for pause in worker.pauses:
+            if pause.reason is not PauseReason.OPERATOR:
+                held = f"is paused ({pause.reason.value}) for {format_duration(now - pause.since)}"
+                yield Line("pause", f"reaper {worker.place} {held}: {escaped(pause.detail)}", warned=True)
 
 
 def _pause_lines(pause: Pause | None) -> Iterator[Line]:

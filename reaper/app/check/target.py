@@ -8,12 +8,11 @@ from reaper.app.check.line import Hindrance, Line
 from reaper.core import account, target
 from reaper.core.account import Account, AccountUnknown
 from reaper.core.model import PauseReason
-from reaper.core.target import address_of, compare_address
+from reaper.core.target import ACCEPT, address_of, compare_address
 from reaper.core.text import sanitize
 from reaper.queues.base import ValuePort
 from reaper.settings.schema import Settings
 
-ACCEPT = "reaper check --accept-target"
 HELD = Hindrance(pause=PauseReason.WRONG_TARGET)
 """`run` sends nothing to an address that is not the queue's."""
 
