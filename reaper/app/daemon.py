@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -27,6 +28,7 @@ from reaper.core.target import OtherTarget
 from reaper.core.text import describe_unforeseen
 from reaper.core.version import __version__
 from reaper.intake.poller import Intake
+from reaper.intake.read_inputs import read_inputs
 from reaper.intake.spool import Spool
 from reaper.queues.base import Queue
 from reaper.settings.listen_address import split_listen
@@ -44,6 +46,8 @@ MAX_IDLE_S = 1.0
 """How long an idle daemon rests at most before it polls the queue again: another process may have added."""
 IDLE_AT_END_S = 0.2
 PRUNE_S = 3600.0
+INPUTS_S = 2.0
+"""Between two looks at the state of the inputs."""
 LAST_STATS_S = 1.0
 """How long the end waits for the counts of its last log line."""
 
@@ -107,6 +111,7 @@ class Daemon:
                         await self._listen(background, parts, metrics)
                         background.start_soon(self._intake.run)
                         background.start_soon(self._prune, parts)
+                        background.start_soon(_watch_inputs, parts)
                         background.start_soon(self._discover, parts)
                         background.start_soon(self._messages.run, worker)
                         background.start_soon(ServiceHeartbeat(self._notifier, worker, self._queue).run)
@@ -206,7 +211,7 @@ class Daemon:
         try:
             whose = partial(whose_of, lambda: parts.loaded, os.environ)
             console = ConsoleRoutes(self._queue, lambda: parts.settings.telemetry, whose)
-            pages = health_pages(parts.worker, self._queue, metrics, whose, console.navigation)
+            pages = health_pages(parts.worker, self._queue, metrics, whose, console.navigation, lambda: parts.inputs)
             await background.start(partial(serve, *address, lambda: console.beside(pages)))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":
@@ -238,6 +243,16 @@ class Daemon:
             for spool in (source for source in parts.sources if isinstance(source, Spool)):
                 await anyio.to_thread.run_sync(spool.prune, parts.settings.queue.keep_settled_s)
             await anyio.sleep(PRUNE_S)
+
+
+async def _watch_inputs(parts: DaemonParts) -> None:
+    """Keep the state of the inputs for the pages: these may not wait for a file, whose mount can stall."""
+    while True:
+        intake = parts.settings.intake
+        look = partial(read_inputs, intake.files, intake.spool_dir)
+        with suppress(OSError, ValueError):
+            parts.inputs = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+        await anyio.sleep(max(intake.poll_s, INPUTS_S))
 
 
 def _heed(worker: Worker, unread: ReadVerdict) -> None:

@@ -14,6 +14,7 @@ from reaper.app.descriptors import raise_limit, usable_concurrency
 from reaper.app.notifier import Notifier
 from reaper.app.wiring import ApiConnection, DiscoveryParts, new_client, sources_of, target_of, worker_options
 from reaper.core.errors import QueueError
+from reaper.core.input_facts import NO_FAULT, InputFacts
 from reaper.core.rate_limit import RateLimit
 from reaper.core.target import address_of
 from reaper.intake.poller import Intake, Source
@@ -47,6 +48,8 @@ class DaemonParts:
     began_with: Settings
     notifier: Notifier
     metrics: Metrics
+    inputs: InputFacts = NO_FAULT
+    """The state of the inputs as of the last look."""
     bounded: Bounded = field(default_factory=Bounded)
     """Reads telemetry.admin_token_file: a mount that stalled costs one thread, however many reloads come."""
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from reaper.core import account
 from reaper.core.errors import QueueError, QueueUnavailableError
+from reaper.core.input_facts import InputFacts
 from reaper.core.model import PauseReason, Stats
 from reaper.core.text import sanitize
 from reaper.telemetry.http.request import Request
@@ -32,9 +33,13 @@ def health_pages(  # noqa: C901  # each page is a function of its own in here
     metrics: Metrics,
     whose: Callable[[], Whose],
     navigation: Callable[[], str] = str,
+    inputs: Callable[[], InputFacts] = InputFacts,
 ) -> dict[str, Route]:
-    """Return the pages by path. `navigation` returns the links of the overview to pages of others, as HTML."""
-    collector = SnapshotCollector(worker, queue, metrics.settle_rate, whose)
+    """Return the pages by path.
+
+    `navigation` returns the links of the overview to pages of others, as HTML; `inputs` the state of the inputs.
+    """
+    collector = SnapshotCollector(worker, queue, metrics.settle_rate, whose, inputs)
     template()  # cached now: an upgrade may replace the file while the daemon runs
 
     async def livez(_: Request) -> Page:
@@ -72,7 +77,7 @@ def health_pages(  # noqa: C901  # each page is a function of its own in here
         found = await collector.overview()
         if isinstance(found, str):
             return text(503, f"queue unavailable: {found}")
-        return as_json(found.as_json(whose().queue, with_ids=False))
+        return as_json({**found.as_json(whose().queue, with_ids=False), **inputs().as_json()})
 
     async def html(_: Request) -> Page:
         return html_page(await view(), navigation())

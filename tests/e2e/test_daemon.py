@@ -186,3 +186,22 @@ def test_systemd_hears_of_it(command: Command, tmp_path: Path) -> None:
             heard = [manager.recv(1000)]
             while b"STOPPING=1" not in heard[-1]:
                 heard.append(manager.recv(1000))
+
+
+def test_faulty_inputs_are_on_the_page_in_both_status_documents_and_in_check(command: Command, tmp_path: Path) -> None:
+    spool, missing = tmp_path / "spool", tmp_path / "none.txt"
+    with running_sandbox(list(generate(1, 2))) as sandbox:
+        watch(command, sandbox, intake__files=str(missing), intake__spool_dir=spool, intake__poll_s=0.1)
+        with daemon(command):
+            eventually(lambda: (spool / "new").exists())
+            (spool / "tmp" / "a.json").write_text('{"sessions": [')
+            (spool / "tmp" / "a.json").rename(spool / "new" / "a.json")
+            eventually(lambda: json.loads(page(command, "/status")[1]).get("spool_refused") == 1)
+            found, told = json.loads(page(command, "/status")[1]), command.json("status")
+            assert found["intake_missing"] == told["intake_missing"] == [
+                f"{missing} does not exist; it is read when it appears"
+            ]  # fmt: skip
+            assert told["spool_refused"] == 1
+            shown = json.loads(page(command, "/page.json")[1])
+            assert [notice["name"] for notice in shown["notices"]] == ["Input missing", "Spool"]
+    assert f"1 file was refused whole and moved to {spool}/bad" in command.run("check").stdout

@@ -255,6 +255,13 @@ BREAKAGES = (
         "belongs to another user",
         needs="root",
     ),
+    _row(
+        "a file of the spool was refused whole",
+        spoils.spool(spoils.refused_file),
+        "spool",
+        STOPS,
+        "1 file was refused whole and moved to",
+    ),
     _row("the spool is a file", spoils.spool(Path.touch), "spool", "ends with 78", "Not a directory"),
     _row(
         "the spool cannot be made",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reaper.core.errors import QueueUnavailableError
+from reaper.core.input_facts import NO_FAULT, InputFacts
 from reaper.core.model import Outcome, Pause, PauseReason, Stats
 from reaper.core.owners import Place, owner_name
 from reaper.queues.overview import Overview
@@ -52,12 +53,16 @@ def paused(reason: PauseReason = PauseReason.CREDENTIALS, detail: str = "the tok
 
 
 def view(
-    whole: Overview | str | None = None, stats: dict[str, Any] | None = None, whose: Whose = WHOSE, **process: Any
+    whole: Overview | str | None = None,
+    stats: dict[str, Any] | None = None,
+    whose: Whose = WHOSE,
+    inputs: InputFacts = NO_FAULT,
+    **process: Any,
 ) -> View:
     """Return the view of the facts at work, but for what is given."""
     if whole is None:
         whole = Overview(replace(STATS, **(stats or {})), NOW)
-    return view_of(PageSnapshot(NOW, replace(PROCESS, **process), whole, whose), "2027-01-15 08:00:00Z")
+    return view_of(PageSnapshot(NOW, replace(PROCESS, **process), whole, whose, inputs), "2027-01-15 08:00:00Z")
 
 
 @dataclass

@@ -198,6 +198,12 @@ def room_of(uid: int) -> Callable[[Path], object]:
     return spoil
 
 
+def refused_file(spool: Path) -> None:
+    for name in ("tmp", "new", "done", "bad"):
+        (spool / name).mkdir(parents=True)
+    (spool / "bad" / "ids.json").write_text('{"sessions": [')
+
+
 def closed_spool(spool: Path) -> None:
     spool.mkdir()
     spool.chmod(0o500)

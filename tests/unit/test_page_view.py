@@ -8,6 +8,7 @@ import pytest
 
 from reaper.core.discovery.ghosts import Ghosts
 from reaper.core.discovery.holds import Guard, Hold
+from reaper.core.input_facts import InputFacts
 from reaper.core.model import LeaseHolder, Outcome, Pause, PauseReason, SessionId, WorkerHeartbeat
 from reaper.core.notices import WHAT_TO_DO
 from reaper.core.owners import owner_name
@@ -157,3 +158,13 @@ def test_the_command_that_helps_is_typed_as_this_reaper_was_started() -> None:
     assert commands["Paused: credentials"] == "sudo -u reaper reaper check --profile staging"
     assert commands["Paused: throttled"] == ""
     assert commands["Dead letters"] == "sudo -u reaper reaper dead list --profile staging"
+
+
+@pytest.mark.parametrize("whole", [None, "for 3 s: gone"])
+def test_faulty_inputs_are_named_whatever_becomes_of_the_queue(whole: str | None) -> None:
+    found = view(whole, inputs=InputFacts(("x.ids does not exist",), 2, "/spool/bad")).notices[-2:]
+    assert [(notice.name, notice.title, notice.detail) for notice in found] == [
+        ("Input missing", "Input missing: 1 entry of intake.files", "x.ids does not exist"),
+        ("Spool", "Spool: 2 files were refused whole and moved to /spool/bad", ""),
+    ]
+    assert all(notice.todo for notice in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from reaper.cli.terminal.status_watcher import StatusWatcher
 from reaper.core.discovery.ghosts import Ghosts
 from reaper.core.discovery.holds import Guard, Hold
 from reaper.core.discovery.policy import Rule
+from reaper.core.input_facts import InputFacts
 from reaper.core.model import (
     Item,
     LeaseHolder,
@@ -32,6 +34,7 @@ from reaper.core.owners import owner_name
 from reaper.core.status import status_json
 from reaper.core.target import OtherTarget
 from reaper.queues.overview import Overview
+from tests.support.queues.memory import MemoryQueue
 
 NOW = 1_700_000_000.0
 SENDS = (
@@ -217,3 +220,26 @@ def test_a_detail_is_shown_to_its_end_where_its_remedy_is() -> None:
     other = OtherTarget("https://archal.ai", "http://127.0.0.1:18083").detail
     reaper = replace(REAPERS[1], pauses=(Pause(PauseReason.WRONG_TARGET, NOW - 5, other),))
     assert f": {other}\n" in status_text(replace(WHOLE, live_workers=[reaper]), "sqlite:///reaper.db")
+
+
+def test_faulty_inputs_are_told_beside_the_queue(capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = InputFacts(tuple(f"{name} does not exist" for name in "abcd"), 1, "/spool/bad")
+    status.print_overview(Overview(STATS, NOW), URL, inputs, profile=None, as_json=False)
+    told = capsys.readouterr().out
+    assert (
+        "INPUT MISSING: 4 entries of intake.files: a does not exist; b does not exist; c does not exist; and m" in told
+    )
+    assert "SPOOL: 1 file was refused whole and moved to /spool/bad\n  -> the log says why" in told
+    status.print_overview(Overview(STATS, NOW), URL, inputs, profile=None, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["intake_missing"][0], document["spool_refused"]) == ("a does not exist", 1)
+
+
+@pytest.mark.anyio
+async def test_the_watcher_reads_the_inputs_anew() -> None:
+    told = iter([InputFacts(refused=1, refused_in="/spool/bad"), InputFacts(refused=0)])
+    memory_queue, it = MemoryQueue(), StatusWatcher(URL, lambda: next(told))
+    await it.refresh(memory_queue)
+    assert [notice.name for notice in it.notices] == ["no reaper is working on this queue", "Spool"]
+    await it.refresh(memory_queue)
+    assert [notice.name for notice in it.notices] == ["no reaper is working on this queue"]

@@ -251,7 +251,10 @@ DOCUMENTS: dict[str, Document] = {
             ),
             "ghost_count": key(COUNT, ""),
             "unproven_gone": key(COUNT, "answers of 404 in a row that no list confirmed (`api.verify=false`)"),
-            "intake_missing": some(array(TEXT), "files of `intake.files` that are not there; not in `/status`"),
+            "intake_missing": key(array(TEXT), "a sentence for each entry of `intake.files` that names no file"),
+            "spool_refused": key(
+                nullable(COUNT), "spool files that were refused whole and lie in `bad/`, null without a readable spool"
+            ),
             "profile": some(nullable(TEXT), "the profile in use; not in `/status`"),
         },
         note="`/status` of the health listener is the same document.",

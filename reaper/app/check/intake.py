@@ -10,7 +10,9 @@ from reaper.app.check.line import Line, hindrance_of
 from reaper.app.startup import protector_of
 from reaper.app.wiring import owners_of
 from reaper.core.errors import ConfigError
+from reaper.core.input_facts import REFUSED_TODO
 from reaper.intake.followed_paths import describe_entry
+from reaper.intake.read_inputs import read_inputs
 from reaper.intake.spool_rooms import Rooms
 from reaper.settings.schema import Settings
 
@@ -30,6 +32,8 @@ async def intake_lines(settings: Settings) -> list[Line]:
         else:
             lines += [Line("spool", risk, warned=True) for risk in risks]
             lines += [] if risks else [Line("spool", f"{rooms.path()} can be used")]
+            facts = await to_thread.run_sync(read_inputs, (), intake.spool_dir)
+            lines += [Line("spool", f"{facts.refused_words}; {REFUSED_TODO}", warned=True)] if facts.refused else []
     return lines
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -18,12 +18,13 @@ from reaper.cli.context import open_reading
 from reaper.cli.output import emit, emit_json, flush, limit_words, next_due, notice_line
 from reaper.cli.terminal.status_watcher import WATCH_S, StatusWatcher, describe_target
 from reaper.core.errors import Exit
+from reaper.core.input_facts import NO_FAULT, InputFacts
 from reaper.core.model import Outcome, WorkerHeartbeat
 from reaper.core.owners import random_part
 from reaper.core.text import format_duration
 from reaper.core.urls import masked_url
 from reaper.core.words import OUTCOME_WORDS
-from reaper.intake.followed_paths import describe_entry
+from reaper.intake.read_inputs import read_inputs
 from reaper.queues.overview import Overview, read_overview
 from reaper.settings.load import Loaded
 from reaper.telemetry.terminal import can_draw
@@ -37,33 +38,32 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
     if args.watch:
         return await _watch(args, settings)
     async with open_reading(settings) as queue:
-        missing = await to_thread.run_sync(_missing, settings)
+        inputs = await to_thread.run_sync(_inputs_of(settings))
         queue_url = masked_url(settings.settings.queue.url)
-        print_overview(await read_overview(queue), queue_url, missing, profile=settings.profile, as_json=args.json)
+        print_overview(await read_overview(queue), queue_url, inputs, profile=settings.profile, as_json=args.json)
     return Exit.OK
 
 
-def _missing(settings: Loaded) -> list[str]:
-    """Return a sentence about each entry of `intake.files` that names no file that can be followed."""
-    found = [describe_entry(str(entry)) for entry in settings.settings.intake.files]
-    return [sentence for is_there, sentence in found if not is_there]
+def _inputs_of(settings: Loaded) -> Callable[[], InputFacts]:
+    intake = settings.settings.intake
+    return partial(read_inputs, intake.files, intake.spool_dir)
 
 
 def print_overview(
-    now: Overview, queue_url: str, missing: Sequence[str] = (), *, profile: str | None, as_json: bool
+    now: Overview, queue_url: str, inputs: InputFacts = NO_FAULT, *, profile: str | None, as_json: bool
 ) -> None:
     if as_json:
-        emit_json({**now.as_json(queue_url), "intake_missing": list(missing), "profile": profile})
+        emit_json({**now.as_json(queue_url), **inputs.as_json(), "profile": profile})
     else:
         lines = [f"profile    {profile}"] if profile else []
-        head, blank, rest = status_text(now, queue_url).partition("\n\n")
+        head, blank, rest = status_text(now, queue_url, inputs).partition("\n\n")
         emit("\n".join([*lines, head]), " " * 11)
-        for line in [*(blank[1:] + rest).split("\n"), *(f"intake: {sentence}" for sentence in missing)]:
+        for line in (blank[1:] + rest).split("\n"):
             count = re.match(r"[a-z ]+ {2}[\d,]+ {2}", line)
             emit(line, " " * (count.end() if count else 5))
 
 
-def status_text(overview: Overview, queue_url: str) -> str:
+def status_text(overview: Overview, queue_url: str, inputs: InputFacts = NO_FAULT) -> str:
     """Return the overview without colour: whose queue it is, the counts, the workers, and notices with what to do."""
     stats, now = overview.stats, overview.now
     lines = [f"queue      {queue_url}", f"target     {describe_target(overview)}", ""]
@@ -81,7 +81,7 @@ def status_text(overview: Overview, queue_url: str) -> str:
     lines += [f"{word:<{words}}  {count:>{digits},}  {fact}".rstrip() for word, count, fact in rows]
     if overview.live_workers:
         lines += ["", *(_worker_line(worker, overview) for worker in overview.live_workers)]
-    if found := overview.notices:
+    if found := [*overview.notices, *inputs.notices]:
         lines.append("")
     for notice in found:
         lines.append(notice_line(notice))
@@ -100,7 +100,7 @@ def _worker_line(worker: WorkerHeartbeat, overview: Overview) -> str:
 
 async def _watch(args: argparse.Namespace, settings: Loaded) -> int:
     async with open_reading(settings) as queue, anyio.create_task_group() as group:
-        watcher = StatusWatcher(masked_url(settings.settings.queue.url))
+        watcher = StatusWatcher(masked_url(settings.settings.queue.url), _inputs_of(settings))
         # Before anything is drawn, so that a signal leaves the terminal as it was.
         await group.start(call_on_signal, group.cancel_scope.cancel, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if not args.json and can_draw(sys.stdout, os.environ):
@@ -125,7 +125,7 @@ def _print_again(watcher: StatusWatcher, profile: str | None, *, as_json: bool) 
     if watcher.unavailable:
         emit_json({"trouble": watcher.unavailable}) if as_json else emit(f"{notice_line(watcher.notices[0])}\n")
     elif watcher.snapshot is not None:
-        print_overview(watcher.snapshot, watcher.queue_url, profile=profile, as_json=as_json)
+        print_overview(watcher.snapshot, watcher.queue_url, watcher.inputs, profile=profile, as_json=as_json)
         if not as_json:
             emit("")
     flush()

@@ -7,9 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import anyio
+from anyio import to_thread
 
 from reaper.cli.terminal.progress_stats import RateMeter
 from reaper.core.errors import QueueUnavailableError
+from reaper.core.input_facts import NO_FAULT, InputFacts
 from reaper.core.model import Item
 from reaper.core.notices import Notice, notices
 from reaper.core.text import sanitize
@@ -35,6 +37,9 @@ class StatusWatcher:
 
     queue_url: str
     """Where the queue is, fit to be shown."""
+    read_inputs: Callable[[], InputFacts] = lambda: NO_FAULT
+    """Reads the inputs. Blocks."""
+    inputs: InputFacts = NO_FAULT
     rate: RateMeter = field(default_factory=lambda: RateMeter(RECENT_S))
     snapshot: Overview | None = None
     """The last one that could be read."""
@@ -48,6 +53,7 @@ class StatusWatcher:
 
     async def refresh(self, queue: Queue) -> None:
         """Read the queue again. While it is unavailable the last snapshot stays, and `unavailable` says why."""
+        self.inputs = await to_thread.run_sync(self.read_inputs, abandon_on_cancel=True)
         try:
             self.snapshot = snapshot = await read_overview(queue)
             self.retried = sorted(await queue.retrying(MAX_SAMPLE), key=lambda item: -item.sends)[:MAX_NAMED]
@@ -80,7 +86,8 @@ class StatusWatcher:
     @property
     def notices(self) -> list[Notice]:
         """What an operator should know, beginning with a queue that is unavailable now."""
-        return [*notices(0.0, unavailable=self.unavailable), *(self.snapshot.notices if self.snapshot else ())]
+        found = [*notices(0.0, unavailable=self.unavailable), *(self.snapshot.notices if self.snapshot else ())]
+        return [*found, *self.inputs.notices]
 
     @property
     def slow(self) -> list[Item]:

@@ -11,6 +11,7 @@ from typing import Protocol
 import anyio
 
 from reaper.core.errors import QueueError, QueueUnavailableError
+from reaper.core.input_facts import InputFacts
 from reaper.core.model import Pause, WorkerHeartbeat
 from reaper.core.owners import Place, place_of
 from reaper.core.text import format_duration
@@ -89,12 +90,14 @@ class SnapshotCollector:
         queue: QueueView,
         settle_rate: SettleRate,
         whose: Callable[[], Whose],
+        inputs: Callable[[], InputFacts] = InputFacts,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._worker = worker
         self._queue = queue
         self._settle_rate = settle_rate
         self._whose = whose
+        self._inputs = inputs
         self._now = now
         self._began = now()
         self._cached: Overview | str = ""
@@ -105,7 +108,7 @@ class SnapshotCollector:
     async def collect(self) -> PageSnapshot:
         """Return a snapshot as of now. Never raises for a fault of the queue, which `whole` then names."""
         whole = await self.overview()
-        return PageSnapshot(self._queue.now(), self._process(), whole, self._whose(), self._history)
+        return PageSnapshot(self._queue.now(), self._process(), whole, self._whose(), self._inputs(), self._history)
 
     def _process(self) -> Process:
         worker = self._worker

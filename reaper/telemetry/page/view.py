@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reaper.core import notices
+from reaper.core.input_facts import NO_FAULT, InputFacts
 from reaper.core.model import Outcome, Pause, WorkerHeartbeat
 from reaper.core.owners import Place, random_part
 from reaper.core.text import format_duration, pluralize
@@ -73,6 +74,7 @@ class PageSnapshot:
     process: Process
     whole: Overview | str
     whose: Whose = Whose()
+    inputs: InputFacts = NO_FAULT
     history: Sequence[HistorySlot] = ()
 
     @property
@@ -187,8 +189,12 @@ def _state(facts: PageSnapshot) -> tuple[str, str]:
 def _notices(facts: PageSnapshot) -> list[notices.Notice]:
     process, whole = facts.process, facts.whole
     if isinstance(whole, str):
-        return notices.notices(facts.at, process.pauses, stalled_s=process.stalled_s, unavailable=whole)
-    return whole.notices_of(facts.at, process.pauses, others=facts.others, stalled_s=process.stalled_s, has_worker=True)
+        found = notices.notices(facts.at, process.pauses, stalled_s=process.stalled_s, unavailable=whole)
+    else:
+        found = whole.notices_of(
+            facts.at, process.pauses, others=facts.others, stalled_s=process.stalled_s, has_worker=True
+        )
+    return [*found, *facts.inputs.notices]
 
 
 def _whose(facts: PageSnapshot) -> dict[str, str]:
