@@ -165,7 +165,7 @@ SCENES = {
 
 BY_SERIES = {
     "ReaperConfigReloadFailed", "ReaperIntakeFileMissing", "ReaperSettleLatencyBurnsFast",
-    "ReaperSettleLatencyBurnsSlowly", "ReaperSweepTooOld",
+    "ReaperSettleLatencyBurnsSlowly", "ReaperSpoolFileRefused", "ReaperSweepTooOld",
 }  # fmt: skip
 """Tried by promtool alone, in tests/deploy/alerts/: most of them look back for hours."""
 
