@@ -194,9 +194,11 @@ class Daemon:
             except (ConfigError, ValueError, OSError) as error:
                 parts.metrics.reloaded(successful=False)
                 detail = f"the new configuration is refused and the old one kept: {error}"
+                parts.config_refused = logs.redacted(detail)
                 logs.get().error(events.CONFIG_REFUSED, detail=detail)
             else:
                 parts.metrics.reloaded(successful=True)
+                parts.config_refused = None
                 note = {"after_restart": fixed} if fixed else {}
                 warned = {"warnings": loaded.warnings} if loaded.warnings else {}
                 logs.get().info(events.CONFIG_RELOADED, changed=changed, **note, **warned)
@@ -211,7 +213,7 @@ class Daemon:
         try:
             whose = partial(whose_of, lambda: parts.loaded, os.environ)
             console = ConsoleRoutes(self._queue, lambda: parts.settings.telemetry, whose)
-            pages = health_pages(parts.worker, self._queue, metrics, whose, console.navigation, lambda: parts.inputs)
+            pages = health_pages(parts.worker, self._queue, metrics, whose, console.navigation, parts.facts)
             await background.start(partial(serve, *address, lambda: console.beside(pages)))
         except ConfigError as error:
             if self._loaded.origins["telemetry.listen"] != "default":

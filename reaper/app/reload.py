@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -50,12 +50,18 @@ class DaemonParts:
     metrics: Metrics
     inputs: InputFacts = NO_FAULT
     """The state of the inputs as of the last look."""
+    config_refused: str | None = None
+    """Why the last reload was refused, fit to be shown; None after a good one."""
     bounded: Bounded = field(default_factory=Bounded)
     """Reads telemetry.admin_token_file: a mount that stalled costs one thread, however many reloads come."""
 
     @property
     def settings(self) -> Settings:
         return self.loaded.settings
+
+    def facts(self) -> InputFacts:
+        """Return the state of the settings and inputs."""
+        return replace(self.inputs, config_refused=self.config_refused)
 
 
 async def apply_configuration(parts: DaemonParts, loaded: Loaded) -> tuple[list[str], list[str]]:

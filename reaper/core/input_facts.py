@@ -1,4 +1,4 @@
-"""The state of the inputs of one configuration: facts beside those of a queue, and their notices. Pure."""
+"""The state of the settings and inputs of one process: facts beside those of a queue, and their notices. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:
-    """What is wrong with the inputs of `run`. Texts are fit to be shown."""
+    """What is wrong with the settings and inputs of `run`. Texts are fit to be shown."""
 
     missing: tuple[str, ...] = ()
     """A sentence about each entry of `intake.files` that names no file that can be followed."""
@@ -22,6 +22,8 @@ class InputFacts:
     """Spool files that were refused whole and lie in `bad/`; None: there is no spool, or it cannot be read."""
     refused_in: str = ""
     """The path of `bad/`."""
+    config_refused: str | None = None
+    """Why the last reload of this process was refused, None after a good one; another process cannot know."""
 
     def as_json(self) -> dict[str, object]:
         """Return the keys of `status --json` and `/status`."""
@@ -40,6 +42,10 @@ class InputFacts:
         return list(self._notices())
 
     def _notices(self) -> Iterator[Notice]:
+        if self.config_refused:
+            todo = "mend it, try it with reaper check, and reload once more (SIGHUP)"
+            title = "Settings refused at the last reload, the former ones hold"
+            yield Notice("warn", "Settings refused", title, self.config_refused, todo, "check")
         if self.missing:
             title = f"Input missing: {pluralize(len(self.missing), 'entry', 'entries')} of intake.files"
             detail = "; ".join(self.missing[:MAX_NAMED]) + ("; and more" if len(self.missing) > MAX_NAMED else "")

@@ -77,7 +77,9 @@ def health_pages(  # noqa: C901  # each page is a function of its own in here
         found = await collector.overview()
         if isinstance(found, str):
             return text(503, f"queue unavailable: {found}")
-        return as_json({**found.as_json(whose().queue, with_ids=False), **inputs().as_json()})
+        told = inputs()
+        mine = {**told.as_json(), "config_refused": told.config_refused}
+        return as_json({**found.as_json(whose().queue, with_ids=False), **mine})
 
     async def html(_: Request) -> Page:
         return html_page(await view(), navigation())

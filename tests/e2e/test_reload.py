@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -104,10 +105,17 @@ def test_a_bad_configuration_is_refused_and_the_old_one_kept(command: Command, t
             event = reload(command, process, "config.refused")
             assert words in str(event["detail"]), event
             assert "the old one kept" in str(event["detail"])
+            assert json.loads(page(command, "/status")[1])["config_refused"] == event["detail"]
+            [notice] = json.loads(page(command, "/page.json")[1])["notices"]
+            assert notice["name"] == "Settings refused"
+            assert str(event["detail"]).startswith(notice["detail"].removesuffix("…"))
             assert "reaper_concurrency_limit 7.0" in page(command, "/metrics")[1]
             configure(command, good)
             assert command.run("add", *some).returncode == 0
             eventually(lambda: len(sandbox.sends) == 20)
+            reload(command, process)
+            assert json.loads(page(command, "/status")[1])["config_refused"] is None
+            assert json.loads(page(command, "/page.json")[1])["notices"] == []
             (command.home / "reaper.toml").unlink()
             event = reload(command, process, "config.refused")
             assert "reaper.toml" in str(event["detail"])

@@ -168,3 +168,11 @@ def test_faulty_inputs_are_named_whatever_becomes_of_the_queue(whole: str | None
         ("Spool", "Spool: 2 files were refused whole and moved to /spool/bad", ""),
     ]
     assert all(notice.todo for notice in found)
+
+
+def test_a_refused_reload_is_named_first_until_a_good_one() -> None:
+    refused = InputFacts(("x.ids does not exist",), config_refused="the new configuration is refused: [api] is bad")
+    found = view(inputs=refused).notices
+    assert [notice.name for notice in found] == ["Settings refused", "Input missing"]
+    assert (found[0].detail, found[0].command.split()[3:5]) == (refused.config_refused, ["reaper", "check"])
+    assert view(inputs=InputFacts()).notices == []

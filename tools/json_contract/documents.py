@@ -255,6 +255,9 @@ DOCUMENTS: dict[str, Document] = {
             "spool_refused": key(
                 nullable(COUNT), "spool files that were refused whole and lie in `bad/`, null without a readable spool"
             ),
+            "config_refused": some(
+                nullable(TEXT), "why the last reload was refused, null after a good one; only in `/status`"
+            ),
             "profile": some(nullable(TEXT), "the profile in use; not in `/status`"),
         },
         note="`/status` of the health listener is the same document.",
