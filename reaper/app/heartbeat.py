@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import anyio
 
 from reaper.core.errors import QueueUnavailableError
+from reaper.core.text import format_duration
 from reaper.queues.base import Queue
 from reaper.telemetry.page.snapshot import STALLED_S
 from reaper.telemetry.sd_notify import Notifier
@@ -37,9 +38,13 @@ class ServiceHeartbeat:
             if watchdog_s and self.worker.stalled_s < STALLED_S:
                 fields["WATCHDOG"] = "1"
             rate, sends = (self.worker.sends - sends) / rest_s, self.worker.sends
-            self.notifier.notify(**fields, STATUS=await self._status(rate))
+            self.notifier.notify(**fields, STATUS=await self.state(rate))
 
-    async def _status(self, rate: float) -> str:
+    async def state(self, rate: float) -> str:
+        """Return how the service stands, in one line. `rate`: sends in a second."""
+        health = self.worker.queue_health
+        if health.unavailable_s:  # a full disk is still read
+            return f"queue unavailable for {format_duration(health.unavailable_s)}: {health.why}"
         try:
             stats = await self.queue.stats()
             status = f"{stats.ready} ready, {stats.delayed} due later, {stats.dead} dead, {rate:.1f} sends/s"

@@ -151,7 +151,8 @@ class Notifier:
     async def _ping_each_minute(self, worker: Worker) -> None:
         while True:
             await anyio.sleep(PING_S)
-            fault = fault_of(worker.pauses(), worker.queue_health.unavailable_s, worker.stalled_s)
+            health = worker.queue_health
+            fault = fault_of(worker.pauses(), health.unavailable_s, worker.stalled_s, health.why)
             self._ping(fault is None, fault or "working")
 
     async def look(self, worker: Worker | None, within_s: float = MAX_LOOK_S) -> None:
@@ -271,10 +272,13 @@ def origin_of(settings: Settings) -> Origin:
     return Origin(masked_url(settings.queue.url), settings.api.base_url, str(place))
 
 
-def fault_of(pauses: Sequence[Pause], unavailable_s: float, stalled_s: float) -> str | None:
-    """Return why sessions cannot be stopped now; None when they can. What is throttled only takes longer."""
+def fault_of(pauses: Sequence[Pause], unavailable_s: float, stalled_s: float, why: str = "") -> str | None:
+    """Return the reason why sessions cannot be stopped now; None when they can. What is throttled only takes longer.
+
+    `why`: the queue's last error.
+    """
     if unavailable_s:
-        return f"the queue has been unavailable for {format_duration(unavailable_s)}"
+        return f"the queue has been unavailable for {format_duration(unavailable_s)}" + (f": {why}" if why else "")
     if stalled_s > STALLED_S:
         return f"the claim loop has not turned for {format_duration(stalled_s)}"
     held = [pause for pause in pauses if pause.reason is not PauseReason.THROTTLED]

@@ -1,10 +1,11 @@
-"""The state of the settings and inputs of one process: facts beside those of a queue, and their notices. Pure."""
+"""The state of settings, inputs and disk as one process sees them: facts beside those of a queue. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from reaper.core import notices
 from reaper.core.notices import Notice
 from reaper.core.text import pluralize
 
@@ -14,7 +15,7 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:
-    """What is wrong with the settings and inputs of `run`. Texts are fit to be shown."""
+    """What is wrong with the settings, the inputs and the disk of `run`. Texts are fit to be shown."""
 
     missing: tuple[str, ...] = ()
     """A sentence about each entry of `intake.files` that names no file that can be followed."""
@@ -22,6 +23,8 @@ class InputFacts:
     """Spool files that were refused whole and lie in `bad/`; None: there is no spool, or it cannot be read."""
     refused_in: str = ""
     """The path of `bad/`."""
+    disk_fault: str | None = None
+    """Why the ledger's disk takes no writes; None: it does, or the process knows from its own writes."""
     config_refused: str | None = None
     """Why the last reload of this process was refused, None after a good one; another process cannot know."""
 
@@ -36,12 +39,12 @@ class InputFacts:
             return ""
         return f"{pluralize(self.refused, 'file was', 'files were')} refused whole and moved to {self.refused_in}"
 
-    @property
-    def notices(self) -> list[Notice]:
-        """What an operator should know of the inputs."""
-        return list(self._notices())
+    def notices_with(self, queue: Iterable[Notice]) -> list[Notice]:
+        """Return the notices of the queue with those of these facts: a faulty disk first, the others last."""
+        disk = notices.notices(0.0, unavailable=self.disk_fault) if self.disk_fault else []
+        return [*disk, *queue, *self._others()]
 
-    def _notices(self) -> Iterator[Notice]:
+    def _others(self) -> Iterator[Notice]:
         if self.config_refused:
             todo = "mend it, try it with reaper check, and reload once more (SIGHUP)"
             title = "Settings refused at the last reload, the former ones hold"

@@ -134,6 +134,15 @@ async def restore_ledger(url: str, copy: str) -> tuple[str, str | None]:
     return path, await anyio.to_thread.run_sync(restore, path, copy)
 
 
+def disk_fault(url: str) -> str | None:
+    """Return why the disk of a ledger takes no writes; None where nothing is found, and for a queue on a server."""
+    if is_shared(url):
+        return None
+    from reaper.queues.sqlite import outage
+
+    return outage.disk_fault(str(sqlite_path(url)))
+
+
 async def open_empty_queue() -> Queue:
     """Open an empty queue in memory, for commands that only read, where no ledger exists yet."""
     from reaper.queues.sqlite.open import open_empty

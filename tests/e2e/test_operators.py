@@ -63,7 +63,7 @@ def test_status_and_show_as_json(command: Command) -> None:
         "target": None, "account": None, "version": __version__, "workers": [], "ready": 1, "scheduled": 1,
         "retrying": 0, "delayed": 1, "in_flight": 0, "dead": 0, "settled": NO_OUTCOMES, "next_retry_at": None,
         "pauses": [], "limit": None, "imbalance": 0, "holds": [], "hold_count": 0, "ghosts": [], "ghost_count": 0,
-        "unproven_gone": 0, "intake_missing": [], "spool_refused": None, "profile": None,
+        "unproven_gone": 0, "intake_missing": [], "spool_refused": None, "disk_fault": None, "profile": None,
     }  # fmt: skip
     item = command.json("show", "ses-1")
     assert INSTANT.fullmatch(item.pop("added_at"))

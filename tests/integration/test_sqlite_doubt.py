@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from reaper.core.errors import QueueError, QueueUnavailableError
+from reaper.queues.open import disk_fault
 from reaper.queues.sqlite.errors import translated_os
 from reaper.queues.sqlite.file import prepare_directory, prepare_file
 from reaper.queues.sqlite.migration import ReadingConnection
@@ -46,6 +47,16 @@ def test_a_disk_that_tells_nothing_lacks_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "statvfs", fail)
     assert shortage(path) is None
     assert not is_read_only(str(tmp_path / "not" / "made" / "yet.db"))
+
+
+def test_a_full_disk_is_named_though_the_ledger_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    assert disk_fault(url) is None
+    now = os.statvfs(tmp_path)
+    full = os.statvfs_result([*now[:4], 0, *now[5:]])
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    assert f"the disk of the ledger {tmp_path}/ledger.db is full (no space left on " in (disk_fault(url) or "")
+    assert disk_fault("postgresql://h/d") is None
 
 
 async def test_files_that_change_while_they_are_opened_are_not_used(

@@ -41,6 +41,7 @@ class FakeGate:
 @dataclass
 class FakeHealth:
     unavailable_s: float = 0.0
+    why: str = ""
 
 
 @dataclass
@@ -108,6 +109,7 @@ def test_what_keeps_sessions_from_being_stopped_is_named() -> None:
     assert fault_of([], 0.0, 0.0) is None
     assert fault_of([THROTTLED], 0.0, 1.0) is None
     assert fault_of([], 5.0, 0.0) == "the queue has been unavailable for 5 s"
+    assert fault_of([], 5.0, 0.0, "its disk is full") == "the queue has been unavailable for 5 s: its disk is full"
     assert fault_of([], 0.0, 31.0) == "the claim loop has not turned for 31 s"
 
 

@@ -243,3 +243,10 @@ async def test_the_watcher_reads_the_inputs_anew() -> None:
     assert [notice.name for notice in it.notices] == ["no reaper is working on this queue", "Spool"]
     await it.refresh(memory_queue)
     assert [notice.name for notice in it.notices] == ["no reaper is working on this queue"]
+
+
+def test_a_full_disk_is_the_first_notice_though_the_ledger_can_be_read() -> None:
+    inputs = InputFacts(disk_fault="the disk of the ledger x is full: make room")
+    notices = status_text(WHOLE, URL, inputs).split("\n\n")[-1]
+    assert notices.startswith("QUEUE UNAVAILABLE: the disk of the ledger x is full: make room\n  -> nothing is lost")
+    assert StatusWatcher(URL, snapshot=WHOLE, inputs=inputs).notices[0].kind == "bad"

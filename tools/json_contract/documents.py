@@ -255,6 +255,9 @@ DOCUMENTS: dict[str, Document] = {
             "spool_refused": key(
                 nullable(COUNT), "spool files that were refused whole and lie in `bad/`, null without a readable spool"
             ),
+            "disk_fault": some(
+                nullable(TEXT), "why the disk of the ledger takes no writes, null if it does; not in `/status`"
+            ),
             "config_refused": some(
                 nullable(TEXT), "why the last reload was refused, null after a good one; only in `/status`"
             ),

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -25,6 +26,7 @@ from reaper.core.text import format_duration
 from reaper.core.urls import masked_url
 from reaper.core.words import OUTCOME_WORDS
 from reaper.intake.read_inputs import read_inputs
+from reaper.queues.open import disk_fault
 from reaper.queues.overview import Overview, read_overview
 from reaper.settings.load import Loaded
 from reaper.telemetry.terminal import can_draw
@@ -45,15 +47,15 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
 
 
 def _inputs_of(settings: Loaded) -> Callable[[], InputFacts]:
-    intake = settings.settings.intake
-    return partial(read_inputs, intake.files, intake.spool_dir)
+    intake, queue_url = settings.settings.intake, settings.settings.queue.url
+    return lambda: replace(read_inputs(intake.files, intake.spool_dir), disk_fault=disk_fault(queue_url))
 
 
 def print_overview(
     now: Overview, queue_url: str, inputs: InputFacts = NO_FAULT, *, profile: str | None, as_json: bool
 ) -> None:
     if as_json:
-        emit_json({**now.as_json(queue_url), **inputs.as_json(), "profile": profile})
+        emit_json({**now.as_json(queue_url), **inputs.as_json(), "disk_fault": inputs.disk_fault, "profile": profile})
     else:
         lines = [f"profile    {profile}"] if profile else []
         head, blank, rest = status_text(now, queue_url, inputs).partition("\n\n")
@@ -81,7 +83,7 @@ def status_text(overview: Overview, queue_url: str, inputs: InputFacts = NO_FAUL
     lines += [f"{word:<{words}}  {count:>{digits},}  {fact}".rstrip() for word, count, fact in rows]
     if overview.live_workers:
         lines += ["", *(_worker_line(worker, overview) for worker in overview.live_workers)]
-    if found := [*overview.notices, *inputs.notices]:
+    if found := inputs.notices_with(overview.notices):
         lines.append("")
     for notice in found:
         lines.append(notice_line(notice))

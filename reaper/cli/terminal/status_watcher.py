@@ -87,7 +87,7 @@ class StatusWatcher:
     def notices(self) -> list[Notice]:
         """What an operator should know, beginning with a queue that is unavailable now."""
         found = [*notices(0.0, unavailable=self.unavailable), *(self.snapshot.notices if self.snapshot else ())]
-        return [*found, *self.inputs.notices]
+        return self.inputs.notices_with(found)
 
     @property
     def slow(self) -> list[Item]:

@@ -22,6 +22,14 @@ def shortage(path: str) -> str | None:
     return _descriptors() or _disk(directory, f"the ledger {path}") or _temporary(directory)
 
 
+def disk_fault(path: str) -> str | None:
+    """Return why the file system of a ledger takes no writes, as a sentence with a remedy; None where nothing is found.
+
+    It asks the file system alone: a ledger whose disk is full can still be read, and shows calm figures.
+    """
+    return _disk(existing_directory(path), f"the ledger {path}")
+
+
 def is_read_only(path: str) -> bool:
     """Return whether the file system of a file, or of the directory that is to hold it, takes no writes."""
     try:

@@ -194,7 +194,7 @@ def _notices(facts: PageSnapshot) -> list[notices.Notice]:
         found = whole.notices_of(
             facts.at, process.pauses, others=facts.others, stalled_s=process.stalled_s, has_worker=True
         )
-    return [*found, *facts.inputs.notices]
+    return facts.inputs.notices_with(found)
 
 
 def _whose(facts: PageSnapshot) -> dict[str, str]:
