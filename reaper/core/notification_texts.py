@@ -73,9 +73,8 @@ def _begun(one: Notification) -> tuple[str, str, str]:
             if one.hold is None:
                 return "a sweep waits for you", "", "see: reaper holds"
             hold = one.hold
-            sessions = pluralize(hold.count, "session", "sessions")
             ends = format_duration(hold.expires_at - facts.now)
-            text = f"Hold {hold.id}: a sweep would stop {sessions}. {hold.reason}. Undecided, it is void in {ends}."
+            text = f"Hold {hold.id}: {hold.reason}. Undecided, it is void in {ends}."
             todo = f"see: reaper holds; then reaper approve {hold.id}, or reaper discard {hold.id}"
             return "a sweep waits for you", text, todo
         case Kind.DEAD:

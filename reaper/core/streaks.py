@@ -47,7 +47,7 @@ class Streaks:
         if self._failures < (FAILURES_TO_PAUSE_AGAIN if self.is_recovering else FAILURES_TO_PAUSE):
             return None
         self.is_recovering = False
-        return f"{self._failures} failures in a row, the last: {what}"
+        return f"{self._failures} failures in a row, most recently {what}"
 
     def meet_stranger(self, session_id: SessionId, answer: str) -> str | None:
         """Count a foreign answer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MIN_PREFIX = 3
 """Letters from which on the beginning of a word counts as that word, when it begins no other."""
@@ -14,7 +14,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is near to `word`, None when none is. Neither case nor leading dashes count.
 
     Near is a word that at most a third of the letters separate, two swapped ones counted once (the rule of cargo);
-    else the only word that begins so; else the only one whose last part, as of `api.timeout_s`, is that of `word`.
+    else the only word that begins so; else the only one whose last part, as of `api.timeout_s`, is that of `word`; else
+    the only one whose last part is nearest to it.
     """
     asked = _plain(word)
     names = {_plain(one): one for one in known}
@@ -32,7 +33,22 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     ):
         if len(alike) == 1:
             return names[alike[0]]
-    return None
+    return _in_another_section(asked, names)
+
+
+def _in_another_section(asked: str, names: Mapping[str, str]) -> str | None:
+    """Return the known key whose last part is near to that of `asked`, if there is only one that near."""
+    word = _PART.split(asked)[-1]
+    if word == asked:
+        return None
+    near: dict[int, list[str]] = {}
+    for name in names:
+        last = _PART.split(name)[-1]
+        limit = max(len(word), len(last)) // 3
+        if abs(len(word) - len(last)) <= limit and (distance := _distance(word, last)) <= limit:
+            near.setdefault(distance, []).append(names[name])
+    nearest_ones = near[min(near)] if near else []
+    return nearest_ones[0] if len(nearest_ones) == 1 else None
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,7 +107,9 @@ class FollowedPaths:
                 self._followers[path] = Follower(self._queue, path, self._default_after_s, self._followed)
         for path in [one for one in matches.compressed if one not in self._passed_over]:
             self._passed_over.add(path)
-            report.noted(self.name, f"{shown_path(path)} is compressed and passed over: `zcat | reaper add --from -`")
+            shown = shown_path(path)
+            todo = f"`zcat {shlex.quote(shown)} | reaper add --from -`"
+            report.noted(self.name, f"{shown} is compressed and passed over: {todo}")
         total: Added | None = None
         for follower in list(self._followers.values()):
             added = await self._attempts.poll(follower, report)

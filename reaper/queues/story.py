@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reaper.core.error_body import readable_detail
-from reaper.core.model import CHECK_FAILED, Item, Outcome, Send, State, WorkerHeartbeat
+from reaper.core.model import CHECK_FAILED, Item, Outcome, Pause, PauseReason, Send, State, WorkerHeartbeat
 from reaper.core.owners import place_of, random_part
 from reaper.core.text import pluralize, sanitize
 from reaper.core.words import OUTCOME_WORDS, clock_time
@@ -42,6 +42,8 @@ NEXT_SETTLED = {
     Outcome.CANCELLED: "an operator cancelled it. To stop it after all: reaper add {id} --again",
 }
 
+PASSING = frozenset({PauseReason.OPERATOR, PauseReason.THROTTLED})
+"""Pauses of a heartbeat that do not count here: the operator's is the queue's, and 429 lasts for moments."""
 NOT_KEPT = "the sends of earlier rounds are in the log alone"
 
 
@@ -58,8 +60,16 @@ def story(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> list[Ev
     return [Event(*event) for event in sorted(_events(item, now, workers), key=lambda event: event[0])]
 
 
-def next_step(item: Item, *, has_worker: bool) -> str:
-    """Return what to do next about an ID."""
+def pause_of_all(operator: Pause | None, workers: Sequence[WorkerHeartbeat]) -> Pause | None:
+    """Return a pause that holds up the whole queue: the operator's, or one of reapers that are all paused."""
+    held = [[one for one in worker.pauses if one.reason not in PASSING] for worker in workers]
+    return operator or (held[0][0] if held and all(held) else None)
+
+
+def next_step(item: Item, *, has_worker: bool, paused: Pause | None = None) -> str:
+    """Return what to do next about an ID. `paused`: a pause that holds up the whole queue."""
+    if paused is not None and item.state is State.READY:
+        return f"the queue is paused ({paused.reason.value}): it is sent when that ends; see: reaper status"
     open_words = NEXT if has_worker else NEXT_WITHOUT_REAPER
     text = NEXT_SETTLED[item.outcome] if item.outcome else open_words[item.state]
     return text.format(id=item.session_id)
@@ -69,8 +79,7 @@ def _events(item: Item, now: float, workers: Sequence[WorkerHeartbeat]) -> Itera
     later, postponed = item.round > 1, _postponed(item)
     added = [
         f"from {_whole(item.source)}",
-        f"this is round {item.round}" if later else "",
-        _operator(item) if later and not postponed else "",
+        f"re-opened later (round {item.round}) {'' if postponed else _operator(item)}".rstrip() if later else "",
         NOT_KEPT if later else "",
     ]
     yield item.added_at, "added", _joined(*added)

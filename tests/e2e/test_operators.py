@@ -8,11 +8,14 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 
 import anyio
+from anyio import to_thread
 
-from reaper.core.model import Outcome, Send, Settle
+from reaper.core.model import Outcome, Pause, PauseReason, Send, Settle
 from reaper.core.version import __version__
+from reaper.queues.open import open_queue
 from tests.support.processes.command import Command
 from tests.support.processes.ledger import ledger, settle
 from tests.support.queues.harness import ended
@@ -209,3 +212,22 @@ def test_a_backup_is_restored(command: Command) -> None:
 def test_queue_init_creates_the_ledger_once(command: Command) -> None:
     assert f"created the ledger {command.ledger}" in command.run("queue", "init").stderr
     assert command.run("queue", "init").stderr == ""
+
+
+def test_with_a_reaper_at_work_none_is_to_be_started_and_its_pause_is_named(command: Command) -> None:
+    command.json("add", "ses-1")
+    settle(command, Outcome.FORBIDDEN, 403)
+    said = []
+
+    async def beside_a_paused_reaper() -> None:
+        opened = await open_queue(f"sqlite://{command.ledger}", create=False, read_only=False, worker=True)
+        try:
+            await opened.queue.heartbeat(8, [Pause(PauseReason.WRONG_TARGET, opened.queue.now(), "because")])
+            said.append((await to_thread.run_sync(partial(command.run, "dead", "retry", "ses-1"))).stdout)
+            said.append((await to_thread.run_sync(partial(command.run, "show", "ses-1"))).stdout)
+        finally:
+            await opened.queue.close()
+
+    anyio.run(beside_a_paused_reaper)
+    assert said[0] == "1 due now, in a new round; a reaper at work takes them\n"
+    assert "-> the queue is paused (wrong_target): it is sent when that ends; see: reaper status" in said[1]

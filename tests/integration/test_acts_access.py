@@ -133,13 +133,18 @@ async def test_refusals_and_a_broken_file_are_logged_once_a_minute(tmp_path: Pat
     await post(1, 401, {"authorization": "Bearer wrong-wrong-wrong-wrong"})
     file.chmod(0o644)
     await post(4, 503, {})
+    file.chmod(0o600)
+    file.write_text("nonsense\n")
+    await post(2, 503, {})  # another reason is another matter
     clock[0] += 61
     await post(1, 503, {})
     logs.flush()
     lines = list(map(json.loads, written.getvalue().splitlines()))
     assert [(line["event"], line.get("count")) for line in lines] == [
-        ("operator.refused", 1), ("operator.refused", 4), ("listener.failed", None), ("listener.failed", None)
+        ("operator.refused", 1), ("operator.refused", 4), ("listener.failed", None), ("listener.failed", None),
+        ("listener.failed", None),
     ]  # fmt: skip
+    assert ["chmod 600" in line["detail"] for line in lines[2:]] == [True, False, False]
     assert "wrong-wrong" not in written.getvalue()
 
 
@@ -181,5 +186,7 @@ async def test_without_page_ids_the_page_of_acts_has_no_id(tmp_path: Path) -> No
         assert "env_" not in html
         assert 'data-act="approve"' in html
         assert "2 expired" in html
+        assert "all 1 that are" not in html
+        assert "the one that is" in html
         assert (await desk.get("/ids"))[0] == 404
         assert 'href="act"' in (await desk.get("/"))[1]

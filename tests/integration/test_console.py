@@ -130,6 +130,8 @@ async def test_a_group_leads_to_its_letters(tmp_path: Path) -> None:
     async with console(tmp_path) as desk:
         await fill(desk.queue)
         _, body = await desk.get("/dead")
+        assert " ago" in body
+        assert not re.search(r">(\d+ \w) to \1 ago", body)
         for path, count in zip(
             map(unescape, re.findall(r'href="(ids\?state=dead&amp;[^"]*)"', body)), (3, 1), strict=True
         ):

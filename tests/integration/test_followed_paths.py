@@ -70,6 +70,7 @@ async def test_compressed_matches_are_passed_over_and_told_of_once(scene: Scene)
         await source.poll(scene.report)
     assert scene.queue.ids == ["a1"]
     assert [note.split(" is compressed")[0][-3:] for note in scene.report.notes] == ["bz2", ".gz", ".xz", "zst"]
+    assert scene.report.notes[1].endswith(f"passed over: `zcat {scene.directory}/a.ids.gz | reaper add --from -`")
 
 
 async def test_home_is_looked_up_anew_each_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,12 @@ def test_a_held_sweep_names_the_hold_and_the_commands_that_decide() -> None:
     assert "to stop them" not in reported.notes()[1], "that would stop none of them"
 
 
+def test_reaper_sessions_does_not_send_to_itself() -> None:
+    kept = report(CHOSEN, LIVE)
+    assert kept.notes()[0].endswith("keep every listed session; the reason of each: reaper sessions")
+    assert replace(kept, has_reasons=True).notes()[0].endswith("keep every listed session")
+
+
 def test_a_sweep_that_was_discarded_before_names_who_did() -> None:
     discarded = replace(HOLD, fate=HoldState.DISCARDED, by="ann")
     assert "ann discarded the same sessions (hold 7f3a)" in report(discarded, OLD).notes()[0]

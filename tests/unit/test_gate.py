@@ -285,7 +285,7 @@ def test_details_name_the_answers() -> None:
     answer_late(gate, 0.0, *[Foreign(302)] * 5, *[Broken(Fault.TIMEOUT)] * 5, Unauthorized(0), Throttled(9.0))
     assert {pause.reason: pause.detail for pause in gate.pauses(0.0)} == {
         WRONG: f"answers that are not the API's, the last a 302: {CHECK_ADDRESS}",
-        DOWN: "5 failures in a row, the last: no answer (timeout)",
+        DOWN: "5 failures in a row, most recently no answer (timeout)",
         REFUSED: "the API refused the token (401)",
         THROTTLED: "the API answered 429: nothing is sent to it for 9 s",
     }

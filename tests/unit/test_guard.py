@@ -86,6 +86,8 @@ def test_list_shrink_cannot_fire_on_the_first_sweep_nor_on_a_few_sessions() -> N
 def test_a_malformed_list_stops_the_sweep_on_the_first_one_too(previous: frozenset[SessionId] | None) -> None:
     ruling = check_guards(sweep(1, 5, malformed=2), WIDE, previous=previous, hold_id="h1", now=NOW)
     assert ruling == UnusableListing("2 entries of the list are malformed or doubled: entry 7: it is bad")
+    one = check_guards(sweep(1, 5, malformed=1), WIDE, previous=previous, hold_id="h1", now=NOW)
+    assert one == UnusableListing("1 entry of the list is malformed or doubled: entry 7: it is bad")
     assert isinstance(
         check_guards(sweep(0, 0, malformed=1), WIDE, previous=None, hold_id="h1", now=NOW), UnusableListing
     )

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reaper.cli.commands.show import history
-from reaper.core.model import DEAD, REAPER, Item, Outcome, Send, SessionId, State, WorkerHeartbeat
+from reaper.core.model import DEAD, REAPER, Item, Outcome, Pause, PauseReason, Send, SessionId, State, WorkerHeartbeat
 from reaper.core.owners import owner_name
+from reaper.queues.story import pause_of_all
 from reaper.worker.comparison import REASON, UNPROVEN_REASON
 
 NOW = 1_700_000_000.0
@@ -50,7 +51,7 @@ def test_a_history_names_the_operator_and_the_reason() -> None:
     taken_out = replace(GONE, outcome=Outcome.CANCELLED, detail=None, history=(), sends=0, by="ann", reason="in use")
     assert "cancelled     by ann: in use" in history(taken_out, NOW, [])
     again = replace(GONE, round=2, by="bob", reason="token was wrong", outcome=Outcome.STOPPED)
-    told = "added         from ids.txt; this is round 2; by bob: token was wrong; the sends of earlier rounds are in"
+    told = "added         from ids.txt; re-opened later (round 2) by bob: token was wrong; the sends of earlier"
     assert told in history(again, NOW, [])
     assert "earlier rounds" not in history(taken_out, NOW, [])
 
@@ -59,7 +60,7 @@ def test_a_history_names_who_postponed_an_id_beside_its_due_time() -> None:
     waiting = replace(GONE, state=State.SCHEDULED, outcome=None, settled_at=None, due_at=NOW + 60, history=(), sends=0)
     because = replace(waiting, round=2, by="ann", reason="postponed: still in use")
     assert history(because, NOW, []).splitlines()[3].endswith("due           postponed by ann: still in use")
-    assert "this is round 2; the sends of earlier rounds are in the log alone\n" in history(because, NOW, [])
+    assert "re-opened later (round 2); the sends of earlier rounds are in the log alone\n" in history(because, NOW, [])
     assert "due           postponed by ann\n" in history(replace(because, reason="postponed"), NOW, [])
 
 
@@ -100,6 +101,15 @@ def test_a_history_says_what_became_of_a_process_that_died() -> None:
     assert "due again     1 send has no recorded reply: the process ended before it" in text
     assert text.endswith("no reaper works on this queue: the next run takes it at once: reaper run, or reaper once")
     assert "reaper sends it when its turn comes" in history(ready, NOW, REAPERS)
+    for reason in PauseReason:
+        held = replace(REAPERS[0], pauses=(Pause(reason, NOW, "because"),))
+        assert (pause_of_all(None, [held]) is None) == (reason in (PauseReason.OPERATOR, PauseReason.THROTTLED))
+        assert pause_of_all(None, [held, *REAPERS]) is None, "another works"
+    operator = Pause(PauseReason.OPERATOR, NOW, "maintenance")
+    assert pause_of_all(operator, []) == operator
+    assert pause_of_all(None, []) is None
+    assert "-> the queue is paused (operator): it is sent when that ends" in history(ready, NOW, REAPERS, operator)
+    assert "nothing to do" in history(GONE, NOW, REAPERS, operator)
     dead = replace(ready, state=State.IN_FLIGHT, due_at=NOW + 60, unanswered=0, owner=owner_name("b", "web-2", 9))
     text = history(dead, NOW, REAPERS)
     assert "sent by reaper 9 on web-2, which sends no heartbeat; if that process ends, it is sent again after" in text

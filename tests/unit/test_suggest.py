@@ -39,6 +39,7 @@ def test_options(word: str, meant: str | None) -> None:
     [
         ("worker.concurency", "worker.concurrency"), ("timeout_s", "api.timeout_s"), ("api.timeout", "api.timeout_s"),
         ("worker.base_url", "api.base_url"), ("intake.file", "intake.files"), ("nonsense", None), ("api", None),
+        ("telemetry.concurency", "worker.concurrency"),
     ],
 )  # fmt: skip
 def test_settings(word: str, meant: str | None) -> None:

@@ -56,6 +56,8 @@ class Acts:
         self._queue, self._done = queue, done
         self._tokens = AdminTokens(now)
         self._busy = anyio.Lock()
+        self._file_fault = ""
+        """The sentence about the file that was logged last."""
         self._refusals = 0
         self._may_log_refusals, self._may_log_file = every(LOG_S, now), every(LOG_S, now)
 
@@ -64,7 +66,8 @@ class Acts:
         try:
             person = self._tokens.person(file, request.headers.get("authorization"))
         except ConfigError as error:
-            if self._may_log_file():
+            if self._may_log_file() or str(error) != self._file_fault:
+                self._file_fault = str(error)
                 logs.get().warning(events.LISTENER_FAILED, page=request.path, detail=str(error))
             return _refused(
                 503, "the file of telemetry.admin_token_file cannot be used now; the log and reaper check say why"

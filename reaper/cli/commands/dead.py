@@ -162,10 +162,11 @@ def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) ->
     else:
         choice = run_async(partial(choose, settings, select, quiet=args.quiet))
     refused = [] if len(choice.ids) == len(ids) else sorted(set(ids).difference(*choice.ids.batches(len(ids) or 1)))
-    changed, is_whole = 0, True
+    changed, is_whole, has_worker = 0, True, False
 
     async def change(queue: Queue, batch: Sequence[SessionId]) -> None:
-        nonlocal changed
+        nonlocal changed, has_worker
+        has_worker = bool(await queue.live_workers())
         if args.action == "retry":
             changed += await queue.reopen(batch, reason=args.reason or "dead retry", by=operator_name())
         else:
@@ -177,7 +178,7 @@ def _change(args: argparse.Namespace, settings: Loaded, ids: list[SessionId]) ->
         is_asked = args.action == "purge" and not ids
         confirm(f"{args.action} {choice.describe()}", len(choice.ids), yes=args.yes or not is_asked)
         is_whole = run_async(partial(carry_out, settings, choice.ids, change, quiet=args.quiet))
-    _report(args, changed, refused, is_whole=is_whole)
+    _report(args, changed, refused, is_whole=is_whole, has_worker=has_worker)
     return say_missing(refused, (), MISSING) or (Exit.OK if is_whole else Exit.WORK_LEFT)
 
 
@@ -188,13 +189,16 @@ async def _choose_named(settings: Loaded, select: Select, ids: list[SessionId]) 
     return choice
 
 
-def _report(args: argparse.Namespace, changed: int, refused: list[SessionId], *, is_whole: bool) -> None:
+def _report(
+    args: argparse.Namespace, changed: int, refused: list[SessionId], *, is_whole: bool, has_worker: bool
+) -> None:
     planned = f"{DRY_RUN}{changed:,} would be" if args.dry_run else f"{changed:,}"
     if args.json:
         flags = {"dry_run": args.dry_run, "interrupted": not is_whole}
         emit_json({"retried" if args.action == "retry" else "purged": changed, "refused": refused, **flags})
     elif args.action == "retry":
-        hint = "; to send them: reaper run, or reaper once" if changed and not args.dry_run else ""
+        todo = "; a reaper at work takes them" if has_worker else "; to send them: reaper run, or reaper once"
+        hint = todo if changed and not args.dry_run else ""
         emit(f"{planned} due now, in a new round{hint}")
     else:
         emit(f"{planned} deleted; their counts stay")

@@ -73,7 +73,7 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
     flush()
     for fault in seen.listing.faults:
         say(f"warning: {fault}; a sweep of this list would stop")
-    for note in SweepReport(swept, enforce=discovery.options.enforce, dry=True).notes():
+    for note in SweepReport(swept, enforce=discovery.options.enforce, dry=True, has_reasons=True).notes():
         say(note)
     return Exit.OK
 

@@ -14,12 +14,12 @@ from reaper.cli.output import emit, emit_json, flush, say
 from reaper.cli.wrap import columns
 from reaper.core.discovery import holds as core_holds
 from reaper.core.error_body import readable_detail
-from reaper.core.model import MAX_HISTORY, Item, Send, SessionId, WorkerHeartbeat
+from reaper.core.model import MAX_HISTORY, Item, Pause, Send, SessionId, WorkerHeartbeat
 from reaper.core.text import wrap
 from reaper.core.times import format_time
 from reaper.core.words import clock_time, describe_state
 from reaper.queues.base import ValuePort
-from reaper.queues.story import next_step, story
+from reaper.queues.story import next_step, pause_of_all, story
 from reaper.settings.load import Loaded
 
 ROOMY = 76
@@ -41,6 +41,7 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
     shown = 0
     async with open_reading(settings) as queue:
         workers = await queue.live_workers()
+        paused = pause_of_all(await queue.paused(), workers)
         for session_id in ids:
             item, now = await queue.show(session_id), queue.now()
             if item is None:
@@ -52,7 +53,7 @@ async def run(args: argparse.Namespace, settings: Loaded) -> int:
             else:
                 if shown:
                     emit("")
-                emit(history(item, now, workers, width=columns(sys.stdout)), "   ")
+                emit(history(item, now, workers, paused, width=columns(sys.stdout)), "   ")
             shown += 1
             flush()
     return end_with_unknown(unknown, "unknown here")
@@ -103,11 +104,13 @@ def send_json(send: Send) -> dict[str, object]:
     }
 
 
-def history(item: Item, now: float, workers: Sequence[WorkerHeartbeat], *, width: int | None = None) -> str:
+def history(
+    item: Item, now: float, workers: Sequence[WorkerHeartbeat], paused: Pause | None = None, *, width: int | None = None
+) -> str:
     """Return the events of an ID in the order of time, and what to do next.
 
-    `workers`: the live ones of its queue. `width`: of the terminal; an event's later lines align with its facts, which
-    stand below its name on a narrow one.
+    `workers`: the live ones of its queue. `paused`: as of `next_step`. `width`: of the terminal; an event's later lines
+    align with its facts, which stand below its name on a narrow one.
     """
     lines = [f"{item.session_id}: {describe_state(item, now)}", ""]
     for at, what, facts in story(item, now, workers):
@@ -118,5 +121,5 @@ def history(item: Item, now: float, workers: Sequence[WorkerHeartbeat], *, width
             lines.append(wrap(f"{head}  {facts}", width, " " * (len(head) + 2)).rstrip())
         else:
             lines += [head.rstrip(), *([wrap(f"{BELOW}{facts}", width, BELOW)] if facts else [])]
-    lines += ["", f"-> {next_step(item, has_worker=bool(workers))}"]
+    lines += ["", f"-> {next_step(item, has_worker=bool(workers), paused=paused)}"]
     return "\n".join(lines)

@@ -59,6 +59,8 @@ class SweepReport:
     swept: SweepResult
     enforce: bool
     dry: bool = False
+    has_reasons: bool = False
+    """The reason of each session is shown already: by `reaper sessions`."""
 
     @property
     def exit(self) -> Exit:
@@ -111,7 +113,8 @@ class SweepReport:
         elif not findings.listed:
             yield "nothing to stop: the account has no session"
         elif not findings.to_stop:
-            yield "nothing to stop: the rules keep every listed session; the reason of each: reaper sessions"
+            see = "" if self.has_reasons else "; the reason of each: reaper sessions"
+            yield f"nothing to stop: the rules keep every listed session{see}"
         elif not findings.chosen:
             yield "nothing new to stop: the queue has accepted all of them before; see: reaper status"
         elif self.enforce:

@@ -13,6 +13,7 @@ from reaper.core.discovery.holds import HOLD_LIFE_S, Guard, Hold, Holds, keepers
 from reaper.core.discovery.listing import Listing
 from reaper.core.discovery.policy import Action, Judged, Rule
 from reaper.core.model import SessionId
+from reaper.core.text import pluralize
 
 SMALL = 10
 """The least live sessions for which a share means something: two of three is an ordinary sweep (docs/discovery.md)."""
@@ -92,7 +93,8 @@ def check_guards(
     listing, chosen, live, listed = sweep.listing, sweep.chosen, sweep.live, len(sweep.listed)
     if listing.malformed:
         return UnusableListing(
-            f"{listing.malformed} entries of the list are malformed or doubled: {'; '.join(listing.faults)}"
+            f"{pluralize(listing.malformed, 'entry of the list is', 'entries of the list are')} malformed or doubled: "
+            + "; ".join(listing.faults)
         )
     if not chosen:
         return Pass({})

@@ -40,7 +40,8 @@ async def act_page(queue: ConsoleQueue, may: May) -> Content:
     counts = await queue.count(Selection(frozenset(), DEAD))
     for outcome in (one for one in Outcome if counts.get(one)):
         where = {"where": {"state": DEAD_LETTERS, "outcome": outcome.value}}
-        words = f"all {counts[outcome]:,} that are {OUTCOME_WORDS[outcome]}"
+        which = f"all {counts[outcome]:,} that are" if counts[outcome] > 1 else "the one that is"
+        words = f"{which} {OUTCOME_WORDS[outcome]}"
         forms += [form(act, where, words=words) for act in ("retry", "purge")]
     hint = element("noscript", element("p", "Acts need scripts, or a program: docs/console.md.", class_="card"))
     return Content("Act", joined((state, hint, acts_section(forms), _last_acts(await queue.read_value(KEY), may))))

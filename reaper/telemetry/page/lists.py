@@ -186,7 +186,8 @@ async def dead_page(queue: LedgerReader) -> Content:
     for group, found in groups.largest_first()[:MAX_GROUPS]:
         fields = {"state": DEAD_LETTERS, "outcome": group.outcome.value, "status": str(group.status or "none")}
         name = link(OUTCOME_WORDS[group.outcome], "ids", {**fields, "message": group.message})
-        age = f"{format_duration(now - found.first_at)} to {format_duration(now - found.last_at)} ago"
+        ages = dict.fromkeys(format_duration(now - at) for at in (found.first_at, found.last_at))
+        age = f"{' to '.join(ages)} ago"
         rows.append([name, str(group.status or "-"), f"{found.count:,}", age, group.message])
     first = f"the first {read:,} of " if read < total else ""
     some = f", the largest {MAX_GROUPS} shown" if len(groups.counts) > MAX_GROUPS else ""

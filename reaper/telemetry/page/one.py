@@ -14,7 +14,7 @@ from reaper.core.model import DEAD, Item, Pause, SessionId, State
 from reaper.core.text import format_duration, pluralize
 from reaper.core.words import clock_time, describe_state
 from reaper.queues.base import LedgerReader, ValuePort
-from reaper.queues.story import next_step, story
+from reaper.queues.story import next_step, pause_of_all, story
 from reaper.telemetry.page.forms import acts_section, form
 from reaper.telemetry.page.lists import PAGE_ROWS, Content
 from reaper.telemetry.page.markup import NOTHING, Child, Html, command, element, joined, link, table
@@ -38,13 +38,14 @@ async def session_page(queue: ConsoleQueue, fields: Mapping[str, str], whose: Wh
 
 async def _story(queue: ConsoleQueue, item: Item, whose: Whose, *, may_act: bool) -> Html:
     workers, now = await queue.live_workers(), queue.now()
+    paused = pause_of_all(await queue.paused(), workers)
     rows = [(clock_time(at), what, facts) for at, what, facts in story(item, now, workers)]
     facts = [("State", describe_state(item, now)), ("Source", item.source), ("Round", str(item.round))]
     return joined(
         (
             element("dl", *(_fact(*fact) for fact in facts), class_="facts card"),
             table("Events in the order of time", ("at", "event", "facts"), rows),
-            element("p", next_step(item, has_worker=bool(workers)), class_="card"),
+            element("p", next_step(item, has_worker=bool(workers), paused=paused), class_="card"),
             command(whose.command(f"show {item.session_id}")),
             _acts(item) if may_act else NOTHING,
         )
