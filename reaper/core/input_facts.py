@@ -47,7 +47,7 @@ class InputFacts:
     def _others(self) -> Iterator[Notice]:
         if self.config_refused:
             todo = "mend it, try it with reaper check, and reload once more (SIGHUP)"
-            title = "Settings refused at the last reload, the former ones hold"
+            title = "Settings refused at the last reload"
             yield Notice("warn", "Settings refused", title, self.config_refused, todo, "check")
         if self.missing:
             title = f"Input missing: {pluralize(len(self.missing), 'entry', 'entries')} of intake.files"
