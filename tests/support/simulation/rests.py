@@ -15,6 +15,7 @@ from tests.support.simulation.world import World
 
 RESTS: tuple[tuple[Any, str, float], ...] = (
     (supervisor, "MAINTENANCE_S", 20.0), (settler, "CHECK_S", 20.0), (daemon, "MAX_IDLE_S", 20.0),
+    (daemon, "INPUTS_S", 20.0),
     (unconfirmed, "TICK_S", 20.0), (list_reads, "TICK_S", 20.0), (worker, "TICK_S", 20.0),
 )  # fmt: skip
 """What a plan's `pace` makes longer, and how long each is in quiet times."""
