@@ -163,7 +163,7 @@ async def test_a_frozen_server_is_given_up_in_time_and_nothing_is_in_doubt_after
 
 
 async def test_a_hung_connection_holds_up_the_operators_pause_for_a_moment(
-    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """New connections work: the pause is read over one, while a longer call still waits on an old one."""
     assert QUICK_S + CANCEL_S <= QUEUE_TIMEOUT_S
@@ -186,6 +186,7 @@ async def test_a_hung_connection_holds_up_the_operators_pause_for_a_moment(
             assert pause.detail == "now"
             assert not long.done()
         await long
+    assert not caplog.records, "the library's warnings say nothing that the error does not"
 
 
 @pytest.mark.parametrize("all_of_it", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -167,6 +168,28 @@ async def test_a_server_that_hangs_does_not_keep_a_queue_from_closing(own_server
         assert all(call.cancelled() for call in calls)
     finally:
         own_server.signal(signal.SIGCONT)
+
+
+async def test_an_error_whose_caller_is_gone_is_not_logged(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_S", 0.3)
+    said: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context))
+    queue = await opened(own_server.url())
+    own_server.signal(signal.SIGSTOP)
+    try:
+        for call in (queue.paused(), queue.next_at(), queue.claim(1, lease_s=60)):
+            asking = asyncio.ensure_future(call)
+            await asyncio.sleep(0.05)
+            asking.cancel()
+            await asyncio.wait([asking])
+        await asyncio.sleep(0.5)
+    finally:
+        own_server.signal(signal.SIGCONT)
+    await queue.close()
+    gc.collect()
+    assert not said
 
 
 async def test_a_server_that_hangs_is_given_up_and_what_was_asked_may_be_asked_again(

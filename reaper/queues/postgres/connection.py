@@ -9,6 +9,7 @@ that repeats at once does not spin, and learns of the failure soon.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import select
@@ -35,6 +36,9 @@ END_S = 0.5
 TRIES = 4
 """Of a statement that the server rolled back in favour of another."""
 
+_LIBRARY_LOG = logging.getLogger("psycopg")
+"""Its warnings repeat what is raised and reported anyway, as 'query cancellation failed'."""
+
 A = TypeVar("A")
 
 
@@ -47,6 +51,8 @@ class Connector:
         self._not_before = 0.0
         self._path = SearchPath(is_in_url="search_path" in params.get("options", ""))
         self.where = place(params)
+        if _LIBRARY_LOG.level == logging.WARNING:  # psycopg's own; the program that reaper is part of may set another
+            _LIBRARY_LOG.setLevel(logging.ERROR)
 
     @property
     def blocked(self) -> bool:

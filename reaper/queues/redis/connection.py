@@ -107,6 +107,7 @@ class RedisConnection:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_mark_retrieved)
         return task
 
     async def run_shielded(self, work: Coroutine[Any, Any, T]) -> T:
@@ -148,6 +149,12 @@ class RedisConnection:
             with suppress(RedisError, OSError, TimeoutError):
                 async with asyncio.timeout(END_S):
                     await self._client.connection_pool.disconnect()
+
+
+def _mark_retrieved(task: asyncio.Task[Any]) -> None:
+    """Retrieve the exception of a task whose caller may be gone: asyncio would log it, with a traceback."""
+    if not task.cancelled():
+        task.exception()
 
 
 class _Translated:
