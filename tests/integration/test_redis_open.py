@@ -1,4 +1,7 @@
-"""The Redis server's settings, rights and names: what is warned of, what is enough, what is refused."""
+"""The Redis server's settings, rights and names: what is warned of, what is enough, what is refused.
+
+It has a little more than 300 lines: all of it concerns the start on one kind of server.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The engine goes away under a worker: claims stop, sends end, their outcomes are kept, and it is said once."""
+"""The engine goes away under a worker: claims stop, sends end, their outcomes are kept, and it is said once.
+
+It has more than 300 lines: what goes away and what hangs are tried on the same worker, with the same steps.
+"""
 
 from __future__ import annotations
 
