@@ -80,6 +80,23 @@ CORE: tuple[Bug, ...] = (
         fails="tests/unit/test_worker_slow_queue.py::test_a_lease_whose_claim_was_answered_late_is_not_used",
     ),
     bug(
+        "pause-unread-ignored",
+        "a connection hangs, and a reaper sends on for minutes though an operator has paused the queue",
+        "reaper/worker/supervisor.py",
+        "await self.queue.paused(), asked_at + PAUSE_KNOWN_S)",
+        "await self.queue.paused(), math.inf)",
+        fails="tests/unit/test_worker_queue_unavailable.py"
+        "::test_nothing_is_sent_while_the_operators_pause_cannot_be_read",
+    ),
+    bug(
+        "end-waits-for-a-hung-queue",
+        "a second SIGTERM waits as long for a queue that hangs as the first one",
+        "reaper/worker/settler.py",
+        "        return HURRIED_S if self._is_hurried else SETTLE_TIMEOUT_S\n",
+        "        return SETTLE_TIMEOUT_S\n",
+        fails="tests/unit/test_settler.py::test_a_queue_that_hangs_is_given_up_soon_when_the_worker_is_to_end_at_once",
+    ),
+    bug(
         "check-failed-is-nothing",
         "a check before a DELETE that fails counts for nothing: a run ends with 0, and the ID circles for ever, unseen",
         "reaper/worker/attempt.py",
