@@ -193,7 +193,7 @@ def test_faulty_inputs_are_on_the_page_in_both_status_documents_and_in_check(com
     with running_sandbox(list(generate(1, 2))) as sandbox:
         watch(command, sandbox, intake__files=str(missing), intake__spool_dir=spool, intake__poll_s=0.1)
         with daemon(command):
-            eventually(lambda: (spool / "new").exists())
+            eventually(lambda: (spool / "new").exists() and page(command, "/status")[0] == 200)
             (spool / "tmp" / "a.json").write_text('{"sessions": [')
             (spool / "tmp" / "a.json").rename(spool / "new" / "a.json")
             eventually(lambda: json.loads(page(command, "/status")[1]).get("spool_refused") == 1)

@@ -184,8 +184,11 @@ def test_a_list_that_shrank_is_held_and_discarding_stops_nothing(command: Comman
         assert "list_shrink" in hold["guards"]
         assert command.run("discard", hold["hold"]).returncode == 0
         assert len(sent(sandbox)) == 2
-        # Decided about once: what is left of the list is what it is measured by from now on.
+        # Decided about once: what is left of the list is what it is measured by from now on. What it held stays.
+        command.json("once", "--discover", code=4)
+        sandbox.do(lambda s: s.renew("env_live0001", -H))
         assert command.json("once", "--discover")["stopped"] == 1
+        assert "env_live0000" not in sent(sandbox)
     command.audit()
 
 

@@ -102,6 +102,7 @@ async def play(live: int, gone: int, reapers: list[tuple[int, bool]], stage: Sta
         pauses = {pause.reason for pause in w.worker.gate.pauses(w.worker.now())}
         assert pauses <= {PauseReason.WRONG_TARGET}, "with no session left to try, a pause waits for the next one"
         gate, later = w.worker.gate, w.worker.now() + 60.0
+        gate.set_operator(None)  # as the supervisor would until then
         assert not pauses or gate.admit(later).allowed == 1 or gate.read_due() is not None
     left = await queue.next_at()  # the reaper that was killed had just re-opened it, and the others had ended
     if left is not None or await has_unproven(queue):  # the next one begins with a comparison

@@ -43,7 +43,7 @@ EQUIVALENT: dict[Key, str] = {
     (
         "reaper/core/gate.py",
         "Gate._only_limited",
-        "return self._operator is None and self.unrestricted and self.throttle.until <= now",
+        "return is_open and self.unrestricted and self.throttle.until <= now",
         "return None",
         0,
     ): _FASTER,
